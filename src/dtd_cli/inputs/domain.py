@@ -1,0 +1,39 @@
+"""Where activations may lie: the reals, the nonnegative orthant, or a box."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Domain:
+    """All points with ``low <= a <= high``; both bounds of shape (d,), infinite where open."""
+
+    low: Tensor
+    high: Tensor
+
+    @property
+    def is_box(self) -> bool:
+        """Bounded on every side."""
+        return bool((self.low.isfinite() & self.high.isfinite()).all())
+
+    def contains(self, a: Tensor, slack: Tensor | float = 0.0) -> Tensor:
+        """Whether each point of ``a`` (..., d) lies inside; ``slack`` (..., 1) widens it."""
+        return ((a >= self.low - slack) & (a <= self.high + slack)).all(-1)
+
+    def to(self, *args: object) -> Domain:
+        """The same domain in another dtype or on another device."""
+        return Domain(self.low.to(*args), self.high.to(*args))
+
+
+def real(size: int) -> Domain:
+    """The whole space."""
+    return Domain(torch.full((size,), -torch.inf), torch.full((size,), torch.inf))
+
+
+def nonnegative(size: int) -> Domain:
+    """The orthant ``a >= 0``, where the activations of a ReLU layer lie."""
+    return Domain(torch.zeros(size), torch.full((size,), torch.inf))

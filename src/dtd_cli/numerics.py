@@ -1,0 +1,48 @@
+"""The numerical policy: every tolerance of the program, in one place.
+
+All thresholds are relative to the quantities at hand, because the one-sided limit makes
+nested anchors as small as ``nudge ** 2``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Relative tolerances for one floating point type."""
+
+    tie: float
+    """A pre-activation below ``tie * (|W||a| + |b|)`` lies on the kink of its ReLU."""
+    nudge: float
+    """The step from a root towards its anchor that stands for the one-sided limit.
+
+    A power of two: scaling by it is exact, so the limit has no error where the network is
+    homogeneous.
+    """
+    degenerate: float
+    """A direction with ``|w v| <= degenerate * sum |w_i v_i|`` is parallel to the hyperplane."""
+    residual: float
+    """A point with ``|h(root)| <= residual * |f(x)|`` is a root of the relevance function."""
+
+
+_POLICIES = {
+    torch.float64: Policy(tie=1e-13, nudge=2.0**-20, degenerate=1e-12, residual=1e-9),
+    # Single precision: 84 units in the last place for a tie, and a nudge well beyond that.
+    torch.float32: Policy(tie=1e-5, nudge=2.0**-10, degenerate=1e-5, residual=1e-4),
+}
+
+
+def policy(dtype: torch.dtype) -> Policy:
+    """The policy of ``float64`` or ``float32``."""
+    return _POLICIES[dtype]
+
+
+def safe_divide(numerator: Tensor, denominator: Tensor) -> Tensor:
+    """``numerator / denominator``, and 0 where the denominator is 0, in value and gradient."""
+    zero = denominator == 0
+    return torch.where(zero, 0, numerator / torch.where(zero, 1, denominator))

@@ -1,0 +1,71 @@
+"""Where the one-sided derivative is evaluated (theory, section 2).
+
+``∇⁺h_j(ã; a)`` is the limit of ``∇h_j(ã + ε(a - ã))`` for ε → 0+. At a root whose only kink is
+its own unit's, opening that unit's gate gives the limit exactly; anywhere else a point slightly
+towards the anchor stands for it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from dtd_cli.networks.mlp import MLP
+from dtd_cli.numerics import policy
+from dtd_cli.roots.contract import Place
+
+
+class Evaluation(NamedTuple):
+    """Points at which to differentiate, and the gates to hold open there."""
+
+    points: Tensor
+    """(N, d), with the graph of the roots and anchors."""
+    open_gates: Tensor
+    """(N, J), true where a unit's ReLU is replaced by the identity."""
+    limit: Tensor
+    """(N,), true where the point is a nudge away from the root."""
+
+
+def one_sided(
+    network: MLP, start: int, anchors: Tensor, roots: Tensor, units: Tensor, place: Place
+) -> Evaluation:
+    """The evaluation of ``h_unit`` for each pair of an anchor and a root, both (N, d)."""
+    layer = network.layers[start]
+    tolerance = policy(roots.dtype)
+    with torch.no_grad():
+        own = torch.zeros(len(units), len(layer.bias), dtype=torch.bool, device=units.device)
+        own[torch.arange(len(units), device=units.device), units] = True
+        z = layer.preactivation(roots)
+        threshold = tolerance.tie * layer.magnitude(anchors)
+        ties = _ties(z, threshold) | (own if place is Place.HINGE else False)
+        own_tie = (ties & own).any(1)
+        open_gates = ties & own
+        limit = (ties & ~own).any(1)
+        if start + 1 < network.depth:
+            limit |= ~((z > threshold) & ~own).any(1)
+            upper = torch.where(open_gates, z, layer.activation(z))
+            limit |= _ties_above(network, start + 1, layer(anchors), upper)
+        if place is Place.BOUNDARY:
+            limit |= ~own_tie
+        open_gates &= ~limit.unsqueeze(1)
+    nudged = roots + tolerance.nudge * (anchors - roots)
+    return Evaluation(torch.where(limit.unsqueeze(1), nudged, roots), open_gates, limit)
+
+
+def _ties(z: Tensor, threshold: Tensor) -> Tensor:
+    # A unit whose weights and bias vanish on the whole segment has no kink: its threshold is 0.
+    return (z.abs() <= threshold) & (threshold > 0)
+
+
+def _ties_above(network: MLP, start: int, anchors: Tensor, points: Tensor) -> Tensor:
+    """Whether a ReLU above layer ``start`` is on its kink at the points, shape (N,)."""
+    tie = torch.zeros(len(points), dtype=torch.bool, device=points.device)
+    for layer in network.layers[start:]:
+        if layer.relu:
+            z = layer.preactivation(points)
+            threshold = policy(z.dtype).tie * layer.magnitude(anchors)
+            tie |= _ties(z, threshold).any(1)
+        anchors, points = layer(anchors), layer(points)
+    return tie

@@ -1,0 +1,26 @@
+"""The z+ rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from dtd_cli.inputs.domain import Domain
+from dtd_cli.networks.mlp import Layer
+from dtd_cli.rules.rule import Rule, Term
+
+
+@dataclass(frozen=True)
+class ZPlus(Rule):
+    """``v_j = a * 1[w_j >= 0]`` on the orthant a >= 0: only the positive part is removed.
+
+    Source: DTD, section 4.2 and appendix (z+ rule). With it the train-free relevance is
+    α1β0-LRP with the bias set to zero.
+    """
+
+    carries_factor: ClassVar[bool] = True
+
+    def terms(self, a: Tensor, layer: Layer, domain: Domain) -> tuple[Term, ...]:
+        return (Term(a, (layer.weight >= 0).to(a.dtype)),)
