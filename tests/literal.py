@@ -1,0 +1,223 @@
+"""The theory written out once more: literal, slow, many digits, and nothing of ``src`` in it.
+
+Relevance functions are nested Python functions of one component, every gradient is a central
+difference, every one-sided limit is evaluated a little off the root. Numbers are mpmath's.
+
+Steps. A limit is taken at ``ã + ε (a - ã)`` with ε = 1e-20, so its error is about 1e-20. Where
+units lie on their kinks there, the activations above are as small as ε, and the limit nested in
+that one lives at ε²: at nesting depth n the difference quotient's step is 1e-10 ε^(n+1), which
+stays on one side of every kink, and whose truncation error is about (1e-10)² of the result.
+Truncation errors are smooth, so an outer quotient does not amplify them; rounding errors are
+not, and each quotient divides them by its step. The digits below are the product of all steps,
+and 40 more.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import mpmath
+from mpmath import mp, mpf
+
+EPSILON_DIGITS = 20
+STEP_DIGITS = 10
+TIE = mpf("1e-13")
+DEGENERATE = mpf("1e-12")
+
+
+def digits_for(depth: int) -> int:
+    """Decimal digits for ``depth`` nested difference quotients."""
+    return sum(EPSILON_DIGITS * (n + 1) + STEP_DIGITS for n in range(depth)) + 40
+
+
+def dot(u, v):
+    return mpmath.fsum(p * q for p, q in zip(u, v, strict=True))
+
+
+def pseudo_inverse(rows):
+    """The Moore-Penrose inverse by the singular value decomposition, rows of mpf."""
+    matrix = mpmath.matrix(rows)
+    wide = matrix.cols > matrix.rows
+    u, s, v = mpmath.svd_r(matrix.T if wide else matrix)
+    cutoff = max(s) * mpf(10) ** (-mp.dps // 2)
+    scale = mpmath.diag([1 / x if x > cutoff else mpf(0) for x in s])
+    inverse = v.T * scale * u.T
+    return (inverse.T if wide else inverse).tolist()
+
+
+class Literal:
+    """Sections 2 and 3 for one network, one explained output and one rule a layer.
+
+    ``weights[l]`` and ``biases[l]`` lead from layer l to layer l + 1, as nested lists of floats;
+    ``rules[l]`` decomposes layer l + 1 onto layer l.
+    """
+
+    def __init__(
+        self, weights, biases, rules, output=0, gamma=1.0, box=(0.0, 1.0), output_relu=True
+    ):
+        self.depth = len(weights)
+        self.rules, self.output, self.output_relu = rules, output, output_relu
+        self.limits = 0
+        """How often a root was met where the derivative exists as a limit only."""
+        with mp.workdps(digits_for(self.depth)):
+            self.w = [[[mpf(x) for x in row] for row in weight] for weight in weights]
+            self.b = [[mpf(x) for x in bias] for bias in biases]
+            self.gamma, self.low, self.high = mpf(gamma), mpf(box[0]), mpf(box[1])
+            self.inverse = [
+                pseudo_inverse(w) if rule == "pinv" else None
+                for w, rule in zip(self.w_explained(), rules, strict=True)
+            ]
+
+    def w_explained(self):
+        return [*self.w[:-1], [self.w[-1][self.output]]]
+
+    def b_explained(self):
+        return [*self.b[:-1], [self.b[-1][self.output]]]
+
+    def relevance(self, layer, a):
+        """R_layer(a), a list of floats, for the anchor ``a`` given as floats."""
+        with mp.workdps(digits_for(self.depth)):
+            anchor = [mpf(x) for x in a]
+            if layer == self.depth:
+                return [float(x) for x in anchor]
+            return [float(self.R(layer, anchor, i)) for i in range(len(anchor))]
+
+    def relevances(self, x):
+        """R_0, ..., R_{L-1} at the activations of the input ``x``."""
+        return [self.relevance(layer, a) for layer, a in enumerate(self.activations(x)[:-1])]
+
+    def activations(self, x):
+        """a_0, ..., a_L without rounding; the last has the explained output alone."""
+        with mp.workdps(digits_for(self.depth)):
+            path = [[mpf(v) for v in x]]
+            for layer in range(self.depth):
+                path.append(self.f(layer, path[-1]))
+            return path
+
+    # The definition.
+
+    def R(self, layer, a, i, size=1):
+        """[R_layer(a)]_i, where the limits nested so far have shrunk the scale to ``size``."""
+        if layer == self.depth:
+            return a[i]
+        total = mpf(0)
+        for j in range(len(self.w_explained()[layer])):
+            root = self.root(layer, a, j)
+            if root is not None:
+                total += self.one_sided(layer, root, a, j, i, size) * (a[i] - root[i])
+        return total
+
+    def one_sided(self, layer, root, a, j, i, size):
+        """The i-th component of the one-sided gradient of h_j at the root."""
+        self.limits += self.only_a_limit(layer, root, a, j)
+        smaller = size * mpf(10) ** -EPSILON_DIGITS
+        step = smaller * mpf(10) ** -STEP_DIGITS
+        epsilon = mpf(10) ** -EPSILON_DIGITS
+        point = [r + epsilon * (p - r) for r, p in zip(root, a, strict=True)]
+        plus = [p + step * (k == i) for k, p in enumerate(point)]
+        minus = [p - step * (k == i) for k, p in enumerate(point)]
+        return (self.h(layer, plus, j, smaller) - self.h(layer, minus, j, smaller)) / (2 * step)
+
+    def h(self, layer, a, j, size=1):
+        """The relevance of unit j of layer + 1 as a function of the activations in ``layer``."""
+        return self.R(layer + 1, self.f(layer, a), j, size)
+
+    def z(self, layer, a):
+        w, b = self.w_explained()[layer], self.b_explained()[layer]
+        return [dot(row, a) + bias for row, bias in zip(w, b, strict=True)]
+
+    def f(self, layer, a):
+        z = self.z(layer, a)
+        linear = layer == self.depth - 1 and not self.output_relu
+        return z if linear else [max(mpf(0), value) for value in z]
+
+    def only_a_limit(self, layer, root, a, j):
+        """Another unit's tie at the root, or nobody left alive there for the layer above."""
+        hinge = self.rules[layer] not in ("zero", "pinv")
+        z = self.z(layer, root)
+        tied = [abs(v) <= t and t > 0 for v, t in zip(z, self.threshold(layer, a), strict=True)]
+        own = [hinge and k == j for k in range(len(z))]
+        if any(t and not mine for t, mine in zip(tied, own, strict=True)):
+            return True
+        dead = [v <= 0 or mine for v, mine in zip(z, own, strict=True)]
+        if layer + 1 < self.depth and all(dead):
+            return True
+        for above in range(layer + 1, self.depth):
+            a, root = self.f(above - 1, a), self.f(above - 1, root)
+            sizes = zip(self.z(above, root), self.threshold(above, a), strict=True)
+            if any(abs(v) <= t and t > 0 for v, t in sizes):
+                return True
+        return False
+
+    def threshold(self, layer, a):
+        w, b = self.w_explained()[layer], self.b_explained()[layer]
+        size = [abs(x) for x in a]
+        return [
+            TIE * (dot([abs(x) for x in row], size) + abs(bias))
+            for row, bias in zip(w, b, strict=True)
+        ]
+
+    # The table of rules.
+
+    def root(self, layer, a, j):
+        """ã_j(a), or None where unit j is inactive or its direction degenerate."""
+        w, rule, z = self.w_explained()[layer][j], self.rules[layer], self.z(layer, a)
+        if z[j] <= 0:
+            return None
+        if rule == "zero":
+            return [mpf(0) for _ in a]
+        if rule == "pinv":
+            return [p - q for p, q in zip(a, self.direction(layer, a, j), strict=True)]
+        v = self.direction(layer, a, j)
+        along = dot(w, v)
+        if abs(along) <= DEGENERATE * mpmath.fsum(abs(p * q) for p, q in zip(w, v, strict=True)):
+            return None
+        t = z[j] / along
+        return [p - t * q for p, q in zip(a, v, strict=True)]
+
+    def direction(self, layer, a, j):
+        """v_j, one line a rule, straight from the table."""
+        w, rule = self.w_explained()[layer][j], self.rules[layer]
+        pairs = list(zip(a, w, strict=True))
+        if rule == "z+":
+            return [p if q >= 0 else mpf(0) for p, q in pairs]
+        if rule == "w2":
+            return list(w)
+        if rule == "zB":
+            return [
+                p - (self.low if q > 0 else 0) - (self.high if q < 0 else 0) for p, q in pairs
+            ]
+        if rule == "gamma":
+            return [p * (1 + (self.gamma if q >= 0 else 0)) for p, q in pairs]
+        if rule in ("x", "zero"):
+            return list(a)
+        if rule == "pinv":
+            return [dot(row, self.z(layer, a)) for row in self.inverse[layer]]
+        raise ValueError(rule)
+
+    # Section 5.
+
+    def train_free(self, x):
+        """R_0, ..., R_L by the train-free approximation, as floats."""
+        with mp.workdps(digits_for(self.depth)):
+            path = self.activations(x)
+            relevances = [path[-1]]
+            for layer in reversed(range(self.depth)):
+                relevances.insert(0, self.train_free_layer(layer, path[layer], relevances[0]))
+            return [[float(v) for v in relevance] for relevance in relevances]
+
+    def train_free_layer(self, layer, a, upper):
+        relevance = [mpf(0) for _ in a]
+        for j, w in enumerate(self.w_explained()[layer]):
+            v = self.direction(layer, a, j)
+            total = self.z(layer, a)[j] if self.rules[layer] == "zero" else dot(v, w)
+            for i in range(len(a)):
+                if total != 0:
+                    relevance[i] += upper[j] * v[i] * w[i] / total
+        return relevance
+
+
+def conserves(relevances):
+    """The largest difference between the sums of neighbouring layers."""
+    sums = [mpmath.fsum(relevance) for relevance in relevances]
+    return max(abs(p - q) for p, q in pairwise(sums))
