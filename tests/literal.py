@@ -184,9 +184,7 @@ class Literal:
         if rule == "w2":
             return list(w)
         if rule == "zB":
-            return [
-                p - (self.low if q > 0 else 0) - (self.high if q < 0 else 0) for p, q in pairs
-            ]
+            return [p - (self.low if q > 0 else 0) - (self.high if q < 0 else 0) for p, q in pairs]
         if rule == "gamma":
             return [p * (1 + (self.gamma if q >= 0 else 0)) for p, q in pairs]
         if rule in ("x", "zero"):

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from build import network, recursion, relevances, spread, tensor
+
+from cases import network, recursion, relevances, spread, tensor
 from literal import Literal
 
 CASES = json.loads((Path(__file__).parent / "data" / "recursion.json").read_text())

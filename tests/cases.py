@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 
 from dtd_cli.inputs.domain import Domain, nonnegative
@@ -40,7 +42,7 @@ def random_network(widths, seed, bias="negative", output_relu=True):
     """Normal weights; biases negative, zero, or negative but for one positive one a layer."""
     generator = torch.Generator().manual_seed(seed)
     layers = []
-    for inputs, units in zip(widths[:-1], widths[1:], strict=True):
+    for inputs, units in pairwise(widths):
         weight = torch.randn(units, inputs, generator=generator, dtype=torch.float64)
         size = 0.1 + 0.3 * torch.rand(units, generator=generator, dtype=torch.float64)
         signs = torch.full_like(size, {"negative": -1.0, "zero": 0.0, "positive": -1.0}[bias])
@@ -78,6 +80,7 @@ def recursion(net, rules, finders=None, gamma=1.0, bounds=(0.0, 1.0), seed=0, ma
             finder,
             nonnegative(width).to(torch.float64) if layer else box(width, *bounds),
             torch.Generator().manual_seed(seed + layer),
+            label=finder.name,
         )
         for layer, (rule, finder, width) in enumerate(
             zip(rules, finders, net.widths[:-1], strict=True)
