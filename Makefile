@@ -35,7 +35,7 @@ run: $(READY) ## run dtd-run with the options in ARGS; results go below outputs/
 # One process for each core (JOBS), so one thread in each process. worksteal keeps the tests of a
 # file together as long as there is enough to do.
 test: $(READY) ## run the tests on all cores; ARGS goes to pytest
-	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --maxprocesses 8 --dist worksteal $(ARGS)
 
 check: $(READY) ## ruff's rules, its format, and types; changes nothing
 	@$(PY) -m ruff check .
