@@ -1,0 +1,49 @@
+"""Pictures of a run, drawn from its CSV files alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from dtd_cli.plots import style
+from dtd_cli.plots.heatmaps import heatmaps
+from dtd_cli.plots.ledger import ledger
+from dtd_cli.plots.relevance_bars import relevance_bars
+from dtd_cli.plots.root_status import root_status
+from dtd_cli.plots.roots import roots
+from dtd_cli.plots.search_lines import search_lines
+from dtd_cli.plots.tables import Tables
+
+__all__ = ["PICTURES", "Tables", "draw"]
+
+PICTURES: dict[str, Callable[[Tables], Figure | None]] = {
+    "heatmaps.png": heatmaps,
+    "relevance_bars.png": relevance_bars,
+    "ledger.png": ledger,
+    "search_lines.png": search_lines,
+    "roots.png": roots,
+    "root_status.png": root_status,
+}
+"""A picture's file, and the function that draws it or says with ``None`` that it does not apply."""
+
+
+def draw(folder: Path) -> list[Path]:
+    """Draw every picture that applies to the run in ``folder`` into its folder ``plots``.
+
+    Each file appears whole or not at all. A picture of an earlier drawing that no longer applies
+    is removed.
+    """
+    tables = Tables.read(folder)
+    drawn = []
+    for name, picture in PICTURES.items():
+        path = folder / "plots" / name
+        figure = picture(tables)
+        if figure is None:
+            path.unlink(missing_ok=True)
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        style.save(figure, path)
+        drawn.append(path)
+    return drawn

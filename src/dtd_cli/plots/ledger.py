@@ -1,0 +1,150 @@
+"""Where f(x) goes on its way from the output to the input."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from dtd_cli.plots import style
+from dtd_cli.plots.tables import Tables, has_rows
+
+PARTS = {
+    "relevance_sum": ("passed on (ΣR)", style.BLUE),
+    "zero_order": ("zero order (h at the root)", style.SKY),
+    "unresolved": ("unresolved (no root)", style.VERMILLION),
+    "remainder": ("remainder (higher terms)", style.ORANGE),
+}
+"""The ledger's columns that add up to what came from the layer above, and how they look."""
+
+_MARKERS = "osD^vP*X"
+_LINEAR_UP_TO = 20.0
+"""Beyond so many times f(x) the lines stand on a logarithmic scale."""
+
+
+def ledger(tables: Tables) -> Figure | None:
+    """ΣR per layer as a share of f(x), and for the recursion where the rest of it went.
+
+    Above: a line for each method, the median of the samples, in a band between their quartiles; a
+    method that conserves f stays at 1. Below, for each recursion: the mean of the ledger's four
+    entries, stacked, those below zero downwards; the diamond is their sum, which is what the layer
+    above had to give.
+    """
+    if not has_rows(tables.relevance) or not tables.explained:
+        return None
+    f = {sample.number: sample.f for sample in tables.explained}
+    shares = relevance_shares(tables.relevance, f)
+    if shares.empty:
+        return None
+    books = {} if not has_rows(tables.layers) else ledger_shares(tables.layers, f)
+
+    depth = int(shares["layer"].max())
+    rows = 1 + len(books)
+    picture = style.figure(
+        min(12.0, 6.2 + 0.35 * depth),
+        0.7 + 2.5 * rows,
+        "The ledger: what becomes of f(x)",
+    )
+    grid = picture.subplots(rows, 1, sharex=True, squeeze=False).ravel()
+    several = len(f) > 1
+    title = f", median and quartiles of {len(f)} samples" if several else ""
+    style.plain(grid[0], f"Relevance that each layer holds{title}")
+    _draw_lines(grid[0], shares, tables.methods)
+    for axes, (method, book) in zip(grid[1:], books.items(), strict=True):
+        title = ", mean of the samples" if several else ""
+        style.plain(axes, f"Where it went: {style.words(method)}{title}")
+        _draw_stack(axes, book)
+    grid[-1].set_xlim(depth + 0.5, -0.5)
+    grid[-1].set_xticks(range(depth, -1, -1), [_layer(n, depth) for n in range(depth, -1, -1)])
+    grid[-1].set_xlabel("layer", fontsize=style.LABEL)
+    return picture
+
+
+def relevance_shares(relevance: pd.DataFrame, f: dict[int, float]) -> pd.DataFrame:
+    """``ΣR_l / f`` over the samples: columns method, layer, low, middle, high (quartiles)."""
+    rows = relevance[relevance["sample"].isin(list(f))]
+    sums = rows.groupby(["method", "sample", "layer"])["relevance"].sum(min_count=1).reset_index()
+    sums["share"] = sums["relevance"] / sums["sample"].map(f)
+    groups = sums.groupby(["method", "layer"])["share"]
+    return pd.DataFrame(
+        {"low": groups.quantile(0.25), "middle": groups.median(), "high": groups.quantile(0.75)}
+    ).reset_index()
+
+
+def ledger_shares(layers: pd.DataFrame, f: dict[int, float]) -> dict[str, pd.DataFrame]:
+    """For each recursion the mean share of f of each entry, a row a layer, indexed by layer."""
+    columns = ["upper_sum", *PARTS]
+    rows = layers[layers["sample"].isin(list(f))]
+    shares = rows[columns].div(rows["sample"].map(f), axis=0).assign(layer=rows["layer"])
+    methods = [m for m in rows["method"].unique() if str(m).startswith("recursive")]
+    return {str(m): shares[rows["method"] == m].groupby("layer").mean() for m in methods}
+
+
+def _draw_lines(axes: Axes, shares: pd.DataFrame, methods: list[str]) -> None:
+    style.zero_line(axes)
+    axes.axhline(1.0, color=style.INK, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
+    colours = style.colours(methods, style.METHOD_COLOURS)
+    # Lines that coincide show as a thin one on a thick one.
+    thickness = np.linspace(3.0, 1.2, len(methods)) if len(methods) > 1 else [1.8]
+    for i, method in enumerate(methods):
+        line = shares[shares["method"] == method].sort_values("layer")
+        colour, layer = colours[method], line["layer"].to_numpy()
+        axes.fill_between(layer, line["low"], line["high"], color=colour, alpha=0.15, linewidth=0)
+        axes.plot(
+            layer,
+            line["middle"],
+            color=colour,
+            marker=_MARKERS[i % len(_MARKERS)],
+            markersize=3.0 + 1.6 * thickness[i],
+            linewidth=thickness[i],
+            label=style.words(method),
+            zorder=3,
+        )
+    bounds = shares[["low", "high"]].to_numpy()
+    low, high = np.nanmin(bounds, initial=0.0), np.nanmax(bounds, initial=1.0)
+    if max(-low, high) > _LINEAR_UP_TO:
+        axes.set_yscale("symlog", linthresh=1.0)
+        axes.set_ylim(_decade(low), _decade(high))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: style.number(value)))
+    axes.set_ylabel("ΣR / f(x)", fontsize=style.LABEL)
+    _legend(axes)
+
+
+def _draw_stack(axes: Axes, book: pd.DataFrame) -> None:
+    layer = book.index.to_numpy()
+    above, below = np.zeros(len(book)), np.zeros(len(book))
+    for name, (label, colour) in PARTS.items():
+        share = book[name].fillna(0.0).to_numpy()
+        start = np.where(share >= 0, above, below)
+        axes.bar(layer, share, 0.56, start, color=colour, label=label, zorder=2)
+        above, below = above + share.clip(min=0), below + share.clip(max=0)
+    axes.plot(
+        layer,
+        book["upper_sum"],
+        "D",
+        color="white",
+        markeredgecolor=style.INK,
+        markersize=5,
+        label="from the layer above",
+        zorder=4,
+    )
+    style.zero_line(axes)
+    axes.set_ylabel("share of f(x)", fontsize=style.LABEL)
+    _legend(axes)
+
+
+def _legend(axes: Axes) -> None:
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=style.LABEL, frameon=False)
+
+
+def _decade(value: float) -> float:
+    """The next power of ten away from zero, or a little past zero."""
+    exponent = np.ceil(np.log10(max(abs(value), 1.0)))
+    return float(np.sign(value) * 10.0**exponent) if abs(value) >= 1 else -0.2
+
+
+def _layer(layer: int, depth: int) -> str:
+    ends = {depth: "\noutput", 0: "\ninput"}
+    return f"{layer}{ends.get(layer, '')}"

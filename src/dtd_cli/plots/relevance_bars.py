@@ -1,0 +1,49 @@
+"""Relevance of a table's features."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from dtd_cli.plots import style
+from dtd_cli.plots.pixels import pixel_grid
+from dtd_cli.plots.tables import Tables
+
+_MOST_SAMPLES, _MOST_FEATURES = 6, 30
+
+
+def relevance_bars(tables: Tables) -> Figure | None:
+    """How much each feature contributes: one panel a sample, one colour a method."""
+    features, relevance = tables.features, tables.input_relevance()
+    samples = [s for s in tables.explained if any(key[1] == s.number for key in relevance)]
+    samples = samples[:_MOST_SAMPLES]
+    if not samples or len(features) > _MOST_FEATURES or pixel_grid(features) is not None:
+        return None
+
+    methods = [m for m in tables.methods if any(key[0] == m for key in relevance)]
+    width = max(2.6, 0.5 + len(features) * (0.16 + 0.07 * len(methods)))
+    columns = min(len(samples), max(1, int(11 / width)), 3)
+    rows = math.ceil(len(samples) / columns)
+    picture = style.figure(max(4.6, width * columns), 0.9 + 2.3 * rows, "Relevance of each feature")
+    grid = style.panels(picture, rows, columns, len(samples), "relevance")
+    colours = style.colours(methods, style.METHOD_COLOURS)
+    thickness = 0.8 / len(methods)
+    for axes, sample in zip(grid, samples, strict=True):
+        title = f"sample {sample.number}, output {sample.output}, f = {style.number(sample.f)}"
+        axes.set_title(title, fontsize=style.TITLE, color=style.INK, loc="left")
+        for i, method in enumerate(methods):
+            heights = relevance.get((method, sample.number))
+            if heights is not None:
+                axes.bar(
+                    np.arange(len(features)) + (i - (len(methods) - 1) / 2) * thickness,
+                    heights,
+                    thickness * 0.94,
+                    color=colours[method],
+                    label=style.words(method),
+                    zorder=2,
+                )
+        style.name_features(axes, features, tables.values(sample.number).tolist())
+    style.legend_below(picture, grid)
+    return picture

@@ -1,0 +1,77 @@
+"""An input and its roots, coordinate by coordinate."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from dtd_cli.plots import style
+from dtd_cli.plots.tables import Tables, Vector, by_index, has_rows
+
+_MOST_FEATURES, _MOST_UNITS = 12, 12
+_IS_A_POINT = ("found", "approximate")
+
+
+def roots(tables: Tables) -> Figure | None:
+    """How far from x its roots lie: x, its closed-form root and its searched roots side by side.
+
+    The first explained sample that has roots at the input; one panel a unit of the first hidden
+    layer. A finder that has no root for the unit has no bars, and the title says why.
+    """
+    features = tables.features
+    if not has_rows(tables.roots) or not has_rows(tables.root_points):
+        return None
+    table, points = (t[t["layer"] == 0] for t in (tables.roots, tables.root_points))
+    have = set(table["sample"])
+    sample = next((s.number for s in tables.explained if s.number in have), None)
+    if sample is None or len(features) > _MOST_FEATURES:
+        return None
+    table, points = (t[t["sample"] == sample] for t in (table, points))
+    finders = sorted((str(f) for f in table["finder"].unique()), key=lambda f: f != "closed_form")
+    strength = table["relevance"].abs().groupby(table["neuron"]).max().fillna(0.0)
+    units = sorted(int(n) for n in strength.nlargest(_MOST_UNITS, keep="first").index)
+
+    rows, columns = style.shape(len(units))
+    width = max(2.5, 0.6 + len(features) * (0.2 + 0.1 * (1 + len(finders))))
+    picture = style.figure(
+        max(5.0, width * columns),
+        0.9 + rows * (1.75 + 0.13 * len(finders)),
+        f"The input x and its roots for each unit of layer 1, sample {sample}",
+    )
+    grid = style.panels(picture, rows, columns, len(units), "value", sharey=True)
+    colours = {"x": style.GRAY, **style.colours(finders, style.FINDER_COLOURS)}
+    thickness = 0.84 / len(colours)
+    for axes, unit in zip(grid, units, strict=True):
+        bars = {"x": tables.values(sample)}
+        outcome = [f"unit {unit}, h(x) = {style.number(strength[unit])}"]
+        for finder in finders:
+            status = _status(table, finder, unit)
+            outcome.append(f"{style.words(finder)}: {style.words(status)}")
+            bars[finder] = _point(points, finder, unit, len(features), status)
+        for i, (name, heights) in enumerate(bars.items()):
+            axes.bar(
+                np.arange(len(features)) + (i - (len(bars) - 1) / 2) * thickness,
+                heights,
+                thickness * 0.94,
+                color=colours[name],
+                label=style.words(name),
+                zorder=2,
+            )
+        axes.set_title("\n".join(outcome), fontsize=style.LABEL, color=style.INK, loc="left")
+        style.name_features(axes, features)
+    style.legend_below(picture, grid)
+    return picture
+
+
+def _status(table: pd.DataFrame, finder: str, unit: int) -> str:
+    rows = table[(table["finder"] == finder) & (table["neuron"] == unit)]
+    return "no search" if rows.empty else str(rows["status"].iloc[0])
+
+
+def _point(points: pd.DataFrame, finder: str, unit: int, size: int, status: str) -> Vector:
+    """The coordinates of a root; NaN where the finder has none to show."""
+    rows = points[(points["finder"] == finder) & (points["neuron"] == unit)]
+    if status not in _IS_A_POINT:
+        rows = rows.iloc[:0]
+    return by_index(rows["index"], rows["value"], size)

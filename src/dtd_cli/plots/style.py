@@ -1,0 +1,157 @@
+"""One look for all pictures: sizes, colours, words, and how a picture reaches its file."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+DPI = 120
+HEADING, TITLE, LABEL, SMALL = 10.5, 9.0, 8.0, 7.0
+INK, MUTED, GRAY, FAINT = "#222222", "#767676", "#b3b3b3", "#d9d9d9"
+DIVERGING = "RdBu_r"
+FEATURES_UPRIGHT = 6
+"""More names than these are written at an angle."""
+LONGEST_NAME = 18
+
+# Okabe and Ito's palette, which stays distinct under the common colour blindnesses; its black
+# is softened.
+DARK, ORANGE, SKY, GREEN = "#444444", "#E69F00", "#56B4E9", "#009E73"
+BLUE, VERMILLION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
+
+METHOD_COLOURS = {
+    "recursive": BLUE,
+    "recursive_refined": SKY,
+    "train_free": ORANGE,
+    "gradient_x_input": GREEN,
+    "simple_taylor": PURPLE,
+}
+FINDER_COLOURS = {
+    "closed_form": DARK,
+    "random": VERMILLION,
+    "line": BLUE,
+    "interpolation": GREEN,
+    "metropolis": PURPLE,
+    "hit_and_run": ORANGE,
+    "polytope": SKY,
+}
+STATUS_COLOURS = {
+    "found": BLUE,
+    "approximate": SKY,
+    "inactive": FAINT,
+    "degenerate": ORANGE,
+    "not_found": VERMILLION,
+}
+_SPARE = ("#882255", "#999933", "#332288", "#AA4499", "#661100", "#117733")
+
+_WORDS = {"train_free": "train-free", "gradient_x_input": "gradient × input"}
+
+
+def colours(names: Iterable[str], known: Mapping[str, str]) -> dict[str, str]:
+    """A colour for each name: always the same for a known one, a spare one for any other."""
+    unique = list(dict.fromkeys(names))
+    strangers = sorted(name for name in unique if name not in known)
+    spare = {name: _SPARE[i % len(_SPARE)] for i, name in enumerate(strangers)}
+    return {name: known.get(name) or spare[name] for name in unique}
+
+
+def words(label: str) -> str:
+    """A label of the tables as one reads it aloud: ``not_found`` is "not found"."""
+    return _WORDS.get(label, label.replace("_", " "))
+
+
+def literal(text: str) -> str:
+    """A user's text, long ones without their middle, and never read as mathematics."""
+    short = text if len(text) <= LONGEST_NAME else f"{text[:9]}…{text[-8:]}"
+    return short.replace("$", r"\$")
+
+
+def number(value: float) -> str:
+    """A number with three digits and a true minus sign."""
+    return f"{value + 0.0:.3g}".replace("-", "−")
+
+
+def figure(width: float, height: float, heading: str) -> Figure:
+    """An empty figure of so many inches, with its heading."""
+    picture = Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
+    picture.suptitle(heading, x=0.1 / width, ha="left", fontsize=HEADING, color=INK)
+    return picture
+
+
+def shape(count: int) -> tuple[int, int]:
+    """Rows and columns for so many small panels."""
+    columns = count if count <= 3 else min(4, math.ceil(math.sqrt(count)))
+    return math.ceil(count / columns), columns
+
+
+def panels(
+    picture: Figure, rows: int, columns: int, count: int, ylabel: str, *, sharey: bool = False
+) -> list[Axes]:
+    """The first ``count`` panels of a grid, each row with its label at the left."""
+    grid = picture.subplots(rows, columns, squeeze=False, sharey=sharey)
+    for axes in grid.ravel()[count:]:
+        axes.remove()
+    used = list(grid.ravel()[:count])
+    for axes in used:
+        plain(axes)
+        zero_line(axes)
+    for axes in used[::columns]:
+        axes.set_ylabel(ylabel, fontsize=LABEL)
+    return used
+
+
+def legend_below(picture: Figure, panels: Iterable[Axes]) -> None:
+    """One legend for all panels, each entry once."""
+    entries = {
+        label: handle
+        for axes in panels
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    picture.legend(
+        list(entries.values()),
+        list(entries),
+        loc="outside lower center",
+        ncols=5,
+        fontsize=LABEL,
+        frameon=False,
+    )
+
+
+def name_features(axes: Axes, names: Sequence[str], values: Sequence[float] | None = None) -> None:
+    """Name the features below their bars, and say their values where there is room."""
+    short = [literal(name) for name in names]
+    axes.tick_params(axis="x", length=0)
+    axes.set_xlim(-0.55, len(names) - 0.45)
+    if len(names) > FEATURES_UPRIGHT or max(map(len, short)) > 8:
+        axes.set_xticks(range(len(names)), short, rotation=45, ha="right", rotation_mode="anchor")
+        return
+    if values is not None:
+        short = [f"{name}\n{number(value)}" for name, value in zip(short, values, strict=True)]
+    axes.set_xticks(range(len(names)), short)
+
+
+def plain(axes: Axes, title: str = "") -> None:
+    """Give a panel its title and only the lines that carry meaning."""
+    axes.set_title(title, fontsize=TITLE, color=INK, loc="left")
+    axes.tick_params(labelsize=SMALL, color=MUTED, labelcolor=INK, length=2.5)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(MUTED)
+
+
+def zero_line(axes: Axes) -> None:
+    """Mark zero on the vertical axis."""
+    axes.axhline(0.0, color=MUTED, linewidth=0.8, zorder=1)
+
+
+def save(picture: Figure, path: Path) -> None:
+    """Write a PNG that appears whole or not at all, the same bytes for the same picture."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        picture.savefig(partial, format="png", metadata={"Software": None})
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

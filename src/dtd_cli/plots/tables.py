@@ -1,0 +1,100 @@
+"""The tables of a run, as the pictures read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import NamedTuple, TypeGuard
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+Vector = NDArray[np.float64]
+
+_FIXED_INPUT_COLUMNS = 4
+"""``inputs.csv`` starts with sample, status, output, f; its other columns are the features."""
+
+
+class Sample(NamedTuple):
+    """One explained sample: the row's number, the output that is explained, and its value."""
+
+    number: int
+    output: int
+    f: float
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The CSV files of one run; ``None`` where the run has no such file."""
+
+    relevance: pd.DataFrame | None = None
+    layers: pd.DataFrame | None = None
+    roots: pd.DataFrame | None = None
+    root_points: pd.DataFrame | None = None
+    inputs: pd.DataFrame | None = None
+    search_lines: pd.DataFrame | None = None
+    search_roots: pd.DataFrame | None = None
+
+    @classmethod
+    def read(cls, folder: Path) -> Tables:
+        """The tables that ``folder`` holds."""
+        paths = {field.name: folder / f"{field.name}.csv" for field in fields(cls)}
+        return cls(**{name: pd.read_csv(path) for name, path in paths.items() if path.exists()})
+
+    @property
+    def features(self) -> list[str]:
+        """The names of the input's features, in the order of the input's neurons."""
+        if self.inputs is None:
+            return []
+        return [str(name) for name in self.inputs.columns[_FIXED_INPUT_COLUMNS:]]
+
+    @property
+    def explained(self) -> list[Sample]:
+        """The samples that were explained, in the order of their rows."""
+        if not has_rows(self.inputs):
+            return []
+        rows = self.inputs[self.inputs["status"] == "explained"]
+        return [
+            Sample(int(number), int(output), float(f))
+            for number, output, f in zip(rows["sample"], rows["output"], rows["f"], strict=True)
+        ]
+
+    @property
+    def methods(self) -> list[str]:
+        """The methods that distributed relevance, in the order of the run."""
+        if not has_rows(self.relevance):
+            return []
+        return [str(method) for method in self.relevance["method"].unique()]
+
+    def values(self, sample: int) -> Vector:
+        """The features of one sample."""
+        if self.inputs is None:
+            return np.empty(0)
+        row = self.inputs[self.inputs["sample"] == sample].iloc[0, _FIXED_INPUT_COLUMNS:]
+        return np.asarray(row, dtype=np.float64)
+
+    def input_relevance(self) -> dict[tuple[str, int], Vector]:
+        """The relevance of the input's neurons, for each method and sample that has it."""
+        if not has_rows(self.relevance):
+            return {}
+        rows = self.relevance[self.relevance["layer"] == 0]
+        return {
+            (str(method), int(sample)): by_index(
+                group["neuron"], group["relevance"], len(self.features)
+            )
+            for (method, sample), group in rows.groupby(["method", "sample"], sort=False)
+        }
+
+
+def has_rows(table: pd.DataFrame | None) -> TypeGuard[pd.DataFrame]:
+    """Whether the run wrote this table and put something in it."""
+    return table is not None and len(table) > 0
+
+
+def by_index(indices: Sequence[int], values: Sequence[float], size: int) -> Vector:
+    """A vector of ``size`` with ``values`` at ``indices`` and NaN where the table has no row."""
+    vector = np.full(size, np.nan)
+    vector[np.asarray(indices, dtype=np.intp)] = np.asarray(values, dtype=np.float64)
+    return vector

@@ -1,0 +1,556 @@
+"""The pictures: what they show is what the tables say."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+from matplotlib.lines import Line2D
+
+from dtd_cli.plots import PICTURES, Tables, draw, style
+from dtd_cli.plots.heatmaps import heatmaps, symmetric
+from dtd_cli.plots.ledger import PARTS, ledger, ledger_shares, relevance_shares
+from dtd_cli.plots.pixels import pixel_grid
+from dtd_cli.plots.relevance_bars import relevance_bars
+from dtd_cli.plots.root_status import root_status, status_counts
+from dtd_cli.plots.roots import roots
+from dtd_cli.plots.search_lines import search_lines
+from dtd_cli.plots.tables import Vector
+
+METHODS = ["recursive", "train_free", "gradient_x_input"]
+PIXELS = [f"pixel_{row}_{column}" for row in range(8) for column in range(8)]
+ABC = ["x0", "x1", "x2"]
+
+
+def some_tables(
+    features: list[str] = ABC,
+    widths: tuple[int, ...] = (5, 1),
+    samples: int = 1,
+    *,
+    methods: list[str] = METHODS,
+    finders: tuple[str, ...] = ("closed_form", "random"),
+    seed: int = 0,
+) -> Tables:
+    """Tables with the columns of a run and numbers drawn at random.
+
+    Train-free relevance conserves f; the recursion loses some in every layer. Every third unit is
+    inactive, and the search finds no root for every third one after that.
+    """
+    draw = np.random.default_rng(seed)
+    sizes = (len(features), *widths)
+    depth = len(widths)
+    values = draw.uniform(0, 1, (samples, len(features)))
+    f = draw.uniform(1, 3, samples)
+    relevance, layers = [], []
+    for method in methods:
+        keep = 1.0 if method == "train_free" else 0.6
+        for sample in range(samples):
+            upper = f[sample]
+            for layer in range(depth, -1, -1):
+                weight = draw.uniform(-0.3, 1, sizes[layer])
+                total = f[sample] * keep ** (depth - layer)
+                shares = total * weight / weight.sum()
+                relevance += [
+                    (method, sample, layer, depth - layer, neuron, 0.5, share)
+                    for neuron, share in enumerate(shares)
+                ]
+                if layer < depth:
+                    parts = (total, 0.0, 0.5 * upper, upper - total - 0.5 * upper)
+                    layers.append((method, sample, layer, depth - layer, upper, *parts, -0.1))
+                    upper = total
+    rows, points, lines, marks = [], [], [], []
+    for sample in range(samples):
+        for layer in range(depth):
+            for neuron in range(sizes[layer + 1]):
+                for finder in finders:
+                    searched = finder != "closed_form"
+                    status = {0: "found", 1: "inactive", 2: "found"}[neuron % 3]
+                    if searched and neuron % 3 == 2:
+                        status = "not_found"
+                    there = status == "found"
+                    place = (sample, layer, neuron, finder)
+                    h = 0.0 if status == "inactive" else float(draw.uniform(0.1, 2))
+                    measured = (h, 0.0, 0.7, True, False, 0.3, 0.1, 0.2, 100, False)
+                    rows.append((*place, status, *(measured if there else (h, *[None] * 9))))
+                    root = values[sample] * draw.uniform(0.1, 0.8, len(features))
+                    size = sizes[layer]
+                    points += [
+                        (*place, i, root[i % len(root)] if there else None) for i in range(size)
+                    ]
+                    if searched:
+                        position = np.linspace(0, 1, 50)
+                        low = 0.4 if there else -0.2
+                        curve = h * np.clip((position - low) / (1 - low), 0, None)
+                        lines += [(*place, p, c) for p, c in zip(position, curve, strict=True)]
+                        marks.append((*place, status, low if there else None))
+    head = ["sample", "layer", "neuron", "finder"]
+    fixed = {"sample": range(samples), "status": "explained", "output": 0, "f": f}
+    return Tables(
+        relevance=pd.DataFrame(
+            relevance,
+            columns=["method", "sample", "layer", "order", "neuron", "activation", "relevance"],
+        ),
+        layers=pd.DataFrame(
+            layers,
+            columns=["method", "sample", "layer", "order", "upper_sum", *PARTS, "negative_sum"],
+        ),
+        roots=pd.DataFrame(
+            rows,
+            columns=[
+                *head,
+                *("status", "relevance", "residual", "distance", "admissible", "same_region"),
+                *("gradient_norm", "gradient_gap", "output_change", "evaluations", "certified"),
+            ],
+        ),
+        root_points=pd.DataFrame(points, columns=[*head, "index", "value"]),
+        inputs=pd.DataFrame({**fixed, **dict(zip(features, values.T, strict=True))}),
+        search_lines=pd.DataFrame(lines, columns=[*head, "position", "relevance"]),
+        search_roots=pd.DataFrame(marks, columns=[*head, "status", "position"]),
+    )
+
+
+def digits(samples: int = 10) -> Tables:
+    return some_tables(PIXELS, (6, 4), samples)
+
+
+def write(tables: Tables, folder: Path) -> Path:
+    for name, table in vars(tables).items():
+        if table is not None:
+            table.to_csv(folder / f"{name}.csv", index=False)
+    return folder
+
+
+def shown(picture: Figure | None) -> Figure:
+    """The picture with everything placed, as it is when it is saved."""
+    assert picture is not None
+    picture.draw_without_rendering()
+    return picture
+
+
+def panel_titles(picture: Figure) -> list[str]:
+    return [axes.get_title(loc="left") for axes in picture.axes]
+
+
+def curve(line: Line2D) -> tuple[Vector, Vector]:
+    """The points of a drawn line."""
+    x, y = (np.asarray(data, dtype=np.float64) for data in line.get_data())
+    return x, y
+
+
+def frame(table: pd.DataFrame | None) -> pd.DataFrame:
+    assert table is not None
+    return table.copy()
+
+
+class TestDraw:
+    def test_draws_what_applies_and_says_so(self, tmp_path: Path) -> None:
+        drawn = draw(write(some_tables(), tmp_path))
+        assert [path.name for path in drawn] == [n for n in PICTURES if n != "heatmaps.png"]
+        assert sorted(drawn) == sorted((tmp_path / "plots").iterdir())
+        for path in drawn:
+            assert imread(path)[..., :3].std() > 0.01
+
+    def test_images_get_heat_maps_instead_of_bars(self, tmp_path: Path) -> None:
+        names = {path.name for path in draw(write(digits(), tmp_path))}
+        assert "heatmaps.png" in names
+        assert not names & {"relevance_bars.png", "roots.png"}
+
+    def test_same_tables_same_bytes(self, tmp_path: Path) -> None:
+        write(digits(2), tmp_path)
+        first = {path: path.read_bytes() for path in draw(tmp_path)}
+        assert first == {path: path.read_bytes() for path in draw(tmp_path)}
+
+    def test_an_empty_folder_gives_nothing(self, tmp_path: Path) -> None:
+        assert draw(tmp_path) == []
+        assert list(tmp_path.iterdir()) == []
+
+    def test_tables_without_rows_give_nothing(self, tmp_path: Path) -> None:
+        empty = {name: table.iloc[:0] for name, table in vars(some_tables()).items()}
+        assert draw(write(Tables(**empty), tmp_path)) == []
+
+    def test_a_picture_that_no_longer_applies_goes(self, tmp_path: Path) -> None:
+        draw(write(some_tables(), tmp_path))
+        (tmp_path / "search_lines.csv").unlink()
+        draw(tmp_path)
+        assert not (tmp_path / "plots" / "search_lines.png").exists()
+        assert (tmp_path / "plots" / "ledger.png").exists()
+
+    def test_a_failure_leaves_the_old_file_and_no_other(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = tmp_path / "a.png"
+        path.write_bytes(b"old")
+
+        def fail(self: Figure, target: Path, **kwargs: object) -> None:
+            target.write_bytes(b"half")
+            raise OSError("disk full")
+
+        monkeypatch.setattr(Figure, "savefig", fail)
+        with pytest.raises(OSError, match="disk full"):
+            style.save(Figure(), path)
+        assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
+        assert path.read_bytes() == b"old"
+
+    def test_needs_neither_torch_nor_pyplot(self, tmp_path: Path) -> None:
+        write(some_tables(), tmp_path)
+        program = (
+            "import sys, pathlib; from dtd_cli.plots import draw;"
+            f"assert draw(pathlib.Path({str(tmp_path)!r}));"
+            "print([m for m in ('torch', 'matplotlib.pyplot') if m in sys.modules])"
+        )
+        answer = subprocess.run(
+            [sys.executable, "-c", program],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"PYTHONPATH": ":".join(sys.path), "MPLCONFIGDIR": str(tmp_path / "config")},
+        )
+        assert answer.stdout.strip() == "[]"
+
+    @pytest.mark.parametrize(
+        "tables",
+        [
+            some_tables(samples=1),
+            some_tables(samples=7, methods=["train_free"]),
+            some_tables([f"a feature with a long name {i}" for i in range(30)], samples=3),
+            some_tables(["$a$", "$b_", "c"]),
+            some_tables(finders=("closed_form",)),
+            some_tables(finders=("random", "line", "unheard_of")),
+            some_tables(methods=["recursive", "recursive_refined", "another", *METHODS[1:]]),
+            some_tables(widths=(1,)),
+            some_tables(["pixel_0_0"]),
+            some_tables([f"pixel_{r}_{c}" for r in range(2) for c in range(12)], samples=2),
+            digits(1),
+        ],
+    )
+    def test_no_combination_fails_or_warns(self, tables: Tables, tmp_path: Path) -> None:
+        assert len(draw(write(tables, tmp_path))) >= 2
+
+
+class TestTables:
+    def test_reading_gives_back_what_was_written(self, tmp_path: Path) -> None:
+        tables = some_tables()
+        read = Tables.read(write(tables, tmp_path))
+        np.testing.assert_allclose(
+            frame(read.relevance)["relevance"], frame(tables.relevance)["relevance"], rtol=1e-15
+        )
+        assert read.features == ABC
+
+    def test_skipped_samples_are_not_explained(self) -> None:
+        tables = some_tables(samples=3)
+        inputs = frame(tables.inputs)
+        inputs["output"] = inputs["output"].astype(float)
+        inputs.loc[1, ["status", "output", "f"]] = ["skipped", np.nan, -1.0]
+        tables = replace(tables, inputs=inputs)
+        assert [sample.number for sample in tables.explained] == [0, 2]
+        picture = shown(relevance_bars(tables))
+        assert [title.split(",")[0] for title in panel_titles(picture)] == ["sample 0", "sample 2"]
+
+    def test_order_of_rows_does_not_matter(self) -> None:
+        tables = some_tables()
+        shuffled = replace(tables, relevance=frame(tables.relevance).sample(frac=1, random_state=1))
+        expected = tables.input_relevance()
+        for key, values in shuffled.input_relevance().items():
+            np.testing.assert_array_equal(values, expected[key])
+
+
+class TestPixels:
+    def test_each_pixel_in_its_place(self) -> None:
+        names = ["pixel_1_0", "pixel_0_1", "pixel_0_0", "pixel_1_1", "pixel_0_2", "pixel_1_2"]
+        np.testing.assert_array_equal(pixel_grid(names), [[2, 1, 4], [0, 3, 5]])
+
+    @pytest.mark.parametrize(
+        "names",
+        [
+            [],
+            ABC,
+            PIXELS[:-1],
+            PIXELS[:10] + PIXELS[11:],
+            [*PIXELS, "age"],
+            [*PIXELS[:-1], "pixel_0_0"],
+            ["pixel_0_0", "pixel_0_00", "pixel_0_1"],
+            ["pixel_0_0", "pixel_1_1"],
+            ["pixel_0_x", "pixel_0_1"],
+            ["pixel_0_0.1", "pixel_0_1"],
+        ],
+    )
+    def test_anything_else_is_no_image(self, names: list[str]) -> None:
+        assert pixel_grid(names) is None
+
+
+class TestHeatmaps:
+    def images(self, picture: Figure) -> list[list[Axes]]:
+        """The panels that show an image, by row and from left to right."""
+        axes = [a for a in picture.axes if a.images]
+        rows = sorted({round(a.get_position().y0, 6) for a in axes}, reverse=True)
+        return [
+            sorted(
+                (a for a in axes if round(a.get_position().y0, 6) == row),
+                key=lambda a: a.get_position().x0,
+            )
+            for row in rows
+        ]
+
+    def test_one_symmetric_scale_for_all_and_one_for_each(self) -> None:
+        tables = digits(3)
+        heat = tables.input_relevance()
+        rows = self.images(shown(heatmaps(tables)))
+        reach = max(np.abs(values).max() for values in heat.values())
+        assert len(rows) == 3
+        for sample, row in enumerate(rows):
+            for i, method in enumerate(METHODS):
+                own = np.abs(heat[method, sample]).max()
+                assert row[1 + i].images[0].get_clim() == (-reach, reach)
+                assert row[1 + len(METHODS) + i].images[0].get_clim() == (-own, own)
+
+    def test_shows_the_values_of_the_table(self) -> None:
+        tables = digits(2)
+        row = self.images(shown(heatmaps(tables)))[1]
+        values = tables.input_relevance()["train_free", 1]
+        for column in (2, 2 + len(METHODS)):
+            np.testing.assert_array_equal(row[column].images[0].get_array(), values.reshape(8, 8))
+        np.testing.assert_array_equal(row[0].images[0].get_array(), tables.values(1).reshape(8, 8))
+        assert row[2].get_title() == "ΣR / f = 1"
+
+    def test_zero_is_white_and_positive_is_red(self) -> None:
+        image = self.images(shown(heatmaps(digits(1))))[0][1].images[0]
+        limit = image.get_clim()[1]
+        red, white, blue = (image.to_rgba(np.array([v]))[0][:3] for v in (limit, 0.0, -limit))
+        assert white.min() > 0.95
+        assert red[0] > red[2] + 0.2
+        assert blue[2] > blue[0] + 0.2
+
+    def test_at_most_eight_samples(self) -> None:
+        assert len(self.images(shown(heatmaps(digits(10))))) == 8
+
+    def test_no_relevance_at_all_is_white(self) -> None:
+        tables = digits(1)
+        tables = replace(tables, relevance=frame(tables.relevance).assign(relevance=0.0))
+        row = self.images(shown(heatmaps(tables)))[0]
+        assert row[1].images[0].get_clim() == (-1, 1)
+        assert row[1].get_title() == "ΣR / f = 0"
+
+    def test_values_that_are_missing_are_left_out(self) -> None:
+        scale = symmetric([np.array([np.nan, -2.0]), np.array([1.0])])
+        assert (scale.vmin, scale.vmax) == (-2.0, 2.0)
+        assert symmetric([np.array([np.nan])]).vmax == 1.0
+
+    def test_a_method_without_a_sample_leaves_a_hole(self) -> None:
+        tables = digits(2)
+        table = frame(tables.relevance)
+        table = table[(table["method"] != "train_free") | (table["sample"] != 1)]
+        picture = shown(heatmaps(replace(tables, relevance=table)))
+        assert sum(bool(axes.images) for axes in picture.axes) == 2 * 7 - 2
+
+    def test_only_for_images(self) -> None:
+        assert heatmaps(some_tables()) is None
+        assert heatmaps(some_tables(PIXELS[:-1])) is None
+
+
+class TestRelevanceBars:
+    def test_bars_are_the_table(self) -> None:
+        tables = some_tables(samples=2)
+        picture = shown(relevance_bars(tables))
+        for sample, axes in enumerate(picture.axes):
+            for i, method in enumerate(METHODS):
+                bars = axes.containers[i]
+                heights = [bar.get_height() for bar in bars]
+                np.testing.assert_array_equal(heights, tables.input_relevance()[method, sample])
+                assert to_hex(bars[0].get_facecolor()) == style.METHOD_COLOURS[method].lower()
+
+    def test_at_most_six_samples(self) -> None:
+        assert len(shown(relevance_bars(some_tables(samples=9))).axes) == 6
+
+    def test_only_for_tables_that_fit(self) -> None:
+        assert relevance_bars(digits()) is None
+        assert relevance_bars(some_tables([f"x{i}" for i in range(31)])) is None
+
+
+class TestLedger:
+    def test_lines_are_medians_between_quartiles(self) -> None:
+        relevance = pd.DataFrame(
+            [("m", s, layer, 0, n, 1.0, r) for s, r in enumerate([1.0, 2.0, 6.0])
+             for layer in (0, 1) for n in (0, 1)],
+            columns=["method", "sample", "layer", "order", "neuron", "activation", "relevance"],
+        )  # fmt: skip
+        shares = relevance_shares(relevance, {0: 2.0, 1: 2.0, 2: 4.0})
+        assert shares["middle"].tolist() == [2.0, 2.0]
+        assert shares["low"].tolist() == [1.5, 1.5]
+        assert shares["high"].tolist() == [2.5, 2.5]
+
+    def test_lines_start_at_the_output_and_at_one(self) -> None:
+        axes = shown(ledger(some_tables(samples=4))).axes[0]
+        lines = {line.get_label(): line for line in axes.lines}
+        np.testing.assert_allclose(curve(lines["train-free"])[1], 1.0)
+        np.testing.assert_allclose(curve(lines["recursive"])[1], [0.36, 0.6, 1.0])
+        left, right = axes.get_xlim()
+        assert left > right
+
+    def test_shares_are_means_and_add_up(self) -> None:
+        tables = some_tables(samples=4)
+        f = {sample.number: sample.f for sample in tables.explained}
+        books = ledger_shares(frame(tables.layers), f)
+        assert list(books) == ["recursive"]
+        book = books["recursive"]
+        np.testing.assert_allclose(book[list(PARTS)].sum(axis=1), book["upper_sum"])
+        np.testing.assert_allclose(book.loc[1, "relevance_sum"], 0.6)
+
+    def test_what_is_negative_hangs_below_zero(self) -> None:
+        tables = some_tables()
+        layers = frame(tables.layers)
+        layers["zero_order"], layers["unresolved"] = -1.0, -0.5
+        axes = shown(ledger(replace(tables, layers=layers))).axes[1]
+        f = tables.explained[0].f
+        zero_order, unresolved = (axes.containers[list(PARTS).index(part)][0].get_bbox()
+                                  for part in ("zero_order", "unresolved"))  # fmt: skip
+        assert (zero_order.ymax, zero_order.ymin) == pytest.approx((0, -1 / f))
+        assert (unresolved.ymax, unresolved.ymin) == pytest.approx((-1 / f, -1.5 / f))
+
+    def test_a_panel_for_each_recursion(self) -> None:
+        tables = some_tables(methods=["recursive", "train_free", "recursive_refined"])
+        titles = panel_titles(shown(ledger(tables)))
+        assert titles[1:] == ["Where it went: recursive", "Where it went: recursive refined"]
+        assert len(shown(ledger(some_tables(methods=["train_free"]))).axes) == 1
+
+    def test_a_method_with_the_input_alone_is_a_point(self) -> None:
+        tables = some_tables()
+        table = frame(tables.relevance)
+        table = table[(table["method"] != "gradient_x_input") | (table["layer"] == 0)]
+        axes = shown(ledger(replace(tables, relevance=table))).axes[0]
+        (line,) = [ln for ln in axes.lines if ln.get_label() == "gradient × input"]
+        assert curve(line)[0].tolist() == [0]
+        assert line.get_marker() not in (None, "None", "")
+
+    def test_extremes_stay_readable(self) -> None:
+        tables = some_tables()
+        table = frame(tables.relevance)
+        table.loc[table["layer"] == 0, "relevance"] *= -1e4
+        axes = shown(ledger(replace(tables, relevance=table))).axes[0]
+        assert axes.get_yscale() == "symlog"
+        assert shown(ledger(some_tables())).axes[0].get_yscale() == "linear"
+
+    def test_nothing_explained_no_ledger(self) -> None:
+        tables = some_tables()
+        assert ledger(replace(tables, inputs=frame(tables.inputs).assign(status="skipped"))) is None
+
+
+class TestSearchLines:
+    def test_the_mark_is_where_the_table_says(self) -> None:
+        tables = some_tables()
+        axes = shown(search_lines(tables)).axes[0]
+        line = next(ln for ln in axes.lines if ln.get_label() == "random")
+        (mark,) = [ln for ln in axes.lines if ln.get_marker() == "o"]
+        assert curve(mark)[0].tolist() == [0.4]
+        np.testing.assert_allclose(curve(mark)[1], np.interp(0.4, *curve(line)))
+
+    def test_no_root_no_mark(self) -> None:
+        picture = shown(search_lines(some_tables()))
+        titles = panel_titles(picture)
+        assert titles[:3] == [
+            "unit 0\nrandom: found at 0.4",
+            "unit 1\nrandom: inactive",
+            "unit 2\nrandom: not found",
+        ]
+        marks = [sum(ln.get_marker() == "o" for ln in axes.lines) for axes in picture.axes]
+        assert marks == [1, 0, 0, 1, 0]
+
+    def test_several_finders_share_a_panel(self) -> None:
+        picture = shown(search_lines(some_tables(finders=("closed_form", "random", "line"))))
+        assert len(picture.axes) == 5
+        colours = [ln.get_color() for ln in picture.axes[0].lines if ln.get_marker() == "o"]
+        assert colours == [style.FINDER_COLOURS["random"], style.FINDER_COLOURS["line"]]
+
+    def test_the_twelve_strongest_units_of_the_lowest_layer(self) -> None:
+        tables = some_tables(widths=(20, 3, 1))
+        lines = frame(tables.search_lines)
+        end = lines[(lines["layer"] == 0) & (lines["position"] == 1)].set_index("neuron")
+        expected = sorted(end["relevance"].abs().nlargest(12).index)
+        titles = panel_titles(shown(search_lines(tables)))
+        assert [title.split("\n")[0] for title in titles] == [f"unit {n}" for n in expected]
+
+    def test_a_unit_that_was_not_searched_by_all(self) -> None:
+        tables = some_tables(finders=("random", "line"))
+        lines, marks = (frame(t) for t in (tables.search_lines, tables.search_roots))
+        tables = replace(
+            tables,
+            search_lines=lines[(lines["finder"] != "line") | (lines["neuron"] != 0)],
+            search_roots=marks[(marks["finder"] != "line") | (marks["neuron"] != 0)],
+        )
+        titles = panel_titles(shown(search_lines(tables)))
+        assert titles[0] == "unit 0\nrandom: found at 0.4\nline: no search"
+
+    def test_only_where_something_was_searched(self) -> None:
+        assert search_lines(some_tables(finders=("closed_form",))) is None
+        assert search_lines(replace(some_tables(), search_lines=None)) is None
+        assert search_lines(replace(some_tables(), search_roots=None)) is None
+
+
+class TestRoots:
+    def test_bars_are_the_input_and_its_roots(self) -> None:
+        tables = some_tables()
+        axes = shown(roots(tables)).axes[0]
+        points = frame(tables.root_points)
+        points = points[(points["layer"] == 0) & (points["neuron"] == 0)]
+        expected = [
+            tables.values(0),
+            points.loc[points["finder"] == "closed_form", "value"],
+            points.loc[points["finder"] == "random", "value"],
+        ]
+        for bars, heights in zip(axes.containers, expected, strict=True):
+            np.testing.assert_array_equal([bar.get_height() for bar in bars], heights)
+
+    def test_a_point_that_is_no_root_is_not_drawn(self) -> None:
+        tables = some_tables()
+        tables = replace(tables, root_points=frame(tables.root_points).assign(value=1.0))
+        axes = shown(roots(tables)).axes[2]
+        closed, searched = ([bar.get_height() for bar in bars] for bars in axes.containers[1:])
+        assert closed == [1, 1, 1]
+        assert np.isnan(searched).all()
+        assert axes.get_title(loc="left").endswith("closed form: found\nrandom: not found")
+
+    def test_only_for_few_features_and_roots_at_the_input(self) -> None:
+        assert roots(digits()) is None
+        assert roots(some_tables([f"x{i}" for i in range(13)])) is None
+        tables = some_tables()
+        table = frame(tables.roots)
+        assert roots(replace(tables, roots=table[table["layer"] > 0])) is None
+        assert roots(replace(tables, root_points=None)) is None
+
+
+class TestRootStatus:
+    def test_counts(self) -> None:
+        counts = status_counts(frame(some_tables().roots))
+        assert list(counts.columns) == ["found", "inactive", "not_found"]
+        assert counts.loc[(0, "random")].tolist() == [2, 2, 1]
+        assert counts.loc[(0, "closed_form")].tolist() == [3, 2, 0]
+        assert [layer for layer, _ in counts.index] == [1, 1, 0, 0]
+
+    def test_bars_fill_the_width_in_shares(self) -> None:
+        axes = shown(root_status(some_tables())).axes[0]
+        widths = np.array([[bar.get_width() for bar in bars] for bars in axes.containers])
+        np.testing.assert_allclose(widths.sum(axis=0), 1.0)
+        np.testing.assert_allclose(widths[:, 3], [0.4, 0.4, 0.2])
+
+    def test_without_roots_none(self) -> None:
+        assert root_status(Tables()) is None
+
+
+class TestStyle:
+    def test_colours_do_not_depend_on_company(self) -> None:
+        alone = style.colours(["train_free"], style.METHOD_COLOURS)
+        company = style.colours(["mine", "recursive", "train_free"], style.METHOD_COLOURS)
+        assert company["train_free"] == alone["train_free"]
+        assert len(set(company.values())) == 3
+
+    def test_a_users_name_is_not_mathematics(self) -> None:
+        assert style.literal("$x$") == r"\$x\$"
+        assert style.literal("a long feature's name 12") == "a long fe… name 12"
