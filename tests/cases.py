@@ -103,9 +103,9 @@ def gradient_x_input(net, x):
 
 
 def spread(got, want):
-    """The largest difference, relative to the largest number wanted."""
+    """The largest difference, relative to the largest number wanted, if there is one."""
     got, want = torch.as_tensor(got), torch.as_tensor(want, dtype=torch.float64)
     assert got.shape == want.shape
     assert got.isfinite().all()
     scale = want.abs().max()
-    return ((got - want).abs().max() / (scale if scale > 0 else 1)).item()
+    return ((got - want).abs().max() / (scale if scale > 1e-18 else 1)).item()

@@ -3,13 +3,13 @@
 Relevance functions are nested Python functions of one component, every gradient is a central
 difference, every one-sided limit is evaluated a little off the root. Numbers are mpmath's.
 
-Steps. A limit is taken at ``ã + ε (a - ã)`` with ε = 1e-20, so its error is about 1e-20. Where
-units lie on their kinks there, the activations above are as small as ε, and the limit nested in
-that one lives at ε²: at nesting depth n the difference quotient's step is 1e-10 ε^(n+1), which
-stays on one side of every kink, and whose truncation error is about (1e-10)² of the result.
-Truncation errors are smooth, so an outer quotient does not amplify them; rounding errors are
-not, and each quotient divides them by its step. The digits below are the product of all steps,
-and 40 more.
+Steps. Limits nest, and the inner one is taken first: with the outermost ε = 1e-20, the next has
+to be small beside everything that the first one left, activations as small as 1e-20 among them.
+So each ε is 1e-20 of the product of those around it (``size``), and its error about 1e-20. A
+difference quotient's step is 1e-10 of that product again, which keeps it on one side of every
+kink, and its truncation error is about (1e-10)² of the result. Truncation errors are smooth, so
+an outer quotient does not amplify them; rounding errors are not, and each quotient divides them
+by its step. The digits below are the product of all steps, and 40 more.
 """
 
 from __future__ import annotations
@@ -22,12 +22,15 @@ from mpmath import mp, mpf
 EPSILON_DIGITS = 20
 STEP_DIGITS = 10
 TIE = mpf("1e-13")
-DEGENERATE = mpf("1e-12")
 
 
 def digits_for(depth: int) -> int:
     """Decimal digits for ``depth`` nested difference quotients."""
-    return sum(EPSILON_DIGITS * (n + 1) + STEP_DIGITS for n in range(depth)) + 40
+    lost, size = 40, 0
+    for _ in range(depth):
+        size += size + EPSILON_DIGITS
+        lost += size + STEP_DIGITS
+    return lost
 
 
 def dot(u, v):
@@ -97,7 +100,7 @@ class Literal:
     # The definition.
 
     def R(self, layer, a, i, size=1):
-        """[R_layer(a)]_i, where the limits nested so far have shrunk the scale to ``size``."""
+        """[R_layer(a)]_i inside limits whose ε have the product ``size``."""
         if layer == self.depth:
             return a[i]
         total = mpf(0)
@@ -110,9 +113,9 @@ class Literal:
     def one_sided(self, layer, root, a, j, i, size):
         """The i-th component of the one-sided gradient of h_j at the root."""
         self.limits += self.only_a_limit(layer, root, a, j)
-        smaller = size * mpf(10) ** -EPSILON_DIGITS
+        epsilon = size * mpf(10) ** -EPSILON_DIGITS
+        smaller = size * epsilon
         step = smaller * mpf(10) ** -STEP_DIGITS
-        epsilon = mpf(10) ** -EPSILON_DIGITS
         point = [r + epsilon * (p - r) for r, p in zip(root, a, strict=True)]
         plus = [p + step * (k == i) for k, p in enumerate(point)]
         minus = [p - step * (k == i) for k, p in enumerate(point)]
@@ -170,7 +173,10 @@ class Literal:
             return [p - q for p, q in zip(a, self.direction(layer, a, j), strict=True)]
         v = self.direction(layer, a, j)
         along = dot(w, v)
-        if abs(along) <= DEGENERATE * mpmath.fsum(abs(p * q) for p, q in zip(w, v, strict=True)):
+        # Parallel up to rounding, which with these digits means exactly so: inside a limit a
+        # direction may come as close to it as ε.
+        parallel = mpmath.fsum(abs(p * q) for p, q in zip(w, v, strict=True))
+        if abs(along) <= parallel * mpf(10) ** (10 - mp.dps):
             return None
         t = z[j] / along
         return [p - t * q for p, q in zip(a, v, strict=True)]
