@@ -276,6 +276,7 @@ class TestPixels:
             PIXELS[:-1],
             PIXELS[:10] + PIXELS[11:],
             [*PIXELS, "age"],
+            ["pixel_0_0", "age", "pixel_0_2"],
             [*PIXELS[:-1], "pixel_0_0"],
             ["pixel_0_0", "pixel_0_00", "pixel_0_1"],
             ["pixel_0_0", "pixel_1_1"],
@@ -378,14 +379,14 @@ class TestRelevanceBars:
 class TestLedger:
     def test_lines_are_medians_between_quartiles(self) -> None:
         relevance = pd.DataFrame(
-            [("m", s, layer, 0, n, 1.0, r) for s, r in enumerate([1.0, 2.0, 6.0])
+            [("m", s, layer, 0, n, 1.0, r) for s, r in enumerate([1.0, 2.0, 10.0])
              for layer in (0, 1) for n in (0, 1)],
             columns=["method", "sample", "layer", "order", "neuron", "activation", "relevance"],
         )  # fmt: skip
         shares = relevance_shares(relevance, {0: 2.0, 1: 2.0, 2: 4.0})
         assert shares["middle"].tolist() == [2.0, 2.0]
         assert shares["low"].tolist() == [1.5, 1.5]
-        assert shares["high"].tolist() == [2.5, 2.5]
+        assert shares["high"].tolist() == [3.5, 3.5]
 
     def test_lines_start_at_the_output_and_at_one(self) -> None:
         axes = shown(ledger(some_tables(samples=4))).axes[0]
@@ -488,6 +489,16 @@ class TestSearchLines:
         titles = panel_titles(shown(search_lines(tables)))
         assert titles[0] == "unit 0\nrandom: found at 0.4\nline: no search"
 
+    def test_no_mark_without_a_line(self) -> None:
+        tables = some_tables(finders=("random", "line"))
+        lines = frame(tables.search_lines)
+        tables = replace(
+            tables, search_lines=lines[(lines["finder"] != "line") | (lines["neuron"] != 0)]
+        )
+        axes = shown(search_lines(tables)).axes[0]
+        assert sum(ln.get_marker() == "o" for ln in axes.lines) == 1
+        assert axes.get_title(loc="left").endswith("line: found")
+
     def test_only_where_something_was_searched(self) -> None:
         assert search_lines(some_tables(finders=("closed_form",))) is None
         assert search_lines(replace(some_tables(), search_lines=None)) is None
@@ -516,6 +527,11 @@ class TestRoots:
         assert closed == [1, 1, 1]
         assert np.isnan(searched).all()
         assert axes.get_title(loc="left").endswith("closed form: found\nrandom: not found")
+
+    def test_negative_relevance_keeps_its_sign(self) -> None:
+        tables = some_tables()
+        tables = replace(tables, roots=frame(tables.roots).assign(relevance=-0.5))
+        assert panel_titles(shown(roots(tables)))[0].startswith("unit 0, h(x) = −0.5\n")
 
     def test_only_for_few_features_and_roots_at_the_input(self) -> None:
         assert roots(digits()) is None

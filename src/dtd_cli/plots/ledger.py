@@ -56,6 +56,8 @@ def ledger(tables: Tables) -> Figure | None:
         title = ", mean of the samples" if several else ""
         style.plain(axes, f"Where it went: {style.words(method)}{title}")
         _draw_stack(axes, book)
+    if books:
+        _legend(grid[1])
     grid[-1].set_xlim(depth + 0.5, -0.5)
     grid[-1].set_xticks(range(depth, -1, -1), [_layer(n, depth) for n in range(depth, -1, -1)])
     grid[-1].set_xlabel("layer", fontsize=style.LABEL)
@@ -86,8 +88,7 @@ def _draw_lines(axes: Axes, shares: pd.DataFrame, methods: list[str]) -> None:
     style.zero_line(axes)
     axes.axhline(1.0, color=style.INK, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
     colours = style.colours(methods, style.METHOD_COLOURS)
-    # Lines that coincide show as a thin one on a thick one.
-    thickness = np.linspace(3.0, 1.2, len(methods)) if len(methods) > 1 else [1.8]
+    widths = style.nested(len(methods))
     for i, method in enumerate(methods):
         line = shares[shares["method"] == method].sort_values("layer")
         colour, layer = colours[method], line["layer"].to_numpy()
@@ -97,8 +98,8 @@ def _draw_lines(axes: Axes, shares: pd.DataFrame, methods: list[str]) -> None:
             line["middle"],
             color=colour,
             marker=_MARKERS[i % len(_MARKERS)],
-            markersize=3.0 + 1.6 * thickness[i],
-            linewidth=thickness[i],
+            markersize=3.0 + 1.6 * widths[i],
+            linewidth=widths[i],
             label=style.words(method),
             zorder=3,
         )
@@ -132,7 +133,6 @@ def _draw_stack(axes: Axes, book: pd.DataFrame) -> None:
     )
     style.zero_line(axes)
     axes.set_ylabel("share of f(x)", fontsize=style.LABEL)
-    _legend(axes)
 
 
 def _legend(axes: Axes) -> None:

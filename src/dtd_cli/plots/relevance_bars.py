@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -24,9 +22,10 @@ def relevance_bars(tables: Tables) -> Figure | None:
 
     methods = [m for m in tables.methods if any(key[0] == m for key in relevance)]
     width = max(2.6, 0.5 + len(features) * (0.16 + 0.07 * len(methods)))
-    columns = min(len(samples), max(1, int(11 / width)), 3)
-    rows = math.ceil(len(samples) / columns)
-    picture = style.figure(max(4.6, width * columns), 0.9 + 2.3 * rows, "Relevance of each feature")
+    rows, columns = style.shape(len(samples), width)
+    picture = style.figure(
+        style.total_width(columns, width), 0.9 + 2.3 * rows, "Relevance of each feature"
+    )
     grid = style.panels(picture, rows, columns, len(samples), "relevance")
     colours = style.colours(methods, style.METHOD_COLOURS)
     thickness = 0.8 / len(methods)

@@ -29,13 +29,13 @@ def roots(tables: Tables) -> Figure | None:
         return None
     table, points = (t[t["sample"] == sample] for t in (table, points))
     finders = sorted((str(f) for f in table["finder"].unique()), key=lambda f: f != "closed_form")
-    strength = table["relevance"].abs().groupby(table["neuron"]).max().fillna(0.0)
-    units = sorted(int(n) for n in strength.nlargest(_MOST_UNITS, keep="first").index)
+    h = table.groupby("neuron")["relevance"].first().fillna(0.0)
+    units = sorted(int(n) for n in h.abs().nlargest(_MOST_UNITS, keep="first").index)
 
-    rows, columns = style.shape(len(units))
-    width = max(2.5, 0.6 + len(features) * (0.2 + 0.1 * (1 + len(finders))))
+    width = max(2.5, 0.6 + len(features) * (0.16 + 0.07 * (1 + len(finders))))
+    rows, columns = style.shape(len(units), width)
     picture = style.figure(
-        max(5.0, width * columns),
+        style.total_width(columns, width),
         0.9 + rows * (1.75 + 0.13 * len(finders)),
         f"The input x and its roots for each unit of layer 1, sample {sample}",
     )
@@ -44,7 +44,7 @@ def roots(tables: Tables) -> Figure | None:
     thickness = 0.84 / len(colours)
     for axes, unit in zip(grid, units, strict=True):
         bars = {"x": tables.values(sample)}
-        outcome = [f"unit {unit}, h(x) = {style.number(strength[unit])}"]
+        outcome = [f"unit {unit}, h(x) = {style.number(h[unit])}"]
         for finder in finders:
             status = _status(table, finder, unit)
             outcome.append(f"{style.words(finder)}: {style.words(status)}")

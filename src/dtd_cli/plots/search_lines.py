@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from dtd_cli.plots import style
 from dtd_cli.plots.tables import Tables, has_rows
 
-_MOST_UNITS = 12
+_MOST_UNITS, _WIDTH = 12, 2.5
 _UNIT = ["finder", "neuron"]
 
 
@@ -34,9 +34,9 @@ def search_lines(tables: Tables) -> Figure | None:
 
     units = _strongest(lines)
     finders = [str(finder) for finder in lines["finder"].unique()]
-    rows, columns = style.shape(len(units))
+    rows, columns = style.shape(len(units), _WIDTH)
     picture = style.figure(
-        max(5.0, 2.5 * columns),
+        style.total_width(columns, _WIDTH),
         0.9 + rows * (1.75 + 0.13 * len(finders)),
         f"Relevance of the units of layer {layer + 1} along their search lines, sample {sample}",
     )
@@ -44,19 +44,26 @@ def search_lines(tables: Tables) -> Figure | None:
     colours = style.colours(finders, style.FINDER_COLOURS)
     for axes, unit in zip(grid, units, strict=True):
         outcome = [f"unit {unit}"]
-        for finder in finders:
+        for finder, width in zip(finders, style.nested(len(finders)), strict=True):
             line = _rows_of(lines, finder, unit).sort_values("position")
+            name = style.words(finder)
             axes.plot(
                 line["position"],
                 line["relevance"],
                 color=colours[finder],
-                linewidth=1.5,
-                label=style.words(finder),
+                linewidth=width,
+                label=name,
                 zorder=2,
             )
-            root = _rows_of(roots, finder, unit)
-            outcome.append(_mark_root(axes, line, root, finder, colours[finder]))
+            status, position = _outcome(_rows_of(roots, finder, unit))
+            if position is not None and len(line):
+                height = float(np.interp(position, line["position"], line["relevance"]))
+                _mark(axes, position, height, colours[finder], width)
+                status = f"{status} at {style.number(position)}"
+            outcome.append(f"{name}: {status}")
         axes.set_title("\n".join(outcome), fontsize=style.LABEL, color=style.INK, loc="left")
+        if (lines.loc[lines["neuron"] == unit, "relevance"] == 0).all():
+            axes.set(ylim=(-0.1, 1.0), yticks=[0])
         axes.set_xlim(-0.04, 1.04)
         axes.set_xticks([0, 0.5, 1], ["0\nfar end", "0.5", "1\nanchor"])
     if len(finders) > 1:
@@ -75,17 +82,22 @@ def _rows_of(table: pd.DataFrame, finder: str, unit: int) -> pd.DataFrame:
     return table[(table["finder"] == finder) & (table["neuron"] == unit)]
 
 
-def _mark_root(axes: Axes, line: pd.DataFrame, root: pd.DataFrame, finder: str, colour: str) -> str:
-    """Mark the root, if there is one, and say what became of the search."""
-    name = style.words(finder)
+def _outcome(root: pd.DataFrame) -> tuple[str, float | None]:
+    """What became of a search, in words, and where on its line the root is, if there is one."""
     if root.empty:
-        return f"{name}: no search"
-    status, position = str(root["status"].iloc[0]), float(root["position"].iloc[0])
-    if not np.isfinite(position):
-        return f"{name}: {style.words(status)}"
-    height = np.interp(position, line["position"], line["relevance"])
+        return "no search", None
+    position = float(root["position"].iloc[0])
+    return style.words(str(root["status"].iloc[0])), position if np.isfinite(position) else None
+
+
+def _mark(axes: Axes, position: float, height: float, colour: str, width: float) -> None:
     axes.axvline(position, color=colour, linewidth=0.8, linestyle=":", zorder=1)
     axes.plot(
-        [position], [height], "o", color=colour, markeredgecolor="white", markersize=7, zorder=4
+        [position],
+        [height],
+        "o",
+        color=colour,
+        markeredgecolor="white",
+        markersize=4 + 2 * width,
+        zorder=4,
     )
-    return f"{name}: {style.words(status)} at {style.number(position)}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -14,9 +13,9 @@ DPI = 120
 HEADING, TITLE, LABEL, SMALL = 10.5, 9.0, 8.0, 7.0
 INK, MUTED, GRAY, FAINT = "#222222", "#767676", "#b3b3b3", "#d9d9d9"
 DIVERGING = "RdBu_r"
-FEATURES_UPRIGHT = 6
-"""More names than these are written at an angle."""
 LONGEST_NAME = 18
+LEAST_WIDTH, MOST_WIDTH = 5.8, 12.0
+"""Inches: room for the heading, and what a screen shows without scrolling."""
 
 # Okabe and Ito's palette, which stays distinct under the common colour blindnesses; its black
 # is softened.
@@ -48,7 +47,11 @@ STATUS_COLOURS = {
 }
 _SPARE = ("#882255", "#999933", "#332288", "#AA4499", "#661100", "#117733")
 
-_WORDS = {"train_free": "train-free", "gradient_x_input": "gradient × input"}
+_WORDS = {
+    "train_free": "train-free",
+    "gradient_x_input": "gradient × input",
+    "simple_taylor": "simple Taylor",
+}
 
 
 def colours(names: Iterable[str], known: Mapping[str, str]) -> dict[str, str]:
@@ -82,10 +85,21 @@ def figure(width: float, height: float, heading: str) -> Figure:
     return picture
 
 
-def shape(count: int) -> tuple[int, int]:
-    """Rows and columns for so many small panels."""
-    columns = count if count <= 3 else min(4, math.ceil(math.sqrt(count)))
+def shape(count: int, width: float) -> tuple[int, int]:
+    """Rows and columns for so many small panels, each so many inches wide."""
+    square = count if count <= 3 else min(4, math.ceil(math.sqrt(count)))
+    columns = max(1, min(square, int(MOST_WIDTH / width)))
     return math.ceil(count / columns), columns
+
+
+def total_width(columns: int, width: float) -> float:
+    """Inches for so many panels side by side, and for the heading above them."""
+    return max(LEAST_WIDTH, columns * width)
+
+
+def nested(count: int) -> list[float]:
+    """Widths of lines drawn one after the other, so that those that coincide all show."""
+    return [1.5] if count == 1 else [3.0 - 1.8 * i / (count - 1) for i in range(count)]
 
 
 def panels(
@@ -126,10 +140,11 @@ def name_features(axes: Axes, names: Sequence[str], values: Sequence[float] | No
     short = [literal(name) for name in names]
     axes.tick_params(axis="x", length=0)
     axes.set_xlim(-0.55, len(names) - 0.45)
-    if len(names) > FEATURES_UPRIGHT or max(map(len, short)) > 8:
+    longest = max(map(len, short))
+    if longest > (8 if len(names) <= 6 else 4):
         axes.set_xticks(range(len(names)), short, rotation=45, ha="right", rotation_mode="anchor")
         return
-    if values is not None:
+    if values is not None and len(names) <= 6:
         short = [f"{name}\n{number(value)}" for name, value in zip(short, values, strict=True)]
     axes.set_xticks(range(len(names)), short)
 
@@ -152,6 +167,6 @@ def save(picture: Figure, path: Path) -> None:
     partial = path.with_name(f".{path.name}.partial")
     try:
         picture.savefig(partial, format="png", metadata={"Software": None})
-        os.replace(partial, path)
+        partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

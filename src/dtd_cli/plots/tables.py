@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import NamedTuple, TypeGuard
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Vector = NDArray[np.float64]
 
@@ -80,11 +79,13 @@ class Tables:
         if not has_rows(self.relevance):
             return {}
         rows = self.relevance[self.relevance["layer"] == 0]
+        wide = rows.pivot(index=["method", "sample"], columns="neuron", values="relevance")
+        wide = wide.reindex(columns=range(len(self.features)))
+        methods, samples = (wide.index.get_level_values(name) for name in ("method", "sample"))
+        values = wide.to_numpy(dtype=np.float64)
         return {
-            (str(method), int(sample)): by_index(
-                group["neuron"], group["relevance"], len(self.features)
-            )
-            for (method, sample), group in rows.groupby(["method", "sample"], sort=False)
+            (str(method), int(sample)): row
+            for method, sample, row in zip(methods, samples, values, strict=True)
         }
 
 
@@ -93,7 +94,7 @@ def has_rows(table: pd.DataFrame | None) -> TypeGuard[pd.DataFrame]:
     return table is not None and len(table) > 0
 
 
-def by_index(indices: Sequence[int], values: Sequence[float], size: int) -> Vector:
+def by_index(indices: ArrayLike, values: ArrayLike, size: int) -> Vector:
     """A vector of ``size`` with ``values`` at ``indices`` and NaN where the table has no row."""
     vector = np.full(size, np.nan)
     vector[np.asarray(indices, dtype=np.intp)] = np.asarray(values, dtype=np.float64)
