@@ -1,0 +1,15 @@
+"""Networks: an MLP as data, and the ways to come by one."""
+
+from dtd_cli.networks.files import File
+from dtd_cli.networks.fully_connected import FullyConnected
+from dtd_cli.networks.notebook import Notebook
+from dtd_cli.networks.paper import Paper
+from dtd_cli.networks.specification import NetworkSpec
+
+NETWORKS: dict[str, type[NetworkSpec]] = {
+    "mlp": FullyConnected,
+    "notebook": Notebook,
+    "paper": Paper,
+    "file": File,
+}
+"""The name of a network in the configuration, and its settings."""

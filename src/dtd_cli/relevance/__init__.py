@@ -1,0 +1,16 @@
+"""Relevance: the exact recursion, what it is compared with, and the ledger."""
+
+from collections.abc import Callable
+
+from dtd_cli.relevance.baselines import gradient_x_input
+from dtd_cli.relevance.exact import recursive
+from dtd_cli.relevance.explanation import Explanation
+from dtd_cli.relevance.problem import Problem
+from dtd_cli.relevance.train_free import train_free
+
+METHODS: dict[str, Callable[[Problem], Explanation]] = {
+    "recursive": recursive,
+    "train_free": train_free,
+    "gradient_x_input": gradient_x_input,
+}
+"""The name of a method in the configuration, and the method."""

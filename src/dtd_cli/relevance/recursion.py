@@ -31,6 +31,8 @@ class Step:
     finder: RootFinder
     domain: Domain
     generator: torch.Generator
+    label: str
+    """What tables call the strategy."""
 
 
 class Expansion(NamedTuple):
@@ -48,6 +50,10 @@ class Expansion(NamedTuple):
     """(N, d), what the pair gives to each unit of the lower layer."""
     limit: Tensor
     """(N,), whether the one-sided limit was taken."""
+
+    def relevance(self, a: Tensor) -> Tensor:
+        """``R_l`` at the anchors ``a`` (B, d): the sum of the shares of all units."""
+        return torch.zeros_like(a).index_add(0, self.anchor, self.share)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +75,7 @@ class Recursion:
         if torch.is_grad_enabled():
             return self._relevance(start, a)
         # Without a graph a chunk's memory is free when the next one starts.
-        return torch.cat([self._relevance(start, rows) for rows in self.chunks(start, a)])
+        return torch.cat([self._relevance(start, rows) for rows in a.split(self.rows(start))])
 
     def upper(self, start: int, a: Tensor, open_gates: Tensor | None = None) -> Tensor:
         """``h``: (N, d_l) -> (N, d_{l+1}), with the given gates (N, d_{l+1}) held open."""
@@ -80,14 +86,12 @@ class Recursion:
             activation = torch.where(open_gates, z, activation)
         return self.relevance(start + 1, activation)
 
-    def roots(self, start: int, a: Tensor) -> Roots:
-        """The roots of all units of layer ``start + 1`` for the anchors ``a`` (B, d)."""
+    def problem(self, start: int, a: Tensor) -> RootProblem:
+        """The search for roots of all units of layer ``start + 1``, anchors ``a`` (B, d)."""
         step = self.steps[start]
         layer = self.network.layers[start]
         relevance = torch.no_grad()(partial(self.upper, start))
-        return step.finder(
-            RootProblem(a, layer, relevance, step.domain, step.rule, step.generator)
-        )
+        return RootProblem(a, layer, relevance, step.domain, step.rule, step.generator)
 
     def expand(self, start: int, a: Tensor, roots: Roots) -> Expansion:
         """The expansion at every root that contributes; keeps the graph if one is kept."""
@@ -107,15 +111,14 @@ class Recursion:
             return 0
         return self.network.widths[start + 1] * (1 + self.tree_size(start + 1))
 
-    def chunks(self, start: int, a: Tensor) -> tuple[Tensor, ...]:
-        """The anchors in groups whose search holds about ``max_points`` points."""
+    def rows(self, start: int) -> int:
+        """How many anchors of layer ``start`` are decomposed together, at least 1."""
         units = self.network.widths[start + 1]
-        points = max(units, self.steps[start].finder.evaluations(units))
-        return a.split(max(1, self.max_points // points))
+        searched = self.steps[start].finder.evaluations(units)
+        return max(1, self.max_points // max(searched, self.tree_size(start)))
 
     def _relevance(self, start: int, a: Tensor) -> Tensor:
-        expansion = self.expand(start, a, self.roots(start, a))
-        return torch.zeros_like(a).index_add(0, expansion.anchor, expansion.share)
+        return self.expand(start, a, self.steps[start].finder(self.problem(start, a))).relevance(a)
 
     def _expand_pairs(
         self, start: int, a: Tensor, roots: Roots, anchor: Tensor, unit: Tensor

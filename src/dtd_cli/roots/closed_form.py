@@ -37,12 +37,13 @@ class ClosedForm(RootFinder):
             degenerate = torch.zeros_like(inactive)
             step = torch.ones_like(z)
         points = a.unsqueeze(1) - step.unsqueeze(-1) * direction(terms)
-        exact = rule.meets_hinge and rule.carries_factor
-        status = torch.full_like(z, Status.FOUND if exact else Status.APPROXIMATE, dtype=torch.int8)
+        # The formula proves a zero of z_j; whether that is one of h_j is the rule's to say.
+        reached = Status.FOUND if rule.carries_factor else Status.APPROXIMATE
+        status = torch.full_like(z, reached, dtype=torch.int8)
         status[degenerate] = Status.DEGENERATE
         status[inactive] = Status.INACTIVE
         place = Place.HINGE if rule.meets_hinge else Place.REFERENCE
-        return Roots(points, status, place, certified=exact)
+        return Roots(points, status, place, certified=status == Status.FOUND)
 
     def evaluations(self, units: int) -> int:
         return 0

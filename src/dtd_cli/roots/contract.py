@@ -64,7 +64,7 @@ class SearchLine:
     """The segments ``c + s (a - c)``, 0 <= s <= 1, on which roots were searched.
 
     ``far_ends`` c (B, J, d) are held fixed when the anchor moves; ``positions`` (B, J) are the s
-    of the roots. ``walk`` (S,) and ``relevance`` (B, J, S) are the s that were tried, and h_j.
+    of the roots. ``walk`` and ``relevance`` (B, J, S) are the s that were tried, and h_j there.
     """
 
     far_ends: Tensor
@@ -79,14 +79,15 @@ class Roots:
 
     ``points`` (B, J, d), ``status`` (B, J) holds values of :class:`Status`, ``evaluations`` is
     the number of points at which ``h`` was evaluated for the root of one unit, those included
-    that the units share. Where a search failed, the point is the best that it saw.
+    that the units share. ``certified`` (B, J): the strategy proves its answer, be it a root or
+    that there is none. Points mean something where :attr:`contributes` is true only.
     """
 
     points: Tensor
     status: Tensor
     place: Place
+    certified: Tensor
     evaluations: int = 0
-    certified: bool = False
     line: SearchLine | None = None
 
     @property

@@ -50,15 +50,16 @@ class RandomSearch(RootFinder):
         far_ends = self._best_candidates(problem)
         walk = torch.linspace(0, 1, self.steps, dtype=a.dtype, device=a.device)
         line = _Line(problem, far_ends, at_anchor.sign())
-        signed = line.signed_relevance(walk.expand(*at_anchor.shape, -1))
+        walk = walk.expand(*at_anchor.shape, -1)
+        signed = line.signed_relevance(walk)
         below = signed <= (self.tol * at_anchor.abs()).unsqueeze(-1)
         index = torch.arange(self.steps, device=a.device)
-        last = torch.where(below, index, 0).amax(-1)
-        positions = walk[last]
+        last = torch.where(below, index, 0).amax(-1, keepdim=True)
+        positions = walk.gather(-1, last).squeeze(-1)
         if self.refine:
-            after = walk[(last + 1).clamp(max=self.steps - 1)]
+            after = walk.gather(-1, (last + 1).clamp(max=self.steps - 1)).squeeze(-1)
             positions = self._bisect(line, positions, after)
-        status = torch.full_like(last, Status.FOUND, dtype=torch.int8)
+        status = torch.full_like(at_anchor, Status.FOUND, dtype=torch.int8)
         residual = line.signed_relevance(positions.unsqueeze(-1)).squeeze(-1)
         status[residual.abs() > self.tol * at_anchor.abs()] = Status.APPROXIMATE
         status[~below.any(-1)] = Status.NOT_FOUND
@@ -68,6 +69,7 @@ class RandomSearch(RootFinder):
             line.points(positions.unsqueeze(-1)).squeeze(2),
             status,
             Place.BOUNDARY,
+            certified=torch.zeros_like(status, dtype=torch.bool),
             evaluations=self.evaluations(1),
             line=SearchLine(far_ends, positions, walk, walked),
         )

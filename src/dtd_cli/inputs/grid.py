@@ -1,0 +1,35 @@
+"""``inputs=grid``: a regular grid in the plane."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from dtd_cli.errors import SettingError
+from dtd_cli.inputs.domain import Domain
+from dtd_cli.inputs.source import Inputs, Source
+
+
+@dataclass(frozen=True)
+class Grid(Inputs):
+    """``points`` × ``points`` two-dimensional inputs in the box [low, high]², row by row."""
+
+    points: int
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.points < 2:
+            raise SettingError("inputs.points", self.points, "allowed is any integer >= 2")
+        if not -math.inf < self.low < self.high < math.inf:
+            raise SettingError(
+                "inputs.low", self.low, f"allowed is any number below inputs.high={self.high}"
+            )
+
+    def open(self, input_size: int | None) -> Source:
+        axis = torch.linspace(self.low, self.high, self.points)
+        bounds = torch.tensor([[self.low] * 2, [self.high] * 2])
+        return Source(("x1", "x2"), Domain(*bounds), torch.cartesian_prod(axis, axis))

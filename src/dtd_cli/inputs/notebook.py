@@ -1,0 +1,25 @@
+"""``inputs=notebook``: the input of the seed notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dtd_cli.inputs.domain import nonnegative
+from dtd_cli.inputs.source import Inputs, Source
+
+
+@dataclass(frozen=True)
+class NotebookInputs(Inputs):
+    """``x = max(0, 0.25 randn(n, 3) + 3)``, nonnegative. Source: the seed notebook."""
+
+    def open(self, input_size: int | None) -> Source:
+        return Source(("x1", "x2", "x3"), nonnegative(3))
+
+    def samples(
+        self, source: Source, output: Callable[[Tensor], Tensor], generator: torch.Generator
+    ) -> Tensor:
+        return (0.25 * torch.randn(self.n or 1, 3, generator=generator) + 3).clamp(min=0)

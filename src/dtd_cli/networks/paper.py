@@ -1,0 +1,40 @@
+"""``network=paper``: the network of Sixt and Landgraf."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from dtd_cli.networks.mlp import MLP, Layer, initial
+from dtd_cli.networks.specification import NetworkSpec
+
+
+@dataclass(frozen=True)
+class Paper(NetworkSpec):
+    """10-10-10-2 with a ReLU after every layer, positive weights enlarged, biases <= 0.
+
+    The research code scales a layer's positive entries by 1.4 and then makes the biases negative,
+    and it does so three times. So positive weights end up 1.4³ = 2.744 times as large, and a bias
+    b as -|b|, where a bias that was drawn positive was first scaled by 1.4² = 1.96.
+
+    Source: RS, section 5 and its published code. ``network.seed=1`` is the published network.
+    """
+
+    @property
+    def input_size(self) -> int:
+        return 10
+
+    def build(self, input_size: int, output_size: int) -> MLP:
+        generator = torch.Generator().manual_seed(self.seed)
+        drawn = initial((10, 10, 10, 2), generator, self.output_relu)
+        return MLP(tuple(_scaled(layer) for layer in drawn.layers))
+
+
+def _scaled(layer: Layer) -> Layer:
+    weight, bias = layer.weight, layer.bias
+    return replace(
+        layer,
+        weight=torch.where(weight > 0, 2.744 * weight, weight),
+        bias=-torch.where(bias > 0, 1.96 * bias, bias).abs(),
+    )

@@ -1,0 +1,40 @@
+"""What a network in the configuration is: settings that build an MLP."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from dtd_cli.errors import SettingError
+from dtd_cli.networks.mlp import MLP
+
+
+@dataclass(frozen=True)
+class NetworkSpec(ABC):
+    """Settings that every network has, and how it is built."""
+
+    seed: int
+    output_activation: str
+
+    def __post_init__(self) -> None:
+        if self.output_activation not in ("relu", "linear"):
+            raise SettingError(
+                "network.output_activation", self.output_activation, "allowed are relu and linear"
+            )
+
+    @property
+    def output_relu(self) -> bool:
+        """Whether the last layer has a ReLU too."""
+        return self.output_activation == "relu"
+
+    @property
+    @abstractmethod
+    def input_size(self) -> int | None:
+        """The number of inputs; None where it follows from the data."""
+
+    @abstractmethod
+    def build(self, input_size: int, output_size: int) -> MLP:
+        """The network, in float32 unless a file says otherwise.
+
+        The sizes are those of the data; a network of fixed size does not read them.
+        """

@@ -1,0 +1,116 @@
+"""What stands on the command line, checked before Hydra composes it.
+
+Hydra answers a wrong choice with a traceback or a page; users get one line.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from functools import cache
+
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+
+from dtd_cli.errors import SettingError
+from dtd_cli.locations import CONF, EXPERIMENTS
+
+_NULLABLE = ("input_rule", "input_roots", "experiment")
+_SWEEP = "several values need a sweep: dtd-run -m ..."
+
+
+def check(arguments: Sequence[str], sweep: bool) -> None:
+    """Refuse overrides that name no option of a group, or that add or remove settings.
+
+    Raises:
+        SettingError: with the setting, its value and what is allowed.
+    """
+    for argument in arguments:
+        override = _parsed(argument)
+        key, value = override.key_or_group, override.get_value_string()
+        if key.startswith("hydra"):
+            continue
+        if override.is_delete():
+            raise SettingError(key, "", "settings cannot be removed; allowed is another value")
+        if override.is_add() and not _compared(override):
+            raise SettingError(key, value, f"settings cannot be added; {_hint(key, arguments)}")
+        if override.is_sweep_override() and not sweep:
+            raise SettingError(key, value, _SWEEP)
+        if key in groups():
+            _check_choice(key, override)
+
+
+def explained(error: HydraException, arguments: Sequence[str]) -> SettingError:
+    """What Hydra says of a configuration that it cannot compose, in one line."""
+    unknown = re.search(r"Could not override '([^']+)'", str(error))
+    if unknown:
+        key = unknown.group(1)
+        value = next((a.partition("=")[2] for a in arguments if a.startswith(f"{key}=")), "")
+        return SettingError(key, value, f"no such setting; {_hint(key, arguments)}")
+    return SettingError("configuration", " ".join(arguments), str(error).splitlines()[0])
+
+
+@cache
+def groups() -> dict[str, tuple[str, ...]]:
+    """The config groups and their options."""
+    folders = [path for top in (CONF, EXPERIMENTS) for path in top.iterdir() if path.is_dir()]
+    return {
+        folder.name: tuple(sorted(option.stem for option in folder.glob("*.yaml")))
+        for folder in sorted(folders)
+        if folder.name != "hydra"
+    }
+
+
+def _parsed(argument: str) -> Override:
+    try:
+        return OverridesParser.create().parse_override(argument)
+    except HydraException as error:
+        setting, equals, value = argument.partition("=")
+        if not equals:
+            raise SettingError(argument, "", "allowed is SETTING=VALUE") from error
+        raise SettingError(
+            setting, value, "not a value; quote special characters as in 'inputs.path=\"a b.csv\"'"
+        ) from error
+
+
+def _compared(override: Override) -> bool:
+    """Further root searches have labels that the user makes up."""
+    place = override.package or override.key_or_group
+    return place.startswith("compare_input_roots.")
+
+
+def _check_choice(group: str, override: Override) -> None:
+    value = override.value()
+    options = groups()[group]
+    for choice in value.list if isinstance(value, ChoiceSweep) else [value]:
+        if choice is None and group in _NULLABLE:
+            continue
+        name = choice.text if isinstance(choice, QuotedString) else choice
+        if name not in options:
+            shown = str(override.get_value_string())
+            raise SettingError(group, shown, f"allowed are {', '.join(options)}")
+
+
+def _hint(key: str, arguments: Sequence[str]) -> str:
+    """The settings that were perhaps meant: of the same group, or of a similar name."""
+    choices = [argument for argument in arguments if argument.partition("=")[0] in groups()]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        known = list(_keys(compose("config", choices)))
+    close = difflib.get_close_matches(key, known, n=3)
+    group = [name for name in known if name.startswith(key.partition(".")[0] + ".")]
+    if close or group:
+        return f"allowed are {', '.join(dict.fromkeys([*close, *group]))}"
+    return "dtd-run --cfg job shows all"
+
+
+def _keys(config: DictConfig, prefix: str = "") -> Iterable[str]:
+    for key in config:
+        node = None if OmegaConf.is_missing(config, key) else config[key]
+        if isinstance(node, DictConfig) and node:
+            yield from _keys(node, f"{prefix}{key}.")
+        elif key != "name":
+            yield f"{prefix}{key}"

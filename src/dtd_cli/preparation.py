@@ -1,0 +1,126 @@
+"""From the settings to a network and the samples that are explained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from dtd_cli.config import Config
+from dtd_cli.errors import SettingError
+from dtd_cli.inputs.domain import Domain, nonnegative
+from dtd_cli.networks.mlp import MLP
+from dtd_cli.relevance.recursion import Step
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What a run explains, in its dtype and on its device.
+
+    ``x`` (n, d) are the samples, ``outputs`` (n,) the explained output of each and ``f`` (n,) its
+    value; ``steps`` says how each layer is decomposed, ``compared`` the same for every further
+    root search, by its label.
+    """
+
+    network: MLP
+    names: tuple[str, ...]
+    x: Tensor
+    outputs: Tensor
+    f: Tensor
+    steps: tuple[Step, ...]
+    compared: dict[str, tuple[Step, ...]]
+    figures: dict[str, float]
+
+    @property
+    def explained(self) -> Tensor:
+        """Which samples have something to explain, (n,): f(x) > 0."""
+        return self.f > 0
+
+
+def prepare(config: Config) -> Prepared:
+    """Draw or read, and train, what the configuration names.
+
+    Raises:
+        SettingError: what the settings name does not fit together.
+    """
+    seed = config.top.seed
+    generator = torch.Generator().manual_seed(seed)
+    source = config.inputs.open(config.network.input_size)
+    size = len(source.names)
+    output_size = config.training.output_size(source.labels)
+    network = config.network.build(size, output_size)
+    if network.widths[0] != size:
+        raise SettingError(
+            "inputs", size, f"features; allowed are {network.widths[0]}, as the network takes"
+        )
+    trained = config.training(network, source, seed, config.top.progress)
+    network = trained.network
+    output = config.explain.output
+    if isinstance(output, int) and not 0 <= output < network.widths[-1]:
+        raise SettingError(
+            "explain.output",
+            output,
+            f"allowed is an output from 0 to {network.widths[-1] - 1}, or predicted",
+        )
+
+    def explained(x: Tensor) -> tuple[Tensor, Tensor]:
+        """f(x) and the explained output, each (N,)."""
+        activation = network.forward(x.to(network.layers[0].weight.dtype))
+        outputs = activation.argmax(1)
+        if isinstance(output, int):
+            outputs = torch.full_like(outputs, output)
+        return activation.gather(1, outputs.unsqueeze(1)).squeeze(1), outputs
+
+    rows = replace(source, rows=trained.held_out)
+    x = config.inputs.samples(rows, lambda drawn: explained(drawn)[0], generator)
+    place = (config.device, config.dtype)
+    domain = source.domain.to(*place)
+    _check_rules(config, network.depth, source.domain)
+    network, x = network.to(*place), x.to(*place)
+    f, outputs = explained(x)
+    if not (f > 0).any():
+        raise SettingError(
+            "explain.output",
+            output,
+            f"none of the {len(x)} inputs has f(x) > 0, so there is nothing to explain; try "
+            "another output, other inputs or another network.seed",
+        )
+    steps = _steps(config, network, domain, generator)
+    compared = {
+        label: (replace(steps[0], finder=finder, label=label), *steps[1:])
+        for label, finder in config.compare_input_roots.items()
+    }
+    return Prepared(network, source.names, x, outputs, f, steps, compared, trained.figures)
+
+
+def _check_rules(config: Config, depth: int, domain: Domain) -> None:
+    name = "rule" if config.input_rule is config.rule else "input_rule"
+    if config.rule.needs_box and depth > 1:
+        raise SettingError("rule", "zB", "for the first layer only; allowed is input_rule=zB")
+    if config.input_rule.needs_box and not domain.is_box:
+        raise SettingError(
+            name,
+            "zB",
+            "these inputs come without a box; allowed are inputs=digits, inputs=grid, or "
+            "inputs=csv with inputs.domain=box inputs.low=... inputs.high=...",
+        )
+    if config.input_rule.needs_box and not ((domain.low <= 0) & (domain.high >= 0)).all():
+        raise SettingError(name, "zB", "the box of the inputs must hold the origin: low <= 0 <= high")
+
+
+def _steps(
+    config: Config, network: MLP, domain: Domain, generator: torch.Generator
+) -> tuple[Step, ...]:
+    """How every layer is decomposed.
+
+    The search of the input layer goes on where the inputs' draws ended, as in the seed notebook;
+    the others have generators of their own.
+    """
+    seeds = torch.randint(2**62, (network.depth,), generator=generator.clone_state())
+    steps = [Step(config.input_rule, config.input_roots, domain, generator, config.input_roots.name)]
+    for width, seed in zip(network.widths[1:-1], seeds.tolist(), strict=False):
+        hidden = nonnegative(width).to(config.device, config.dtype)
+        own = torch.Generator().manual_seed(seed)
+        steps.append(Step(config.rule, config.roots, hidden, own, config.roots.name))
+    return tuple(steps)

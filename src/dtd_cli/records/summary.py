@@ -1,0 +1,47 @@
+"""The figures of a run on one page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from dtd_cli.preparation import Prepared
+
+
+def summary(prepared: Prepared, tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
+    """``summary.json``: the network, the samples, what each method kept of f, and the roots."""
+    inputs = tables["inputs.csv"]
+    explained = inputs[inputs["status"] == "explained"]
+    f = explained.set_index("sample")["f"]
+    layers = tables["layers.csv"]
+    layers = layers.assign(conserved=layers["relevance_sum"] / layers["sample"].map(f))
+    return {
+        "network": list(prepared.network.widths),
+        "training": prepared.figures,
+        "samples": {"explained": len(explained), "skipped": len(inputs) - len(explained)},
+        "f_mean": float(f.mean()),
+        "conserved_by_layer": _nested(layers.groupby(["method", "layer"])["conserved"].median()),
+        "roots_by_layer": _root_figures(tables["roots.csv"]),
+    }
+
+
+def _root_figures(roots: pd.DataFrame) -> dict[str, Any]:
+    """Per layer and strategy: how many units of each status; of those with a root, shares."""
+    figures: dict[str, Any] = {}
+    if roots.empty:
+        return figures
+    for (layer, finder), group in roots.groupby(["layer", "finder"]):
+        shares = group[["admissible", "same_region"]].astype("Float64").mean().dropna()
+        figures.setdefault(str(layer), {})[finder] = {
+            "status": group["status"].value_counts().sort_index().to_dict(),
+            **{f"{name}_share": float(share) for name, share in shares.items()},
+        }
+    return figures
+
+
+def _nested(series: pd.Series) -> dict[str, dict[str, float]]:
+    nested: dict[str, dict[str, float]] = {}
+    for (method, layer), value in series.items():
+        nested.setdefault(method, {})[str(layer)] = float(value)
+    return nested

@@ -1,0 +1,57 @@
+"""Gates and linear regions of a network (theory, section 4).
+
+Two points lie in one region when the gates of every unit from their layer to the output agree;
+there the network is affine and its gradient constant.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from dtd_cli.networks.mlp import MLP
+from dtd_cli.numerics import policy
+
+
+def gates(network: MLP, start: int, a: Tensor) -> list[Tensor]:
+    """Which units of the layers ``start + 1``..L are open at the points ``a`` (N, d): z > 0.
+
+    A unit without a ReLU is always open.
+    """
+    pattern = []
+    for layer in network.layers[start:]:
+        z = layer.preactivation(a)
+        pattern.append(z > 0 if layer.relu else torch.ones_like(z, dtype=torch.bool))
+        a = layer.activation(z)
+    return pattern
+
+
+def closed_gates(
+    network: MLP, start: int, a: Tensor, anchors: Tensor, pattern: list[Tensor]
+) -> list[Tensor]:
+    """The gates at ``a``, where a unit on its kink has the gate of the anchors' ``pattern``.
+
+    So a point on the boundary of a region counts to the region, which is closed.
+    """
+    closed = []
+    for layer, gate in zip(network.layers[start:], pattern, strict=True):
+        z = layer.preactivation(a)
+        tie = z.abs() <= policy(z.dtype).tie * layer.magnitude(anchors)
+        closed.append(torch.where(tie, gate, z > 0) if layer.relu else gate)
+        a, anchors = layer.activation(z), layer(anchors)
+    return closed
+
+
+def agree(first: list[Tensor], second: list[Tensor]) -> Tensor:
+    """Whether all gates agree, shape (N,)."""
+    layers = [(a == b).all(-1) for a, b in zip(first, second, strict=True)]
+    return torch.stack(layers).all(0)
+
+
+def gradient(network: MLP, start: int, pattern: list[Tensor], output: int = 0) -> Tensor:
+    """The gradient of ``a_L[output]`` by ``a_start`` where the gates are as given, (N, d)."""
+    upper = torch.zeros_like(pattern[-1], dtype=network.layers[-1].weight.dtype)
+    upper[:, output] = 1
+    for layer, gate in reversed(list(zip(network.layers[start:], pattern, strict=True))):
+        upper = (upper * gate) @ layer.weight
+    return upper

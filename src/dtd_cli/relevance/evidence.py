@@ -1,0 +1,121 @@
+"""The evidence that comes with a root: is it one, is it admissible, does the expansion hold there?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dtd_cli.numerics import policy
+from dtd_cli.regions.gates import agree, closed_gates, gates, gradient
+from dtd_cli.relevance.problem import Problem
+from dtd_cli.relevance.recursion import Expansion
+from dtd_cli.roots.contract import Roots, SearchLine, Status
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Roots of one layer's units for B samples; (B, J) but for the points (B, J, d).
+
+    Numbers are NaN, and flags false, where there is no root to speak of.
+    """
+
+    finder: str
+    points: Tensor
+    status: Tensor
+    relevance: Tensor
+    """``h_j(a)``, what the root is to decompose."""
+    residual: Tensor
+    """``h_j(ã_j)``, on the branch of the anchor."""
+    distance: Tensor
+    """``‖a - ã_j‖₂``."""
+    admissible: Tensor
+    """Inside the domain of the layer, up to rounding."""
+    same_region: Tensor
+    """All gates up to the output agree with the anchor's, but for j's own."""
+    gradient_norm: Tensor
+    """``‖∇⁺h_j(ã_j)‖₂``."""
+    gradient_gap: Tensor
+    """The largest difference of an entry of ∇f between root and anchor."""
+    output_change: Tensor
+    """``f(ã_j) - f(a)``."""
+    certified: Tensor
+    evaluations: int
+    line: SearchLine | None
+
+    @property
+    def rooted(self) -> Tensor:
+        """Which units have a root, (B, J)."""
+        return self.status <= Status.APPROXIMATE
+
+
+def evidence(
+    problem: Problem,
+    start: int,
+    a: Tensor,
+    relevance: Tensor,
+    finder: str,
+    roots: Roots,
+    expansion: Expansion,
+) -> Evidence:
+    """The evidence for the roots of the anchors ``a`` (B, d) in layer ``start``.
+
+    Args:
+        problem: its network, with all outputs: the gates of every unit count.
+        start: the layer of the anchors.
+        a: the anchors.
+        relevance: ``h_j(a)``, (B, J).
+        finder: what tables call the strategy.
+        roots: what the strategy returned.
+        expansion: what the recursion made of them.
+    """
+    network, output = problem.network, problem.output
+    domain = problem.steps[start].domain
+    anchor, unit = expansion.anchor, expansion.unit
+    points = roots.points[anchor, unit]
+    anchors = a[anchor]
+    own = torch.zeros_like(relevance[anchor], dtype=torch.bool)
+    own[torch.arange(len(unit), device=unit.device), unit] = True
+    # In the last layer the explained output is the only unit that has a root.
+    if start + 1 == network.depth:
+        own = torch.zeros(len(unit), network.widths[-1], dtype=torch.bool, device=a.device)
+        own[:, output] = True
+    pattern = gates(network, start, anchors)
+    at_root = closed_gates(network, start, points, anchors, pattern)
+    first, *above = at_root
+    first_anchor, *above_anchor = pattern
+    same = agree([first | own, *above], [first_anchor | own, *above_anchor])
+    gap = gradient(network, start, at_root, output) - gradient(network, start, pattern, output)
+    f = network.forward(a, start)[:, output]
+    change = network.forward(points, start)[:, output] - f[anchor]
+    tolerance = policy(a.dtype)
+    slack = tolerance.tie * anchors.abs().amax(1, keepdim=True)
+
+    def spread(values: Tensor) -> Tensor:
+        fill = False if values.dtype is torch.bool else torch.nan
+        full = values.new_full(relevance.shape, fill)
+        full[anchor, unit] = values
+        return full
+
+    residual = spread(expansion.value)
+    status = roots.status.clone()
+    # A point that was chosen without looking is a root all the same if it measures as one.
+    measured = residual.abs() <= tolerance.residual * f.abs().unsqueeze(1)
+    status[measured & (status == Status.APPROXIMATE)] = Status.FOUND
+    return Evidence(
+        finder=finder,
+        points=roots.points,
+        status=status,
+        relevance=relevance,
+        residual=residual,
+        distance=spread((anchors - points).norm(dim=1)),
+        admissible=spread(domain.contains(points, slack)),
+        same_region=spread(same),
+        gradient_norm=spread(expansion.slope.norm(dim=1)),
+        gradient_gap=spread(gap.abs().amax(1)),
+        output_change=spread(change),
+        certified=roots.certified,
+        evaluations=roots.evaluations,
+        line=roots.line,
+    )

@@ -1,0 +1,45 @@
+"""The ledger: where the relevance of a layer went (theory, section 6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Ledger:
+    """``upper_sum = relevance_sum + zero_order + unresolved + remainder``, each of shape (B,).
+
+    ``zero_order`` is the relevance at the roots themselves, ``unresolved`` that of units without
+    a root, ``remainder`` the higher Taylor terms, by difference.
+    """
+
+    upper_sum: Tensor
+    relevance_sum: Tensor
+    negative_sum: Tensor
+    zero_order: Tensor
+    unresolved: Tensor
+
+    @property
+    def remainder(self) -> Tensor:
+        """What no other column accounts for."""
+        return self.upper_sum - self.relevance_sum - self.zero_order - self.unresolved
+
+
+def ledger(
+    upper: Tensor,
+    lower: Tensor,
+    zero_order: Tensor | None = None,
+    unresolved: Tensor | None = None,
+) -> Ledger:
+    """The ledger of one layer from its relevances ``upper`` (B, J) and ``lower`` (B, d)."""
+    nothing = torch.zeros_like(upper[:, 0])
+    return Ledger(
+        upper.sum(1),
+        lower.sum(1),
+        lower.clamp(max=0).sum(1),
+        nothing if zero_order is None else zero_order,
+        nothing if unresolved is None else unresolved,
+    )

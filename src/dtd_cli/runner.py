@@ -1,0 +1,146 @@
+"""One run, from a configuration to the files in its folder."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import torch
+
+from dtd_cli.config import Config
+from dtd_cli.errors import SettingError
+from dtd_cli.networks.files import write_network
+from dtd_cli.preparation import Prepared, prepare
+from dtd_cli.records import tables
+from dtd_cli.records.environment import environment
+from dtd_cli.records.folder import RunFolder
+from dtd_cli.records.summary import summary
+from dtd_cli.records.tables import Explained
+from dtd_cli.relevance import METHODS, Explanation, Problem, recursive
+from dtd_cli.relevance.cost import points_visited
+
+log = logging.getLogger(__name__)
+
+
+def run(config: Config, folder: RunFolder, pictures: bool) -> None:
+    """Explain what the configuration names, and write the run's folder.
+
+    Raises:
+        SettingError: what the settings ask for cannot be.
+    """
+    durations: dict[str, float] = {}
+    with _timed(durations, "prepare"):
+        prepared = prepare(config)
+        _check_cost(config, prepared)
+    folder.start()
+    log.info(
+        "explaining %d of %d samples, network %s",
+        int(prepared.explained.sum()),
+        len(prepared.x),
+        "-".join(map(str, prepared.network.widths)),
+    )
+    with _timed(durations, "explain"):
+        parts = explain(config, prepared)
+    with _timed(durations, "write"):
+        write(folder, prepared, parts)
+    if pictures:
+        with _timed(durations, "draw"):
+            # Matplotlib is slow to import, and only needed here.
+            from dtd_cli.plots import draw
+
+            draw(folder.path)
+    folder.write_json("environment.json", environment(config.top.seed, config.device, durations))
+    folder.done()
+    log.info("done in %.1f s: %s", sum(durations.values()), folder.path)
+
+
+def explain(config: Config, prepared: Prepared) -> list[Explained]:
+    """Every method on all samples that have something to explain, grouped by their output."""
+    parts = []
+    for method in config.relevance.methods:
+        for problem, samples in _problems(config, prepared):
+            parts.append(_explained(method, samples, problem, METHODS[method](problem)))
+    for label, steps in prepared.compared.items():
+        for problem, samples in _problems(config, prepared):
+            explanation = recursive(replace(problem, steps=steps))
+            # The roots of the other layers are those of the first recursion.
+            explanation = replace(explanation, evidence=(explanation.evidence[0][:1],))
+            parts.append(_explained(f"recursive_{label}", samples, problem, explanation))
+    return parts
+
+
+def write(folder: RunFolder, prepared: Prepared, parts: list[Explained]) -> None:
+    """All tables of the run, its summary and the network."""
+    searched = any(
+        roots.line is not None
+        for part in parts
+        for layer in part.explanation.evidence
+        for roots in layer
+    )
+    written = {
+        "relevance.csv": tables.relevance_table(parts),
+        "layers.csv": tables.ledger_table(parts),
+        "roots.csv": tables.roots_table(parts),
+        "root_points.csv": tables.root_points_table(parts),
+        "inputs.csv": tables.inputs_table(
+            prepared.names, prepared.x, prepared.explained, prepared.outputs, prepared.f
+        ),
+    }
+    if searched:
+        written["search_lines.csv"] = tables.search_lines_table(parts)
+        written["search_roots.csv"] = tables.search_roots_table(parts)
+    for name, table in written.items():
+        folder.write_table(name, table)
+    folder.write("network.safetensors", lambda path: write_network(prepared.network, path))
+    folder.write_json("summary.json", summary(prepared, written))
+
+
+def _problems(config: Config, prepared: Prepared) -> Iterator[tuple[Problem, torch.Tensor]]:
+    """The samples with the same explained output together, and their numbers."""
+    for output in prepared.outputs[prepared.explained].unique().tolist():
+        samples = (prepared.explained & (prepared.outputs == output)).nonzero().squeeze(1)
+        yield (
+            Problem(
+                network=prepared.network,
+                output=output,
+                x=prepared.x[samples],
+                steps=prepared.steps,
+                max_points=config.relevance.max_points,
+                progress=config.top.progress,
+            ),
+            samples,
+        )
+
+
+def _explained(
+    method: str, samples: torch.Tensor, problem: Problem, explanation: Explanation
+) -> Explained:
+    path = problem.network.activations(problem.x)
+    return Explained(method, problem.output, samples.cpu().numpy(), path, explanation)
+
+
+def _check_cost(config: Config, prepared: Prepared) -> None:
+    """Refuse a recursion that would not end."""
+    recursions = [prepared.steps] * ("recursive" in config.relevance.methods)
+    recursions += prepared.compared.values()
+    samples = int(prepared.explained.sum())
+    visits = samples * sum(points_visited(prepared.network.widths, steps) for steps in recursions)
+    if visits > config.relevance.max_visits:
+        raise SettingError(
+            "relevance.max_visits",
+            config.relevance.max_visits,
+            f"the recursion of {samples} samples through "
+            f"{'-'.join(map(str, prepared.network.widths))} would visit {visits:.3g} points; "
+            "allowed are fewer samples (inputs.n), a smaller network, cheaper roots, "
+            "relevance.methods without recursive, or a higher limit",
+        )
+
+
+@contextmanager
+def _timed(durations: dict[str, float], name: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    durations[name] = time.perf_counter() - start

@@ -1,0 +1,22 @@
+"""``training=none``: the network as it was drawn or read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dtd_cli.inputs.source import Source
+from dtd_cli.networks.mlp import MLP
+from dtd_cli.training.training import Trained, Training
+
+
+@dataclass(frozen=True)
+class NoTraining(Training):
+    """Every row of the data may be explained."""
+
+    def output_size(self, labels: np.ndarray | None) -> int:
+        return 1 if labels is None else len(np.unique(labels))
+
+    def __call__(self, network: MLP, source: Source, seed: int, progress: bool) -> Trained:
+        return Trained(network, source.rows)

@@ -1,0 +1,38 @@
+"""What training in the configuration is: a trained network and what it was tested on."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+
+import numpy as np
+from torch import Tensor
+
+from dtd_cli.inputs.source import Source
+from dtd_cli.networks.mlp import MLP
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A network after training.
+
+    ``held_out`` are the rows of the data that training did not see; they are explained.
+    ``figures`` go into the run's summary.
+    """
+
+    network: MLP
+    held_out: Tensor | None
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Training(ABC):
+    """Settings of a training."""
+
+    @abstractmethod
+    def output_size(self, labels: np.ndarray | None) -> int:
+        """How many outputs a network for these labels needs, if it does not say itself."""
+
+    @abstractmethod
+    def __call__(self, network: MLP, source: Source, seed: int, progress: bool) -> Trained:
+        """The trained network; the one that is given stays as it is."""
