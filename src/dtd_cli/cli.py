@@ -50,9 +50,10 @@ def _status() -> int:
     def job(config: DictConfig) -> None:
         statuses.append(_job(config))
 
-    parser = get_args_parser()
-    arguments = parser.parse_args()
     try:
+        arguments, unknown = get_args_parser().parse_known_args()
+        if unknown:
+            raise SettingError(unknown[0], "", "no such option; dtd-run --help shows what there is")
         overrides.check(arguments.overrides, sweep=arguments.multirun)
         hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
     except SettingError as error:

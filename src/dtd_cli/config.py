@@ -11,7 +11,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dtd_cli.errors import SettingError
+from dtd_cli.errors import SettingError, check_seed
 from dtd_cli.inputs import INPUTS, Inputs
 from dtd_cli.networks import NETWORKS, NetworkSpec
 from dtd_cli.relevance import METHODS
@@ -29,7 +29,7 @@ class ExplainSettings:
     output: int | str
 
     def __post_init__(self) -> None:
-        if isinstance(self.output, str) and self.output != "predicted" or self.output == -1:
+        if (isinstance(self.output, str) and self.output != "predicted") or self.output == -1:
             raise SettingError(
                 "explain.output", self.output, "allowed is an output's index, or predicted"
             )
@@ -69,6 +69,7 @@ class TopSettings:
     progress: bool
 
     def __post_init__(self) -> None:
+        check_seed("seed", self.seed)
         for name, allowed in _CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise SettingError(name, getattr(self, name), f"allowed are {', '.join(allowed)}")
@@ -125,7 +126,7 @@ def read(composed: DictConfig) -> Config:
         config: Any = OmegaConf.to_container(composed, resolve=True)
     except OmegaConfBaseException as error:
         raise SettingError(error.full_key or "configuration", "?", str(error)) from error
-    top = {name: config[name] for name in TopSettings.__dataclass_fields__}
+    top = _typed("", TopSettings, {name: config[name] for name in get_type_hints(TopSettings)})
     rule = _option("rule", RULES, config["rule"])
     roots = _option("roots", ROOT_FINDERS, config["roots"])
     input_rule, input_roots = config["input_rule"], config["input_roots"]
@@ -148,15 +149,18 @@ def read(composed: DictConfig) -> Config:
         },
         explain=_typed("explain", ExplainSettings, config["explain"]),
         relevance=_typed("relevance", RelevanceSettings, config["relevance"]),
-        top=_typed("", TopSettings, top),
+        top=top,
     )
 
 
 def _option(group: str, options: Mapping[str, type[T]], settings: Any) -> T:
     """The object of a config group: its ``name`` picks the class, the rest are its fields."""
-    name = settings.get("name") if isinstance(settings, dict) else settings
-    if not isinstance(settings, dict) or name not in options:
-        raise SettingError(group, name, f"allowed are {', '.join(options)}")
+    allowed = f"allowed are {', '.join(options)}"
+    if not isinstance(settings, dict):
+        raise SettingError(group, settings, allowed)
+    name = settings.get("name")
+    if not isinstance(name, str) or name not in options:
+        raise SettingError(group, name, allowed)
     fields = {key: value for key, value in settings.items() if key != "name"}
     return _typed(group, options[name], fields)
 
@@ -171,7 +175,9 @@ def _typed(group: str, schema: type[T], settings: Any) -> T:
         typed = OmegaConf.merge(OmegaConf.structured(schema), settings)
     except OmegaConfBaseException as error:
         key = str(error.full_key).partition("[")[0]
-        allowed = f"allowed is {_described(hints[key])}" if key in hints else _known(settings, hints)
+        allowed = (
+            f"allowed is {_described(hints[key])}" if key in hints else _known(settings, hints)
+        )
         raise SettingError(prefix + key, settings.get(key), allowed) from error
     missing = sorted(OmegaConf.missing_keys(typed))
     if missing:

@@ -11,8 +11,19 @@ class SettingError(ValueError):
 
     def __init__(self, setting: str, value: object, allowed: str) -> None:
         self.setting, self.value, self.allowed = setting, value, allowed
-        super().__init__(" ".join(f"{setting}={value}: {allowed}".split()))
+        given = f"{setting}={value}" if value != "" else setting
+        super().__init__(" ".join(f"{given}: {allowed}".split()))
 
     def __reduce__(self) -> tuple[type[SettingError], tuple[str, object, str]]:
         # Worker processes of a sweep send their errors home.
         return SettingError, (self.setting, self.value, self.allowed)
+
+
+def check_seed(setting: str, seed: int) -> None:
+    """Refuse what no generator takes.
+
+    Raises:
+        SettingError: the seed is negative or has more than 63 bits.
+    """
+    if not 0 <= seed < 2**63:
+        raise SettingError(setting, seed, "allowed is any integer >= 0 and < 2**63")

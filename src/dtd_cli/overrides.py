@@ -19,7 +19,6 @@ from omegaconf import DictConfig, OmegaConf
 from dtd_cli.errors import SettingError
 from dtd_cli.locations import CONF, EXPERIMENTS
 
-_NULLABLE = ("input_rule", "input_roots", "experiment")
 _SWEEP = "several values need a sweep: dtd-run -m ..."
 
 
@@ -31,11 +30,12 @@ def check(arguments: Sequence[str], sweep: bool) -> None:
     """
     for argument in arguments:
         override = _parsed(argument)
-        key, value = override.key_or_group, override.get_value_string()
+        key = override.key_or_group
         if key.startswith("hydra"):
             continue
         if override.is_delete():
-            raise SettingError(key, "", "settings cannot be removed; allowed is another value")
+            raise SettingError(f"~{key}", "", "settings cannot be removed; allowed is a value")
+        value = argument.partition("=")[2]
         if override.is_add() and not _compared(override):
             raise SettingError(key, value, f"settings cannot be added; {_hint(key, arguments)}")
         if override.is_sweep_override() and not sweep:
@@ -44,7 +44,7 @@ def check(arguments: Sequence[str], sweep: bool) -> None:
             _check_choice(key, override)
 
 
-def explained(error: HydraException, arguments: Sequence[str]) -> SettingError:
+def explained(error: Exception, arguments: Sequence[str]) -> SettingError:
     """What Hydra says of a configuration that it cannot compose, in one line."""
     unknown = re.search(r"Could not override '([^']+)'", str(error))
     if unknown:
@@ -87,11 +87,9 @@ def _check_choice(group: str, override: Override) -> None:
     value = override.value()
     options = groups()[group]
     for choice in value.list if isinstance(value, ChoiceSweep) else [value]:
-        if choice is None and group in _NULLABLE:
-            continue
         name = choice.text if isinstance(choice, QuotedString) else choice
         if name not in options:
-            shown = str(override.get_value_string())
+            shown = (override.input_line or "").partition("=")[2]
             raise SettingError(group, shown, f"allowed are {', '.join(options)}")
 
 
@@ -108,7 +106,7 @@ def _hint(key: str, arguments: Sequence[str]) -> str:
 
 
 def _keys(config: DictConfig, prefix: str = "") -> Iterable[str]:
-    for key in config:
+    for key in map(str, config):
         node = None if OmegaConf.is_missing(config, key) else config[key]
         if isinstance(node, DictConfig) and node:
             yield from _keys(node, f"{prefix}{key}.")

@@ -52,7 +52,10 @@ def prepare(config: Config) -> Prepared:
     network = config.network.build(size, output_size)
     if network.widths[0] != size:
         raise SettingError(
-            "inputs", size, f"features; allowed are {network.widths[0]}, as the network takes"
+            "inputs",
+            type(config.inputs).__name__.lower(),
+            f"they have {size} features; allowed are the {network.widths[0]} that the network "
+            "takes, or network=mlp, which follows its inputs",
         )
     trained = config.training(network, source, seed, config.top.progress)
     network = trained.network
@@ -74,10 +77,10 @@ def prepare(config: Config) -> Prepared:
 
     rows = replace(source, rows=trained.held_out)
     x = config.inputs.samples(rows, lambda drawn: explained(drawn)[0], generator)
-    place = (config.device, config.dtype)
+    place = (config.dtype, config.device)
     domain = source.domain.to(*place)
     _check_rules(config, network.depth, source.domain)
-    network, x = network.to(*place), x.to(*place)
+    network, x = network.to(*place), x.to(config.device, config.dtype)
     f, outputs = explained(x)
     if not (f > 0).any():
         raise SettingError(
@@ -106,7 +109,9 @@ def _check_rules(config: Config, depth: int, domain: Domain) -> None:
             "inputs=csv with inputs.domain=box inputs.low=... inputs.high=...",
         )
     if config.input_rule.needs_box and not ((domain.low <= 0) & (domain.high >= 0)).all():
-        raise SettingError(name, "zB", "the box of the inputs must hold the origin: low <= 0 <= high")
+        raise SettingError(
+            name, "zB", "the box of the inputs must hold the origin: low <= 0 <= high"
+        )
 
 
 def _steps(
@@ -118,9 +123,11 @@ def _steps(
     the others have generators of their own.
     """
     seeds = torch.randint(2**62, (network.depth,), generator=generator.clone_state())
-    steps = [Step(config.input_rule, config.input_roots, domain, generator, config.input_roots.name)]
+    steps = [
+        Step(config.input_rule, config.input_roots, domain, generator, config.input_roots.name)
+    ]
     for width, seed in zip(network.widths[1:-1], seeds.tolist(), strict=False):
-        hidden = nonnegative(width).to(config.device, config.dtype)
+        hidden = nonnegative(width).to(config.dtype, config.device)
         own = torch.Generator().manual_seed(seed)
         steps.append(Step(config.rule, config.roots, hidden, own, config.roots.name))
     return tuple(steps)

@@ -15,3 +15,5 @@ INPUTS: dict[str, type[Inputs]] = {
     "csv": Table,
 }
 """The name of inputs in the configuration, and their settings."""
+
+__all__ = ["INPUTS", "Inputs", "Source"]

@@ -24,9 +24,9 @@ class Domain:
         """Whether each point of ``a`` (..., d) lies inside; ``slack`` (..., 1) widens it."""
         return ((a >= self.low - slack) & (a <= self.high + slack)).all(-1)
 
-    def to(self, *args: object) -> Domain:
+    def to(self, dtype: torch.dtype, device: torch.device | None = None) -> Domain:
         """The same domain in another dtype or on another device."""
-        return Domain(self.low.to(*args), self.high.to(*args))
+        return Domain(self.low.to(device, dtype), self.high.to(device, dtype))
 
 
 def real(size: int) -> Domain:

@@ -18,6 +18,7 @@ from dtd_cli.errors import SettingError
 from dtd_cli.inputs.domain import Domain, nonnegative, real
 from dtd_cli.inputs.source import Inputs, Source
 
+
 @dataclass(frozen=True)
 class Table(Inputs):
     """Rows of a CSV file with a header; every column is a feature, but for ``label``.
@@ -90,7 +91,7 @@ class Table(Inputs):
         return frame
 
     def _numbers(self, frame: pd.DataFrame) -> np.ndarray:
-        numbers = frame.apply(pd.to_numeric, errors="coerce").to_numpy(float)
+        numbers: np.ndarray = frame.apply(pd.to_numeric, errors="coerce").to_numpy(float)
         wrong = np.argwhere(~np.isfinite(numbers))
         if len(wrong):
             row, column = wrong[0]

@@ -13,3 +13,5 @@ NETWORKS: dict[str, type[NetworkSpec]] = {
     "file": File,
 }
 """The name of a network in the configuration, and its settings."""
+
+__all__ = ["NETWORKS", "NetworkSpec"]

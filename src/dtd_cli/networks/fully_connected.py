@@ -53,9 +53,7 @@ class FullyConnected(NetworkSpec):
         if self.outputs is not None and self.outputs < 1:
             raise SettingError("network.outputs", self.outputs, "allowed is any integer >= 1")
         if self.init not in INITIALISERS:
-            raise SettingError(
-                "network.init", self.init, f"allowed are {', '.join(INITIALISERS)}"
-            )
+            raise SettingError("network.init", self.init, f"allowed are {', '.join(INITIALISERS)}")
 
     @property
     def input_size(self) -> int | None:

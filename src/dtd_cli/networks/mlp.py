@@ -38,9 +38,9 @@ class Layer:
         """``|W| |a| + |b|``: the size against which rounding in ``z`` is measured."""
         return linear(a.abs(), self.weight.abs(), self.bias.abs())
 
-    def to(self, *args: object) -> Layer:
+    def to(self, dtype: torch.dtype, device: torch.device | None = None) -> Layer:
         """The same layer in another dtype or on another device."""
-        return replace(self, weight=self.weight.to(*args), bias=self.bias.to(*args))
+        return replace(self, weight=self.weight.to(device, dtype), bias=self.bias.to(device, dtype))
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,9 +78,9 @@ class MLP:
         row = slice(output, output + 1)
         return MLP((*hidden, replace(last, weight=last.weight[row], bias=last.bias[row])))
 
-    def to(self, *args: object) -> MLP:
+    def to(self, dtype: torch.dtype, device: torch.device | None = None) -> MLP:
         """The same network in another dtype or on another device."""
-        return MLP(tuple(layer.to(*args) for layer in self.layers))
+        return MLP(tuple(layer.to(dtype, device) for layer in self.layers))
 
     def state_dict(self) -> dict[str, Tensor]:
         """Named as ``torch.nn.Sequential(Linear, ReLU, Linear, ...)`` names them."""

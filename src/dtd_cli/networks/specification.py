@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from dtd_cli.errors import SettingError
+from dtd_cli.errors import SettingError, check_seed
 from dtd_cli.networks.mlp import MLP
 
 
@@ -17,6 +17,7 @@ class NetworkSpec(ABC):
     output_activation: str
 
     def __post_init__(self) -> None:
+        check_seed("network.seed", self.seed)
         if self.output_activation not in ("relu", "linear"):
             raise SettingError(
                 "network.output_activation", self.output_activation, "allowed are relu and linear"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +39,7 @@ class RunFolder:
         target = self.path / name
         unfinished = target.with_name(f".{target.name}.unfinished")
         content(unfinished)
-        os.replace(unfinished, target)
+        unfinished.replace(target)
 
     def write_table(self, name: str, table: pd.DataFrame) -> None:
         """A CSV whose numbers read back as the same floats; empty where there is no number."""

@@ -42,6 +42,6 @@ def _root_figures(roots: pd.DataFrame) -> dict[str, Any]:
 
 def _nested(series: pd.Series) -> dict[str, dict[str, float]]:
     nested: dict[str, dict[str, float]] = {}
-    for (method, layer), value in series.items():
-        nested.setdefault(method, {})[str(layer)] = float(value)
+    for row in series.reset_index().itertuples(index=False):
+        nested.setdefault(row[0], {})[str(row[1])] = float(row[2])
     return nested

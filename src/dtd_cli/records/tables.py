@@ -194,7 +194,8 @@ def _unit_keys(part: Explained, layer: int, roots: Evidence) -> pd.DataFrame:
 
 def _statuses(roots: Evidence) -> np.ndarray:
     names = np.array([status.name.lower() for status in Status])
-    return names[_numbers(roots.status).astype(int).ravel()]
+    index = _numbers(roots.status).astype(int).ravel()
+    return np.take(names, index)
 
 
 def _numbers(values: Tensor) -> np.ndarray:
@@ -206,8 +207,6 @@ def _numbers(values: Tensor) -> np.ndarray:
 def _sorted(tables: list[pd.DataFrame], keys: list[str]) -> pd.DataFrame:
     """One table, sorted by the keys; methods and strategies stay in the order they came in."""
     table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=keys)
-    rank = {
-        key: pd.factorize(table[key])[0] if key == "method" else table[key] for key in keys
-    }
+    rank = {key: pd.factorize(table[key])[0] if key == "method" else table[key] for key in keys}
     order = pd.DataFrame(rank).sort_values(keys, kind="stable").index
     return table.loc[order]

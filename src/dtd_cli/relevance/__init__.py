@@ -14,3 +14,5 @@ METHODS: dict[str, Callable[[Problem], Explanation]] = {
     "gradient_x_input": gradient_x_input,
 }
 """The name of a method in the configuration, and the method."""
+
+__all__ = ["METHODS", "Explanation", "Problem", "recursive"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 
 from dtd_cli.regions.gates import gates, gradient
-from dtd_cli.relevance.ledger import ledger
 from dtd_cli.relevance.explanation import Explanation
+from dtd_cli.relevance.ledger import ledger
 from dtd_cli.relevance.problem import Problem
 
 

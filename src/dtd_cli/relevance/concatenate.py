@@ -16,7 +16,7 @@ def concatenate(parts: Sequence[T]) -> T:
     """One dataclass from several: tensors joined along the samples, all else taken once."""
     first = parts[0]
     if isinstance(first, Tensor):
-        return torch.cat(parts)  # type: ignore[arg-type]
+        return torch.cat(parts)  # type: ignore[arg-type, return-value]
     if is_dataclass(first) and not isinstance(first, type):
         joined: dict[str, Any] = {
             field.name: concatenate([getattr(part, field.name) for part in parts])

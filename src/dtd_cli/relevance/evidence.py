@@ -1,4 +1,4 @@
-"""The evidence that comes with a root: is it one, is it admissible, does the expansion hold there?"""
+"""The evidence that comes with a root: is it one, is it admissible, does the expansion hold?"""
 
 from __future__ import annotations
 

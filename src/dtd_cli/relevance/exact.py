@@ -11,8 +11,8 @@ from tqdm import tqdm
 
 from dtd_cli.relevance.concatenate import concatenate
 from dtd_cli.relevance.evidence import Evidence, evidence
-from dtd_cli.relevance.ledger import Ledger, ledger
 from dtd_cli.relevance.explanation import Explanation
+from dtd_cli.relevance.ledger import Ledger, ledger
 from dtd_cli.relevance.problem import Problem
 from dtd_cli.relevance.recursion import Recursion
 from dtd_cli.roots.closed_form import ClosedForm

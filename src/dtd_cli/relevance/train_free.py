@@ -8,8 +8,8 @@ from torch import Tensor
 from dtd_cli.inputs.domain import Domain
 from dtd_cli.networks.mlp import Layer
 from dtd_cli.numerics import policy
-from dtd_cli.relevance.ledger import ledger
 from dtd_cli.relevance.explanation import Explanation
+from dtd_cli.relevance.ledger import ledger
 from dtd_cli.relevance.problem import Problem
 from dtd_cli.rules.rule import Rule, projection, projection_size, sum_of
 

@@ -8,3 +8,5 @@ ROOT_FINDERS: dict[str, type[RootFinder]] = {
     finder.name: finder for finder in (ClosedForm, RandomSearch)
 }
 """The name of a strategy in the configuration, and the strategy."""
+
+__all__ = ["ROOT_FINDERS", "RootFinder"]

@@ -21,7 +21,7 @@ Slope = Callable[[Tensor, Tensor], Tensor]
 
 def moving_roots(anchors: Tensor, far_ends: Tensor, positions: Tensor, slope: Slope) -> Tensor:
     """Roots (N, d) on their lines, differentiable in the anchors (N, d) to any order."""
-    s = _Position.apply(anchors, far_ends, positions, slope)
+    s = _Position.apply(anchors, far_ends, positions, slope)  # type: ignore[no-untyped-call]
     return _on_line(anchors, far_ends, s)
 
 

@@ -19,3 +19,5 @@ RULES: dict[str, type[Rule]] = {
     "pinv": PseudoInverse,
 }
 """The name of a rule in the configuration, and the rule."""
+
+__all__ = ["RULES", "Rule"]

@@ -121,5 +121,9 @@ class Adam(Training):
                     with torch.no_grad():
                         for bias in biases:
                             bias.clamp_(max=0)
-        return MLP(tuple(replace(layer, weight=layer.weight.detach(), bias=layer.bias.detach())
-                         for layer in layers))
+        return MLP(
+            tuple(
+                replace(layer, weight=layer.weight.detach(), bias=layer.bias.detach())
+                for layer in layers
+            )
+        )
