@@ -306,6 +306,14 @@ def test_relevance_of_both_signs_in_one_call():
     assert torch.equal(mixed.points, SEARCH(problem(ANCHORS)).points)
 
 
+def test_a_tolerance_of_zero_asks_for_exact_zeros():
+    got = RandomSearch(candidates=200, sigma=2.0, steps=50, tol=0.0)(problem(ANCHORS))
+    want = SEARCH(problem(ANCHORS))
+    assert torch.equal(got.status == Status.INACTIVE, want.status == Status.INACTIVE)
+    assert not (got.status == Status.NOT_FOUND).any()
+    torch.testing.assert_close(got.points, want.points, rtol=0, atol=1e-14)
+
+
 def test_tolerance_is_relative_to_the_relevance_of_the_anchor():
     large = SEARCH(problem(ANCHORS, lambda a: 2.0**40 * hinges(a)))
     small = SEARCH(problem(ANCHORS, lambda a: 2.0**-40 * hinges(a)))
