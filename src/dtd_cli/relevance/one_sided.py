@@ -12,9 +12,18 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from dtd_cli.inputs.domain import Domain
 from dtd_cli.networks.mlp import MLP
 from dtd_cli.numerics import policy
 from dtd_cli.roots.contract import Place
+from dtd_cli.rules.rule import Rule, projection, projection_size
+
+
+class Above(NamedTuple):
+    """How the layer above is decomposed."""
+
+    rule: Rule
+    domain: Domain
 
 
 class Evaluation(NamedTuple):
@@ -29,9 +38,19 @@ class Evaluation(NamedTuple):
 
 
 def one_sided(
-    network: MLP, start: int, anchors: Tensor, roots: Tensor, units: Tensor, place: Place
+    network: MLP,
+    start: int,
+    anchors: Tensor,
+    roots: Tensor,
+    units: Tensor,
+    place: Place,
+    above: Above | None,
 ) -> Evaluation:
-    """The evaluation of ``h_unit`` for each pair of an anchor and a root, both (N, d)."""
+    """The evaluation of ``h_unit`` for each pair of an anchor and a root, both (N, d).
+
+    ``above`` is the rule and domain by which the upper layer is decomposed in its turn; None
+    where the upper layer is the output.
+    """
     layer = network.layers[start]
     tolerance = policy(roots.dtype)
     with torch.no_grad():
@@ -43,15 +62,21 @@ def one_sided(
         own_tie = (ties & own).any(1)
         open_gates = ties & own
         limit = (ties & ~own).any(1)
-        if start + 1 < network.depth:
+        if above is not None:
             limit |= ~((z > threshold) & ~own).any(1)
             upper = torch.where(open_gates, z, layer.activation(z))
             limit |= _ties_above(network, start + 1, layer(anchors), upper)
+            limit |= _loses_direction(network, start + 1, layer(anchors), upper, above)
         if place is Place.BOUNDARY:
             limit |= ~own_tie
         open_gates &= ~limit.unsqueeze(1)
-    nudged = roots + tolerance.nudge * (anchors - roots)
-    return Evaluation(torch.where(limit.unsqueeze(1), nudged, roots), open_gates, limit)
+    points = torch.where(limit.unsqueeze(1), nudged(anchors, roots), roots)
+    return Evaluation(points, open_gates, limit)
+
+
+def nudged(anchors: Tensor, roots: Tensor) -> Tensor:
+    """The points slightly towards the anchors that stand for the limit, (N, d)."""
+    return roots + policy(roots.dtype).nudge * (anchors - roots)
 
 
 def _ties(z: Tensor, threshold: Tensor) -> Tensor:
@@ -69,3 +94,19 @@ def _ties_above(network: MLP, start: int, anchors: Tensor, points: Tensor) -> Te
             tie |= _ties(z, threshold).any(1)
         anchors, points = layer(anchors), layer(points)
     return tie
+
+
+def _loses_direction(
+    network: MLP, start: int, anchors: Tensor, points: Tensor, above: Above
+) -> Tensor:
+    """Whether an active unit has a direction at the anchor but none at the points, shape (N,).
+
+    Its step ``z / (w v)`` is then 0/0 or infinite at the points, though other units are alive.
+    """
+    if not above.rule.meets_hinge:
+        return torch.zeros(len(points), dtype=torch.bool, device=points.device)
+    layer = network.layers[start]
+    total = projection(above.rule.terms(points, layer, above.domain), layer)
+    size = projection_size(above.rule.terms(anchors, layer, above.domain), layer)
+    lost = _ties(total, policy(total.dtype).tie * size)
+    return (lost & (layer.preactivation(points) > 0)).any(1)

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from dtd_cli.inputs.domain import Domain
 from dtd_cli.networks.mlp import MLP
-from dtd_cli.relevance.one_sided import one_sided
+from dtd_cli.numerics import policy
+from dtd_cli.relevance.one_sided import Above, nudged, one_sided
 from dtd_cli.roots.contract import Place, RootFinder, RootProblem, Roots
 from dtd_cli.roots.implicit import moving_roots
 from dtd_cli.rules.rule import Rule
@@ -49,7 +50,7 @@ class Expansion(NamedTuple):
     share: Tensor
     """(N, d), what the pair gives to each unit of the lower layer."""
     limit: Tensor
-    """(N,), whether the one-sided limit was taken."""
+    """(N,), whether the one-sided limit was taken, at the root or above it."""
 
     def relevance(self, a: Tensor) -> Tensor:
         """``R_l`` at the anchors ``a`` (B, d): the sum of the shares of all units."""
@@ -70,21 +71,11 @@ class Recursion:
 
     def relevance(self, start: int, a: Tensor) -> Tensor:
         """``R_l`` at the anchors ``a`` (N, d_l), l = ``start``; keeps the graph if one is kept."""
-        if start == self.network.depth:
-            return a
-        if torch.is_grad_enabled():
-            return self._relevance(start, a)
-        # Without a graph a chunk's memory is free when the next one starts.
-        return torch.cat([self._relevance(start, rows) for rows in a.split(self.rows(start))])
+        return self._relevance(start, a).relevance
 
-    def upper(self, start: int, a: Tensor, open_gates: Tensor | None = None) -> Tensor:
-        """``h``: (N, d_l) -> (N, d_{l+1}), with the given gates (N, d_{l+1}) held open."""
-        layer = self.network.layers[start]
-        z = layer.preactivation(a)
-        activation = layer.activation(z)
-        if open_gates is not None:
-            activation = torch.where(open_gates, z, activation)
-        return self.relevance(start + 1, activation)
+    def upper(self, start: int, a: Tensor) -> Tensor:
+        """``h``: (N, d_l) -> (N, d_{l+1}), the relevance of the units above layer ``start``."""
+        return self.relevance(start + 1, self.network.layers[start](a))
 
     def problem(self, start: int, a: Tensor) -> RootProblem:
         """The search for roots of all units of layer ``start + 1``, anchors ``a`` (B, d)."""
@@ -117,45 +108,95 @@ class Recursion:
         searched = self.steps[start].finder.evaluations(units)
         return max(1, self.max_points // max(searched, self.tree_size(start)))
 
-    def _relevance(self, start: int, a: Tensor) -> Tensor:
-        return self.expand(start, a, self.steps[start].finder(self.problem(start, a))).relevance(a)
+    def _relevance(self, start: int, a: Tensor) -> _Relevance:
+        if start == self.network.depth:
+            return _Relevance(a, torch.zeros_like(a[:, 0], dtype=torch.bool))
+        # Without a graph a chunk's memory is free when the next one starts.
+        rows = len(a) if torch.is_grad_enabled() else self.rows(start)
+        parts = []
+        for chunk in a.split(max(rows, 1)):
+            roots = self.steps[start].finder(self.problem(start, chunk))
+            expansion = self.expand(start, chunk, roots)
+            limit = torch.zeros_like(chunk[:, 0], dtype=torch.bool)
+            limit[expansion.anchor[expansion.limit]] = True
+            parts.append(_Relevance(expansion.relevance(chunk), limit))
+        return _Relevance(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
 
     def _expand_pairs(
         self, start: int, a: Tensor, roots: Roots, anchor: Tensor, unit: Tensor
     ) -> Expansion:
-        keep = torch.is_grad_enabled()
         anchors, points = a[anchor], roots.points[anchor, unit]
 
         def slope(anchors: Tensor, points: Tensor) -> Tensor:
-            return self._differentiate(start, anchors, points, unit, roots.place).slope
+            return self._one_sided(start, anchors, points, unit, roots.place).slope
 
-        if keep and roots.line is not None:
+        if torch.is_grad_enabled() and roots.line is not None:
             line = roots.line
             far_ends, positions = line.far_ends[anchor, unit], line.positions[anchor, unit]
             points = moving_roots(anchors, far_ends, positions, slope)
-        value, gradient, limit = self._differentiate(start, anchors, points, unit, roots.place)
+        value, gradient, limit = self._one_sided(start, anchors, points, unit, roots.place)
         share = gradient * (anchors - points)
         return Expansion(anchor, unit, value, gradient, share, limit)
 
-    def _differentiate(
-        self, start: int, anchors: Tensor, points: Tensor, unit: Tensor, place: Place
+    def _one_sided(
+        self, start: int, anchors: Tensor, roots: Tensor, unit: Tensor, place: Place
     ) -> _Derivative:
-        """Value and one-sided slope of ``h_unit`` at the roots ``points`` (N, d)."""
-        keep = torch.is_grad_enabled()
-        at = one_sided(self.network, start, anchors, points, unit, place)
-        with torch.enable_grad():
-            where = at.points if at.points.requires_grad else at.points.requires_grad_()
-            h = self.upper(start, where, at.open_gates)
-            value = h.gather(1, unit.unsqueeze(1)).squeeze(1)
-            (slope,) = torch.autograd.grad(
-                value.sum(), where, create_graph=keep, materialize_grads=True
-            )
+        """Value and one-sided slope of ``h_unit`` at the roots (N, d), on the anchors' branch."""
+        above = None
+        if start + 1 < self.network.depth:
+            step = self.steps[start + 1]
+            above = Above(step.rule, step.domain)
+        at = one_sided(self.network, start, anchors, roots, unit, place, above)
+        here = self._differentiate(start, at.points, at.open_gates, unit)
         # Along the branch h is extrapolated from where the limit was taken back to the root.
-        value = value - (slope * (where - points)).sum(1)
-        return _Derivative(value if keep else value.detach(), slope, at.limit)
+        value = here.value - (here.slope * (at.points - roots)).sum(1)
+        doubtful = (here.limit & ~at.limit).nonzero().squeeze(1)
+        if not len(doubtful):
+            return _Derivative(value, here.slope, here.limit | at.limit)
+        # A root above lies on further kinks here. Do they stay on the way to the anchor? If the
+        # slope there is another, it is the limit.
+        near = nudged(anchors[doubtful], roots[doubtful])
+        closed = torch.zeros_like(at.open_gates[doubtful])
+        there = self._differentiate(start, near, closed, unit[doubtful])
+        gap = (there.slope - here.slope[doubtful]).norm(dim=1)
+        size = there.slope.norm(dim=1) + here.slope[doubtful].norm(dim=1)
+        moved = gap > policy(roots.dtype).jump * size
+        index = doubtful[moved]
+        extrapolated = there.value - (there.slope * (near - roots[doubtful])).sum(1)
+        return _Derivative(
+            value.index_copy(0, index, extrapolated[moved]),
+            here.slope.index_copy(0, index, there.slope[moved]),
+            here.limit | at.limit,
+        )
+
+    def _differentiate(
+        self, start: int, points: Tensor, open_gates: Tensor, unit: Tensor
+    ) -> _Derivative:
+        """Value and slope of ``h_unit`` at the points (N, d), with the given gates held open."""
+        keep = torch.is_grad_enabled()
+        with torch.enable_grad():
+            if not points.requires_grad:
+                points = points.detach().requires_grad_()
+            layer = self.network.layers[start]
+            z = layer.preactivation(points)
+            activation = torch.where(open_gates, z, layer.activation(z))
+            relevance, limit = self._relevance(start + 1, activation)
+            value = relevance.gather(1, unit.unsqueeze(1)).squeeze(1)
+            (slope,) = torch.autograd.grad(
+                value.sum(), points, create_graph=keep, materialize_grads=True
+            )
+        return _Derivative(value if keep else value.detach(), slope, limit)
+
+
+class _Relevance(NamedTuple):
+    relevance: Tensor
+    """(N, d), ``R_l`` at the anchors."""
+    limit: Tensor
+    """(N,), whether the one-sided limit was taken at a root of the anchor, or above it."""
 
 
 class _Derivative(NamedTuple):
     value: Tensor
     slope: Tensor
     limit: Tensor
+    """(N,), whether the one-sided limit was taken, at the root or above it."""

@@ -53,12 +53,16 @@ class RandomSearch(RootFinder):
         walk = walk.expand(*at_anchor.shape, -1)
         signed = line.signed_relevance(walk)
         below = signed <= (self.tol * at_anchor.abs()).unsqueeze(-1)
-        index = torch.arange(self.steps, device=a.device)
-        last = torch.where(below, index, 0).amax(-1, keepdim=True)
+        last = _last(below)
         positions = walk.gather(-1, last).squeeze(-1)
         if self.refine:
-            after = walk.gather(-1, (last + 1).clamp(max=self.steps - 1)).squeeze(-1)
-            positions = self._bisect(line, positions, after)
+            # A point within the tolerance may lie just beyond the zero set: step back into it.
+            index = torch.arange(self.steps, device=a.device)
+            zero = _last((signed <= 0) & (index <= last))
+            inside = torch.where(zero > _last(~below & (index <= last)), zero, last)
+            outside = (inside + 1).clamp(max=self.steps - 1)
+            ends = (walk.gather(-1, end).squeeze(-1) for end in (inside, outside))
+            positions = self._bisect(line, *ends)
         status = torch.full_like(at_anchor, Status.FOUND, dtype=torch.int8)
         residual = line.signed_relevance(positions.unsqueeze(-1)).squeeze(-1)
         status[residual.abs() > self.tol * at_anchor.abs()] = Status.APPROXIMATE
@@ -95,6 +99,12 @@ class RandomSearch(RootFinder):
             inside = torch.where(zero, middle, inside)
             outside = torch.where(zero, outside, middle)
         return inside
+
+
+def _last(condition: Tensor) -> Tensor:
+    """The last index of the final dimension where the condition holds, 0 if nowhere, (..., 1)."""
+    index = torch.arange(condition.shape[-1], device=condition.device)
+    return torch.where(condition, index, 0).amax(-1, keepdim=True)
 
 
 _BISECTIONS = 52
