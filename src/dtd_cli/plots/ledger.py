@@ -132,6 +132,9 @@ def _draw_stack(axes: Axes, book: pd.DataFrame) -> None:
         zorder=4,
     )
     style.zero_line(axes)
+    # Bars end at the frame unless told otherwise, and would cut the marks.
+    axes.use_sticky_edges = False
+    axes.margins(y=0.06)
     axes.set_ylabel("share of f(x)", fontsize=style.LABEL)
 
 
