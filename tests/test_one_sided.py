@@ -166,6 +166,15 @@ def test_a_tie_in_the_layer_above_by_hand():
     torch.testing.assert_close(r_0, tensor([[2 * (3 - 1.0) + 3]]), rtol=1e-15, atol=0)
 
 
+def test_the_output_is_tied_at_a_root():
+    """f = max(0, (x - 1) + x - 1) is on its kink at x = 1, the root of unit 0, where unit 1 is
+    alive. With w2 each unit has half of it: h_0(x) = x - 1, on the anchor's side only."""
+    net = network([[[1.0], [1.0]], [[1.0, 1.0]]], [[-1.0, 0.0], [-1.0]])
+    r_0, r_1 = relevances(recursion(net, "w2"), tensor([[3.0]]))
+    torch.testing.assert_close(r_1, tensor([[2.0, 2.0]]), rtol=1e-15, atol=0)
+    torch.testing.assert_close(r_0, tensor([[2.0]]), rtol=1e-9, atol=0)
+
+
 def with_twins(net):
     """Unit 1 equals unit 0, and in the second layer unit 2 is twice unit 1."""
     first, second, *rest = net.layers
