@@ -1,0 +1,115 @@
+"""Every option of every config group, and every experiment: composed, read, run, and explained."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.plugins import Plugins
+from omegaconf import OmegaConf
+
+from dtd_cli.config import read
+from dtd_cli.locations import CONF, ExperimentsSearchPath
+from dtd_cli.overrides import groups
+from dtd_cli.relevance import METHODS
+from dtd_cli.roots import ROOT_FINDERS
+from dtd_cli.rules import RULES
+from test_cli import dtd_run
+
+OPTIONS = [(group, option) for group, options in groups().items() for option in options]
+SMALL = ["plots=none", "progress=false", "hydra.run.dir=run"]
+DIGITS = ["network.hidden=[8]", "training.epochs=4", "inputs.n=4"]
+DRAWN = ["training=none", "inputs=positive", "inputs.n=2"]
+MADE_SMALL = {
+    ("network", "paper"): DRAWN,
+    ("network", "notebook"): DRAWN,
+    ("network", "file"): [*DRAWN, "network.path=net.pt"],
+    ("training", "none"): ["network.hidden=[4]", "inputs.n=2"],
+    ("inputs", "csv"): ["training=none", "network=notebook", "inputs.path=rows.csv"],
+    ("inputs", "positive"): ["training=none", "network=notebook", "inputs.n=2"],
+    ("inputs", "grid"): [
+        "training=none", "network.hidden=[8]", "network.init=no_bias", "inputs.points=3", "seed=1",
+    ],
+    ("inputs", "notebook"): ["training=none", "network=notebook"],
+    ("rule", "zB"): ["network.hidden=[]", "training.epochs=4", "inputs.n=4"],
+}  # fmt: skip
+
+
+def overrides(group, option):
+    """The option, small; random searches have fewer candidates."""
+    small = [] if group == "experiment" else MADE_SMALL.get((group, option), DIGITS)
+    fewer = [f"{group}.candidates=20", f"{group}.steps=5"] if option == "random" else []
+    return [f"{group}={option}", *small, *fewer, *SMALL[:2]]
+
+
+@pytest.fixture(autouse=True)
+def _files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.save(torch.nn.Sequential(torch.nn.Linear(3, 4)).state_dict(), "net.pt")
+    (tmp_path / "rows.csv").write_text("a,b,c\n3,3,3\n2.5,3,3.5\n")
+
+
+def composed(*arguments):
+    Plugins.instance().register(ExperimentsSearchPath)
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("config", list(arguments))
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS)
+def test_every_option_is_read(group, option):
+    config = composed(*overrides(group, option))
+    typed = read(config)
+    if group != "experiment":
+        assert config[group]["name"] == option
+        classes = {**RULES, **ROOT_FINDERS}
+        if option in classes:
+            assert type(getattr(typed, group)) is classes[option]
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS)
+def test_every_option_runs(tmp_path, monkeypatch, group, option, capfd):
+    status = dtd_run(monkeypatch, *overrides(group, option), SMALL[2])
+    assert status == 0, capfd.readouterr().err
+    assert (tmp_path / "run" / "DONE").exists()
+
+
+def test_every_option_that_the_program_knows_has_a_file():
+    assert set(groups()["rule"]) == set(RULES)
+    assert set(groups()["roots"]) == set(ROOT_FINDERS)
+
+
+def test_the_input_layer_has_the_same_choice():
+    assert groups()["rule"] == groups()["input_rule"]
+    assert groups()["roots"] == groups()["input_roots"]
+    for group in ("rule", "roots"):
+        for option in groups()[group]:
+            config = composed(f"{group}={option}", f"input_{group}={option}")
+            assert config[group] == config[f"input_{group}"]
+
+
+def test_the_input_layer_follows_unless_it_is_told():
+    typed = read(composed("rule=w2", "roots=random"))
+    assert typed.input_rule is typed.rule
+    assert typed.input_roots is typed.roots
+    typed = read(composed("rule=w2", "input_rule=gamma", "input_rule.gamma=0.25"))
+    assert typed.rule == RULES["w2"]()
+    assert typed.input_rule == RULES["gamma"](0.25)
+
+
+def test_what_is_promised_of_the_defaults():
+    config = composed()
+    assert OmegaConf.to_container(config.network.hidden) == [32, 16]
+    assert config.network.seed == config.seed == 0
+    assert config.dtype == "float64"
+    assert config.device == "auto"
+    assert config.explain.output == "predicted"
+    assert list(config.relevance.methods) == list(METHODS)
+    assert composed("seed=5").network.seed == 5
+
+
+def test_help_names_every_option(monkeypatch, capfd):
+    assert dtd_run(monkeypatch, "--help") in (0, None)
+    words = set(capfd.readouterr().out.replace(",", " ").replace("=", " ").split())
+    missing = [(group, option) for group, option in OPTIONS if option not in words]
+    assert not missing
+    assert set(groups()) <= words
