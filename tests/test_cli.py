@@ -1,0 +1,382 @@
+"""``dtd-run`` as users meet it: what it writes, what it answers, what it costs to ask.
+
+Most runs share this process; ``dtd_run`` is the command with another ``sys.argv``.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from dtd_cli import cli
+
+TINY = ["inputs.n=2", "training.epochs=2", "plots=none", "progress=false"]
+COLUMNS = {
+    "relevance.csv": "method,sample,layer,order,neuron,activation,relevance",
+    "layers.csv": "method,sample,layer,order,upper_sum,relevance_sum,zero_order,unresolved,"
+    "remainder,negative_sum",
+    "roots.csv": "sample,layer,neuron,finder,status,relevance,residual,distance,admissible,"
+    "same_region,gradient_norm,gradient_gap,output_change,evaluations,certified",
+    "root_points.csv": "sample,layer,neuron,finder,index,value",
+}
+OTHERS = {"inputs.csv", "summary.json", "environment.json", "network.safetensors", "DONE"}
+
+
+def dtd_run(monkeypatch, *arguments):
+    """The exit status of ``dtd-run`` with these arguments, in this process."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    monkeypatch.setattr(sys, "argv", ["dtd-run", *map(str, arguments)])
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    try:
+        return cli._status()
+    except SystemExit as end:
+        return end.code
+    finally:
+        # Hydra's log files belong to the run, not to the process.
+        for handler in {*root.handlers, *cli.log_file.handlers} - set(handlers):
+            handler.close()
+        root.handlers, cli.log_file.handlers = handlers, []
+        root.setLevel(level)
+
+
+def subprocess_run(folder, *arguments):
+    command = [sys.executable, "-c", "from dtd_cli.cli import main; main()", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def tables(folder):
+    return {path.name: path.read_bytes() for path in sorted(Path(folder).glob("*.csv"))}
+
+
+def visible(folder):
+    """The names in a run's folder, Hydra's own and the log left out."""
+    return {p.name for p in Path(folder).iterdir()} - {".hydra", "dtd-run.log"}
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--cfg", "job"], ["--version"]], ids=" ".join)
+def test_questions_are_answered_without_slow_imports(tmp_path, arguments):
+    script = (
+        "import sys\n"
+        "from dtd_cli.cli import main\n"
+        "try:\n    main()\n"
+        "except SystemExit as end:\n    assert not end.code, end.code\n"
+        "slow = {'torch', 'pandas', 'matplotlib', 'sklearn', 'scipy', 'numpy'} & set(sys.modules)\n"
+        "print('slow:', sorted(slow))\n"
+    )
+    command = [sys.executable, "-c", script, *arguments]
+    answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr
+    *said, slow = answer.stdout.splitlines()
+    assert slow == "slow: []"
+    assert said
+    assert answer.stderr == ""
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_from_the_shell(tmp_path):
+    answer = subprocess_run(tmp_path, *TINY)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stderr == ""
+    (folder,) = tmp_path.glob("outputs/*/*")
+    assert visible(folder) == {*COLUMNS, *OTHERS}
+    assert (folder / ".hydra").is_dir()
+    assert (folder / "dtd-run.log").read_text()
+
+
+def test_an_error_from_the_shell(tmp_path):
+    answer = subprocess_run(tmp_path, "seed=abc")
+    assert answer.returncode == 2
+    assert answer.stdout == ""
+    assert answer.stderr == "dtd-run: seed=abc: allowed is an integer\n"
+    assert not written(tmp_path)
+
+
+def test_files_and_their_columns(tmp_path, monkeypatch):
+    assert dtd_run(monkeypatch, *TINY, "hydra.run.dir=run") == 0
+    assert visible("run") == {*COLUMNS, *OTHERS}
+    for name, columns in COLUMNS.items():
+        header, *rows = (tmp_path / "run" / name).read_text().splitlines()
+        assert header == columns
+        assert rows
+    header, *rows = (tmp_path / "run" / "inputs.csv").read_text().splitlines()
+    assert header.startswith("sample,status,output,f,pixel_0_0,")
+    assert len(header.split(",")) == 4 + 64
+    assert len(rows) == 2
+    figures = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert 0 <= figures["training"]["test_accuracy"] <= 1
+    origin = json.loads((tmp_path / "run" / "environment.json").read_text())
+    assert {"command", "seed", "packages", "commit", "durations"} <= origin.keys()
+    assert origin["seed"] == 0
+
+
+def test_relevance_has_every_order(monkeypatch):
+    assert dtd_run(monkeypatch, *TINY, "hydra.run.dir=run") == 0
+    table = pd.read_csv("run/relevance.csv")
+    assert set(table["method"]) == {"recursive", "train_free", "gradient_x_input"}
+    units = {0: 64, 1: 32, 2: 16, 3: 10}
+    for (_, _, layer), part in table.groupby(["method", "sample", "layer"]):
+        assert (part["order"] == 3 - layer).all()
+        assert list(part["neuron"]) == list(range(units[layer]))
+    assert not table.isna().any().any()
+
+
+def test_a_sweep_without_a_name(monkeypatch):
+    assert dtd_run(monkeypatch, "-m", "rule=z+,w2", *TINY) == 0
+    assert len(list(Path("outputs/sweeps").glob("*/*/*/DONE"))) == 2
+
+
+def test_a_sweep_says_what_failed(monkeypatch, capfd):
+    assert dtd_run(monkeypatch, "-m", "explain.output=0,99", *TINY) == 2
+    (failed,) = Path("outputs/sweeps").rglob("FAILED")
+    assert "explain.output=99" in failed.read_text()
+    assert not (failed.parent / "DONE").exists()
+    assert len(list(Path("outputs/sweeps").rglob("DONE"))) == 1
+    assert "explain.output=99" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("roots", ["closed_form", "random"])
+def test_the_same_configuration_gives_the_same_bytes(monkeypatch, roots):
+    small = ["network.hidden=[6]", f"input_roots={roots}"]
+    for folder in ("first", "second"):
+        torch.rand(3)  # where the global generator stands does not matter
+        assert dtd_run(monkeypatch, *TINY, *small, f"hydra.run.dir={folder}") == 0
+    first, second = tables("first"), tables("second")
+    assert {*COLUMNS, "inputs.csv"} <= set(first)
+    assert first == second
+
+
+def test_another_seed_gives_other_bytes(monkeypatch):
+    for seed in (0, 1):
+        assert dtd_run(monkeypatch, *TINY, f"seed={seed}", f"hydra.run.dir=run{seed}") == 0
+    assert tables("run0")["relevance.csv"] != tables("run1")["relevance.csv"]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_floats_read_back_the_same(monkeypatch, dtype):
+    """Written in the shortest form that is exact: read and written once more it is the same."""
+    assert dtd_run(monkeypatch, *TINY, f"dtype={dtype}", "hydra.run.dir=run") == 0
+    for name, columns in {"relevance.csv": 2, "layers.csv": 6, "root_points.csv": 1}.items():
+        with Path("run", name).open(newline="") as lines:
+            header, *rows = csv.reader(lines)
+        for row in rows:
+            for text in row[len(header) - columns :]:
+                assert repr(float(text)) == text or str(np.float64(text)) == text
+                if dtype == "float32" and name != "layers.csv":
+                    assert float(np.float32(text)) == float(text)
+
+
+def test_done_again_in_the_same_folder(monkeypatch):
+    """A run into a folder that is there replaces what it holds."""
+    assert dtd_run(monkeypatch, *TINY, "hydra.run.dir=run") == 0
+    before = tables("run")
+    assert dtd_run(monkeypatch, *TINY, "seed=1", "hydra.run.dir=run") == 0
+    assert tables("run") != before
+    assert visible("run") == {*COLUMNS, *OTHERS}
+
+
+# What is refused. Files that the arguments name are written by ``files``.
+
+
+class RunsCode:
+    """Unpickled by pickle itself, it leaves a file behind."""
+
+    def __reduce__(self):
+        return (Path("code-was-run").touch, ())
+
+
+def linear(*sizes):
+    return {
+        f"{2 * i}.{kind}": value
+        for i, (inputs, units) in enumerate(pairwise(sizes))
+        for kind, value in (("weight", torch.ones(units, inputs)), ("bias", torch.zeros(units)))
+    }
+
+
+@pytest.fixture
+def files(tmp_path):
+    torch.save(linear(3, 2, 1), tmp_path / "good.pt")
+    torch.save(linear(3, 2, 1) | {"2.weight": torch.ones(1, 5)}, tmp_path / "chain.pt")
+    torch.save(linear(3, 2, 1) | {"0.weight": torch.full((2, 3), torch.nan)}, tmp_path / "nan.pt")
+    torch.save({"0.weight": RunsCode()}, tmp_path / "code.pt")
+    torch.save([torch.ones(2, 2)], tmp_path / "list.pt")
+    torch.save({}, tmp_path / "nothing.pt")
+    (tmp_path / "garbage.pt").write_bytes(bytes(range(256)) * 9)
+    (tmp_path / "garbage.safetensors").write_bytes(bytes(range(256)) * 9)
+    (tmp_path / "empty.pt").write_bytes(b"")
+    (tmp_path / "empty.safetensors").write_bytes(b"")
+    (tmp_path / "good.csv").write_text("a,b,c\n1,2,3\n")
+    (tmp_path / "none.csv").write_text("")
+    (tmp_path / "header.csv").write_text("a,b,c\n")
+    (tmp_path / "nan.csv").write_text("a,b,c\n1,2,3\n4,NaN,6\n")
+    (tmp_path / "gap.csv").write_text("a,b,c\n1,,3\n")
+    (tmp_path / "inf.csv").write_text("a,b,c\n1,inf,3\n")
+    (tmp_path / "text.csv").write_text("a,b,c\n1,2,blue\n")
+    (tmp_path / "two.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "twice.csv").write_text("a,b,a\n1,2,3\n")
+    (tmp_path / "ragged.csv").write_text("a,b,c\n1,2,3\n1,2,3,4\n")
+    (tmp_path / "latin.csv").write_bytes(b"a,b,\xff\xfe\n1,2,3\n")
+    (tmp_path / "negative.csv").write_text("a,b,c\n1,-2,3\n")
+    (tmp_path / "folder").mkdir()
+    return tmp_path
+
+
+FILE = ["network=file", "training=none"]
+CSV = ["network=notebook", "training=none", "inputs=csv"]
+NOTEBOOK = ["network=notebook", "training=none", "inputs=notebook"]
+BOXED = [*CSV, "inputs.path=good.csv", "inputs.domain=box"]
+
+
+def with_file(*paths):
+    return [([*FILE, "inputs=notebook", f"network.path={p}"], ["network.path", p]) for p in paths]
+
+
+def with_csv(*paths):
+    return [([*CSV, f"inputs.path={path}"], ["inputs.path", path]) for path in paths]
+
+
+REFUSED = [
+    (["rule=0"], ["rule=0", "z+, zB, zero"]),
+    (["rule=z"], ["rule=z", "z+"]),
+    (["rule=null"], ["rule=null", "z+"]),
+    (["rule=[z+,w2]"], ["rule=[z+,w2]", "z+"]),
+    (["rule=z+,w2"], ["rule=z+,w2", "-m"]),
+    (["roots=0"], ["roots=0", "closed_form, random"]),
+    (["input_rule=null"], ["input_rule=null", "z+"]),
+    (["input_rule=zb"], ["input_rule=zb", "zB"]),
+    (["network=mpl"], ["network=mpl", "mlp"]),
+    (["experiment=nothing"], ["experiment=nothing", "notebook"]),
+    (["seed=abc"], ["seed=abc", "integer"]),
+    (["seed=-1"], ["seed=-1", ">= 0"]),
+    (["seed=1.5"], ["seed=1.5", "integer"]),
+    (["seed=null"], ["seed=", "integer"]),
+    (["sede=3"], ["sede=3", "seed"]),
+    (["rule.gama=3", "rule=gamma"], ["rule.gama=3", "rule.gamma"]),
+    (["inputs.m=3"], ["inputs.m=3", "inputs.n"]),
+    (["+extra=1"], ["extra=1", "cannot be added"]),
+    (["+rule.gamma=1"], ["rule.gamma=1", "cannot be added"]),
+    (["~rule"], ["rule", "cannot be removed"]),
+    (["~seed"], ["seed", "cannot be removed"]),
+    (["--foo"], ["--foo"]),
+    (["nonsense"], ["nonsense", "SETTING=VALUE"]),
+    (["dtype=float16"], ["dtype=float16", "float64, float32"]),
+    (["device=tpu"], ["device=tpu", "cpu"]),
+    (["plots=some"], ["plots=some", "auto, all, none"]),
+    (["relevance.methods=[lrp]"], ["relevance.methods", "train_free"]),
+    (["relevance.methods=[]"], ["relevance.methods", "train_free"]),
+    (["relevance.max_points=0"], ["relevance.max_points=0", ">= 1"]),
+    (["relevance.max_visits=10"], ["relevance.max_visits=10", "points", "inputs.n"]),
+    (
+        ["network.hidden=[64,64,64,64]", "training.epochs=1", "roots=random"],
+        ["relevance.max_visits=100000000", "points", "inputs.n"],
+    ),
+    (["rule=gamma", "rule.gamma=-1"], ["rule.gamma=-1", ">= 0"]),
+    (["rule=gamma", "rule.gamma=much"], ["rule.gamma=much", "number"]),
+    (["network.hidden=[0]"], ["network.hidden=[0]", ">= 1"]),
+    (["network.hidden=8"], ["network.hidden=8", "list"]),
+    (["network.init=zero"], ["network.init=zero", "no_bias"]),
+    (["network.output_activation=tanh"], ["network.output_activation=tanh", "relu"]),
+    (["training.epochs=0"], ["training.epochs=0", ">= 1"]),
+    (["training.loss=hinge"], ["training.loss=hinge", "cross_entropy"]),
+    (["inputs.n=0"], ["inputs.n=0", ">= 1"]),
+    (["inputs=notebook"], ["training=adam", "labels"]),
+    ([*NOTEBOOK, "rule=z+", "input_rule=zB"], ["input_rule=zB", "box"]),
+    (["rule=zB", "training.epochs=1"], ["rule=zB", "input_rule=zB"]),
+    (["network=paper", "training=none"], ["inputs=digits", "64", "10"]),
+    ([*FILE, "inputs=notebook"], ["network.path", "???"]),
+    *with_file(
+        "missing.pt", "folder", "empty.pt", "empty.safetensors", "garbage.pt",
+        "garbage.safetensors", "code.pt", "nan.pt", "chain.pt", "list.pt", "nothing.pt",
+    ),
+    ([*FILE, "network.path=good.pt"], ["inputs=digits", "64", "3"]),
+    (CSV, ["inputs.path", "???"]),
+    *with_csv(
+        "missing.csv", "folder", "none.csv", "header.csv", "nan.csv", "gap.csv", "inf.csv",
+        "text.csv", "twice.csv", "ragged.csv", "latin.csv",
+    ),
+    ([*CSV, "inputs.path=good.csv", "inputs.label=d"], ["inputs.label=d", "a, b, c"]),
+    (BOXED, ["inputs.low", "inputs.domain=box"]),
+    (["explain.output=10", "training.epochs=1"], ["explain.output=10", "0 to 9"]),
+    (["explain.output=-1", "training.epochs=1"], ["explain.output=-1", "predicted"]),
+    (["explain.output=best"], ["explain.output=best", "predicted"]),
+    ([*NOTEBOOK, "network.seed=NONE"], ["explain.output", "f(x) > 0"]),
+]  # fmt: skip
+
+
+def written(folder):
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def silent_seed():
+    """A seed with which the notebook's network has no hidden unit that answers its input."""
+    from dtd_cli.networks import Notebook
+
+    generator = torch.Generator().manual_seed(0)
+    x = (0.25 * torch.randn(1, 3, generator=generator) + 3).clamp(min=0)
+    return next(seed for seed in range(1000) if Notebook(seed, "relu").build(3, 1).forward(x) <= 0)
+
+
+@pytest.mark.parametrize(("arguments", "words"), REFUSED, ids=" ".join)
+def test_what_is_refused(files, monkeypatch, capfd, arguments, words):
+    arguments = [a.replace("NONE", str(silent_seed())) if "NONE" in a else a for a in arguments]
+    before = written(files)
+    status = dtd_run(monkeypatch, "progress=false", *arguments)
+    said = capfd.readouterr()
+    assert status == 2, said.err
+    assert len(said.err.splitlines()) == 1, said.err
+    assert said.err.startswith("dtd-run: ")
+    for word in words:
+        assert word in said.err
+    assert "Traceback" not in said.err
+    assert written(files) == before
+
+
+def test_a_refused_run_leaves_what_was_there(files, monkeypatch):
+    kept = files / "kept"
+    kept.mkdir()
+    (kept / "notes.txt").write_text("mine")
+    assert dtd_run(monkeypatch, "hydra.run.dir=kept", "explain.output=99", *TINY) == 2
+    assert [path.name for path in kept.iterdir()] == ["notes.txt"]
+
+
+def test_any_other_failure_is_status_one(monkeypatch, capfd):
+    import dtd_cli.runner
+
+    def broken(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(dtd_cli.runner, "explain", broken)
+    assert dtd_run(monkeypatch, *TINY, "hydra.run.dir=run") == 1
+    said = capfd.readouterr().err
+    assert "OSError: disk full" in said
+    assert "Traceback" not in said
+    assert "Traceback" in Path("run/dtd-run.log").read_text()
+    assert Path("run/FAILED").read_text() == "OSError: disk full\n"
+    assert visible("run") == {"FAILED"}
+
+
+def test_an_interrupted_run(monkeypatch):
+    import dtd_cli.runner
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(dtd_cli.runner, "explain", interrupted)
+    assert dtd_run(monkeypatch, *TINY, "hydra.run.dir=run") == 130
+    assert Path("run/FAILED").read_text() == "interrupted\n"
+    assert visible("run") == {"FAILED"}
