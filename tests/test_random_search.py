@@ -314,11 +314,12 @@ def test_a_tolerance_of_zero_asks_for_exact_zeros():
     torch.testing.assert_close(got.points, want.points, rtol=0, atol=1e-14)
 
 
-def test_tolerance_is_relative_to_the_relevance_of_the_anchor():
-    large = SEARCH(problem(ANCHORS, lambda a: 2.0**40 * hinges(a)))
-    small = SEARCH(problem(ANCHORS, lambda a: 2.0**-40 * hinges(a)))
-    want = SEARCH(problem(ANCHORS))
-    for got in (large, small):
+@pytest.mark.parametrize(("tol", "refine"), [(1e-5, True), (0.2, False)])
+def test_tolerance_is_relative_to_the_relevance_of_the_anchor(tol, refine):
+    finder = RandomSearch(candidates=200, sigma=2.0, steps=50, tol=tol, refine=refine)
+    want = finder(problem(ANCHORS))
+    for scale in (2.0**40, 2.0**-40):
+        got = finder(problem(ANCHORS, lambda a, scale=scale: scale * hinges(a)))
         assert torch.equal(got.points, want.points)
         assert torch.equal(got.status, want.status)
 
