@@ -136,6 +136,14 @@ def test_relevance_has_every_order(monkeypatch):
     assert not table.isna().any().any()
 
 
+def test_a_sweep(monkeypatch):
+    assert dtd_run(monkeypatch, "-m", "rule=z+,w2", *TINY, "sweep=both") == 0
+    folders = sorted(path.parent for path in Path("outputs/sweeps").rglob("DONE"))
+    assert len(folders) == 2
+    relevances = [(folder / "relevance.csv").read_bytes() for folder in folders]
+    assert relevances[0] != relevances[1]
+
+
 def test_a_sweep_without_a_name(monkeypatch):
     assert dtd_run(monkeypatch, "-m", "rule=z+,w2", *TINY) == 0
     assert len(list(Path("outputs/sweeps").glob("*/*/*/DONE"))) == 2
@@ -307,10 +315,15 @@ REFUSED = [
     (CSV, ["inputs.path", "???"]),
     *with_csv(
         "missing.csv", "folder", "none.csv", "header.csv", "nan.csv", "gap.csv", "inf.csv",
-        "text.csv", "twice.csv", "ragged.csv", "latin.csv",
+        "text.csv", "two.csv", "twice.csv", "ragged.csv", "latin.csv",
     ),
+    ([*CSV, "inputs.path=negative.csv", "inputs.domain=nonnegative"], ["negative.csv", "domain"]),
     ([*CSV, "inputs.path=good.csv", "inputs.label=d"], ["inputs.label=d", "a, b, c"]),
     (BOXED, ["inputs.low", "inputs.domain=box"]),
+    ([*BOXED, "inputs.low=0", "inputs.high=2"], ["good.csv", "domain"]),
+    ([*BOXED, "inputs.low=[0,0]", "inputs.high=9"], ["inputs.low=[0, 0]", "3"]),
+    ([*BOXED, "inputs.low=9", "inputs.high=0"], ["inputs.low=9", "low <= high"]),
+    ([*BOXED, "inputs.low=1", "inputs.high=9", "input_rule=zB"], ["input_rule=zB", "origin"]),
     (["explain.output=10", "training.epochs=1"], ["explain.output=10", "0 to 9"]),
     (["explain.output=-1", "training.epochs=1"], ["explain.output=-1", "predicted"]),
     (["explain.output=best"], ["explain.output=best", "predicted"]),
@@ -346,12 +359,37 @@ def test_what_is_refused(files, monkeypatch, capfd, arguments, words):
     assert written(files) == before
 
 
+@pytest.mark.parametrize("arguments", [["seed=abc"], ["explain.output=99", *TINY]], ids=" ".join)
+def test_a_refused_run_leaves_no_folder(tmp_path, monkeypatch, arguments):
+    assert dtd_run(monkeypatch, *arguments) == 2
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_misspelt_key_in_a_sweep(tmp_path, monkeypatch, capfd):
+    assert dtd_run(monkeypatch, "-m", "rule=z+,w2", "sede=1", *TINY) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "sede=1" in line
+    assert "seed" in line
+
+
 def test_a_refused_run_leaves_what_was_there(files, monkeypatch):
     kept = files / "kept"
     kept.mkdir()
     (kept / "notes.txt").write_text("mine")
     assert dtd_run(monkeypatch, "hydra.run.dir=kept", "explain.output=99", *TINY) == 2
     assert [path.name for path in kept.iterdir()] == ["notes.txt"]
+
+
+def test_samples_without_an_answer_are_skipped(files, monkeypatch):
+    torch.save({"0.weight": torch.tensor([[1.0, 0.0, 0.0]]), "0.bias": torch.zeros(1)}, "first.pt")
+    Path("mixed.csv").write_text("a,b,c\n1,2,3\n-1,2,3\n2,0,0\n")
+    arguments = [*FILE, "network.path=first.pt", "inputs=csv", "inputs.path=mixed.csv"]
+    assert dtd_run(monkeypatch, *arguments, "plots=none", "hydra.run.dir=run") == 0
+    table = pd.read_csv("run/inputs.csv")
+    assert list(table["status"]) == ["explained", "skipped", "explained"]
+    assert list(table["f"]) == [1.0, 0.0, 2.0]
+    assert set(pd.read_csv("run/relevance.csv")["sample"]) == {0, 2}
+    assert set(pd.read_csv("run/layers.csv")["sample"]) == {0, 2}
 
 
 def test_any_other_failure_is_status_one(monkeypatch, capfd):

@@ -179,3 +179,19 @@ def test_the_network_of_a_run_explains_the_same_again(tmp_path, monkeypatch):
     assert list(kept) == list(read_back)
     for key, value in kept.items():
         assert torch.equal(value, read_back[key])
+
+
+def test_a_trained_network_explains_the_same_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tiny = ["plots=none", "progress=false"]
+    trained = ["network.hidden=[8]", "training.epochs=2", "inputs.n=3"]
+    assert dtd_run(monkeypatch, *trained, *tiny, "hydra.run.dir=a") == 0
+    inputs = pd.read_csv("a/inputs.csv")
+    inputs.drop(columns=["sample", "status", "output", "f"]).to_csv("rows.csv", index=False)
+    again = ["network=file", "network.path=a/network.safetensors", "training=none", "inputs=csv",
+             "inputs.path=rows.csv"]  # fmt: skip
+    assert dtd_run(monkeypatch, *again, *tiny, "hydra.run.dir=b") == 0
+    for name in ("relevance.csv", "inputs.csv"):
+        pd.testing.assert_frame_equal(
+            pd.read_csv(f"a/{name}"), pd.read_csv(f"b/{name}"), rtol=1e-9, atol=1e-12
+        )

@@ -65,6 +65,7 @@ class TopSettings:
     seed: int
     dtype: str
     device: str
+    threads: int
     plots: str
     progress: bool
 
@@ -73,6 +74,8 @@ class TopSettings:
         for name, allowed in _CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise SettingError(name, getattr(self, name), f"allowed are {', '.join(allowed)}")
+        if self.threads < 1:
+            raise SettingError("threads", self.threads, "allowed is any integer >= 1")
         if self.device == "cuda" and not torch.cuda.is_available():
             raise SettingError("device", self.device, "this machine has none; allowed is cpu")
 

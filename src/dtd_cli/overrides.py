@@ -95,7 +95,14 @@ def _check_choice(group: str, override: Override) -> None:
 
 def _hint(key: str, arguments: Sequence[str]) -> str:
     """The settings that were perhaps meant: of the same group, or of a similar name."""
-    choices = [argument for argument in arguments if argument.partition("=")[0] in groups()]
+    options = groups()
+    given = [argument.partition("=")[::2] for argument in arguments]
+    # Of the values of a sweep the first will do.
+    choices = [
+        f"{name}={value.partition(',')[0]}"
+        for name, value in given
+        if value.partition(",")[0] in options.get(name, ())
+    ]
     with initialize_config_dir(str(CONF), version_base="1.3"):
         known = list(_keys(compose("config", choices)))
     close = difflib.get_close_matches(key, known, n=3)

@@ -31,6 +31,7 @@ def run(config: Config, folder: RunFolder, pictures: bool) -> None:
     Raises:
         SettingError: what the settings ask for cannot be.
     """
+    torch.set_num_threads(config.top.threads)
     durations: dict[str, float] = {}
     with _timed(durations, "prepare"):
         prepared = prepare(config)

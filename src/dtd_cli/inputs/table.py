@@ -56,7 +56,7 @@ class Table(Inputs):
                     f"no such column; allowed are {', '.join(frame.columns)}",
                 )
             labels = frame.pop(self.label).to_numpy()
-        rows = torch.from_numpy(self._numbers(frame))
+        rows = torch.tensor(self._numbers(frame))
         if rows.shape[1] == 0:
             raise self._refused("it has no column of features")
         if input_size is not None and rows.shape[1] != input_size:

@@ -30,7 +30,8 @@ class RunFolder:
         hydra = self.path / ".hydra"
         for path in [*hydra.glob("*.yaml"), *self.path.glob("*.log")]:
             path.unlink()
-        for folder in (hydra, self.path, self.path.parent):
+        # outputs/<date>/<time>, from the inside out.
+        for folder in (hydra, self.path, *self.path.parents[:2]):
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
 
