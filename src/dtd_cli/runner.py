@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+import pandas as pd
 import torch
 
 from dtd_cli.config import Config
@@ -95,8 +96,23 @@ def write(folder: RunFolder, prepared: Prepared, parts: list[Explained]) -> None
         written["search_roots.csv"] = tables.search_roots_table(parts)
     for name, table in written.items():
         folder.write_table(name, table)
+    _name_inadmissible(written["roots.csv"])
     folder.write("network.safetensors", lambda path: write_network(prepared.network, path))
     folder.write_json("summary.json", summary(prepared, written))
+
+
+def _name_inadmissible(roots: pd.DataFrame) -> None:
+    """Say in the log where roots lie outside the domain of their layer."""
+    for (layer, finder), group in roots.dropna(subset="admissible").groupby(["layer", "finder"]):
+        outside = int((~group["admissible"].astype(bool)).sum())
+        if outside:
+            log.warning(
+                "layer %s: %d of %d %s roots are inadmissible, outside the domain of the layer",
+                layer,
+                outside,
+                len(group),
+                finder,
+            )
 
 
 def _problems(config: Config, prepared: Prepared) -> Iterator[tuple[Problem, torch.Tensor]]:

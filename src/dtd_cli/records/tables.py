@@ -21,6 +21,8 @@ EVIDENCE_COLUMNS = (
     "gradient_gap", "output_change",
 )  # fmt: skip
 
+_UNIT = ("sample", "layer", "neuron", "finder")
+
 
 @dataclass(frozen=True, eq=False)
 class Explained:
@@ -91,6 +93,7 @@ def roots_table(parts: Sequence[Explained]) -> pd.DataFrame:
     return _sorted(
         [_layer_roots(part, layer, roots) for part, layer, roots in _evidence(parts)],
         ["sample", "layer", "neuron"],
+        [*_UNIT, "status", *EVIDENCE_COLUMNS, "evaluations", "certified"],
     )
 
 
@@ -113,6 +116,7 @@ def root_points_table(parts: Sequence[Explained]) -> pd.DataFrame:
     return _sorted(
         [_layer_points(part, layer, roots) for part, layer, roots in _evidence(parts)],
         ["sample", "layer", "neuron"],
+        [*_UNIT, "index", "value"],
     )
 
 
@@ -204,9 +208,16 @@ def _numbers(values: Tensor) -> np.ndarray:
     return np.asarray(values.double() if values.is_floating_point() else values)
 
 
-def _sorted(tables: list[pd.DataFrame], keys: list[str]) -> pd.DataFrame:
-    """One table, sorted by the keys; methods and strategies stay in the order they came in."""
-    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=keys)
+def _sorted(
+    tables: list[pd.DataFrame], keys: list[str], columns: Sequence[str] = ()
+) -> pd.DataFrame:
+    """One table, sorted by the keys; methods and strategies stay in the order they came in.
+
+    Without rows it has the ``columns`` all the same.
+    """
+    if not tables:
+        return pd.DataFrame(columns=list(columns))
+    table = pd.concat(tables, ignore_index=True)
     rank = {key: pd.factorize(table[key])[0] if key == "method" else table[key] for key in keys}
     order = pd.DataFrame(rank).sort_values(keys, kind="stable").index
     return table.loc[order]
