@@ -418,3 +418,14 @@ def test_an_interrupted_run(monkeypatch):
     assert dtd_run(monkeypatch, *TINY, "hydra.run.dir=run") == 130
     assert Path("run/FAILED").read_text() == "interrupted\n"
     assert visible("run") == {"FAILED"}
+
+
+def test_without_the_recursion_the_tables_of_roots_are_empty_but_have_their_columns(
+    capsys, monkeypatch, tmp_path
+):
+    """There is no root to speak of, and a reader finds what it expects all the same."""
+    monkeypatch.chdir(tmp_path)
+    dtd_run(monkeypatch, "relevance.methods=[train_free]", *TINY, "hydra.run.dir=run")
+    roots = pd.read_csv(tmp_path / "run" / "roots.csv")
+    assert roots.empty
+    assert ",".join(roots.columns) == COLUMNS["roots.csv"]
