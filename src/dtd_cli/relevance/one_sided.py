@@ -70,13 +70,13 @@ def one_sided(
         if place is Place.BOUNDARY:
             limit |= ~own_tie
         open_gates &= ~limit.unsqueeze(1)
-    points = torch.where(limit.unsqueeze(1), nudged(anchors, roots), roots)
+    points = torch.where(limit.unsqueeze(1), nudged(anchors, roots, tolerance.nudge), roots)
     return Evaluation(points, open_gates, limit)
 
 
-def nudged(anchors: Tensor, roots: Tensor) -> Tensor:
-    """The points slightly towards the anchors that stand for the limit, (N, d)."""
-    return roots + policy(roots.dtype).nudge * (anchors - roots)
+def nudged(anchors: Tensor, roots: Tensor, step: float) -> Tensor:
+    """The points (N, d) a step from the roots towards the anchors."""
+    return roots + step * (anchors - roots)
 
 
 def _ties(z: Tensor, threshold: Tensor) -> Tensor:

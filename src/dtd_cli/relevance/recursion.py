@@ -148,26 +148,40 @@ class Recursion:
             above = Above(step.rule, step.domain)
         at = one_sided(self.network, start, anchors, roots, unit, place, above)
         here = self._differentiate(start, at.points, at.open_gates, unit)
-        # Along the branch h is extrapolated from where the limit was taken back to the root.
-        value = here.value - (here.slope * (at.points - roots)).sum(1)
-        doubtful = (here.limit & ~at.limit).nonzero().squeeze(1)
+        value = _extrapolated(here, at.points, roots)
+        limit = here.limit | at.limit
+        doubtful = here.limit.nonzero().squeeze(1)
         if not len(doubtful):
-            return _Derivative(value, here.slope, here.limit | at.limit)
-        # A root above lies on further kinks here. Do they stay on the way to the anchor? If the
-        # slope there is another, it is the limit.
-        near = nudged(anchors[doubtful], roots[doubtful])
-        closed = torch.zeros_like(at.open_gates[doubtful])
-        there = self._differentiate(start, near, closed, unit[doubtful])
-        gap = (there.slope - here.slope[doubtful]).norm(dim=1)
-        size = there.slope.norm(dim=1) + here.slope[doubtful].norm(dim=1)
-        moved = gap > policy(roots.dtype).jump * size
-        index = doubtful[moved]
-        extrapolated = there.value - (there.slope * (near - roots[doubtful])).sum(1)
+            return _Derivative(value, here.slope, limit)
+        # A limit was taken at a root above, which may lie on other kinks on the way to the
+        # anchor: then the slope near the root is another.
+        near = self._approached(start, anchors, roots, unit, doubtful, policy(roots.dtype).nudge)
+        moved = ~_same(here.slope[doubtful], near.slope)
+        if not moved.any():
+            return _Derivative(value, here.slope, limit)
+        # The inner limit comes first: a step beside which its own is small is the judge.
+        doubtful, near = doubtful[moved], near.rows(moved)
+        judge = self._approached(start, anchors, roots, unit, doubtful, policy(roots.dtype).judge)
+        as_near = _same(near.slope, judge.slope)
+        as_here = _same(here.slope[doubtful], judge.slope) & ~as_near
+        better = judge.where(~as_near, near)
+        index, kept = doubtful[~as_here], ~as_here
         return _Derivative(
-            value.index_copy(0, index, extrapolated[moved]),
-            here.slope.index_copy(0, index, there.slope[moved]),
-            here.limit | at.limit,
+            value.index_copy(0, index, better.value[kept]),
+            here.slope.index_copy(0, index, better.slope[kept]),
+            limit,
         )
+
+    def _approached(
+        self, start: int, anchors: Tensor, roots: Tensor, unit: Tensor, rows: Tensor, step: float
+    ) -> _Derivative:
+        """Value and slope at some of the roots (N, d), from points a step towards their anchors."""
+        roots, unit = roots[rows], unit[rows]
+        points = nudged(anchors[rows], roots, step)
+        width = self.network.widths[start + 1]
+        closed = torch.zeros(len(unit), width, dtype=torch.bool, device=unit.device)
+        there = self._differentiate(start, points, closed, unit)
+        return there._replace(value=_extrapolated(there, points, roots))
 
     def _differentiate(
         self, start: int, points: Tensor, open_gates: Tensor, unit: Tensor
@@ -200,3 +214,27 @@ class _Derivative(NamedTuple):
     slope: Tensor
     limit: Tensor
     """(N,), whether the one-sided limit was taken, at the root or above it."""
+
+    def rows(self, index: Tensor) -> _Derivative:
+        """Some of the derivatives."""
+        return _Derivative(*(column[index] for column in self))
+
+    def where(self, condition: Tensor, other: _Derivative) -> _Derivative:
+        """These where the condition (N,) holds, the others elsewhere."""
+        return _Derivative(
+            torch.where(condition, self.value, other.value),
+            torch.where(condition.unsqueeze(1), self.slope, other.slope),
+            torch.where(condition, self.limit, other.limit),
+        )
+
+
+def _extrapolated(there: _Derivative, points: Tensor, roots: Tensor) -> Tensor:
+    """h at the roots, along the branch on which it was differentiated nearby, (N,)."""
+    return there.value - (there.slope * (points - roots)).sum(1)
+
+
+def _same(first: Tensor, second: Tensor) -> Tensor:
+    """Whether two slopes (N, d) are of one branch, but for its curvature."""
+    gap: Tensor = (first - second).norm(dim=1)
+    size: Tensor = first.norm(dim=1) + second.norm(dim=1)
+    return gap <= policy(first.dtype).jump * size
