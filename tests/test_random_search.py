@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -377,3 +379,19 @@ def test_found_means_found_at_every_depth():
         assert found.any()
         assert (residual.abs() <= 1e-5 * at_anchor.abs())[found].all()
         assert ((at_anchor == 0) == (got.status == Status.INACTIVE)).all()
+
+
+def test_refinement_steps_back_to_the_first_point_of_the_walk():
+    """Only the far end is in the zero set, and all points up to the last are within tol."""
+    layer = Layer(tensor([[1.0]]), tensor([0.0]))
+    finder = RandomSearch(candidates=1, sigma=1.0, steps=3, tol=0.6)
+    anchor = tensor([[1.0]])
+    base = problem(anchor)
+    got = finder(replace(base, layer=layer, relevance=lambda a: (a - far_end(base)).abs()))
+    assert got.status.tolist() == [[Status.FOUND]]
+    assert got.points.item() == pytest.approx(far_end(base), abs=1e-15)
+
+
+def far_end(base):
+    """The only candidate around the anchor 1."""
+    return 1.0 + base.draw_normal(1, 1).item()

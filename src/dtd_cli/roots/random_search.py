@@ -53,7 +53,7 @@ class RandomSearch(RootFinder):
         walk = walk.expand(*at_anchor.shape, -1)
         signed = line.signed_relevance(walk)
         below = signed <= (self.tol * at_anchor.abs()).unsqueeze(-1)
-        last = _last(below)
+        last = _last(below).clamp(min=0)
         positions = walk.gather(-1, last).squeeze(-1)
         if self.refine:
             # A point within the tolerance may lie just beyond the zero set: step back into it.
@@ -102,9 +102,9 @@ class RandomSearch(RootFinder):
 
 
 def _last(condition: Tensor) -> Tensor:
-    """The last index of the final dimension where the condition holds, 0 if nowhere, (..., 1)."""
+    """The last index of the final dimension where the condition holds, -1 if nowhere, (..., 1)."""
     index = torch.arange(condition.shape[-1], device=condition.device)
-    return torch.where(condition, index, 0).amax(-1, keepdim=True)
+    return torch.where(condition, index, -1).amax(-1, keepdim=True)
 
 
 _BISECTIONS = 52
