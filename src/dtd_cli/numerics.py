@@ -24,8 +24,10 @@ class Policy:
     A power of two: scaling by it is exact, so the limit has no error where the network is
     homogeneous.
     """
+    outer: float
+    """The nudge of a limit that has another inside it, whose step must be the smaller."""
     judge: float
-    """A step beside which the nudge is small, for limits inside limits."""
+    """A step beside which both are small; it decides which slope is right."""
     jump: float
     """Slopes that differ by more, relative to their size, lie on different branches."""
     degenerate: float
@@ -36,11 +38,23 @@ class Policy:
 
 _POLICIES = {
     torch.float64: Policy(
-        tie=1e-13, nudge=2.0**-20, judge=2.0**-12, jump=2.0**-7, degenerate=1e-12, residual=1e-9
+        tie=1e-13,
+        nudge=2.0**-20,
+        outer=2.0**-17,
+        judge=2.0**-12,
+        jump=2.0**-7,
+        degenerate=1e-12,
+        residual=1e-9,
     ),
     # Single precision: 84 units in the last place for a tie, and a nudge well beyond that.
     torch.float32: Policy(
-        tie=1e-5, nudge=2.0**-10, judge=2.0**-5, jump=2.0**-3, degenerate=1e-5, residual=1e-4
+        tie=1e-5,
+        nudge=2.0**-10,
+        outer=2.0**-8,
+        judge=2.0**-5,
+        jump=2.0**-3,
+        degenerate=1e-5,
+        residual=1e-4,
     ),
 }
 

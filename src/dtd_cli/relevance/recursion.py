@@ -155,7 +155,7 @@ class Recursion:
             return _Derivative(value, here.slope, limit)
         # A limit was taken at a root above, which may lie on other kinks on the way to the
         # anchor: then the slope near the root is another.
-        near = self._approached(start, anchors, roots, unit, doubtful, policy(roots.dtype).nudge)
+        near = self._approached(start, anchors, roots, unit, doubtful, policy(roots.dtype).outer)
         moved = ~_same(here.slope[doubtful], near.slope)
         if not moved.any():
             return _Derivative(value, here.slope, limit)
