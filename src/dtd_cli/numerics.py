@@ -42,7 +42,7 @@ _POLICIES = {
         nudge=2.0**-20,
         outer=2.0**-17,
         judge=2.0**-12,
-        jump=2.0**-7,
+        jump=2.0**-10,
         degenerate=1e-12,
         residual=1e-9,
     ),

@@ -160,15 +160,15 @@ class Recursion:
         if not moved.any():
             return _Derivative(value, here.slope, limit)
         # The inner limit comes first: a step beside which its own is small is the judge.
+        # Of the two slopes the one closer to it is right.
         doubtful, near = doubtful[moved], near.rows(moved)
         judge = self._approached(start, anchors, roots, unit, doubtful, policy(roots.dtype).judge)
-        as_near = _same(near.slope, judge.slope)
-        as_here = _same(here.slope[doubtful], judge.slope) & ~as_near
-        better = judge.where(~as_near, near)
-        index, kept = doubtful[~as_here], ~as_here
+        gap = (near.slope - judge.slope).norm(dim=1)
+        nearer = gap < (here.slope[doubtful] - judge.slope).norm(dim=1)
+        index, near = doubtful[nearer], near.rows(nearer)
         return _Derivative(
-            value.index_copy(0, index, better.value[kept]),
-            here.slope.index_copy(0, index, better.slope[kept]),
+            value.index_copy(0, index, near.value),
+            here.slope.index_copy(0, index, near.slope),
             limit,
         )
 
@@ -218,14 +218,6 @@ class _Derivative(NamedTuple):
     def rows(self, index: Tensor) -> _Derivative:
         """Some of the derivatives."""
         return _Derivative(*(column[index] for column in self))
-
-    def where(self, condition: Tensor, other: _Derivative) -> _Derivative:
-        """These where the condition (N,) holds, the others elsewhere."""
-        return _Derivative(
-            torch.where(condition, self.value, other.value),
-            torch.where(condition.unsqueeze(1), self.slope, other.slope),
-            torch.where(condition, self.limit, other.limit),
-        )
 
 
 def _extrapolated(there: _Derivative, points: Tensor, roots: Tensor) -> Tensor:
