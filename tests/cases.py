@@ -8,6 +8,7 @@ import torch
 
 from dtd_cli.inputs.domain import Domain, nonnegative
 from dtd_cli.networks.mlp import MLP, Layer
+from dtd_cli.regions.region import Regions
 from dtd_cli.relevance.recursion import Recursion, Step
 from dtd_cli.roots import ClosedForm
 from dtd_cli.rules import RULES, Gamma
@@ -56,6 +57,11 @@ def random_network(widths, seed, bias="negative", output_relu=True):
 def positive_input(width, seed, n=1):
     generator = torch.Generator().manual_seed(seed)
     return 0.2 + torch.rand(n, width, generator=generator, dtype=torch.float64)
+
+
+def alone(layer):
+    """The regions of a network of one layer, all of whose units are decomposed."""
+    return Regions(MLP((layer,)), 0, torch.arange(len(layer.bias)))
 
 
 def box(width, low=0.0, high=1.0):

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cases import positive_input, random_network, recursion, relevances, tensor
+from cases import alone, positive_input, random_network, recursion, relevances, tensor
 from dtd_cli.inputs.domain import real
 from dtd_cli.networks.mlp import Layer
 from dtd_cli.relevance.recursion import Recursion
@@ -30,7 +30,7 @@ ONE_CANDIDATE = RandomSearch(candidates=1, steps=20)
 class Pinned(RootProblem):
     """One candidate, the same point for every anchor."""
 
-    far_end: Tensor | None = None
+    far_end: Tensor
 
     def draw_normal(self, *shape):
         # Candidates are a + sigma * draw, with sigma 1.
@@ -42,7 +42,7 @@ def searched_root(h, far_end, anchor):
     """The refined root of a scalar function on the line from ``far_end`` to the anchor (1, d)."""
     size = anchor.shape[1]
     layer = Layer(torch.zeros(1, size, dtype=anchor.dtype), torch.zeros(1, dtype=anchor.dtype))
-    problem = Pinned(anchor, layer, h, real(size), X(), torch.Generator(), far_end)
+    problem = Pinned(anchor, layer, h, real(size), X(), torch.Generator(), alone(layer), far_end)
     got = ONE_CANDIDATE(problem)
     assert got.contributes.all()
     torch.testing.assert_close(got.line.far_ends[0], far_end, rtol=0, atol=1e-15)
@@ -194,6 +194,7 @@ class FixedFarEnds(RootFinder):
                     problem.domain,
                     problem.rule,
                     problem.generator,
+                    problem.regions,
                     tensor([self.far_end]),
                 )
             )

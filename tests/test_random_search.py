@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from cases import positive_input, random_network, recursion, relevances, spread, tensor
+from cases import alone, positive_input, random_network, recursion, relevances, spread, tensor
 from dtd_cli.errors import SettingError
 from dtd_cli.inputs.domain import real
 from dtd_cli.networks.mlp import MLP, Layer
@@ -137,7 +137,7 @@ def hinges(points):
 def problem(a, relevance=hinges, seed=0):
     layer = Layer(torch.zeros(1, a.shape[1], dtype=a.dtype), torch.zeros(1, dtype=a.dtype))
     generator = torch.Generator().manual_seed(seed)
-    return RootProblem(a, layer, relevance, real(a.shape[1]), X(), generator)
+    return RootProblem(a, layer, relevance, real(a.shape[1]), X(), generator, alone(layer))
 
 
 ANCHORS = tensor([[1.0, 1.5], [2.0, 1.2], [0.9, 0.9], [1.5, 2.5], [-3.0, -3.0]])
@@ -361,8 +361,8 @@ def test_relevance_does_not_depend_on_the_samples_beside_it():
     x = positive_input(3, 1, n=3)
     together = relevances(searched(), x)
     for row in range(3):
-        for layer, alone in enumerate(relevances(searched(), x[row : row + 1])):
-            assert spread(together[layer][row], alone[0]) < 1e-9
+        for layer, single in enumerate(relevances(searched(), x[row : row + 1])):
+            assert spread(together[layer][row], single[0]) < 1e-9
 
 
 def test_found_means_found_at_every_depth():

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from cases import box, positive_input, random_network, rule_named, tensor
+from cases import alone, box, positive_input, random_network, rule_named, tensor
 from dtd_cli.errors import SettingError
 from dtd_cli.inputs.domain import nonnegative, real
 from dtd_cli.networks.mlp import Layer
@@ -38,7 +38,9 @@ def roots(layer, rule, a, gamma=0.5, domain=None):
     def no_relevance(points):
         raise AssertionError("the closed form needs no relevance function")
 
-    return ClosedForm()(RootProblem(a, layer, no_relevance, domain, rule, torch.Generator()))
+    return ClosedForm()(
+        RootProblem(a, layer, no_relevance, domain, rule, torch.Generator(), alone(layer))
+    )
 
 
 def literal(layer, rule, gamma=0.5):

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from dtd_cli.numerics import policy
-from dtd_cli.regions.gates import agree, closed_gates, gates, gradient
+from dtd_cli.regions.gates import closed_gates, gates, gradient
+from dtd_cli.regions.region import Regions
 from dtd_cli.relevance.problem import Problem
 from dtd_cli.relevance.recursion import Expansion
 from dtd_cli.roots.contract import Roots, SearchLine, Status
@@ -52,40 +53,31 @@ class Evidence:
 
 def evidence(
     problem: Problem,
-    start: int,
+    regions: Regions,
     a: Tensor,
     relevance: Tensor,
     finder: str,
     roots: Roots,
     expansion: Expansion,
 ) -> Evidence:
-    """The evidence for the roots of the anchors ``a`` (B, d) in layer ``start``.
+    """The evidence for the roots of the anchors ``a`` (B, d) of one layer.
 
     Args:
-        problem: its network, with all outputs: the gates of every unit count.
-        start: the layer of the anchors.
+        problem: what is explained.
+        regions: of the layer, with all outputs: the gates of every unit count.
         a: the anchors.
         relevance: ``h_j(a)``, (B, J).
         finder: what tables call the strategy.
         roots: what the strategy returned.
         expansion: what the recursion made of them.
     """
-    network, output = problem.network, problem.output
+    network, start, output = regions.network, regions.start, problem.output
     domain = problem.steps[start].domain
     anchor, unit = expansion.anchor, expansion.unit
     points = roots.points[anchor, unit]
     anchors = a[anchor]
-    own = torch.zeros_like(relevance[anchor], dtype=torch.bool)
-    own[torch.arange(len(unit), device=unit.device), unit] = True
-    # In the last layer the explained output is the only unit that has a root.
-    if start + 1 == network.depth:
-        own = torch.zeros(len(unit), network.widths[-1], dtype=torch.bool, device=a.device)
-        own[:, output] = True
     pattern = gates(network, start, anchors)
     at_root = closed_gates(network, start, points, anchors, pattern)
-    first, *above = at_root
-    first_anchor, *above_anchor = pattern
-    same = agree([first | own, *above], [first_anchor | own, *above_anchor])
     gap = gradient(network, start, at_root, output) - gradient(network, start, pattern, output)
     f = network.forward(a, start)[:, output]
     change = network.forward(points, start)[:, output] - f[anchor]
@@ -111,7 +103,7 @@ def evidence(
         residual=residual,
         distance=spread((anchors - points).norm(dim=1)),
         admissible=spread(domain.contains(points, slack)),
-        same_region=spread(same),
+        same_region=spread(regions.same(at_root, pattern, unit)),
         gradient_norm=spread(expansion.slope.norm(dim=1)),
         gradient_gap=spread(gap.abs().amax(1)),
         output_change=spread(change),

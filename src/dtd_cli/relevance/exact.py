@@ -24,9 +24,8 @@ def recursive(problem: Problem) -> Explanation:
 
     Wherever roots were searched, the closed-form roots of the same units stand beside them.
     """
-    network = problem.network.explaining(problem.output)
-    recursion = Recursion(network, problem.steps, problem.max_points)
-    path = network.activations(problem.x)
+    recursion = Recursion(problem.network, problem.steps, problem.max_points, problem.output)
+    path = recursion.explained.activations(problem.x)
     layers: list[_Decomposition] = []
     upper = path[-1]
     for start, a in reversed(list(enumerate(path[:-1]))):
@@ -64,7 +63,7 @@ def _decompose(
     search = recursion.problem(start, a)
     roots = step.finder(search)
     expansion = recursion.expand(start, a, roots)
-    evidence_for = partial(evidence, problem, start, a, upper)
+    evidence_for = partial(evidence, problem, search.regions, a, upper)
     closed_form = None
     if not isinstance(step.finder, ClosedForm):
         other = ClosedForm()(search)

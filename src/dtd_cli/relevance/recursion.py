@@ -9,7 +9,7 @@ roots and of its own gradients.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import torch
@@ -18,6 +18,7 @@ from torch import Tensor
 from dtd_cli.inputs.domain import Domain
 from dtd_cli.networks.mlp import MLP
 from dtd_cli.numerics import policy
+from dtd_cli.regions.region import Regions
 from dtd_cli.relevance.one_sided import Above, nudged, one_sided
 from dtd_cli.roots.contract import Place, RootFinder, RootProblem, Roots
 from dtd_cli.roots.implicit import moving_roots
@@ -59,7 +60,7 @@ class Expansion(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Recursion:
-    """The relevance functions of a network with one explained output.
+    """The relevance functions of one output of a network.
 
     ``steps[l]`` decomposes layer l + 1 onto layer l. ``max_points`` bounds the root points that
     are held in memory together, as far as one root's own tree of nested roots allows.
@@ -68,6 +69,12 @@ class Recursion:
     network: MLP
     steps: tuple[Step, ...]
     max_points: int
+    output: int = 0
+
+    @cached_property
+    def explained(self) -> MLP:
+        """The network without its other outputs."""
+        return self.network.explaining(self.output)
 
     def relevance(self, start: int, a: Tensor) -> Tensor:
         """``R_l`` at the anchors ``a`` (N, d_l), l = ``start``; keeps the graph if one is kept."""
@@ -75,14 +82,17 @@ class Recursion:
 
     def upper(self, start: int, a: Tensor) -> Tensor:
         """``h``: (N, d_l) -> (N, d_{l+1}), the relevance of the units above layer ``start``."""
-        return self.relevance(start + 1, self.network.layers[start](a))
+        return self.relevance(start + 1, self.explained.layers[start](a))
 
     def problem(self, start: int, a: Tensor) -> RootProblem:
         """The search for roots of all units of layer ``start + 1``, anchors ``a`` (B, d)."""
         step = self.steps[start]
-        layer = self.network.layers[start]
+        layer = self.explained.layers[start]
         relevance = torch.no_grad()(partial(self.upper, start))
-        return RootProblem(a, layer, relevance, step.domain, step.rule, step.generator)
+        last = start + 1 == self.network.depth
+        own = torch.tensor([self.output]) if last else torch.arange(len(layer.bias))
+        regions = Regions(self.network, start, own.to(a.device))
+        return RootProblem(a, layer, relevance, step.domain, step.rule, step.generator, regions)
 
     def expand(self, start: int, a: Tensor, roots: Roots) -> Expansion:
         """The expansion at every root that contributes; keeps the graph if one is kept."""
@@ -98,18 +108,18 @@ class Recursion:
 
     def tree_size(self, start: int) -> int:
         """Root points below one anchor of layer ``start``: its units' roots, theirs, and so on."""
-        if start == self.network.depth:
+        if start == self.explained.depth:
             return 0
-        return self.network.widths[start + 1] * (1 + self.tree_size(start + 1))
+        return self.explained.widths[start + 1] * (1 + self.tree_size(start + 1))
 
     def rows(self, start: int) -> int:
         """How many anchors of layer ``start`` are decomposed together, at least 1."""
-        units = self.network.widths[start + 1]
+        units = self.explained.widths[start + 1]
         searched = self.steps[start].finder.evaluations(units)
         return max(1, self.max_points // max(searched, self.tree_size(start)))
 
     def _relevance(self, start: int, a: Tensor) -> _Relevance:
-        if start == self.network.depth:
+        if start == self.explained.depth:
             return _Relevance(a, torch.zeros_like(a[:, 0], dtype=torch.bool))
         # Without a graph a chunk's memory is free when the next one starts.
         rows = len(a) if torch.is_grad_enabled() else self.rows(start)
@@ -143,10 +153,10 @@ class Recursion:
     ) -> _Derivative:
         """Value and one-sided slope of ``h_unit`` at the roots (N, d), on the anchors' branch."""
         above = None
-        if start + 1 < self.network.depth:
+        if start + 1 < self.explained.depth:
             step = self.steps[start + 1]
             above = Above(step.rule, step.domain)
-        at = one_sided(self.network, start, anchors, roots, unit, place, above)
+        at = one_sided(self.explained, start, anchors, roots, unit, place, above)
         here = self._differentiate(start, at.points, at.open_gates, unit)
         value = _extrapolated(here, at.points, roots)
         limit = here.limit | at.limit
@@ -178,7 +188,7 @@ class Recursion:
         """Value and slope at some of the roots (N, d), from points a step towards their anchors."""
         roots, unit = roots[rows], unit[rows]
         points = nudged(anchors[rows], roots, step)
-        width = self.network.widths[start + 1]
+        width = self.explained.widths[start + 1]
         closed = torch.zeros(len(unit), width, dtype=torch.bool, device=unit.device)
         there = self._differentiate(start, points, closed, unit)
         return there._replace(value=_extrapolated(there, points, roots))
@@ -191,7 +201,7 @@ class Recursion:
         with torch.enable_grad():
             if not points.requires_grad:
                 points = points.detach().requires_grad_()
-            layer = self.network.layers[start]
+            layer = self.explained.layers[start]
             z = layer.preactivation(points)
             activation = torch.where(open_gates, z, layer.activation(z))
             relevance, limit = self._relevance(start + 1, activation)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from dtd_cli.inputs.domain import Domain
 from dtd_cli.networks.mlp import Layer
+from dtd_cli.regions.region import Regions
 from dtd_cli.rules.rule import Rule
 
 
@@ -41,7 +42,8 @@ class Place(Enum):
 class RootProblem:
     """Find a root of every ``h_j`` for every anchor.
 
-    ``anchors`` (B, d) lie in ``domain``; ``layer`` maps them to the J units that are decomposed;
+    ``anchors`` (B, d) lie in ``domain``; ``layer`` maps them to the J units that are decomposed,
+    ``regions`` are the linear regions of the network from there to the output;
     ``relevance`` is ``h``: (N, d) -> (N, J), evaluated without a graph. ``generator`` is read
     from a copy, so that the same problem has the same answer whichever anchors share a call.
     """
@@ -52,6 +54,7 @@ class RootProblem:
     domain: Domain
     rule: Rule
     generator: torch.Generator
+    regions: Regions
 
     def draw_normal(self, *shape: int) -> Tensor:
         """Standard normal numbers, drawn in float32 whatever the dtype of the anchors."""
