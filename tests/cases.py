@@ -61,7 +61,7 @@ def positive_input(width, seed, n=1):
 
 def alone(layer):
     """The regions of a network of one layer, all of whose units are decomposed."""
-    return Regions(MLP((layer,)), 0, torch.arange(len(layer.bias)))
+    return Regions(MLP((layer,)), 0, 1, torch.arange(len(layer.bias)))
 
 
 def box(width, low=0.0, high=1.0):

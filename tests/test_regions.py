@@ -15,7 +15,7 @@ WIDTHS = (4, 6, 5, 2)
 
 def regions_of(seed, start=0, bias="negative"):
     net = random_network(WIDTHS, seed, bias)
-    return net, Regions(net, start, torch.arange(WIDTHS[start + 1]))
+    return net, Regions(net, start, start + 1, torch.arange(WIDTHS[start + 1]))
 
 
 def directions(anchors, count, seed=0):
@@ -64,8 +64,25 @@ def test_exit_against_a_dense_scan():
 def test_rays_that_never_leave():
     net = random_network((2, 3, 1), 0, "zero")
     a = positive_input(2, 0)
-    regions = Regions(net, 0, torch.arange(3))
+    regions = Regions(net, 0, 1, torch.arange(3))
     assert regions.exits(a, a.unsqueeze(1)).isinf().all()
+
+
+@pytest.mark.parametrize("upper", [1, 2, 3])
+def test_hinges_are_the_preactivations_in_the_region(upper):
+    net = random_network(WIDTHS, 5)
+    own = torch.tensor([1, 0])
+    regions = Regions(net, 0, upper, own)
+    a = positive_input(4, 5, n=5)
+    polytope = regions.polytope(a)
+    rays = directions(a, 30)
+    points = a.unsqueeze(1) + 0.99 * regions.exits(a, rays).clamp(max=5).unsqueeze(2) * rays
+    z = net.layers[upper - 1].preactivation(net.forward(points.flatten(0, 1), stop=upper - 1))
+    affine = points @ polytope.hinge_normals.mT + polytope.hinge_offsets.unsqueeze(1)
+    torch.testing.assert_close(affine.flatten(0, 1), z[:, own], rtol=1e-12, atol=1e-12)
+    rows = regions.own_rows
+    sign = torch.where(polytope.normals[:, rows] == polytope.hinge_normals, 1, -1)
+    assert torch.equal(polytope.normals[:, rows], sign * polytope.hinge_normals)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -117,9 +134,9 @@ def test_the_closed_region_contains_its_boundary():
 
 def test_only_the_gate_of_the_decomposed_unit_may_differ():
     net = MLP((Layer(tensor([[1.0, 0.0], [0.0, 1.0]]), tensor([0.0, 0.0])),))
-    regions = Regions(net, 0, torch.arange(2))
+    regions = Regions(net, 0, 1, torch.arange(2))
     both = patterns(net, tensor([[-1.0, 1.0], [-1.0, 1.0]]), tensor([[1.0, 1.0], [1.0, 1.0]]))
     assert regions.same(*both, torch.tensor([0, 1])).tolist() == [True, False]
     # With all outputs but one explained, that one alone is decomposed.
-    last = Regions(net, 0, torch.tensor([1]))
+    last = Regions(net, 0, 1, torch.tensor([1]))
     assert last.same(*both, torch.tensor([0, 0])).tolist() == [False, False]

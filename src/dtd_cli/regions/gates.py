@@ -42,12 +42,6 @@ def closed_gates(
     return closed
 
 
-def agree(first: list[Tensor], second: list[Tensor]) -> Tensor:
-    """Whether all gates agree, shape (N,)."""
-    layers = [(a == b).all(-1) for a, b in zip(first, second, strict=True)]
-    return torch.stack(layers).all(0)
-
-
 def gradient(network: MLP, start: int, pattern: list[Tensor], output: int = 0) -> Tensor:
     """The gradient of ``a_L[output]`` by ``a_start`` where the gates are as given, (N, d)."""
     upper = torch.zeros_like(pattern[-1], dtype=network.layers[-1].weight.dtype)

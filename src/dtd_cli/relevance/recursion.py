@@ -91,7 +91,7 @@ class Recursion:
         relevance = torch.no_grad()(partial(self.upper, start))
         last = start + 1 == self.network.depth
         own = torch.tensor([self.output]) if last else torch.arange(len(layer.bias))
-        regions = Regions(self.network, start, own.to(a.device))
+        regions = Regions(self.network, start, start + 1, own.to(a.device))
         return RootProblem(a, layer, relevance, step.domain, step.rule, step.generator, regions)
 
     def expand(self, start: int, a: Tensor, roots: Roots) -> Expansion:
