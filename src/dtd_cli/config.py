@@ -59,6 +59,24 @@ class RelevanceSettings:
 
 
 @dataclass(frozen=True)
+class RegionMapSettings:
+    """``region_map``: the plane in which linear regions are mapped."""
+
+    coordinates: list[int] | None
+    sample: int | None
+
+    def __post_init__(self) -> None:
+        if self.coordinates is not None and (
+            len(set(self.coordinates)) != 2 or len(self.coordinates) != 2
+        ):
+            raise SettingError(
+                "region_map.coordinates",
+                self.coordinates,
+                "allowed are two different features, such as [0,1], or null",
+            )
+
+
+@dataclass(frozen=True)
 class TopSettings:
     """The settings that belong to no group."""
 
@@ -101,6 +119,7 @@ class Config:
     compare_input_roots: Mapping[str, RootFinder]
     explain: ExplainSettings
     relevance: RelevanceSettings
+    region_map: RegionMapSettings
     top: TopSettings
 
     @property
@@ -152,6 +171,7 @@ def read(composed: DictConfig) -> Config:
         },
         explain=_typed("explain", ExplainSettings, config["explain"]),
         relevance=_typed("relevance", RelevanceSettings, config["relevance"]),
+        region_map=_typed("region_map", RegionMapSettings, config["region_map"]),
         top=top,
     )
 

@@ -18,6 +18,7 @@ from dtd_cli.preparation import Prepared, prepare
 from dtd_cli.records import tables
 from dtd_cli.records.environment import environment
 from dtd_cli.records.folder import RunFolder
+from dtd_cli.records.region_map import MapRequest, map_request, regions_table
 from dtd_cli.records.summary import summary
 from dtd_cli.records.tables import Explained
 from dtd_cli.relevance import METHODS, Explanation, Problem, recursive
@@ -37,6 +38,7 @@ def run(config: Config, folder: RunFolder, pictures: bool) -> None:
     with _timed(durations, "prepare"):
         prepared = prepare(config)
         _check_cost(config, prepared)
+        mapped = map_request(config.region_map, prepared)
     folder.start()
     log.info(
         "explaining %d of %d samples, network %s",
@@ -47,7 +49,7 @@ def run(config: Config, folder: RunFolder, pictures: bool) -> None:
     with _timed(durations, "explain"):
         parts = explain(config, prepared)
     with _timed(durations, "write"):
-        write(folder, prepared, parts)
+        write(folder, prepared, parts, mapped)
     if pictures:
         with _timed(durations, "draw"):
             # Matplotlib is slow to import, and only needed here.
@@ -74,7 +76,9 @@ def explain(config: Config, prepared: Prepared) -> list[Explained]:
     return parts
 
 
-def write(folder: RunFolder, prepared: Prepared, parts: list[Explained]) -> None:
+def write(
+    folder: RunFolder, prepared: Prepared, parts: list[Explained], mapped: MapRequest | None
+) -> None:
     """All tables of the run, its summary and the network."""
     searched = any(
         roots.line is not None
@@ -94,6 +98,8 @@ def write(folder: RunFolder, prepared: Prepared, parts: list[Explained]) -> None
     if searched:
         written["search_lines.csv"] = tables.search_lines_table(parts)
         written["search_roots.csv"] = tables.search_roots_table(parts)
+    if mapped:
+        written["regions.csv"] = regions_table(mapped, prepared, written["root_points.csv"])
     for name, table in written.items():
         folder.write_table(name, table)
     _name_inadmissible(written["roots.csv"])

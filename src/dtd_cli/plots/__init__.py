@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from dtd_cli.plots import style
 from dtd_cli.plots.heatmaps import heatmaps
 from dtd_cli.plots.ledger import ledger
+from dtd_cli.plots.region_map import region_map
 from dtd_cli.plots.relevance_bars import relevance_bars
 from dtd_cli.plots.root_status import root_status
 from dtd_cli.plots.roots import roots
@@ -25,6 +26,7 @@ PICTURES: dict[str, Callable[[Tables], Figure | None]] = {
     "search_lines.png": search_lines,
     "roots.png": roots,
     "root_status.png": root_status,
+    "region_map.png": region_map,
 }
 """A picture's file, and the function that draws it or says with ``None`` that it does not apply."""
 

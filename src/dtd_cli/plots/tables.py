@@ -35,6 +35,7 @@ class Tables:
     inputs: pd.DataFrame | None = None
     search_lines: pd.DataFrame | None = None
     search_roots: pd.DataFrame | None = None
+    regions: pd.DataFrame | None = None
 
     @classmethod
     def read(cls, folder: Path) -> Tables:

@@ -1,0 +1,137 @@
+"""The linear regions of a plane: f, its gradient, and the roots of every strategy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+from matplotlib.tri import Triangulation
+
+from dtd_cli.plots import style
+from dtd_cli.plots.tables import Tables, Vector, has_rows
+
+_MOST_ARROWS = 150
+_MARKERS = "osD^vPX<>*"
+
+
+def region_map(tables: Tables) -> Figure | None:
+    """Three maps of one plane through a sample: f, ∇f region by region, and the roots in it.
+
+    In a space of more than two dimensions the roots are projected onto the plane.
+    """
+    if not has_rows(tables.regions):
+        return None
+    table = tables.regions
+    sample, output, i, k = (int(table[name].iloc[0]) for name in ("sample", "output", "i", "k"))
+    cells = [cell for _, cell in table.groupby("region")]
+    flat = len(tables.features) == 2
+    picture = style.figure(
+        12.0,
+        4.6,
+        f"{len(cells)} linear regions"
+        + ("" if flat else f" in the plane through sample {sample}")
+        + f", output {output}",
+    )
+    first, second, third = picture.subplots(1, 3, sharex=True, sharey=True)
+    for axes, title in (
+        (first, "f"),
+        (second, "gradient of f, and its length"),
+        (third, f"roots of the units of layer 1, sample {sample}"),
+    ):
+        style.plain(axes, title)
+        axes.set_xlabel(style.literal(tables.features[i]), fontsize=style.LABEL)
+        axes.set_aspect("equal", "box")
+        axes.locator_params(nbins=5)
+    first.set_ylabel(style.literal(tables.features[k]), fontsize=style.LABEL)
+    first.set_xlim(table["x_i"].min(), table["x_i"].max())
+    first.set_ylim(table["x_k"].min(), table["x_k"].max())
+    _draw_f(first, table, cells)
+    _draw_gradient(second, cells)
+    _draw_roots(third, tables, cells, sample, (i, k))
+    return picture
+
+
+def _outlines(cells: list[pd.DataFrame], **look: Any) -> PolyCollection:
+    return PolyCollection([cell[["x_i", "x_k"]].to_numpy() for cell in cells], **look)
+
+
+def _draw_f(axes: Axes, table: pd.DataFrame, cells: list[pd.DataFrame]) -> None:
+    # f is affine on a region, and so is the shading of a triangle: the colours are exact.
+    starts = np.cumsum([0, *(len(cell) for cell in cells[:-1])])
+    fans = [
+        (start, start + n, start + n + 1)
+        for start, cell in zip(starts, cells, strict=True)
+        for n in range(1, len(cell) - 1)
+    ]
+    ordered = pd.concat(cells)
+    mesh = Triangulation(ordered["x_i"], ordered["x_k"], fans)
+    shading = axes.tripcolor(mesh, ordered["f"], shading="gouraud", cmap="viridis")
+    axes.add_collection(
+        _outlines(cells, facecolor="none", edgecolor="white", linewidth=0.4, alpha=0.6)
+    )
+    axes.figure.colorbar(shading, ax=axes, shrink=0.7).ax.tick_params(labelsize=style.SMALL)
+
+
+def _draw_gradient(axes: Axes, cells: list[pd.DataFrame]) -> None:
+    gradients = np.array([cell[["gradient_i", "gradient_k"]].iloc[0] for cell in cells])
+    length = np.hypot(*gradients.T)
+    patches = _outlines(cells, cmap="Purples", edgecolor=style.FAINT, linewidth=0.4)
+    patches.set_array(length)
+    patches.set_clim(0, length.max() or 1)
+    axes.add_collection(patches)
+    axes.figure.colorbar(patches, ax=axes, shrink=0.7).ax.tick_params(labelsize=style.SMALL)
+    areas = np.array([_area(cell) for cell in cells])
+    alive = np.flatnonzero(length > 0)
+    shown = alive[np.argsort(-areas[alive], kind="stable")[:_MOST_ARROWS]]
+    centres = np.array([cells[n][["x_i", "x_k"]].mean() for n in shown]).reshape(-1, 2)
+    if len(shown):
+        # Directions only: the length is the colour.
+        axes.quiver(
+            *centres.T,
+            *(gradients[shown] / length[shown, None]).T,
+            color=style.INK, pivot="mid", scale=28, width=0.004,
+        )  # fmt: skip
+
+
+def _area(cell: pd.DataFrame) -> float:
+    x, y = cell["x_i"].to_numpy(), cell["x_k"].to_numpy()
+    return float(abs((x * np.roll(y, -1) - y * np.roll(x, -1)).sum()) / 2)
+
+
+def _draw_roots(
+    axes: Axes, tables: Tables, cells: list[pd.DataFrame], sample: int, shown: tuple[int, int]
+) -> None:
+    axes.add_collection(_outlines(cells, facecolor="white", edgecolor=style.GRAY, linewidth=0.5))
+    x = tables.values(sample)[list(shown)]
+    points = _root_points(tables, sample)
+    colours = style.colours(points, style.FINDER_COLOURS)
+    for number, (finder, roots) in enumerate(points.items()):
+        ends = roots[:, list(shown)]
+        for end in ends:
+            axes.plot(*np.stack([x, end]).T, color=colours[finder], linewidth=0.6, alpha=0.5)
+        axes.scatter(
+            ends[:, 0],
+            ends[:, 1],
+            s=22,
+            marker=_MARKERS[number % len(_MARKERS)],
+            color=colours[finder],
+            label=style.words(finder),
+            zorder=3,
+            linewidth=0,
+        )
+    axes.scatter(x[0], x[1], s=70, marker="*", color=style.INK, label="x", zorder=4)
+    axes.legend(fontsize=style.SMALL, frameon=True, framealpha=0.8, loc="best")
+
+
+def _root_points(tables: Tables, sample: int) -> dict[str, Vector]:
+    """The roots (N, d) of each finder for the units of layer 1."""
+    if not has_rows(tables.root_points):
+        return {}
+    points = tables.root_points
+    points = points[(points["layer"] == 0) & (points["sample"] == sample)]
+    wide = points.pivot(index=["finder", "neuron"], columns="index", values="value")
+    return {str(name): rows.to_numpy() for name, rows in wide.groupby(level="finder", sort=False)}

@@ -1,0 +1,100 @@
+"""``regions.csv``: the linear regions of the network in a plane, with f and its gradient."""
+
+from __future__ import annotations
+
+import logging
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from dtd_cli.config import RegionMapSettings
+from dtd_cli.errors import SettingError
+from dtd_cli.preparation import Prepared
+from dtd_cli.regions.cells import Array, Plane, cells
+
+log = logging.getLogger(__name__)
+
+_MOST_REGIONS = 20_000
+"""More can neither be seen in a picture nor computed in a moment."""
+_MARGIN = 0.05
+
+
+class MapRequest(NamedTuple):
+    """Which plane is mapped: through which sample, along which two features."""
+
+    sample: int
+    axes: tuple[int, int]
+
+
+def map_request(settings: RegionMapSettings, prepared: Prepared) -> MapRequest | None:
+    """What the settings ask for; ``None`` for inputs with other than two features, unless asked.
+
+    Raises:
+        SettingError: no such feature, or a sample that is not explained.
+    """
+    size = prepared.x.shape[1]
+    if settings.coordinates is None and size != 2:
+        return None
+    first, second = settings.coordinates or (0, 1)
+    if min(first, second) < 0 or max(first, second) >= size:
+        raise SettingError(
+            "region_map.coordinates",
+            settings.coordinates,
+            f"allowed are two different features from 0 to {size - 1}",
+        )
+    explained = prepared.explained.nonzero().squeeze(1).tolist()
+    sample = explained[0] if settings.sample is None else settings.sample
+    if sample not in explained:
+        raise SettingError(
+            "region_map.sample",
+            sample,
+            f"allowed is a sample that is explained, such as {explained[0]}",
+        )
+    return MapRequest(sample, (first, second))
+
+
+def regions_table(request: MapRequest, prepared: Prepared, points: pd.DataFrame) -> pd.DataFrame:
+    """One vertex of a region a row; ``points`` are ``root_points.csv``, to be in the window."""
+    x = np.asarray(prepared.x.double().cpu())
+    output = int(prepared.outputs[request.sample])
+    plane = Plane(x[request.sample], request.axes)
+    window = _window(request, prepared, x, points)
+    found = list(islice(cells(prepared.network, output, plane, window), _MOST_REGIONS + 1))
+    if len(found) > _MOST_REGIONS:
+        log.warning("no map of the linear regions: the plane has more than %d", _MOST_REGIONS)
+        found = []
+    first, second = request.axes
+    sides = np.array([len(cell.f) for cell in found], dtype=int)
+    vertices = np.concatenate([np.empty((0, 2)), *(cell.vertices for cell in found)])
+    gradients = np.array([cell.gradient for cell in found]).reshape(-1, 2).repeat(sides, 0)
+    return pd.DataFrame(
+        {
+            "sample": request.sample,
+            "output": output,
+            "i": first,
+            "k": second,
+            "region": np.arange(len(found)).repeat(sides),
+            "x_i": vertices[:, 0],
+            "x_k": vertices[:, 1],
+            "f": np.concatenate([np.empty(0), *(cell.f for cell in found)]),
+            "gradient_i": gradients[:, 0],
+            "gradient_k": gradients[:, 1],
+        }
+    )
+
+
+def _window(request: MapRequest, prepared: Prepared, x: Array, points: pd.DataFrame) -> Array:
+    """What the map shows: the box of the inputs, or else the samples, and the sample's roots."""
+    axes = list(request.axes)
+    rows = points[(points["sample"] == request.sample) & (points["layer"] == 0)]
+    roots = [rows.loc[rows["index"] == axis, "value"].to_numpy() for axis in axes]
+    domain = prepared.steps[0].domain
+    bounds = np.stack([np.asarray(side.double().cpu())[axes] for side in (domain.low, domain.high)])
+    seen = x[:, axes]
+    bounds = np.where(np.isfinite(bounds), bounds, np.stack([seen.min(0), seen.max(0)]))
+    low = [min([edge, *values]) for edge, values in zip(bounds[0], roots, strict=True)]
+    high = [max([edge, *values]) for edge, values in zip(bounds[1], roots, strict=True)]
+    margin = _MARGIN * np.maximum(np.subtract(high, low), np.abs(high) * 1e-3 + 1e-3)
+    return np.stack([low - margin, high + margin])
