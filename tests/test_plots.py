@@ -29,7 +29,7 @@ from dtd_cli.plots.tables import Vector
 METHODS = ["recursive", "train_free", "gradient_x_input"]
 PIXELS = [f"pixel_{row}_{column}" for row in range(8) for column in range(8)]
 ABC = ["x0", "x1", "x2"]
-NEED_MORE = ("heatmaps.png", "region_map.png")
+NEED_MORE = ("heatmaps.png", "region_map.png", "strategies.png")
 """Pictures of tables that :func:`some_tables` has not."""
 
 

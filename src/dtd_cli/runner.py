@@ -19,6 +19,7 @@ from dtd_cli.records import tables
 from dtd_cli.records.environment import environment
 from dtd_cli.records.folder import RunFolder
 from dtd_cli.records.region_map import MapRequest, map_request, regions_table
+from dtd_cli.records.strategies import strategies_table
 from dtd_cli.records.summary import summary
 from dtd_cli.records.tables import Explained
 from dtd_cli.relevance import METHODS, Explanation, Problem, recursive
@@ -98,6 +99,8 @@ def write(
     if searched:
         written["search_lines.csv"] = tables.search_lines_table(parts)
         written["search_roots.csv"] = tables.search_roots_table(parts)
+    if written["roots.csv"]["finder"].nunique() > 1:
+        written["strategies.csv"] = strategies_table(written["roots.csv"])
     if mapped:
         written["regions.csv"] = regions_table(mapped, prepared, written["root_points.csv"])
     for name, table in written.items():

@@ -15,6 +15,7 @@ from dtd_cli.plots.relevance_bars import relevance_bars
 from dtd_cli.plots.root_status import root_status
 from dtd_cli.plots.roots import roots
 from dtd_cli.plots.search_lines import search_lines
+from dtd_cli.plots.strategies import strategies
 from dtd_cli.plots.tables import Tables
 
 __all__ = ["PICTURES", "Tables", "draw"]
@@ -27,6 +28,7 @@ PICTURES: dict[str, Callable[[Tables], Figure | None]] = {
     "roots.png": roots,
     "root_status.png": root_status,
     "region_map.png": region_map,
+    "strategies.png": strategies,
 }
 """A picture's file, and the function that draws it or says with ``None`` that it does not apply."""
 

@@ -36,6 +36,7 @@ class Tables:
     search_lines: pd.DataFrame | None = None
     search_roots: pd.DataFrame | None = None
     regions: pd.DataFrame | None = None
+    strategies: pd.DataFrame | None = None
 
     @classmethod
     def read(cls, folder: Path) -> Tables:

@@ -1,0 +1,51 @@
+"""``strategies.csv``: root searches side by side, from the table of their roots."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+NEAREST = "polytope"
+"""The strategy whose roots are certified to be the nearest."""
+
+
+def strategies_table(roots: pd.DataFrame) -> pd.DataFrame:
+    """One row for each layer and strategy, over all units that have relevance to decompose.
+
+    Shares are of these units. A distance is compared with that of the certified nearest root of
+    the same unit, where there is one.
+    """
+    rows = roots[roots["relevance"] != 0]
+    unit = ["sample", "layer", "neuron"]
+    nearest = rows[(rows["finder"] == NEAREST) & rows["certified"]].set_index(unit)["distance"]
+    rows = rows.join(nearest.rename("nearest"), on=unit)
+    is_root = rows["status"] == "found"
+    is_point = is_root | (rows["status"] == "approximate")
+    admissible = is_point & rows["admissible"].astype("boolean").fillna(False).astype(bool)
+    inside = is_point & rows["same_region"].astype("boolean").fillna(False).astype(bool)
+    rows = rows.assign(
+        root=is_root,
+        approximate=is_point & ~is_root,
+        admissible=is_root & admissible,
+        same_region=is_root & inside,
+        admissible_same_region=is_root & admissible & inside,
+        distance=rows["distance"].where(is_root),
+        distance_ratio=(rows["distance"] / rows["nearest"]).where(is_root & admissible & inside),
+    )
+    groups = rows.groupby(["layer", "finder"], sort=False)
+    return (
+        groups.agg(
+            units=("root", "size"),
+            root_share=("root", "mean"),
+            approximate_share=("approximate", "mean"),
+            admissible_share=("admissible", "mean"),
+            same_region_share=("same_region", "mean"),
+            admissible_same_region_share=("admissible_same_region", "mean"),
+            certified_share=("certified", "mean"),
+            distance_median=("distance", "median"),
+            distance_ratio_median=("distance_ratio", "median"),
+            distance_ratio_largest=("distance_ratio", "max"),
+            evaluations=("evaluations", "mean"),
+        )
+        .reset_index()
+        .sort_values("layer", kind="stable")
+    )

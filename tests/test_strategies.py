@@ -1,0 +1,82 @@
+"""``strategies.csv`` against a count by hand, and its picture."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dtd_cli.plots import Tables
+from dtd_cli.plots.strategies import strategies
+from dtd_cli.records.strategies import strategies_table
+
+COLUMNS = [
+    "sample", "layer", "neuron", "finder", "status", "relevance", "distance", "admissible",
+    "same_region", "evaluations", "certified",
+]  # fmt: skip
+ROWS = [
+    (0, 0, 0, "polytope", "found", 1.0, 2.0, True, True, 0, True),
+    (0, 0, 1, "polytope", "not_found", 1.0, np.nan, None, None, 0, True),
+    (0, 0, 2, "polytope", "inactive", 0.0, np.nan, None, None, 0, False),
+    (1, 0, 0, "polytope", "found", -0.5, 1.0, True, True, 0, True),
+    (1, 0, 1, "polytope", "not_found", 1.0, np.nan, None, None, 0, False),
+    (0, 0, 0, "random", "found", 1.0, 3.0, True, True, 100, False),
+    (0, 0, 1, "random", "found", 1.0, 7.0, False, True, 100, False),
+    (0, 0, 2, "random", "inactive", 0.0, np.nan, None, None, 100, False),
+    (1, 0, 0, "random", "approximate", -0.5, 0.1, True, True, 100, False),
+    (1, 0, 1, "random", "found", 1.0, 5.0, True, False, 100, False),
+    (0, 1, 0, "random", "found", 1.0, 4.0, True, True, 60, False),
+]
+
+
+def table():
+    roots = pd.DataFrame(ROWS, columns=COLUMNS)
+    # As the program writes them: empty where there is no root.
+    flags = ["admissible", "same_region"]
+    return strategies_table(roots.astype(dict.fromkeys(flags, "boolean")))
+
+
+def test_counted_by_hand():
+    found = table().set_index(["layer", "finder"])
+    polytope, random = found.loc[(0, "polytope")], found.loc[(0, "random")]
+    assert polytope["units"] == random["units"] == 4
+    assert polytope["root_share"] == 0.5
+    assert polytope["certified_share"] == 0.75
+    assert polytope["distance_ratio_median"] == polytope["distance_ratio_largest"] == 1
+    assert random["root_share"] == 0.75
+    assert random["approximate_share"] == 0.25
+    assert random["admissible_share"] == 0.5
+    assert random["same_region_share"] == 0.5
+    assert random["admissible_same_region_share"] == 0.25
+    assert random["distance_median"] == 5
+    assert random["distance_ratio_median"] == pytest.approx(1.5)
+    assert random["evaluations"] == 100
+    upper = found.loc[(1, "random")]
+    assert upper["units"] == 1
+    assert np.isnan(upper["distance_ratio_median"])
+    # Read back from a file the flags are objects.
+    roots = pd.DataFrame(ROWS, columns=COLUMNS)
+    pd.testing.assert_frame_equal(strategies_table(roots), table())
+
+
+def test_the_picture_shows_the_shares():
+    figure = strategies(Tables(strategies=table()))
+    share, ratio, cost = figure.axes
+    names = [text.get_text() for text in share.get_yticklabels()]
+    assert names == ["polytope", "random"]
+    widths = [bar.get_width() for bar in share.patches]
+    assert widths == [0.5, 0.75, 0.5, 0.5, 0.5, 0.25]
+    assert [bar.get_width() for bar in cost.patches] == [0, 100]
+    np.testing.assert_allclose(ratio.collections[1].get_offsets()[:, 0], [1, 1.5])
+
+
+def test_without_certified_roots_no_distance_is_compared():
+    alone = strategies_table(pd.DataFrame(ROWS[5:], columns=COLUMNS))
+    more = pd.concat([alone, alone.replace({"finder": {"random": "line"}})])
+    assert len(strategies(Tables(strategies=more)).axes) == 2
+
+
+def test_one_strategy_alone_is_no_comparison():
+    alone = strategies_table(pd.DataFrame(ROWS[5:], columns=COLUMNS))
+    assert strategies(Tables(strategies=alone)) is None
+    assert strategies(Tables()) is None
