@@ -20,7 +20,7 @@ FLOORS = (
     ("relevance",),
     ("config",),
     ("preparation",),
-    ("records",),
+    ("records", "studies"),
     ("plots",),
     ("runner",),
     ("cli",),

@@ -25,11 +25,12 @@ from dtd_cli.plots.root_status import root_status, status_counts
 from dtd_cli.plots.roots import roots
 from dtd_cli.plots.search_lines import search_lines
 from dtd_cli.plots.tables import Vector
+from dtd_cli.studies import STUDIES
 
 METHODS = ["recursive", "train_free", "gradient_x_input"]
 PIXELS = [f"pixel_{row}_{column}" for row in range(8) for column in range(8)]
 ABC = ["x0", "x1", "x2"]
-NEED_MORE = ("heatmaps.png", "region_map.png", "strategies.png")
+NEED_MORE = ("heatmaps.png", "region_map.png", "strategies.png", *(f"{s}.png" for s in STUDIES))
 """Pictures of tables that :func:`some_tables` has not."""
 
 

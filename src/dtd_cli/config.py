@@ -86,6 +86,7 @@ class TopSettings:
     threads: int
     plots: str
     progress: bool
+    studies: list[str]
 
     def __post_init__(self) -> None:
         check_seed("seed", self.seed)

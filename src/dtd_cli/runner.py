@@ -24,6 +24,7 @@ from dtd_cli.records.summary import summary
 from dtd_cli.records.tables import Explained
 from dtd_cli.relevance import METHODS, Explanation, Problem, recursive
 from dtd_cli.relevance.cost import points_visited
+from dtd_cli.studies import STUDIES
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ def run(config: Config, folder: RunFolder, pictures: bool) -> None:
         SettingError: what the settings ask for cannot be.
     """
     torch.set_num_threads(config.top.threads)
+    _check_studies(config)
     durations: dict[str, float] = {}
     with _timed(durations, "prepare"):
         prepared = prepare(config)
@@ -50,7 +52,7 @@ def run(config: Config, folder: RunFolder, pictures: bool) -> None:
     with _timed(durations, "explain"):
         parts = explain(config, prepared)
     with _timed(durations, "write"):
-        write(folder, prepared, parts, mapped)
+        write(folder, prepared, parts, mapped, config.top.studies)
     if pictures:
         with _timed(durations, "draw"):
             # Matplotlib is slow to import, and only needed here.
@@ -78,7 +80,11 @@ def explain(config: Config, prepared: Prepared) -> list[Explained]:
 
 
 def write(
-    folder: RunFolder, prepared: Prepared, parts: list[Explained], mapped: MapRequest | None
+    folder: RunFolder,
+    prepared: Prepared,
+    parts: list[Explained],
+    mapped: MapRequest | None,
+    studies: list[str],
 ) -> None:
     """All tables of the run, its summary and the network."""
     searched = any(
@@ -103,6 +109,8 @@ def write(
         written["strategies.csv"] = strategies_table(written["roots.csv"])
     if mapped:
         written["regions.csv"] = regions_table(mapped, prepared, written["root_points.csv"])
+    for name in studies:
+        written[f"{name}.csv"] = STUDIES[name](prepared, written)
     for name, table in written.items():
         folder.write_table(name, table)
     _name_inadmissible(written["roots.csv"])
@@ -146,6 +154,19 @@ def _explained(
 ) -> Explained:
     path = problem.network.activations(problem.x)
     return Explained(method, problem.output, samples.cpu().numpy(), path, explanation)
+
+
+def _check_studies(config: Config) -> None:
+    """Refuse studies that are unknown, or need relevances that the run does not have."""
+    studies, methods = config.top.studies, config.relevance.methods
+    if set(studies) - set(STUDIES) or len(set(studies)) < len(studies):
+        raise SettingError(
+            "studies", studies, f"allowed is a list of some of {', '.join(STUDIES)}, each once"
+        )
+    if "published_roots" in studies and "recursive" not in methods:
+        raise SettingError(
+            "studies", studies, "published_roots needs recursive among the relevance.methods"
+        )
 
 
 def _check_cost(config: Config, prepared: Prepared) -> None:

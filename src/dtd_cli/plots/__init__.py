@@ -7,7 +7,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from dtd_cli.plots import style
+from dtd_cli.plots import studies, style
 from dtd_cli.plots.heatmaps import heatmaps
 from dtd_cli.plots.ledger import ledger
 from dtd_cli.plots.region_map import region_map
@@ -29,6 +29,11 @@ PICTURES: dict[str, Callable[[Tables], Figure | None]] = {
     "root_status.png": root_status,
     "region_map.png": region_map,
     "strategies.png": strategies,
+    "agreement.png": studies.agreement,
+    "continuity.png": studies.continuity,
+    "output_scaling.png": studies.output_scaling,
+    "published_roots.png": studies.published_roots,
+    "rank_collapse.png": studies.rank_collapse,
 }
 """A picture's file, and the function that draws it or says with ``None`` that it does not apply."""
 

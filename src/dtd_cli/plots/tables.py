@@ -37,6 +37,11 @@ class Tables:
     search_roots: pd.DataFrame | None = None
     regions: pd.DataFrame | None = None
     strategies: pd.DataFrame | None = None
+    agreement: pd.DataFrame | None = None
+    continuity: pd.DataFrame | None = None
+    output_scaling: pd.DataFrame | None = None
+    published_roots: pd.DataFrame | None = None
+    rank_collapse: pd.DataFrame | None = None
 
     @classmethod
     def read(cls, folder: Path) -> Tables:

@@ -20,7 +20,7 @@ def train_free(problem: Problem) -> Explanation:
     *lower, upper = network.activations(problem.x)
     relevances, ledgers = [upper], []
     for layer, a, step in reversed(list(zip(network.layers, lower, problem.steps, strict=True))):
-        lower_relevance, divisible = _redistribute(a, layer, step.rule, step.domain, upper)
+        lower_relevance, divisible = redistribute(a, layer, step.rule, step.domain, upper)
         unresolved = torch.where(divisible, 0, upper).sum(1)
         ledgers.append(ledger(upper, lower_relevance, unresolved=unresolved))
         relevances.append(lower_relevance)
@@ -28,7 +28,7 @@ def train_free(problem: Problem) -> Explanation:
     return Explanation(tuple(reversed(relevances)), tuple(reversed(ledgers)))
 
 
-def _redistribute(
+def redistribute(
     a: Tensor, layer: Layer, rule: Rule, domain: Domain, upper: Tensor
 ) -> tuple[Tensor, Tensor]:
     """One layer of train-free relevance, in matrix products.

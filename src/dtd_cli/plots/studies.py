@@ -1,0 +1,130 @@
+"""The pictures of the studies, one each."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from dtd_cli.plots import style
+from dtd_cli.plots.tables import Tables, has_rows
+
+
+def agreement(tables: Tables) -> Figure | None:
+    """How much of f each method conserves, and its cosine with gradient × input: all samples."""
+    if not has_rows(tables.agreement):
+        return None
+    table = tables.agreement
+    methods = [str(name) for name in table["method"].unique()]
+    picture = style.figure(
+        8.6, 1.5 + 0.42 * len(methods), "Agreement with f, and with the gradient"
+    )
+    colours = style.colours(methods, style.METHOD_COLOURS)
+    grid = picture.subplots(1, 2, sharey=True)
+    for axes, column, title in zip(
+        grid,
+        ("conserved", "cosine"),
+        ("sum of the relevances of the inputs / f", "cosine with gradient × input"),
+        strict=True,
+    ):
+        style.plain(axes, title)
+        for place, method in enumerate(methods):
+            values = table.loc[table["method"] == method, column].dropna()
+            if len(values):
+                box = axes.boxplot(
+                    values, positions=[place], widths=0.55, orientation="horizontal",
+                    patch_artist=True, flierprops={"markersize": 2.5},
+                    medianprops={"color": style.INK},
+                )  # fmt: skip
+                box["boxes"][0].set(facecolor=colours[method], alpha=0.75, linewidth=0.6)
+        axes.axvline(1, color=style.MUTED, linewidth=0.8, zorder=1)
+    grid[0].set_yticks(range(len(methods)), [style.words(name) for name in methods])
+    grid[0].set_ylim(len(methods) - 0.5, -0.5)
+    return picture
+
+
+def continuity(tables: Tables) -> Figure | None:
+    """The largest change of relevance between two samples, relative to their distance."""
+    if not has_rows(tables.continuity):
+        return None
+    table = tables.continuity
+    methods = [str(name) for name in table["method"]]
+    picture = style.figure(
+        7.0, 1.2 + 0.36 * len(methods), "Largest change of relevance between two inputs"
+    )
+    axes = picture.subplots()
+    style.plain(axes, "max ‖R(x) − R(x′)‖₁ / ‖x − x′‖₂")
+    colours = style.colours(methods, style.METHOD_COLOURS)
+    bars = axes.barh(
+        [style.words(name) for name in methods],
+        table["score"],
+        0.6,
+        color=[colours[name] for name in methods],
+    )
+    axes.bar_label(
+        bars, [style.number(score) for score in table["score"]], padding=3, fontsize=style.SMALL
+    )
+    axes.margins(x=0.12)
+    axes.invert_yaxis()
+    return picture
+
+
+def output_scaling(tables: Tables) -> Figure | None:
+    """f(c x) / f(x) for every sample, beside the line of a network without biases."""
+    if not has_rows(tables.output_scaling):
+        return None
+    picture = style.figure(style.LEAST_WIDTH, 3.8, "The output when the input is scaled")
+    axes = picture.subplots()
+    style.plain(axes)
+    for _, rows in tables.output_scaling.groupby("sample"):
+        axes.plot(rows["c"], rows["ratio"], color=style.BLUE, linewidth=0.9, alpha=0.6)
+    axes.plot([0, 1], [0, 1], color=style.INK, linewidth=0.9, linestyle="--", label="no biases")
+    axes.set_xlabel("c", fontsize=style.LABEL)
+    axes.set_ylabel("f(c x) / f(x)", fontsize=style.LABEL)
+    axes.legend(fontsize=style.SMALL, frameon=False)
+    return picture
+
+
+def published_roots(tables: Tables) -> Figure | None:
+    """For how many samples so many of the published points have another gradient."""
+    if not has_rows(tables.published_roots):
+        return None
+    table = tables.published_roots
+    picture = style.figure(
+        style.LEAST_WIDTH, 3.4, "Published protocol: points with another gradient"
+    )
+    axes = picture.subplots()
+    any_share = style.number(100 * float(table["any_with_another_gradient"].mean()))
+    style.plain(axes, f"at least one for {any_share} % of the {len(table)} inputs")
+    counts = table["points_with_another_gradient"].value_counts().sort_index()
+    axes.bar(counts.index, counts / len(table), color=style.BLUE)
+    axes.set_xticks(range(int(table["points"].max()) + 1))
+    axes.set_xlabel("points of one input with another gradient", fontsize=style.LABEL)
+    axes.set_ylabel("share of inputs", fontsize=style.LABEL)
+    return picture
+
+
+def rank_collapse(tables: Tables) -> Figure | None:
+    """Cosine similarity of the columns of products of train-free layers, against their length."""
+    if not has_rows(tables.rank_collapse):
+        return None
+    table = tables.rank_collapse
+    picture = style.figure(style.LEAST_WIDTH, 3.6, "Do all units of a layer explain alike?")
+    axes = picture.subplots()
+    style.plain(axes, "columns of the product of the first layers, all pairs, all samples")
+    for column, words, colour in (
+        ("mean_cosine", "mean", style.BLUE),
+        ("least_cosine", "least alike", style.ORANGE),
+    ):
+        spread = table.groupby("layers")[column].quantile(np.array([0.1, 0.5, 0.9])).unstack()
+        lengths = np.asarray(spread.index)
+        low, middle, high = (cast("np.ndarray", spread[q].to_numpy()) for q in (0.1, 0.5, 0.9))
+        axes.fill_between(lengths, low, high, color=colour, alpha=0.2, linewidth=0)
+        axes.plot(lengths, middle, color=colour, marker="o", markersize=3, label=words)
+    axes.set_xticks(sorted(table["layers"].unique()))
+    axes.set_xlabel("layers in the product", fontsize=style.LABEL)
+    axes.set_ylabel("cosine similarity", fontsize=style.LABEL)
+    axes.axhline(1, color=style.MUTED, linewidth=0.8, zorder=1)
+    axes.legend(fontsize=style.SMALL, frameon=False)
+    return picture

@@ -1,0 +1,22 @@
+"""Studies: what the literature measured, computed beside the relevances of a run.
+
+Each is one table, ``NAME.csv``, and one picture drawn from it.
+"""
+
+from dtd_cli.studies.agreement import agreement
+from dtd_cli.studies.continuity import continuity
+from dtd_cli.studies.output_scaling import output_scaling
+from dtd_cli.studies.published_roots import published_roots
+from dtd_cli.studies.rank_collapse import rank_collapse
+from dtd_cli.studies.study import Study
+
+STUDIES: dict[str, Study] = {
+    "agreement": agreement,
+    "continuity": continuity,
+    "output_scaling": output_scaling,
+    "published_roots": published_roots,
+    "rank_collapse": rank_collapse,
+}
+"""The name of a study in the configuration, and the study."""
+
+__all__ = ["STUDIES", "Study"]
