@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from cases import random_network
-from dtd_cli.networks import File, FullyConnected, Notebook, Paper
+from dtd_cli.errors import SettingError
+from dtd_cli.networks import File, FullyConnected, Maximum, Notebook, Paper
 from test_cli import dtd_run
 
 
@@ -45,9 +46,31 @@ def read(path, output_activation="linear"):
 @pytest.mark.parametrize("seed", [0, 2, 7])
 def test_notebook(seed):
     (w1, b1), (w2, b2) = drawn_by_torch(seed, 3, 5, 1)
-    network = Notebook(seed, "relu").build(3, 1)
+    network = Notebook(seed, "relu", None, 10.0).build(3, 1)
     assert_is(network, [(w1, b1.clamp(max=0)), (10 * w2.abs(), b2.clamp(max=0))])
     assert all(layer.relu for layer in network.layers)
+
+
+def test_notebook_in_its_later_form():
+    (w1, b1), (w2, b2) = drawn_by_torch(2, 3, 5, 1)
+    w2[:, :2] = 5 * w2[:, :2].abs()
+    network = Notebook(2, "relu", 2, 5.0).build(3, 1)
+    assert_is(network, [(w1, b1.clamp(max=0)), (w2, b2.clamp(max=0))])
+
+
+@pytest.mark.parametrize(
+    ("enlarged", "factor", "setting"),
+    [(6, 5.0, "network.enlarged"), (-1, 5.0, "network.enlarged"), (2, 0.0, "network.factor")],
+)
+def test_notebook_refuses(enlarged, factor, setting):
+    with pytest.raises(SettingError, match=setting):
+        Notebook(2, "relu", enlarged, factor)
+
+
+def test_maximum():
+    x = torch.rand(100, 2, generator=torch.Generator().manual_seed(0))
+    f = Maximum(0, "relu").build(2, 1).forward(x)
+    torch.testing.assert_close(f[:, 0], x.amax(1), rtol=1e-6, atol=0)
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -104,7 +127,7 @@ def test_mlp_with_outputs_of_its_own():
 
 def test_the_global_generator_is_left_alone():
     before = torch.random.get_rng_state()
-    Notebook(2, "relu").build(3, 1)
+    Notebook(2, "relu", None, 10.0).build(3, 1)
     Paper(1, "relu").build(10, 2)
     FullyConnected(0, "relu", [4], None, "default").build(7, 10)
     assert torch.equal(torch.random.get_rng_state(), before)

@@ -2,6 +2,7 @@
 
 from dtd_cli.networks.files import File
 from dtd_cli.networks.fully_connected import FullyConnected
+from dtd_cli.networks.maximum import Maximum
 from dtd_cli.networks.notebook import Notebook
 from dtd_cli.networks.paper import Paper
 from dtd_cli.networks.specification import NetworkSpec
@@ -10,6 +11,7 @@ NETWORKS: dict[str, type[NetworkSpec]] = {
     "mlp": FullyConnected,
     "notebook": Notebook,
     "paper": Paper,
+    "maximum": Maximum,
     "file": File,
 }
 """The name of a network in the configuration, and its settings."""

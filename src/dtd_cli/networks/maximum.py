@@ -1,0 +1,33 @@
+"""``network=maximum``: the example by which the deep Taylor decomposition was introduced."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from dtd_cli.networks.mlp import MLP, Layer
+from dtd_cli.networks.specification import NetworkSpec
+
+
+@dataclass(frozen=True)
+class Maximum(NetworkSpec):
+    """2-3-1: ``max(x1, x2)`` for positive inputs, as ½ Σ relu(x1 - x2, x2 - x1, x1 + x2).
+
+    Nothing is drawn, so the seed does not matter.
+
+    Source: DTD, section 4.1 (the maximum of two inputs).
+    """
+
+    @property
+    def input_size(self) -> int:
+        return 2
+
+    def build(self, input_size: int, output_size: int) -> MLP:
+        hidden = torch.tensor([[1.0, -1.0], [-1.0, 1.0], [1.0, 1.0]])
+        return MLP(
+            (
+                Layer(hidden, torch.zeros(3)),
+                Layer(torch.full((1, 3), 0.5), torch.zeros(1), self.output_relu),
+            )
+        )
