@@ -12,7 +12,7 @@ import pandas as pd
 from dtd_cli.config import RegionMapSettings
 from dtd_cli.errors import SettingError
 from dtd_cli.preparation import Prepared
-from dtd_cli.regions.cells import Array, Plane, cells
+from dtd_cli.regions.plane import Array, Plane, patches
 
 log = logging.getLogger(__name__)
 
@@ -61,14 +61,14 @@ def regions_table(request: MapRequest, prepared: Prepared, points: pd.DataFrame)
     output = int(prepared.outputs[request.sample])
     plane = Plane(x[request.sample], request.axes)
     window = _window(request, prepared, x, points)
-    found = list(islice(cells(prepared.network, output, plane, window), _MOST_REGIONS + 1))
+    found = list(islice(patches(prepared.network, output, plane, window), _MOST_REGIONS + 1))
     if len(found) > _MOST_REGIONS:
         log.warning("no map of the linear regions: the plane has more than %d", _MOST_REGIONS)
         found = []
     first, second = request.axes
-    sides = np.array([len(cell.f) for cell in found], dtype=int)
-    vertices = np.concatenate([np.empty((0, 2)), *(cell.vertices for cell in found)])
-    gradients = np.array([cell.gradient for cell in found]).reshape(-1, 2).repeat(sides, 0)
+    sides = np.array([len(patch.f) for patch in found], dtype=int)
+    vertices = np.concatenate([np.empty((0, 2)), *(patch.vertices for patch in found)])
+    gradients = np.array([patch.gradient for patch in found]).reshape(-1, 2).repeat(sides, 0)
     return pd.DataFrame(
         {
             "sample": request.sample,
@@ -78,7 +78,7 @@ def regions_table(request: MapRequest, prepared: Prepared, points: pd.DataFrame)
             "region": np.arange(len(found)).repeat(sides),
             "x_i": vertices[:, 0],
             "x_k": vertices[:, 1],
-            "f": np.concatenate([np.empty(0), *(cell.f for cell in found)]),
+            "f": np.concatenate([np.empty(0), *(patch.f for patch in found)]),
             "gradient_i": gradients[:, 0],
             "gradient_k": gradients[:, 1],
         }

@@ -29,7 +29,7 @@ class Plane:
     axes: tuple[int, int]
 
 
-class Cell(NamedTuple):
+class Patch(NamedTuple):
     """One linear region in the plane: its vertices (V, 2) in order, and f there."""
 
     vertices: Array
@@ -47,7 +47,7 @@ class _Piece(NamedTuple):
     offset: Array
 
 
-def cells(network: MLP, output: int, plane: Plane, window: Array) -> Iterator[Cell]:
+def patches(network: MLP, output: int, plane: Plane, window: Array) -> Iterator[Patch]:
     """The regions of the plane inside a window.
 
     Args:
@@ -67,7 +67,7 @@ def cells(network: MLP, output: int, plane: Plane, window: Array) -> Iterator[Ce
         pieces = _through(weight, bias, layer.relu, pieces)
     for piece in pieces:
         gradient = piece.slope[output]
-        yield Cell(piece.vertices, piece.vertices @ gradient + piece.offset[output], gradient)
+        yield Patch(piece.vertices, piece.vertices @ gradient + piece.offset[output], gradient)
 
 
 def _through(weight: Array, bias: Array, relu: bool, pieces: Iterator[_Piece]) -> Iterator[_Piece]:

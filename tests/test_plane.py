@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from cases import network, random_network
-from dtd_cli.regions.cells import Plane, cells
 from dtd_cli.regions.gates import gates, gradient
+from dtd_cli.regions.plane import Plane, patches
 
 WINDOW = np.array([[-2.0, -1.0], [2.0, 3.0]])
 
@@ -32,8 +32,8 @@ def patterns(net, points):
 def test_one_unit_cuts_the_window_in_two():
     net = network([[[1.0, 1.0]]], [[-1.0]])
     left, right = sorted(
-        cells(net, 0, Plane(np.zeros(2), (0, 1)), np.array([[0.0, 0.0], [1.0, 1.0]])),
-        key=lambda cell: cell.f.max(),
+        patches(net, 0, Plane(np.zeros(2), (0, 1)), np.array([[0.0, 0.0], [1.0, 1.0]])),
+        key=lambda patch: patch.f.max(),
     )
     assert area(left.vertices) == pytest.approx(0.5, abs=1e-15)
     assert left.gradient.tolist() == [0, 0]
@@ -44,24 +44,24 @@ def test_one_unit_cuts_the_window_in_two():
 @pytest.mark.parametrize("bias", ["negative", "positive", "zero"])
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("output_relu", [True, False])
-def test_cells_are_the_regions(seed, bias, output_relu):
+def test_patches_are_the_regions(seed, bias, output_relu):
     net = random_network((2, 7, 5, 2), seed, bias, output_relu)
-    found = list(cells(net, 1, Plane(np.zeros(2), (0, 1)), WINDOW))
-    assert sum(area(cell.vertices) for cell in found) == pytest.approx(16, rel=1e-12)
-    assert all(area(cell.vertices) > 0 for cell in found)
+    found = list(patches(net, 1, Plane(np.zeros(2), (0, 1)), WINDOW))
+    assert sum(area(patch.vertices) for patch in found) == pytest.approx(16, rel=1e-12)
+    assert all(area(patch.vertices) > 0 for patch in found)
     generator = np.random.default_rng(seed)
     points = generator.uniform(WINDOW[0], WINDOW[1], (4000, 2))
     pattern = patterns(net, torch.tensor(points))
     counted = np.zeros(len(points), dtype=int)
-    for cell in found:
-        within = inside(cell.vertices, points)
+    for patch in found:
+        within = inside(patch.vertices, points)
         counted += within
         assert (pattern[within] == pattern[within][:1]).all()
-        x = torch.tensor(cell.vertices.mean(0, keepdims=True))
+        x = torch.tensor(patch.vertices.mean(0, keepdims=True))
         slope = gradient(net, 0, gates(net, 0, x), 1)[0].numpy()
-        np.testing.assert_allclose(cell.gradient, slope, rtol=1e-12, atol=1e-14)
-        f = net.forward(torch.tensor(cell.vertices))[:, 1].numpy()
-        np.testing.assert_allclose(cell.f, f, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(patch.gradient, slope, rtol=1e-12, atol=1e-14)
+        f = net.forward(torch.tensor(patch.vertices))[:, 1].numpy()
+        np.testing.assert_allclose(patch.f, f, rtol=1e-9, atol=1e-12)
     # All but points on an edge lie in exactly one.
     assert (counted <= 1).all()
     assert (counted == 1).mean() > 0.999
@@ -72,18 +72,18 @@ def test_cells_are_the_regions(seed, bias, output_relu):
 def test_a_slice_through_a_point_of_a_larger_space():
     net = random_network((4, 6, 3), 3)
     point = np.array([0.3, 9.0, 0.7, 9.0])
-    found = list(cells(net, 0, Plane(point, (3, 1)), WINDOW))
+    found = list(patches(net, 0, Plane(point, (3, 1)), WINDOW))
     assert len(found) > 3
-    for cell in found:
-        u, v = cell.vertices.mean(0)
+    for patch in found:
+        u, v = patch.vertices.mean(0)
         x = torch.tensor([[0.3, v, 0.7, u]], dtype=torch.float64)
         value = net.forward(x)[0, 0].item()
-        assert value == pytest.approx(cell.f.mean(), rel=1e-12, abs=1e-13)
+        assert value == pytest.approx(patch.f.mean(), rel=1e-12, abs=1e-13)
         slope = gradient(net, 0, gates(net, 0, x))[0]
-        np.testing.assert_allclose(cell.gradient, slope[[3, 1]], rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(patch.gradient, slope[[3, 1]], rtol=1e-12, atol=1e-14)
 
 
 def test_a_line_through_a_corner_leaves_no_sliver():
     net = network([[[1.0, -1.0], [2.0, -2.0], [1.0, -1.0]]], [[0.0, 0.0, 1e-17]])
-    found = list(cells(net, 0, Plane(np.zeros(2), (0, 1)), np.array([[0.0, 0.0], [1.0, 1.0]])))
+    found = list(patches(net, 0, Plane(np.zeros(2), (0, 1)), np.array([[0.0, 0.0], [1.0, 1.0]])))
     assert len(found) == 2
