@@ -76,12 +76,7 @@ def explain(config: Config, prepared: Prepared) -> list[Explained]:
 
 def write(folder: RunFolder, prepared: Prepared, parts: list[Explained]) -> None:
     """All tables of the run, its summary and the network."""
-    searched = any(
-        roots.line is not None
-        for part in parts
-        for layer in part.explanation.evidence
-        for roots in layer
-    )
+    evidence = [roots for part in parts for layer in part.explanation.evidence for roots in layer]
     written = {
         "relevance.csv": tables.relevance_table(parts),
         "layers.csv": tables.ledger_table(parts),
@@ -91,9 +86,11 @@ def write(folder: RunFolder, prepared: Prepared, parts: list[Explained]) -> None
             prepared.names, prepared.x, prepared.explained, prepared.outputs, prepared.f
         ),
     }
-    if searched:
+    if any(roots.line is not None for roots in evidence):
         written["search_lines.csv"] = tables.search_lines_table(parts)
         written["search_roots.csv"] = tables.search_roots_table(parts)
+    if any(roots.chains is not None for roots in evidence):
+        written["chains.csv"] = tables.chains_table(parts)
     for name, table in written.items():
         folder.write_table(name, table)
     _name_inadmissible(written["roots.csv"])
