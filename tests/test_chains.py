@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pytest
 import torch
 from scipy.stats import kstest
@@ -13,14 +14,17 @@ from cases import alone, box, positive_input, random_network, recursion, relevan
 from dtd_cli.errors import SettingError
 from dtd_cli.inputs.domain import Domain, nonnegative, real
 from dtd_cli.networks.mlp import Layer
+from dtd_cli.records.tables import Explained, chains_table
 from dtd_cli.regions.cell import Cell
 from dtd_cli.regions.gates import gates
 from dtd_cli.regions.region import Polytope, Regions
-from dtd_cli.roots import HitAndRun, Metropolis
+from dtd_cli.relevance import Problem, recursive
+from dtd_cli.roots import ClosedForm, HitAndRun, Metropolis
 from dtd_cli.roots.candidates import best_candidates
 from dtd_cli.roots.contract import Place, RootProblem, Status
 from dtd_cli.roots.effective_sample_size import effective_sample_size
 from dtd_cli.rules import X
+from test_cli import dtd_run
 
 WIDTHS = (4, 6, 5, 2)
 SAMPLERS = pytest.mark.parametrize("sampler", [HitAndRun, Metropolis])
@@ -463,3 +467,44 @@ def test_settings_out_of_range(sampler, settings):
 def test_acceptance_out_of_range(acceptance):
     with pytest.raises(SettingError, match="acceptance"):
         Metropolis(acceptance=acceptance)
+
+
+# The table.
+
+
+@pytest.mark.parametrize("max_points", [1, 10**6])
+def test_chains_have_a_table(max_points):
+    net = random_network(WIDTHS, 2)
+    x = positive_input(4, 2, n=3)
+    finders = [Metropolis(chains=3, steps=30), ClosedForm(), HitAndRun(chains=2, steps=10)]
+    rec = recursion(net, "z+", finders)
+    explanation = recursive(Problem(net, 0, x, rec.steps, max_points, progress=False))
+    samples = np.array([4, 6, 9])
+    part = Explained("recursive", 0, samples, net.activations(x), explanation)
+    table = chains_table([part]).set_index(["sample", "layer"])
+    keys = ["finder", "chain", "accepted", "effective_sample_size", "scale", "steps", "warmup"]
+    assert table.columns.tolist() == keys
+    assert table.index.unique().tolist() == [(n, layer) for n in samples for layer in (0, 2)]
+    for layer in (0, 2):
+        finder = finders[layer]
+        chains = finder.sample(rec.problem(layer, net.forward(x, stop=layer)))
+        rows = table.xs(layer, level="layer")
+        assert rows["chain"].tolist() == list(range(finder.chains)) * 3
+        for name, want in (
+            ("accepted", chains.accepted),
+            ("effective_sample_size", effective_sample_size(chains.states)),
+            ("scale", chains.scale),
+        ):
+            np.testing.assert_allclose(rows[name], want.flatten(), rtol=1e-9)
+        assert set(rows["finder"]) == {finder.name}
+        assert set(rows["steps"]) == {finder.steps}
+        assert set(rows["warmup"]) == {finder.warmup}
+
+
+@pytest.mark.parametrize("name", ["hit_and_run", "interpolation"])
+def test_the_table_is_written_only_where_chains_ran(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    small = ["network=paper", "training=none", "inputs=positive", "inputs.n=2", "plots=none"]
+    assert dtd_run(monkeypatch, f"input_roots={name}", *small, "hydra.run.dir=run") == 0
+    assert (tmp_path / "run" / "chains.csv").exists() == (name == "hit_and_run")
+    assert not (tmp_path / "run" / "search_lines.csv").exists()
