@@ -23,6 +23,7 @@ DRAWN = ["training=none", "inputs=positive", "inputs.n=2"]
 MADE_SMALL = {
     ("network", "paper"): DRAWN,
     ("network", "notebook"): DRAWN,
+    ("network", "maximum"): DRAWN,
     ("network", "file"): [*DRAWN, "network.path=net.pt"],
     ("training", "none"): ["network.hidden=[4]", "inputs.n=2"],
     ("inputs", "csv"): ["training=none", "network=notebook", "inputs.path=rows.csv"],
@@ -34,11 +35,18 @@ MADE_SMALL = {
     ("rule", "zB"): ["network.hidden=[]", "training.epochs=4", "inputs.n=4"],
 }  # fmt: skip
 
+FEWER = {
+    "random": ["candidates=20", "steps=5"],
+    "interpolation": ["directions=20"],
+    "metropolis": ["chains=2", "steps=5"],
+    "hit_and_run": ["chains=2", "steps=5"],
+}
+
 
 def overrides(group, option):
     """The option, small; random searches have fewer candidates."""
     small = [] if group == "experiment" else MADE_SMALL.get((group, option), DIGITS)
-    fewer = [f"{group}.candidates=20", f"{group}.steps=5"] if option == "random" else []
+    fewer = [f"{group}.{setting}" for setting in FEWER.get(option, [])]
     return [f"{group}={option}", *small, *fewer, *SMALL[:2]]
 
 

@@ -87,12 +87,7 @@ def write(
     studies: list[str],
 ) -> None:
     """All tables of the run, its summary and the network."""
-    searched = any(
-        roots.line is not None
-        for part in parts
-        for layer in part.explanation.evidence
-        for roots in layer
-    )
+    evidence = [roots for part in parts for layer in part.explanation.evidence for roots in layer]
     written = {
         "relevance.csv": tables.relevance_table(parts),
         "layers.csv": tables.ledger_table(parts),
@@ -102,7 +97,7 @@ def write(
             prepared.names, prepared.x, prepared.explained, prepared.outputs, prepared.f
         ),
     }
-    if searched:
+    if any(roots.line is not None for roots in evidence):
         written["search_lines.csv"] = tables.search_lines_table(parts)
         written["search_roots.csv"] = tables.search_roots_table(parts)
     if written["roots.csv"]["finder"].nunique() > 1:
@@ -111,6 +106,8 @@ def write(
         written["regions.csv"] = regions_table(mapped, prepared, written["root_points.csv"])
     for name in studies:
         written[f"{name}.csv"] = STUDIES[name](prepared, written)
+    if any(roots.chains is not None for roots in evidence):
+        written["chains.csv"] = tables.chains_table(parts)
     for name, table in written.items():
         folder.write_table(name, table)
     _name_inadmissible(written["roots.csv"])

@@ -24,6 +24,28 @@ class Domain:
         """Whether each point of ``a`` (..., d) lies inside; ``slack`` (..., 1) widens it."""
         return ((a >= self.low - slack) & (a <= self.high + slack)).all(-1)
 
+    def exits(self, a: Tensor, directions: Tensor) -> Tensor:
+        """How far each ray ``a + t u``, u of shape (..., d), stays inside; infinite for ever."""
+        room = torch.where(directions > 0, self.high - a, a - self.low).clamp(min=0)
+        moves = directions != 0
+        speed = torch.where(moves, directions.abs(), 1)
+        return torch.where(moves, room / speed, torch.inf).amin(-1)
+
+    def inward(self, a: Tensor, directions: Tensor) -> Tensor:
+        """The directions (..., d), mirrored where they would leave the domain at once.
+
+        A symmetric distribution of directions becomes the same one, given that the ray stays.
+        Where the domain has no width there is no direction: 0.
+        """
+        at_low, at_high = a <= self.low, a >= self.high
+        size = directions.abs()
+        mirrored = torch.where(at_low, size, torch.where(at_high, -size, directions))
+        return torch.where(at_low & at_high, 0, mirrored)
+
+    def within(self, low: Tensor, high: Tensor) -> Domain:
+        """The part of the domain between two bounds that broadcast with its own."""
+        return Domain(torch.maximum(self.low, low), torch.minimum(self.high, high))
+
     def to(self, dtype: torch.dtype, device: torch.device | None = None) -> Domain:
         """The same domain in another dtype or on another device."""
         return Domain(self.low.to(device, dtype), self.high.to(device, dtype))

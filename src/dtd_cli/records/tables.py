@@ -20,6 +20,7 @@ EVIDENCE_COLUMNS = (
     "relevance", "residual", "distance", "admissible", "same_region", "gradient_norm",
     "gradient_gap", "output_change",
 )  # fmt: skip
+CHAIN_COLUMNS = ("accepted", "effective_sample_size", "scale")
 
 _UNIT = ("sample", "layer", "neuron", "finder")
 
@@ -156,6 +157,26 @@ def search_roots_table(parts: Sequence[Explained]) -> pd.DataFrame:
             table["position"] = positions.where(_numbers(roots.rooted).ravel())
             tables.append(table)
     return _sorted(tables, ["sample", "layer", "neuron"])
+
+
+def chains_table(parts: Sequence[Explained]) -> pd.DataFrame:
+    """``chains.csv``: one Markov chain a row."""
+    tables = []
+    for part, layer, roots in _evidence(parts):
+        if roots.chains is not None:
+            samples, count = roots.chains.accepted.shape
+            table = pd.DataFrame(
+                {
+                    "sample": np.repeat(part.samples, count),
+                    "layer": layer,
+                    "finder": roots.finder,
+                    "chain": np.tile(np.arange(count), samples),
+                }
+                | {name: _numbers(getattr(roots.chains, name)).ravel() for name in CHAIN_COLUMNS}
+            )
+            table["steps"], table["warmup"] = roots.chains.steps, roots.chains.warmup
+            tables.append(table)
+    return _sorted(tables, ["sample", "layer"])
 
 
 def inputs_table(

@@ -12,7 +12,21 @@ from dtd_cli.regions.gates import closed_gates, gates, gradient
 from dtd_cli.regions.region import Regions
 from dtd_cli.relevance.problem import Problem
 from dtd_cli.relevance.recursion import Expansion
-from dtd_cli.roots.contract import Roots, SearchLine, Status
+from dtd_cli.roots.contract import Chains, Roots, SearchLine, Status
+from dtd_cli.roots.effective_sample_size import effective_sample_size
+
+
+@dataclass(frozen=True, eq=False)
+class ChainEvidence:
+    """What became of the Markov chains of one layer, C for each of B samples; all (B, C)."""
+
+    accepted: Tensor
+    """Share of the proposals after the warm-up that were accepted."""
+    effective_sample_size: Tensor
+    scale: Tensor
+    """Standard deviation of a proposal's coordinates after the warm-up; NaN if it has none."""
+    steps: int
+    warmup: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +58,7 @@ class Evidence:
     certified: Tensor
     evaluations: int
     line: SearchLine | None
+    chains: ChainEvidence | None
 
     @property
     def rooted(self) -> Tensor:
@@ -110,4 +125,15 @@ def evidence(
         certified=roots.certified,
         evaluations=roots.evaluations,
         line=roots.line,
+        chains=None if roots.chains is None else _chain_evidence(roots.chains),
+    )
+
+
+def _chain_evidence(chains: Chains) -> ChainEvidence:
+    return ChainEvidence(
+        chains.accepted,
+        effective_sample_size(chains.states),
+        chains.scale,
+        steps=chains.states.shape[2],
+        warmup=chains.warmup,
     )

@@ -121,10 +121,10 @@ class Recursion:
     def _relevance(self, start: int, a: Tensor) -> _Relevance:
         if start == self.explained.depth:
             return _Relevance(a, torch.zeros_like(a[:, 0], dtype=torch.bool))
-        # Without a graph a chunk's memory is free when the next one starts.
-        rows = len(a) if torch.is_grad_enabled() else self.rows(start)
+        # A chunk's memory is free when the next one starts: that of its search always, for no
+        # search keeps a graph, and all of it where none is kept.
         parts = []
-        for chunk in a.split(max(rows, 1)):
+        for chunk in a.split(self.rows(start)):
             roots = self.steps[start].finder(self.problem(start, chunk))
             expansion = self.expand(start, chunk, roots)
             limit = torch.zeros_like(chunk[:, 0], dtype=torch.bool)

@@ -33,7 +33,7 @@ class Place(Enum):
     HINGE = "hinge"
     """On ``z_j = 0``, by construction: up to rounding the unit's own kink."""
     REFERENCE = "reference"
-    """At a point chosen without looking for a zero."""
+    """At a point chosen without looking for a zero, or inside the linear region of the anchor."""
     BOUNDARY = "boundary"
     """Where a search saw the relevance vanish: at any kink, also one of a nested root."""
 
@@ -77,6 +77,20 @@ class SearchLine:
 
 
 @dataclass(frozen=True, eq=False)
+class Chains:
+    """Markov chains, C for each of B anchors, after their warm-up.
+
+    ``states`` (B, C, S, d), ``accepted`` (B, C) the share of proposals that were accepted,
+    ``scale`` (B, C) the standard deviation of their coordinates, NaN where they have none.
+    """
+
+    states: Tensor
+    accepted: Tensor
+    scale: Tensor
+    warmup: int
+
+
+@dataclass(frozen=True, eq=False)
 class Roots:
     """Roots of all units for all anchors.
 
@@ -92,6 +106,7 @@ class Roots:
     certified: Tensor
     evaluations: int = 0
     line: SearchLine | None = None
+    chains: Chains | None = None
 
     @property
     def contributes(self) -> Tensor:
