@@ -311,7 +311,7 @@ def test_a_box_without_width(metric):
         only = (a[:, :1] - step)[got.contributes]
         torch.testing.assert_close(got.points[..., 0][got.contributes], only, rtol=0, atol=1e-13)
         found += len(only)
-    assert found > 5
+    assert found >= 5
 
 
 @pytest.mark.parametrize("metric", METRICS)
