@@ -282,6 +282,18 @@ def test_a_wrong_solver_is_not_believed(monkeypatch):
     assert not silent.certified.any()
 
 
+def test_what_rounding_hides_is_not_certified():
+    """Without biases, the layer above some anchors is dead: no rounding there counts as a tie."""
+    net = random_network(WIDTHS, 2, "zero")
+    a = positive_input(4, 2, n=4)
+    got = PolytopeSearch("linf")(problem(net, 0, a, real(4).to(torch.float64)))
+    certified = got.certified & got.contributes
+    inside = in_closed_region(net, 0, a, got.points)
+    assert certified.any()
+    assert (got.contributes & ~inside).any()
+    assert inside[certified].all()
+
+
 def test_out_of_time_is_a_status():
     net = random_network(WIDTHS, 1, "negative")
     a = positive_input(4, 1, n=2)
