@@ -1,10 +1,11 @@
-"""Root searches: one contract, one strategy a file (theory, section 4)."""
+"""Root search: one contract, one strategy a file."""
 
 from dtd_cli.roots.closed_form import ClosedForm
 from dtd_cli.roots.contract import RootFinder
 from dtd_cli.roots.hit_and_run import HitAndRun
 from dtd_cli.roots.interpolation import Interpolation
 from dtd_cli.roots.metropolis import Metropolis
+from dtd_cli.roots.polytope import PolytopeSearch
 from dtd_cli.roots.random_search import RandomSearch
 
 ROOT_FINDERS: dict[str, type[RootFinder]] = {
@@ -15,6 +16,7 @@ ROOT_FINDERS: dict[str, type[RootFinder]] = {
         Interpolation,
         Metropolis,
         HitAndRun,
+        PolytopeSearch,
     )
 }
 """The name of a strategy in the configuration, and the strategy."""
