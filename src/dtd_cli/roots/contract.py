@@ -27,6 +27,18 @@ class Status(IntEnum):
     NOT_FOUND = 4
 
 
+class Outcome(IntEnum):
+    """How a solver ended."""
+
+    OPTIMAL = 0
+    TIME_LIMIT = 1
+    INFEASIBLE = 2
+    """There is no root, or none in the ball that was searched."""
+    FAILED = 3
+    NOTHING = 4
+    """There was nothing to solve."""
+
+
 class Place(Enum):
     """What is known of where the roots lie; it decides how the one-sided derivative is taken."""
 
@@ -55,6 +67,8 @@ class RootProblem:
     rule: Rule
     generator: torch.Generator
     regions: Regions
+    local: bool = False
+    """``layer`` is a model of h in the regions of the anchors only: its zero need not be h's."""
 
     def draw_normal(self, *shape: int) -> Tensor:
         """Standard normal numbers, drawn in float32 whatever the dtype of the anchors."""
@@ -77,6 +91,21 @@ class SearchLine:
 
 
 @dataclass(frozen=True, eq=False)
+class Solution:
+    """What a solver says of its roots, each (B, J).
+
+    ``outcome`` holds values of :class:`Outcome`; ``objective`` is the distance of the root in the
+    metric of the search, ``bound`` one below which there is proven to be none, and ``gap`` how
+    much nearer a root may be, relative to the objective.
+    """
+
+    outcome: Tensor
+    objective: Tensor
+    bound: Tensor
+    gap: Tensor
+
+
+@dataclass(frozen=True, eq=False)
 class Roots:
     """Roots of all units for all anchors.
 
@@ -92,6 +121,7 @@ class Roots:
     certified: Tensor
     evaluations: int = 0
     line: SearchLine | None = None
+    solution: Solution | None = None
 
     @property
     def contributes(self) -> Tensor:
@@ -104,6 +134,8 @@ class RootFinder(ABC):
     """One strategy; its fields are its settings."""
 
     name: ClassVar[str]
+    single_step: ClassVar[bool] = False
+    """It decomposes f onto its inputs in one step, not the relevance of a layer onto the next."""
 
     @abstractmethod
     def __call__(self, problem: RootProblem) -> Roots:
