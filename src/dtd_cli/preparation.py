@@ -19,8 +19,8 @@ class Prepared:
     """What a run explains, in its dtype and on its device.
 
     ``x`` (n, d) are the samples, ``outputs`` (n,) the explained output of each and ``f`` (n,) its
-    value; ``steps`` says how each layer is decomposed, ``compared`` the same for every further
-    root search, by its label.
+    value; ``steps`` says how each layer is decomposed, ``single_step`` how f is decomposed onto
+    the input at once, and ``compared`` the steps of every further root search, by its label.
     """
 
     network: MLP
@@ -29,6 +29,7 @@ class Prepared:
     outputs: Tensor
     f: Tensor
     steps: tuple[Step, ...]
+    single_step: Step
     compared: dict[str, tuple[Step, ...]]
     figures: dict[str, float]
 
@@ -80,6 +81,7 @@ def prepare(config: Config) -> Prepared:
     place = (config.dtype, config.device)
     domain = source.domain.to(*place)
     _check_rules(config, network.depth, source.domain)
+    _check_roots(config, network.depth)
     network, x = network.to(*place), x.to(config.device, config.dtype)
     f, outputs = explained(x)
     if not (f > 0).any():
@@ -94,7 +96,12 @@ def prepare(config: Config) -> Prepared:
         label: (replace(steps[0], finder=finder, label=label), *steps[1:])
         for label, finder in config.compare_input_roots.items()
     }
-    return Prepared(network, source.names, x, outputs, f, steps, compared, trained.figures)
+    single_step = replace(
+        steps[0], finder=config.taylor_roots, label=config.taylor_roots.name, prefix=SIMPLE_TAYLOR
+    )
+    return Prepared(
+        network, source.names, x, outputs, f, steps, single_step, compared, trained.figures
+    )
 
 
 def _check_rules(config: Config, depth: int, domain: Domain) -> None:
@@ -112,6 +119,27 @@ def _check_rules(config: Config, depth: int, domain: Domain) -> None:
         raise SettingError(
             name, "zB", "the box of the inputs must hold the origin: low <= 0 <= high"
         )
+
+
+def _check_roots(config: Config, depth: int) -> None:
+    groups = {"input_roots": config.input_roots, "roots": config.roots}
+    groups |= {
+        f"compare_input_roots.{label}": finder
+        for label, finder in config.compare_input_roots.items()
+    }
+    for group, finder in groups.items():
+        if finder.single_step and depth > 1:
+            raise SettingError(
+                group,
+                finder.name,
+                "it decomposes f in a single step, not layer by layer; allowed is "
+                f"taylor_roots={finder.name} 'relevance.methods=[simple_taylor]', or a network "
+                "of one layer",
+            )
+
+
+SIMPLE_TAYLOR = "simple_taylor/"
+"""What tables put before the strategy by which a root of f itself was searched."""
 
 
 def _steps(

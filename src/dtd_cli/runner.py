@@ -69,19 +69,16 @@ def explain(config: Config, prepared: Prepared) -> list[Explained]:
         for problem, samples in _problems(config, prepared):
             explanation = recursive(replace(problem, steps=steps))
             # The roots of the other layers are those of the first recursion.
-            explanation = replace(explanation, evidence=(explanation.evidence[0][:1],))
+            explanation = replace(explanation, evidence={0: explanation.evidence[0][:1]})
             parts.append(_explained(f"recursive_{label}", samples, problem, explanation))
     return parts
 
 
 def write(folder: RunFolder, prepared: Prepared, parts: list[Explained]) -> None:
     """All tables of the run, its summary and the network."""
-    searched = any(
-        roots.line is not None
-        for part in parts
-        for layer in part.explanation.evidence
-        for roots in layer
-    )
+    roots = [
+        roots for part in parts for layer in part.explanation.evidence.values() for roots in layer
+    ]
     written = {
         "relevance.csv": tables.relevance_table(parts),
         "layers.csv": tables.ledger_table(parts),
@@ -91,9 +88,11 @@ def write(folder: RunFolder, prepared: Prepared, parts: list[Explained]) -> None
             prepared.names, prepared.x, prepared.explained, prepared.outputs, prepared.f
         ),
     }
-    if searched:
+    if any(search.line is not None for search in roots):
         written["search_lines.csv"] = tables.search_lines_table(parts)
         written["search_roots.csv"] = tables.search_roots_table(parts)
+    if any(search.solution is not None for search in roots):
+        written["solutions.csv"] = tables.solutions_table(parts)
     for name, table in written.items():
         folder.write_table(name, table)
     _name_inadmissible(written["roots.csv"])
@@ -125,6 +124,7 @@ def _problems(config: Config, prepared: Prepared) -> Iterator[tuple[Problem, tor
                 output=output,
                 x=prepared.x[samples],
                 steps=prepared.steps,
+                single_step=prepared.single_step,
                 max_points=config.relevance.max_points,
                 progress=config.top.progress,
             ),

@@ -12,7 +12,7 @@ from dtd_cli.regions.gates import closed_gates, gates, gradient
 from dtd_cli.regions.region import Regions
 from dtd_cli.relevance.problem import Problem
 from dtd_cli.relevance.recursion import Expansion
-from dtd_cli.roots.contract import Roots, SearchLine, Status
+from dtd_cli.roots.contract import Roots, SearchLine, Solution, Status
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +23,8 @@ class Evidence:
     """
 
     finder: str
+    neurons: tuple[int, ...]
+    """The decomposed units, numbers in their layer."""
     points: Tensor
     status: Tensor
     relevance: Tensor
@@ -44,6 +46,7 @@ class Evidence:
     certified: Tensor
     evaluations: int
     line: SearchLine | None
+    solution: Solution | None
 
     @property
     def rooted(self) -> Tensor:
@@ -97,6 +100,7 @@ def evidence(
     status[measured & (status == Status.APPROXIMATE)] = Status.FOUND
     return Evidence(
         finder=finder,
+        neurons=tuple(regions.own.tolist()),
         points=roots.points,
         status=status,
         relevance=relevance,
@@ -110,4 +114,5 @@ def evidence(
         certified=roots.certified,
         evaluations=roots.evaluations,
         line=roots.line,
+        solution=roots.solution,
     )

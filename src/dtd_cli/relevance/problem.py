@@ -14,12 +14,14 @@ from dtd_cli.relevance.recursion import Step
 class Problem:
     """Samples ``x`` (B, d) for which the same output is explained.
 
-    ``steps[l]`` says how layer l + 1 is decomposed onto layer l; ``max_points`` bounds memory.
+    ``steps[l]`` says how layer l + 1 is decomposed onto layer l, ``single_step`` how f is
+    decomposed onto the input at once; ``max_points`` bounds memory.
     """
 
     network: MLP
     output: int
     x: Tensor
     steps: tuple[Step, ...]
+    single_step: Step
     max_points: int
     progress: bool

@@ -95,8 +95,9 @@ class Solution:
     """What a solver says of its roots, each (B, J).
 
     ``outcome`` holds values of :class:`Outcome`; ``objective`` is the distance of the root in the
-    metric of the search, ``bound`` one below which there is proven to be none, and ``gap`` how
-    much nearer a root may be, relative to the objective.
+    metric of the search, infinite without one; ``bound`` one below which there is proven to be
+    none, infinite where there is none at all; and ``gap`` how much nearer a root may be, relative
+    to the objective.
     """
 
     outcome: Tensor

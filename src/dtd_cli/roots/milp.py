@@ -77,12 +77,13 @@ class Milp(RootFinder):
             status,
             Place.HINGE,
             certified,
-            evaluations=rays_tried(a.shape[1]) + 1,
+            evaluations=rays_tried(a.shape[1]) + 2,
             solution=Solution(outcome, column("objective"), bound, gap),
         )
 
     def evaluations(self, units: int) -> int:
-        return units
+        # Not counting the rays, which do not need h: the network is at hand.
+        return 1 + units
 
     def _targets(self, problem: RootProblem) -> Iterator[Target]:
         """One program for each anchor and unit, in this order."""
@@ -99,4 +100,4 @@ class Milp(RootFinder):
                 yield Target(network, x, low, high, self.metric)
 
 
-_NOTHING = Answer(Outcome.NOTHING, None, np.nan, np.nan)
+_NOTHING = Answer(Outcome.NOTHING, None, np.inf, np.nan)
