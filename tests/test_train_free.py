@@ -43,7 +43,7 @@ def train_free(net, rules, x, output=0, gamma=1.0, bounds=(0.0, 1.0)):
         )
         for layer, (rule, width) in enumerate(zip(rules, net.widths, strict=False))
     )
-    return METHODS["train_free"](Problem(net, output, x, steps, 10**6, False))
+    return METHODS["train_free"](Problem(net, output, x, steps, 10**6, False, steps[0]))
 
 
 def in_thousandths(net):

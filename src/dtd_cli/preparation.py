@@ -13,6 +13,9 @@ from dtd_cli.inputs.domain import Domain, nonnegative
 from dtd_cli.networks.mlp import MLP
 from dtd_cli.relevance.recursion import Step
 
+SIMPLE_TAYLOR = "simple_taylor/"
+"""What tables put before the strategy by which a root of f itself was searched."""
+
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
@@ -58,6 +61,7 @@ def prepare(config: Config) -> Prepared:
             f"they have {size} features; allowed are the {network.widths[0]} that the network "
             "takes, or network=mlp, which follows its inputs",
         )
+    _check_roots(config, network.depth)
     trained = config.training(network, source, seed, config.top.progress)
     network = trained.network
     output = config.explain.output
@@ -81,7 +85,6 @@ def prepare(config: Config) -> Prepared:
     place = (config.dtype, config.device)
     domain = source.domain.to(*place)
     _check_rules(config, network.depth, source.domain)
-    _check_roots(config, network.depth)
     network, x = network.to(*place), x.to(config.device, config.dtype)
     f, outputs = explained(x)
     if not (f > 0).any():
@@ -122,7 +125,7 @@ def _check_rules(config: Config, depth: int, domain: Domain) -> None:
 
 
 def _check_roots(config: Config, depth: int) -> None:
-    groups = {"input_roots": config.input_roots, "roots": config.roots}
+    groups = {"roots": config.roots, "input_roots": config.input_roots}
     groups |= {
         f"compare_input_roots.{label}": finder
         for label, finder in config.compare_input_roots.items()
@@ -136,10 +139,6 @@ def _check_roots(config: Config, depth: int) -> None:
                 f"taylor_roots={finder.name} 'relevance.methods=[simple_taylor]', or a network "
                 "of one layer",
             )
-
-
-SIMPLE_TAYLOR = "simple_taylor/"
-"""What tables put before the strategy by which a root of f itself was searched."""
 
 
 def _steps(

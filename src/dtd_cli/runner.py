@@ -124,9 +124,9 @@ def _problems(config: Config, prepared: Prepared) -> Iterator[tuple[Problem, tor
                 output=output,
                 x=prepared.x[samples],
                 steps=prepared.steps,
-                single_step=prepared.single_step,
                 max_points=config.relevance.max_points,
                 progress=config.top.progress,
+                single_step=prepared.single_step,
             ),
             samples,
         )

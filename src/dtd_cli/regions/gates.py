@@ -62,7 +62,7 @@ def gates_towards(network: MLP, points: Tensor, anchors: Tensor) -> list[Tensor]
 def branch(network: MLP, pattern: list[Tensor], a: Tensor) -> Tensor:
     """The outputs (N, d_L) at the points ``a`` (N, d) with the gates as given."""
     for layer, gate in zip(network.layers, pattern, strict=True):
-        a = gate * layer.preactivation(a)
+        a = torch.where(gate, layer.preactivation(a), 0)
     return a
 
 

@@ -22,6 +22,6 @@ class Problem:
     output: int
     x: Tensor
     steps: tuple[Step, ...]
-    single_step: Step
     max_points: int
     progress: bool
+    single_step: Step

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from typing import ClassVar
 
@@ -67,7 +67,7 @@ class RootProblem:
     rule: Rule
     generator: torch.Generator
     regions: Regions
-    local: bool = False
+    local: bool = field(default=False, kw_only=True)
     """``layer`` is a model of h in the regions of the anchors only: its zero need not be h's."""
 
     def draw_normal(self, *shape: int) -> Tensor:

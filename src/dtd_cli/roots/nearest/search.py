@@ -63,6 +63,8 @@ def nearest_zero(target: Target, gap: float, time_limit: float) -> Answer:
             answer = Answer(Outcome.FAILED, None, np.inf, 0.0)
         return _nearer(target, answer, known)
     farthest = target.farthest()
+    if farthest == 0:
+        return Answer(Outcome.INFEASIBLE, None, np.inf, np.inf)
     if np.isfinite(farthest):
         answer = _within(target, farthest * (1 + _ROOM), gap, deadline)
         proven = answer.outcome is Outcome.INFEASIBLE
