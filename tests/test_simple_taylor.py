@@ -203,7 +203,8 @@ def test_tables(tmp_path, monkeypatch, finder):
 @pytest.mark.parametrize("group", ["roots", "input_roots"])
 def test_layer_by_layer_is_refused(tmp_path, monkeypatch, capfd, group):
     monkeypatch.chdir(tmp_path)
-    assert dtd_run(monkeypatch, "network=notebook", "inputs=notebook", "training=none", f"{group}=milp") == 2
+    arguments = ["network=notebook", "inputs=notebook", "training=none", f"{group}=milp"]
+    assert dtd_run(monkeypatch, *arguments) == 2
     message = capfd.readouterr().err
     assert message.startswith(f"dtd-run: {group}=milp")
     assert "taylor_roots=milp" in message
