@@ -103,9 +103,9 @@ def told_apart(table: pd.DataFrame) -> pd.DataFrame:
 
     Tables tell them by their finder, ``simple_taylor/milp``, of which the strategy remains.
     """
-    method, _, strategy = table["finder"].astype(str).str.rpartition("/").to_numpy().T
-    neuron = table["neuron"].where(method == "", OF_F)
-    return table.assign(neuron=neuron, finder=strategy)
+    finder = table["finder"].astype(str)
+    neuron = table["neuron"].mask(finder.str.contains("/"), OF_F)
+    return table.assign(neuron=neuron, finder=finder.str.replace(".*/", "", regex=True))
 
 
 def unit_name(unit: int) -> str:
