@@ -1,7 +1,7 @@
 """The mixed-integer model of a ReLU network, with bounds tightened layer by layer.
 
 Source: V. Tjeng, K. Xiao, R. Tedrake, *Evaluating robustness of neural networks with mixed
-integer programming*, ICLR 2019, sections 4.1 and 4.3.
+integer programming*, ICLR 2019 (ReLU as constraints, progressive tightening of bounds).
 """
 
 from __future__ import annotations
