@@ -11,7 +11,6 @@ from omegaconf import OmegaConf
 from dtd_cli.config import read
 from dtd_cli.locations import CONF, ExperimentsSearchPath
 from dtd_cli.overrides import groups
-from dtd_cli.relevance import METHODS
 from dtd_cli.roots import ROOT_FINDERS
 from dtd_cli.rules import RULES
 from test_cli import dtd_run
@@ -32,6 +31,8 @@ MADE_SMALL = {
         "training=none", "network.hidden=[8]", "network.init=no_bias", "inputs.points=3", "seed=1",
     ],
     ("inputs", "notebook"): ["training=none", "network=notebook"],
+    ("roots", "milp"): ["network.hidden=[]", "training.epochs=4", "inputs.n=2"],
+    ("input_roots", "milp"): ["network.hidden=[]", "training.epochs=4", "inputs.n=2"],
     ("rule", "zB"): ["network.hidden=[]", "training.epochs=4", "inputs.n=4"],
 }  # fmt: skip
 
@@ -88,7 +89,7 @@ def test_every_option_that_the_program_knows_has_a_file():
 
 def test_the_input_layer_has_the_same_choice():
     assert groups()["rule"] == groups()["input_rule"]
-    assert groups()["roots"] == groups()["input_roots"]
+    assert groups()["roots"] == groups()["input_roots"] == groups()["taylor_roots"]
     for group in ("rule", "roots"):
         for option in groups()[group]:
             config = composed(f"{group}={option}", f"input_{group}={option}")
@@ -111,7 +112,8 @@ def test_what_is_promised_of_the_defaults():
     assert config.dtype == "float64"
     assert config.device == "auto"
     assert config.explain.output == "predicted"
-    assert list(config.relevance.methods) == list(METHODS)
+    assert list(config.relevance.methods) == ["recursive", "train_free", "gradient_x_input"]
+    assert config.taylor_roots.name == "milp"
     assert composed("seed=5").network.seed == 5
 
 

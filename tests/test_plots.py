@@ -537,6 +537,25 @@ class TestRoots:
         tables = replace(tables, roots=frame(tables.roots).assign(relevance=-0.5))
         assert panel_titles(shown(roots(tables)))[0].startswith("unit 0, h(x) = −0.5\n")
 
+    def test_a_root_of_f_has_a_panel_of_its_own(self) -> None:
+        tables = some_tables()
+        units, points = frame(tables.roots), frame(tables.root_points)
+        own = [t[(t["finder"] == "random") & (t["neuron"] == 0)] for t in (units, points)]
+        own = [t.assign(finder="simple_taylor/milp") for t in own]
+        both = replace(
+            tables,
+            roots=pd.concat([units, own[0].assign(relevance=9.0)]),
+            root_points=pd.concat([points, own[1]]),
+        )
+        without, figure = shown(roots(tables)), shown(roots(both))
+        first, *rest = panel_titles(figure)
+        assert first == "f, h(x) = 9\nnearest (MILP): found"
+        assert rest == panel_titles(without)
+        heights = [bar.get_height() for bar in figure.axes[0].containers[-1]]
+        np.testing.assert_array_equal(heights, own[1].loc[own[1]["layer"] == 0, "value"])
+        alone = replace(tables, roots=own[0], root_points=own[1])
+        assert panel_titles(shown(roots(alone)))[0].startswith("f, h(x) = ")
+
     def test_only_for_few_features_and_roots_at_the_input(self) -> None:
         assert roots(digits()) is None
         assert roots(some_tables([f"x{i}" for i in range(13)])) is None

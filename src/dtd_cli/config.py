@@ -117,6 +117,7 @@ class Config:
     input_rule: Rule
     roots: RootFinder
     input_roots: RootFinder
+    taylor_roots: RootFinder
     compare_input_roots: Mapping[str, RootFinder]
     explain: ExplainSettings
     relevance: RelevanceSettings
@@ -166,6 +167,7 @@ def read(composed: DictConfig) -> Config:
         input_roots=roots
         if input_roots is None
         else _option("input_roots", ROOT_FINDERS, input_roots),
+        taylor_roots=_option("taylor_roots", ROOT_FINDERS, config["taylor_roots"]),
         compare_input_roots={
             label: _option(f"compare_input_roots.{label}", ROOT_FINDERS, settings)
             for label, settings in compared.items()

@@ -13,14 +13,17 @@ from dtd_cli.inputs.domain import Domain, nonnegative
 from dtd_cli.networks.mlp import MLP
 from dtd_cli.relevance.recursion import Step
 
+SIMPLE_TAYLOR = "simple_taylor/"
+"""What tables put before the strategy by which a root of f itself was searched."""
+
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
     """What a run explains, in its dtype and on its device.
 
     ``x`` (n, d) are the samples, ``outputs`` (n,) the explained output of each and ``f`` (n,) its
-    value; ``steps`` says how each layer is decomposed, ``compared`` the same for every further
-    root search, by its label.
+    value; ``steps`` says how each layer is decomposed, ``single_step`` how f is decomposed onto
+    the input at once, and ``compared`` the steps of every further root search, by its label.
     """
 
     network: MLP
@@ -29,6 +32,7 @@ class Prepared:
     outputs: Tensor
     f: Tensor
     steps: tuple[Step, ...]
+    single_step: Step
     compared: dict[str, tuple[Step, ...]]
     figures: dict[str, float]
 
@@ -57,6 +61,7 @@ def prepare(config: Config) -> Prepared:
             f"they have {size} features; allowed are the {network.widths[0]} that the network "
             "takes, or network=mlp, which follows its inputs",
         )
+    _check_roots(config, network.depth)
     trained = config.training(network, source, seed, config.top.progress)
     network = trained.network
     output = config.explain.output
@@ -94,7 +99,12 @@ def prepare(config: Config) -> Prepared:
         label: (replace(steps[0], finder=finder, label=label), *steps[1:])
         for label, finder in config.compare_input_roots.items()
     }
-    return Prepared(network, source.names, x, outputs, f, steps, compared, trained.figures)
+    single_step = replace(
+        steps[0], finder=config.taylor_roots, label=config.taylor_roots.name, prefix=SIMPLE_TAYLOR
+    )
+    return Prepared(
+        network, source.names, x, outputs, f, steps, single_step, compared, trained.figures
+    )
 
 
 def _check_rules(config: Config, depth: int, domain: Domain) -> None:
@@ -112,6 +122,23 @@ def _check_rules(config: Config, depth: int, domain: Domain) -> None:
         raise SettingError(
             name, "zB", "the box of the inputs must hold the origin: low <= 0 <= high"
         )
+
+
+def _check_roots(config: Config, depth: int) -> None:
+    groups = {"roots": config.roots, "input_roots": config.input_roots}
+    groups |= {
+        f"compare_input_roots.{label}": finder
+        for label, finder in config.compare_input_roots.items()
+    }
+    for group, finder in groups.items():
+        if finder.single_step and depth > 1:
+            raise SettingError(
+                group,
+                finder.name,
+                "it decomposes f in a single step, not layer by layer; allowed is "
+                f"taylor_roots={finder.name} 'relevance.methods=[simple_taylor]', or a network "
+                "of one layer",
+            )
 
 
 def _steps(

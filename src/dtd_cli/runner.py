@@ -74,7 +74,7 @@ def explain(config: Config, prepared: Prepared) -> list[Explained]:
         for problem, samples in _problems(config, prepared):
             explanation = recursive(replace(problem, steps=steps))
             # The roots of the other layers are those of the first recursion.
-            explanation = replace(explanation, evidence=(explanation.evidence[0][:1],))
+            explanation = replace(explanation, evidence={0: explanation.evidence[0][:1]})
             parts.append(_explained(f"recursive_{label}", samples, problem, explanation))
     return parts
 
@@ -87,7 +87,9 @@ def write(
     studies: list[str],
 ) -> None:
     """All tables of the run, its summary and the network."""
-    evidence = [roots for part in parts for layer in part.explanation.evidence for roots in layer]
+    roots = [
+        roots for part in parts for layer in part.explanation.evidence.values() for roots in layer
+    ]
     written = {
         "relevance.csv": tables.relevance_table(parts),
         "layers.csv": tables.ledger_table(parts),
@@ -97,17 +99,19 @@ def write(
             prepared.names, prepared.x, prepared.explained, prepared.outputs, prepared.f
         ),
     }
-    if any(roots.line is not None for roots in evidence):
+    if any(search.line is not None for search in roots):
         written["search_lines.csv"] = tables.search_lines_table(parts)
         written["search_roots.csv"] = tables.search_roots_table(parts)
+    if any(search.chains is not None for search in roots):
+        written["chains.csv"] = tables.chains_table(parts)
+    if any(search.solution is not None for search in roots):
+        written["solutions.csv"] = tables.solutions_table(parts)
     if written["roots.csv"]["finder"].nunique() > 1:
         written["strategies.csv"] = strategies_table(written["roots.csv"])
     if mapped:
         written["regions.csv"] = regions_table(mapped, prepared, written["root_points.csv"])
     for name in studies:
         written[f"{name}.csv"] = STUDIES[name](prepared, written)
-    if any(roots.chains is not None for roots in evidence):
-        written["chains.csv"] = tables.chains_table(parts)
     for name, table in written.items():
         folder.write_table(name, table)
     _name_inadmissible(written["roots.csv"])
@@ -141,6 +145,7 @@ def _problems(config: Config, prepared: Prepared) -> Iterator[tuple[Problem, tor
                 steps=prepared.steps,
                 max_points=config.relevance.max_points,
                 progress=config.top.progress,
+                single_step=prepared.single_step,
             ),
             samples,
         )

@@ -19,18 +19,20 @@ PARTS = {
 }
 """The ledger's columns that add up to what came from the layer above, and how they look."""
 
+_WITH_ROOTS = ("recursive", "simple_taylor")
+
 _MARKERS = "osD^vP*X"
 _LINEAR_UP_TO = 20.0
 """Beyond so many times f(x) the lines stand on a logarithmic scale."""
 
 
 def ledger(tables: Tables) -> Figure | None:
-    """ΣR per layer as a share of f(x), and for the recursion where the rest of it went.
+    """ΣR per layer as a share of f(x), and where the rest of it went.
 
     Above: a line for each method, the median of the samples, in a band between their quartiles; a
-    method that conserves f stays at 1. Below, for each recursion: the mean of the ledger's four
-    entries, stacked, those below zero downwards; the diamond is their sum, which is what the layer
-    above had to give.
+    method that conserves f stays at 1. Below, for each method with roots: the mean of the ledger's
+    four entries, stacked, those below zero downwards; the diamond is their sum, which is what the
+    layer above had to give.
     """
     if not has_rows(tables.relevance) or not tables.explained:
         return None
@@ -76,11 +78,11 @@ def relevance_shares(relevance: pd.DataFrame, f: dict[int, float]) -> pd.DataFra
 
 
 def ledger_shares(layers: pd.DataFrame, f: dict[int, float]) -> dict[str, pd.DataFrame]:
-    """For each recursion the mean share of f of each entry, a row a layer, indexed by layer."""
+    """For each method with roots the mean share of f of each entry, a row a layer."""
     columns = ["upper_sum", *PARTS]
     rows = layers[layers["sample"].isin(list(f))]
     shares = rows[columns].div(rows["sample"].map(f), axis=0).assign(layer=rows["layer"])
-    methods = [m for m in rows["method"].unique() if str(m).startswith("recursive")]
+    methods = [m for m in rows["method"].unique() if str(m).startswith(_WITH_ROOTS)]
     return {str(m): shares[rows["method"] == m].groupby("layer").mean() for m in methods}
 
 

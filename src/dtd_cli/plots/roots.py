@@ -7,7 +7,15 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from dtd_cli.plots import style
-from dtd_cli.plots.tables import Tables, Vector, by_index, has_rows
+from dtd_cli.plots.tables import (
+    Tables,
+    Vector,
+    by_index,
+    has_rows,
+    owners,
+    told_apart,
+    unit_name,
+)
 
 _MOST_FEATURES, _MOST_UNITS = 12, 12
 _IS_A_POINT = ("found", "approximate")
@@ -17,12 +25,13 @@ def roots(tables: Tables) -> Figure | None:
     """How far from x its roots lie: x, its closed-form root and its searched roots side by side.
 
     The first explained sample that has roots at the input; one panel a unit of the first hidden
-    layer. A finder that has no root for the unit has no bars, and the title says why.
+    layer, and one for f if it is decomposed in a single step. A finder that has no root there has
+    no bars, and the title says why.
     """
     features = tables.features
     if not has_rows(tables.roots) or not has_rows(tables.root_points):
         return None
-    table, points = (t[t["layer"] == 0] for t in (tables.roots, tables.root_points))
+    table, points = (told_apart(t[t["layer"] == 0]) for t in (tables.roots, tables.root_points))
     have = set(table["sample"])
     sample = next((s.number for s in tables.explained if s.number in have), None)
     if sample is None or len(features) > _MOST_FEATURES:
@@ -37,15 +46,16 @@ def roots(tables: Tables) -> Figure | None:
     picture = style.figure(
         style.total_width(columns, width),
         0.9 + rows * (1.75 + 0.13 * len(finders)),
-        f"The input x and its roots for each unit of layer 1, sample {sample}",
+        f"The input x and its roots for {owners(units, layer=1)}, sample {sample}",
     )
     grid = style.panels(picture, rows, columns, len(units), "value", sharey=True)
     colours = {"x": style.GRAY, **style.colours(finders, style.FINDER_COLOURS)}
     thickness = 0.84 / len(colours)
     for axes, unit in zip(grid, units, strict=True):
         bars = {"x": tables.values(sample)}
-        outcome = [f"unit {unit}, h(x) = {style.number(h[unit])}"]
-        for finder in finders:
+        outcome = [f"{unit_name(unit)}, h(x) = {style.number(h[unit])}"]
+        searched = set(table.loc[table["neuron"] == unit, "finder"])
+        for finder in (finder for finder in finders if finder in searched):
             status = _status(table, finder, unit)
             outcome.append(f"{style.words(finder)}: {style.words(status)}")
             bars[finder] = _point(points, finder, unit, len(features), status)
@@ -66,7 +76,7 @@ def roots(tables: Tables) -> Figure | None:
 
 def _status(table: pd.DataFrame, finder: str, unit: int) -> str:
     rows = table[(table["finder"] == finder) & (table["neuron"] == unit)]
-    return "no search" if rows.empty else str(rows["status"].iloc[0])
+    return str(rows["status"].iloc[0])
 
 
 def _point(points: pd.DataFrame, finder: str, unit: int, size: int, status: str) -> Vector:

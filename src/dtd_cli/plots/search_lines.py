@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dtd_cli.plots import style
-from dtd_cli.plots.tables import Tables, has_rows
+from dtd_cli.plots.tables import Tables, has_rows, owners, told_apart, unit_name
 
 _MOST_UNITS, _WIDTH = 12, 2.5
 _UNIT = ["finder", "neuron"]
@@ -22,7 +22,7 @@ def search_lines(tables: Tables) -> Figure | None:
     """
     if not has_rows(tables.search_lines) or not has_rows(tables.search_roots):
         return None
-    lines, roots = tables.search_lines, tables.search_roots
+    lines, roots = told_apart(tables.search_lines), told_apart(tables.search_roots)
     searched = set(lines["sample"])
     sample = next((s.number for s in tables.explained if s.number in searched), None)
     if sample is None:
@@ -38,12 +38,12 @@ def search_lines(tables: Tables) -> Figure | None:
     picture = style.figure(
         style.total_width(columns, _WIDTH),
         0.9 + rows * (1.75 + 0.13 * len(finders)),
-        f"Relevance of the units of layer {layer + 1} along their search lines, sample {sample}",
+        f"Relevance along the search lines of {owners(units, layer + 1)}, sample {sample}",
     )
     grid = style.panels(picture, rows, columns, len(units), "relevance h")
     colours = style.colours(finders, style.FINDER_COLOURS)
     for axes, unit in zip(grid, units, strict=True):
-        outcome = [f"unit {unit}"]
+        outcome = [unit_name(unit)]
         for finder, width in zip(finders, style.nested(len(finders)), strict=True):
             line = _rows_of(lines, finder, unit).sort_values("position")
             name = style.words(finder)

@@ -37,6 +37,7 @@ FINDER_COLOURS = {
     "metropolis": PURPLE,
     "hit_and_run": ORANGE,
     "polytope": SKY,
+    "milp": "#117733",
 }
 STATUS_COLOURS = {
     "found": BLUE,
@@ -45,12 +46,13 @@ STATUS_COLOURS = {
     "degenerate": ORANGE,
     "not_found": VERMILLION,
 }
-_SPARE = ("#882255", "#999933", "#332288", "#AA4499", "#661100", "#117733")
+_SPARE = ("#882255", "#999933", "#332288", "#AA4499", "#661100")
 
 _WORDS = {
     "train_free": "train-free",
     "gradient_x_input": "gradient × input",
     "simple_taylor": "simple Taylor",
+    "milp": "nearest (MILP)",
 }
 
 

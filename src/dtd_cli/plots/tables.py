@@ -101,6 +101,31 @@ def has_rows(table: pd.DataFrame | None) -> TypeGuard[pd.DataFrame]:
     return table is not None and len(table) > 0
 
 
+OF_F = -1
+"""Stands for f itself where pictures number the units whose roots they show."""
+
+
+def told_apart(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of roots in which those of f itself have the neuron :data:`OF_F`.
+
+    Tables tell them by their finder, ``simple_taylor/milp``, of which the strategy remains.
+    """
+    finder = table["finder"].astype(str)
+    neuron = table["neuron"].mask(finder.str.contains("/"), OF_F)
+    return table.assign(neuron=neuron, finder=finder.str.replace(".*/", "", regex=True))
+
+
+def unit_name(unit: int) -> str:
+    """What a picture calls the owner of a root."""
+    return "f" if unit == OF_F else f"unit {unit}"
+
+
+def owners(units: list[int], layer: int) -> str:
+    """What a picture calls the owners of its roots, together."""
+    names = ["f"] * (OF_F in units) + [f"each unit of layer {layer}"] * any(u >= 0 for u in units)
+    return " and ".join(names)
+
+
 def by_index(indices: ArrayLike, values: ArrayLike, size: int) -> Vector:
     """A vector of ``size`` with ``values`` at ``indices`` and NaN where the table has no row."""
     vector = np.full(size, np.nan)

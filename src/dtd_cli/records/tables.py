@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from dtd_cli.relevance.evidence import Evidence
 from dtd_cli.relevance.explanation import Explanation
-from dtd_cli.roots.contract import Status
+from dtd_cli.roots.contract import Outcome, Status
 
 LEDGER_COLUMNS = (
     "upper_sum", "relevance_sum", "zero_order", "unresolved", "remainder", "negative_sum",
@@ -42,7 +43,7 @@ class Explained:
 def relevance_table(parts: Sequence[Explained]) -> pd.DataFrame:
     """``relevance.csv``: one unit's relevance a row."""
     return _sorted(
-        [_layer_relevance(part, layer) for part in parts for layer in range(len(part.path))],
+        [_layer_relevance(part, layer) for part in parts for layer in part.explanation.relevances],
         ["method", "sample", "layer", "neuron"],
     )
 
@@ -50,8 +51,7 @@ def relevance_table(parts: Sequence[Explained]) -> pd.DataFrame:
 def _layer_relevance(part: Explained, layer: int) -> pd.DataFrame:
     activation = _numbers(part.path[layer])
     relevance = _numbers(part.explanation.relevances[layer])
-    depth = len(part.path) - 1
-    if layer == depth:
+    if layer == len(part.path) - 1:
         # Of the outputs only the explained one has relevance.
         only, relevance = relevance, np.zeros_like(activation)
         relevance[:, part.output] = only[:, 0]
@@ -61,7 +61,7 @@ def _layer_relevance(part: Explained, layer: int) -> pd.DataFrame:
             "method": part.method,
             "sample": np.repeat(part.samples, units),
             "layer": layer,
-            "order": depth - layer,
+            "order": part.explanation.order(layer),
             "neuron": np.tile(np.arange(units), samples),
             "activation": activation.ravel(),
             "relevance": relevance.ravel(),
@@ -78,12 +78,12 @@ def ledger_table(parts: Sequence[Explained]) -> pd.DataFrame:
                     "method": part.method,
                     "sample": part.samples,
                     "layer": layer,
-                    "order": len(part.explanation.ledgers) - layer,
+                    "order": part.explanation.order(layer),
                 }
                 | {name: _numbers(getattr(ledger, name)) for name in LEDGER_COLUMNS}
             )
             for part in parts
-            for layer, ledger in enumerate(part.explanation.ledgers)
+            for layer, ledger in part.explanation.ledgers.items()
         ],
         ["method", "sample", "layer"],
     )
@@ -100,7 +100,7 @@ def roots_table(parts: Sequence[Explained]) -> pd.DataFrame:
 
 def _layer_roots(part: Explained, layer: int, roots: Evidence) -> pd.DataFrame:
     table = _unit_keys(part, layer, roots)
-    table["status"] = _statuses(roots)
+    table["status"] = _names(roots.status, Status)
     for name in EVIDENCE_COLUMNS:
         values = pd.Series(_numbers(getattr(roots, name)).ravel())
         if values.dtype == bool:
@@ -152,7 +152,7 @@ def search_roots_table(parts: Sequence[Explained]) -> pd.DataFrame:
     for part, layer, roots in _evidence(parts):
         if roots.line is not None:
             table = _unit_keys(part, layer, roots)
-            table["status"] = _statuses(roots)
+            table["status"] = _names(roots.status, Status)
             positions = pd.Series(_numbers(roots.line.positions).ravel())
             table["position"] = positions.where(_numbers(roots.rooted).ravel())
             tables.append(table)
@@ -179,6 +179,19 @@ def chains_table(parts: Sequence[Explained]) -> pd.DataFrame:
     return _sorted(tables, ["sample", "layer"])
 
 
+def solutions_table(parts: Sequence[Explained]) -> pd.DataFrame:
+    """``solutions.csv``: what a solver says of its root, one program a row."""
+    tables = []
+    for part, layer, roots in _evidence(parts):
+        if roots.solution is not None:
+            table = _unit_keys(part, layer, roots)
+            table["outcome"] = _names(roots.solution.outcome, Outcome)
+            for name in ("objective", "bound", "gap"):
+                table[name] = _numbers(getattr(roots.solution, name)).ravel()
+            tables.append(table)
+    return _sorted(tables, ["sample", "layer", "neuron"])
+
+
 def inputs_table(
     names: Sequence[str], x: Tensor, explained: Tensor, output: Tensor, f: Tensor
 ) -> pd.DataFrame:
@@ -198,29 +211,26 @@ def _evidence(parts: Sequence[Explained]) -> list[tuple[Explained, int, Evidence
     return [
         (part, layer, roots)
         for part in parts
-        for layer, searches in enumerate(part.explanation.evidence)
+        for layer, searches in part.explanation.evidence.items()
         for roots in searches
     ]
 
 
 def _unit_keys(part: Explained, layer: int, roots: Evidence) -> pd.DataFrame:
     samples, units = roots.status.shape
-    in_last_layer = layer + 2 == len(part.path)
-    neurons = np.array([part.output]) if in_last_layer else np.arange(units)
     return pd.DataFrame(
         {
             "sample": np.repeat(part.samples, units),
             "layer": layer,
-            "neuron": np.tile(neurons, samples),
+            "neuron": np.tile(roots.neurons, samples),
             "finder": roots.finder,
         }
     )
 
 
-def _statuses(roots: Evidence) -> np.ndarray:
-    names = np.array([status.name.lower() for status in Status])
-    index = _numbers(roots.status).astype(int).ravel()
-    return np.take(names, index)
+def _names(values: Tensor, kind: type[IntEnum]) -> np.ndarray:
+    names = np.array([name.lower() for name in kind.__members__])
+    return np.take(names, _numbers(values).astype(int).ravel())
 
 
 def _numbers(values: Tensor) -> np.ndarray:

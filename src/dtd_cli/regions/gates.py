@@ -42,6 +42,30 @@ def closed_gates(
     return closed
 
 
+def gates_towards(network: MLP, points: Tensor, anchors: Tensor) -> list[Tensor]:
+    """The gates just beside the points, on their segments to the anchors, both (N, d).
+
+    A unit on its kink at the point has the gate that its slope along the segment gives it: no
+    step is taken, and there is no next kink to step over.
+    """
+    pattern = []
+    slope, size = anchors - points, anchors
+    for layer in network.layers:
+        z, rise = layer.preactivation(points), slope @ layer.weight.T
+        tie = z.abs() <= policy(z.dtype).tie * layer.magnitude(size)
+        gate = torch.where(tie, rise, z) > 0 if layer.relu else torch.ones_like(tie)
+        pattern.append(gate)
+        points, slope, size = gate * z, gate * rise, layer(size)
+    return pattern
+
+
+def branch(network: MLP, pattern: list[Tensor], a: Tensor) -> Tensor:
+    """The outputs (N, d_L) at the points ``a`` (N, d) with the gates as given."""
+    for layer, gate in zip(network.layers, pattern, strict=True):
+        a = torch.where(gate, layer.preactivation(a), 0)
+    return a
+
+
 def gradient(network: MLP, start: int, pattern: list[Tensor], output: int = 0) -> Tensor:
     """The gradient of ``a_L[output]`` by ``a_start`` where the gates are as given, (N, d)."""
     upper = torch.zeros_like(pattern[-1], dtype=network.layers[-1].weight.dtype)

@@ -6,12 +6,14 @@ from dtd_cli.relevance.baselines import gradient_x_input
 from dtd_cli.relevance.exact import recursive
 from dtd_cli.relevance.explanation import Explanation
 from dtd_cli.relevance.problem import Problem
+from dtd_cli.relevance.simple_taylor import simple_taylor
 from dtd_cli.relevance.train_free import train_free
 
 METHODS: dict[str, Callable[[Problem], Explanation]] = {
     "recursive": recursive,
     "train_free": train_free,
     "gradient_x_input": gradient_x_input,
+    "simple_taylor": simple_taylor,
 }
 """The name of a method in the configuration, and the method."""
 

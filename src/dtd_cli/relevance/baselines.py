@@ -19,5 +19,5 @@ def gradient_x_input(problem: Problem) -> Explanation:
         gradient(network, start, pattern[start:]) * a for start, a in enumerate(path[:-1])
     ]
     relevances.append(path[-1])
-    ledgers = tuple(ledger(upper, lower) for lower, upper in pairwise(relevances))
-    return Explanation(tuple(relevances), ledgers)
+    ledgers = [ledger(upper, lower) for lower, upper in pairwise(relevances)]
+    return Explanation(dict(enumerate(relevances)), dict(enumerate(ledgers)))

@@ -12,7 +12,7 @@ from dtd_cli.regions.gates import closed_gates, gates, gradient
 from dtd_cli.regions.region import Regions
 from dtd_cli.relevance.problem import Problem
 from dtd_cli.relevance.recursion import Expansion
-from dtd_cli.roots.contract import Chains, Roots, SearchLine, Status
+from dtd_cli.roots.contract import Chains, Roots, SearchLine, Solution, Status
 from dtd_cli.roots.effective_sample_size import effective_sample_size
 
 
@@ -37,6 +37,8 @@ class Evidence:
     """
 
     finder: str
+    neurons: tuple[int, ...]
+    """The decomposed units, numbers in their layer."""
     points: Tensor
     status: Tensor
     relevance: Tensor
@@ -59,6 +61,7 @@ class Evidence:
     evaluations: int
     line: SearchLine | None
     chains: ChainEvidence | None
+    solution: Solution | None
 
     @property
     def rooted(self) -> Tensor:
@@ -112,6 +115,7 @@ def evidence(
     status[measured & (status == Status.APPROXIMATE)] = Status.FOUND
     return Evidence(
         finder=finder,
+        neurons=tuple(regions.own.tolist()),
         points=roots.points,
         status=status,
         relevance=relevance,
@@ -126,6 +130,7 @@ def evidence(
         evaluations=roots.evaluations,
         line=roots.line,
         chains=None if roots.chains is None else _chain_evidence(roots.chains),
+        solution=roots.solution,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,8 +15,9 @@ from dtd_cli.relevance.evidence import Evidence, evidence
 from dtd_cli.relevance.explanation import Explanation
 from dtd_cli.relevance.ledger import Ledger, ledger
 from dtd_cli.relevance.problem import Problem
-from dtd_cli.relevance.recursion import Recursion
+from dtd_cli.relevance.recursion import Expansion, Recursion, Step
 from dtd_cli.roots.closed_form import ClosedForm
+from dtd_cli.roots.contract import RootProblem, Roots
 
 
 @torch.no_grad()
@@ -26,27 +28,31 @@ def recursive(problem: Problem) -> Explanation:
     """
     recursion = Recursion(problem.network, problem.steps, problem.max_points, problem.output)
     path = recursion.explained.activations(problem.x)
-    layers: list[_Decomposition] = []
+    layers: dict[int, Decomposition] = {}
     upper = path[-1]
     for start, a in reversed(list(enumerate(path[:-1]))):
         rows = recursion.rows(start)
         chunks = list(zip(a.split(rows), upper.split(rows), strict=True))
         bar = tqdm(chunks, desc=f"layer {start}", disable=None if problem.progress else True)
-        parts = [_decompose(problem, recursion, start, *chunk) for chunk in bar]
-        layers.insert(0, concatenate(parts))
-        upper = layers[0].relevance
+        step = problem.steps[start]
+        parts = [
+            decompose(
+                problem, step, recursion.problem(start, a), partial(recursion.expand, start, a), h
+            )
+            for a, h in bar
+        ]
+        layers[start] = concatenate(parts)
+        upper = layers[start].relevance
+    relevances = {start: layer.relevance for start, layer in layers.items()}
     return Explanation(
-        relevances=(*(layer.relevance for layer in layers), path[-1]),
-        ledgers=tuple(layer.ledger for layer in layers),
-        evidence=tuple(
-            tuple(roots for roots in (layer.roots, layer.closed_form) if roots is not None)
-            for layer in layers
-        ),
+        relevances={recursion.explained.depth: path[-1], **relevances},
+        ledgers={start: layer.ledger for start, layer in layers.items()},
+        evidence={start: layer.evidence for start, layer in layers.items()},
     )
 
 
 @dataclass(frozen=True, eq=False)
-class _Decomposition:
+class Decomposition:
     """One layer's relevance (B, d), and how it came about."""
 
     relevance: Tensor
@@ -54,26 +60,34 @@ class _Decomposition:
     roots: Evidence
     closed_form: Evidence | None
 
+    @property
+    def evidence(self) -> tuple[Evidence, ...]:
+        """Of the roots, and of the closed-form roots beside them."""
+        return tuple(roots for roots in (self.roots, self.closed_form) if roots is not None)
 
-def _decompose(
-    problem: Problem, recursion: Recursion, start: int, a: Tensor, upper: Tensor
-) -> _Decomposition:
-    """The relevance ``upper`` (B, J) of layer ``start + 1`` decomposed at its anchors ``a``."""
-    step = problem.steps[start]
-    search = recursion.problem(start, a)
+
+def decompose(
+    problem: Problem,
+    step: Step,
+    search: RootProblem,
+    expand: Callable[[Roots], Expansion],
+    upper: Tensor,
+) -> Decomposition:
+    """The relevance ``upper`` (B, J) decomposed at the anchors of the search."""
+    a = search.anchors
     roots = step.finder(search)
-    expansion = recursion.expand(start, a, roots)
+    expansion = expand(roots)
     evidence_for = partial(evidence, problem, search.regions, a, upper)
     closed_form = None
     if not isinstance(step.finder, ClosedForm):
         other = ClosedForm()(search)
-        closed_form = evidence_for(ClosedForm.name, other, recursion.expand(start, a, other))
+        closed_form = evidence_for(step.prefix + ClosedForm.name, other, expand(other))
     relevance = expansion.relevance(a)
     zero_order = torch.zeros_like(upper[:, 0]).index_add(0, expansion.anchor, expansion.value)
     unresolved = torch.where(roots.contributes, 0, upper).sum(1)
-    return _Decomposition(
+    return Decomposition(
         relevance,
         ledger(upper, relevance, zero_order, unresolved),
-        evidence_for(step.label, roots, expansion),
+        evidence_for(step.prefix + step.label, roots, expansion),
         closed_form,
     )

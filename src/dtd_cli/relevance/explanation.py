@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -12,13 +13,17 @@ from dtd_cli.relevance.ledger import Ledger
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """Relevances of every layer by one method.
+    """Relevances by one method, of the output and of the layers onto which it is decomposed.
 
     ``relevances[l]`` has shape (B, d_l) for l < L and (B, 1) for l = L, where it is f.
-    ``ledgers[l]`` says where the relevance of layer l + 1 went, ``evidence`` holds the roots of
-    each layer, for methods that have some, by layer.
+    ``ledgers[l]`` says where the relevance of the next layer with some went, ``evidence[l]``
+    holds the roots in layer l, for methods that have some.
     """
 
-    relevances: tuple[Tensor, ...]
-    ledgers: tuple[Ledger, ...]
-    evidence: tuple[tuple[Evidence, ...], ...] = ()
+    relevances: Mapping[int, Tensor]
+    ledgers: Mapping[int, Ledger]
+    evidence: Mapping[int, tuple[Evidence, ...]] = field(default_factory=dict)
+
+    def order(self, layer: int) -> int:
+        """The number of nested decompositions that lead to the layer."""
+        return sum(upper > layer for upper in self.relevances)

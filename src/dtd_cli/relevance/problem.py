@@ -14,7 +14,8 @@ from dtd_cli.relevance.recursion import Step
 class Problem:
     """Samples ``x`` (B, d) for which the same output is explained.
 
-    ``steps[l]`` says how layer l + 1 is decomposed onto layer l; ``max_points`` bounds memory.
+    ``steps[l]`` says how layer l + 1 is decomposed onto layer l, ``single_step`` how f is
+    decomposed onto the input at once; ``max_points`` bounds memory.
     """
 
     network: MLP
@@ -23,3 +24,4 @@ class Problem:
     steps: tuple[Step, ...]
     max_points: int
     progress: bool
+    single_step: Step

@@ -35,6 +35,8 @@ class Step:
     generator: torch.Generator
     label: str
     """What tables call the strategy."""
+    prefix: str = ""
+    """What stands before the label, to tell the roots of one method from another's."""
 
 
 class Expansion(NamedTuple):

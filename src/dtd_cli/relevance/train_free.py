@@ -18,14 +18,15 @@ def train_free(problem: Problem) -> Explanation:
     """The train-free approximation with the rule of each layer (theory, section 5)."""
     network = problem.network.explaining(problem.output)
     *lower, upper = network.activations(problem.x)
-    relevances, ledgers = [upper], []
-    for layer, a, step in reversed(list(zip(network.layers, lower, problem.steps, strict=True))):
+    relevances, ledgers = {network.depth: upper}, {}
+    layers = zip(network.layers, lower, problem.steps, strict=True)
+    for start, (layer, a, step) in reversed(list(enumerate(layers))):
         lower_relevance, divisible = redistribute(a, layer, step.rule, step.domain, upper)
         unresolved = torch.where(divisible, 0, upper).sum(1)
-        ledgers.append(ledger(upper, lower_relevance, unresolved=unresolved))
-        relevances.append(lower_relevance)
+        ledgers[start] = ledger(upper, lower_relevance, unresolved=unresolved)
+        relevances[start] = lower_relevance
         upper = lower_relevance
-    return Explanation(tuple(reversed(relevances)), tuple(reversed(ledgers)))
+    return Explanation(relevances, ledgers)
 
 
 def redistribute(

@@ -5,6 +5,7 @@ from dtd_cli.roots.contract import RootFinder
 from dtd_cli.roots.hit_and_run import HitAndRun
 from dtd_cli.roots.interpolation import Interpolation
 from dtd_cli.roots.metropolis import Metropolis
+from dtd_cli.roots.milp import Milp
 from dtd_cli.roots.polytope import PolytopeSearch
 from dtd_cli.roots.random_search import RandomSearch
 
@@ -17,6 +18,7 @@ ROOT_FINDERS: dict[str, type[RootFinder]] = {
         Metropolis,
         HitAndRun,
         PolytopeSearch,
+        Milp,
     )
 }
 """The name of a strategy in the configuration, and the strategy."""

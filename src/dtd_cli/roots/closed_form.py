@@ -38,7 +38,8 @@ class ClosedForm(RootFinder):
             step = torch.ones_like(z)
         points = a.unsqueeze(1) - step.unsqueeze(-1) * direction(terms)
         # The formula proves a zero of z_j; whether that is one of h_j is the rule's to say.
-        reached = Status.FOUND if rule.carries_factor else Status.APPROXIMATE
+        exact = rule.carries_factor and not problem.local
+        reached = Status.FOUND if exact else Status.APPROXIMATE
         status = torch.full_like(z, reached, dtype=torch.int8)
         status[degenerate] = Status.DEGENERATE
         status[inactive] = Status.INACTIVE

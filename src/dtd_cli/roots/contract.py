@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from typing import ClassVar
 
@@ -25,6 +25,18 @@ class Status(IntEnum):
     INACTIVE = 2
     DEGENERATE = 3
     NOT_FOUND = 4
+
+
+class Outcome(IntEnum):
+    """How a solver ended."""
+
+    OPTIMAL = 0
+    TIME_LIMIT = 1
+    INFEASIBLE = 2
+    """There is no root, or none in the ball that was searched."""
+    FAILED = 3
+    NOTHING = 4
+    """There was nothing to solve."""
 
 
 class Place(Enum):
@@ -55,6 +67,8 @@ class RootProblem:
     rule: Rule
     generator: torch.Generator
     regions: Regions
+    local: bool = field(default=False, kw_only=True)
+    """``layer`` is a model of h in the regions of the anchors only: its zero need not be h's."""
 
     def draw_normal(self, *shape: int) -> Tensor:
         """Standard normal numbers, drawn in float32 whatever the dtype of the anchors."""
@@ -91,6 +105,22 @@ class Chains:
 
 
 @dataclass(frozen=True, eq=False)
+class Solution:
+    """What a solver says of its roots, each (B, J).
+
+    ``outcome`` holds values of :class:`Outcome`; ``objective`` is the distance of the root in the
+    metric of the search, infinite without one; ``bound`` one below which there is proven to be
+    none, infinite where there is none at all; and ``gap`` how much nearer a root may be, relative
+    to the objective.
+    """
+
+    outcome: Tensor
+    objective: Tensor
+    bound: Tensor
+    gap: Tensor
+
+
+@dataclass(frozen=True, eq=False)
 class Roots:
     """Roots of all units for all anchors.
 
@@ -107,6 +137,7 @@ class Roots:
     evaluations: int = 0
     line: SearchLine | None = None
     chains: Chains | None = None
+    solution: Solution | None = None
 
     @property
     def contributes(self) -> Tensor:
@@ -119,6 +150,8 @@ class RootFinder(ABC):
     """One strategy; its fields are its settings."""
 
     name: ClassVar[str]
+    single_step: ClassVar[bool] = False
+    """It decomposes f onto its inputs in one step, not the relevance of a layer onto the next."""
 
     @abstractmethod
     def __call__(self, problem: RootProblem) -> Roots:
