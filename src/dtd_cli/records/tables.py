@@ -106,7 +106,7 @@ def _layer_roots(part: Explained, layer: int, roots: Evidence) -> pd.DataFrame:
             # Of a unit without a root nothing is said.
             values = values.astype("boolean").mask(~_numbers(roots.rooted).ravel())
         table[name] = values
-    table["evaluations"] = roots.evaluations
+    table["evaluations"] = _numbers(roots.evaluations).ravel()
     table["certified"] = _numbers(roots.certified).ravel()
     return table
 

@@ -15,6 +15,7 @@ class Problem:
     """Samples ``x`` (B, d) for which the same output is explained.
 
     ``steps[l]`` says how layer l + 1 is decomposed onto layer l; ``max_points`` bounds memory.
+    With ``moving_roots`` false roots do not depend on their anchors.
     """
 
     network: MLP
@@ -23,3 +24,4 @@ class Problem:
     steps: tuple[Step, ...]
     max_points: int
     progress: bool
+    moving_roots: bool = True
