@@ -264,7 +264,7 @@ REFUSED = [
     (["rule=null"], ["rule=null", "z+"]),
     (["rule=[z+,w2]"], ["rule=[z+,w2]", "z+"]),
     (["rule=z+,w2"], ["rule=z+,w2", "-m"]),
-    (["roots=0"], ["roots=0", "closed_form, random"]),
+    (["roots=0"], ["roots=0", "closed_form, line, prescribed, random"]),
     (["input_rule=null"], ["input_rule=null", "z+"]),
     (["input_rule=zb"], ["input_rule=zb", "zB"]),
     (["network=mpl"], ["network=mpl", "mlp"]),

@@ -39,6 +39,10 @@ def overrides(group, option):
     """The option, small; random searches have fewer candidates."""
     small = [] if group == "experiment" else MADE_SMALL.get((group, option), DIGITS)
     fewer = [f"{group}.candidates=20", f"{group}.steps=5"] if option == "random" else []
+    both = ("roots", "input_roots") if option == "prescribed" else ()
+    # Prescribed roots are for all layers, and have no default.
+    fewer += [f"{name}=prescribed" for name in both]
+    fewer += [f"{name}.target={[1] * 64}" for name in both]
     return [f"{group}={option}", *small, *fewer, *SMALL[:2]]
 
 
@@ -84,7 +88,10 @@ def test_the_input_layer_has_the_same_choice():
     for group in ("rule", "roots"):
         for option in groups()[group]:
             config = composed(f"{group}={option}", f"input_{group}={option}")
-            assert config[group] == config[f"input_{group}"]
+            first, second = (
+                OmegaConf.to_container(config[name]) for name in (group, f"input_{group}")
+            )
+            assert first == second
 
 
 def test_the_input_layer_follows_unless_it_is_told():

@@ -108,12 +108,14 @@ def test_no_zero_is_missed_below_the_box_rule():
     assert all(map(agrees, units))
 
 
-OWN = [((3, 5, 1), 0), ((3, 5, 1), 9), ((3, 4, 3, 1), 8), ((3, 4, 3, 1), 9)]
-"""Networks with positive biases in which h_j vanishes where z_j does, whatever the order."""
+OWN = [
+    ((3, 5, 1), 1, "z+"), ((3, 5, 1), 1, "gamma"), ((3, 5, 1), 1, "x"),
+    ((3, 5, 1), 7, "z+"), ((3, 5, 1), 7, "gamma"), ((3, 5, 1), 4, "z+"),
+]  # fmt: skip
+"""Networks with positive biases in which h_j vanishes where z_j does, before anything else."""
 
 
-@pytest.mark.parametrize("rule", ["z+", "gamma", "x"])
-@pytest.mark.parametrize(("widths", "seed"), OWN)
+@pytest.mark.parametrize(("widths", "seed", "rule"), OWN)
 def test_where_z_vanishes_first_it_is_the_closed_form(widths, seed, rule):
     net, x = random_network(widths, seed, "positive"), positive_input(3, seed)
     closed = recursion(net, rule)
@@ -185,7 +187,7 @@ def test_statuses():
     assert got.status.flatten().tolist() == [
         Status.NOT_FOUND if any(row) else Status.DEGENERATE for row in a.tolist()
     ]
-    jump = LineSearch()(problem(lambda p: torch.where(p[:, :1] < 0.5, -0.9, 1.0)))
+    jump = LineSearch()(problem(lambda p: torch.where(p[:, :1] < 0.5, -0.9, 1.0).to(p)))
     assert jump.status.tolist() == [[Status.APPROXIMATE]]
     assert jump.points[0, 0, 0].item() == pytest.approx(0.5, abs=1e-12)
     nothing = LineSearch()(problem(lambda p: 0 * p[:, :1]))

@@ -38,10 +38,23 @@ class Explained:
     explanation: Explanation
 
 
-def relevance_table(parts: Sequence[Explained]) -> pd.DataFrame:
-    """``relevance.csv``: one unit's relevance a row."""
+def relevance_table(
+    parts: Sequence[Explained], target: Sequence[float] | None = None
+) -> pd.DataFrame:
+    """``relevance.csv``: one unit's relevance a row.
+
+    A ``target`` (d,) that roots were made for has rows of its own, as the method ``target``.
+    """
+    rows = [_layer_relevance(part, layer) for part in parts for layer in range(len(part.path))]
+    if target is not None:
+        first = [part for part in parts if part.method == parts[0].method]
+        wanted = [_layer_relevance(part, 0) for part in first]
+        rows += [
+            table.assign(method="target", relevance=np.tile(target, len(part.samples)))
+            for part, table in zip(first, wanted, strict=True)
+        ]
     return _sorted(
-        [_layer_relevance(part, layer) for part in parts for layer in range(len(part.path))],
+        rows,
         ["method", "sample", "layer", "neuron"],
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -25,3 +25,12 @@ class Problem:
     max_points: int
     progress: bool
     moving_roots: bool = True
+
+    def of_sample(self, x: Tensor) -> Problem:
+        """The problem of one sample (1, d) alone, with the roots that are its own."""
+        network = self.network.explaining(self.output)
+        steps = tuple(
+            replace(step, finder=step.finder.for_sample(network, start, x))
+            for start, step in enumerate(self.steps)
+        )
+        return replace(self, x=x, steps=steps)

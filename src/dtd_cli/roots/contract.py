@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from dtd_cli.inputs.domain import Domain
-from dtd_cli.networks.mlp import Layer
+from dtd_cli.networks.mlp import MLP, Layer
 from dtd_cli.regions.region import Regions
 from dtd_cli.rules.rule import Rule
 
@@ -143,6 +143,15 @@ class RootFinder(ABC):
     """One strategy; its fields are its settings."""
 
     name: ClassVar[str]
+
+    @property
+    def prescription(self) -> list[float] | None:
+        """The relevance of the input that the roots are made for; each sample has its own then."""
+        return None
+
+    def for_sample(self, network: MLP, start: int, x: Tensor) -> RootFinder:
+        """The strategy for layer ``start`` below one sample ``x`` (1, d) and one output."""
+        return self
 
     @abstractmethod
     def __call__(self, problem: RootProblem) -> Roots:

@@ -158,7 +158,8 @@ class _Rays:
     def scale(self) -> Tensor:
         """(N,), the step that is as long as the anchor, the yardstick beyond the last kink."""
         length = self.anchors.norm(dim=1)
-        return torch.where(length > 0, length, 1) / self.directions.norm(dim=1)
+        scale: Tensor = torch.where(length > 0, length, 1) / self.directions.norm(dim=1)
+        return scale
 
     @property
     def rounding(self) -> Tensor:
