@@ -147,7 +147,9 @@ def _split(
     def root(a: Tensor) -> Tensor:
         z, psi = preactivation(a)[:, unit] - beta, part(a) / alpha
         first = (psi / weight[chosen]).unsqueeze(1) * to_chosen
-        return a - first - ((z - psi) / weight[rest]).unsqueeze(1) * to_rest
+        second = ((z - psi) / weight[rest]).unsqueeze(1) * to_rest
+        moved: Tensor = a - first - second
+        return moved
 
     return root
 
