@@ -17,7 +17,7 @@ from dtd_cli.rules import RULES, X
 from dtd_cli.rules.rule import direction
 from test_implicit import central_jacobian
 
-SCAN = {2: 200_001, 3: 10_001}
+SCAN = {2: 200_001, 3: 2_001}
 """Points of a scan, by the depth of the network."""
 FAR = 4.0
 """How far the scan goes beyond the last root, or the end of the ray, in units of the ray."""
@@ -82,7 +82,7 @@ def agrees(unit):
 NETWORKS = [
     ((3, 5, 1), 7, "negative"),
     ((3, 5, 1), 11, "positive"),
-    ((3, 5, 1), 1, "zero"),
+    ((3, 4, 3, 1), 2, "zero"),
     ((3, 4, 3, 1), 9, "negative"),
     ((3, 4, 3, 1), 3, "positive"),
 ]
