@@ -48,6 +48,10 @@ def overrides(group, option):
     """The option, small; random searches have fewer candidates."""
     small = [] if group == "experiment" else MADE_SMALL.get((group, option), DIGITS)
     fewer = [f"{group}.{setting}" for setting in FEWER.get(option, [])]
+    both = ("roots", "input_roots") if option == "prescribed" else ()
+    # Prescribed roots are for all layers, and have no default.
+    fewer += [f"{name}=prescribed" for name in both]
+    fewer += [f"{name}.target={[1] * 64}" for name in both]
     return [f"{group}={option}", *small, *fewer, *SMALL[:2]]
 
 
@@ -89,11 +93,16 @@ def test_every_option_that_the_program_knows_has_a_file():
 
 def test_the_input_layer_has_the_same_choice():
     assert groups()["rule"] == groups()["input_rule"]
-    assert groups()["roots"] == groups()["input_roots"] == groups()["taylor_roots"]
+    assert groups()["roots"] == groups()["input_roots"]
+    # Prescribed roots are for all layers, not for f alone.
+    assert set(groups()["taylor_roots"]) == set(groups()["roots"]) - {"prescribed"}
     for group in ("rule", "roots"):
         for option in groups()[group]:
             config = composed(f"{group}={option}", f"input_{group}={option}")
-            assert config[group] == config[f"input_{group}"]
+            first, second = (
+                OmegaConf.to_container(config[name]) for name in (group, f"input_{group}")
+            )
+            assert first == second
 
 
 def test_the_input_layer_follows_unless_it_is_told():

@@ -19,7 +19,7 @@ from dtd_cli.inputs.domain import real
 from dtd_cli.networks.mlp import Layer
 from dtd_cli.relevance.recursion import Recursion
 from dtd_cli.roots import ClosedForm, RandomSearch
-from dtd_cli.roots.contract import RootFinder, RootProblem
+from dtd_cli.roots.contract import RootFinder, RootProblem, SearchLine
 from dtd_cli.roots.implicit import moving_roots
 from dtd_cli.rules import X
 
@@ -81,12 +81,20 @@ ANCHOR = tensor([[1.1, 0.9, 0.7]])
 FAR_END = tensor([[-0.2, 0.3, -0.1]])
 
 
+def segment(far_ends):
+    """The lines with fixed far ends (N, d), as a search has them."""
+    nothing = torch.empty(0)
+    line = SearchLine(nothing, far_ends.unsqueeze(1), nothing, nothing)
+    pairs = torch.arange(len(far_ends))
+    return line.curve(pairs, torch.zeros_like(pairs))
+
+
 def moved(h, anchor):
     """The root as a differentiable function of the anchor."""
     with torch.no_grad():
         root = searched_root(h, FAR_END, anchor.detach())
         position = ((root - FAR_END)[:, 0] / (anchor - FAR_END)[:, 0]).detach()
-    return moving_roots(anchor, FAR_END, position, slope_of(h))
+    return moving_roots(anchor, position, segment(FAR_END), slope_of(h))
 
 
 @pytest.mark.parametrize("h", FUNCTIONS)
@@ -157,7 +165,7 @@ def test_a_root_inside_the_zero_set_keeps_its_place_on_the_line():
     position = tensor([0.05])
     assert linear(FAR_END + 0.05 * (ANCHOR - FAR_END)) == 0
     jacobian = torch.autograd.functional.jacobian(
-        lambda a: moving_roots(a, FAR_END, position, slope_of(linear)), anchor
+        lambda a: moving_roots(a, position, segment(FAR_END), slope_of(linear)), anchor
     )[0, :, 0]
     torch.testing.assert_close(jacobian, 0.05 * torch.eye(3, dtype=torch.float64))
 
@@ -167,7 +175,7 @@ def test_rows_are_independent():
     far_ends, positions = FAR_END.expand(2, 3), tensor([0.4, 0.6])
     a = anchors.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(
-        moving_roots(a, far_ends, positions, slope_of(curved))[0].sum(), a
+        moving_roots(a, positions, segment(far_ends), slope_of(curved))[0].sum(), a
     )
     assert (gradient[0] != 0).any()
     assert (gradient[1] == 0).all()

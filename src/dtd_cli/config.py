@@ -37,9 +37,10 @@ class ExplainSettings:
 
 @dataclass(frozen=True)
 class RelevanceSettings:
-    """``relevance``: by which methods, and how much may be held and visited."""
+    """``relevance``: by which methods, whether roots move, how much may be held and visited."""
 
     methods: list[str]
+    root_dependence: str
     max_points: int
     max_visits: int
 
@@ -50,6 +51,10 @@ class RelevanceSettings:
                 "relevance.methods",
                 self.methods,
                 f"allowed is a list of some of {', '.join(METHODS)}, each once",
+            )
+        if self.root_dependence not in ("exact", "constant"):
+            raise SettingError(
+                "relevance.root_dependence", self.root_dependence, "allowed are exact, constant"
             )
         for name in ("max_points", "max_visits"):
             if getattr(self, name) < 1:
@@ -123,6 +128,14 @@ class Config:
     relevance: RelevanceSettings
     region_map: RegionMapSettings
     top: TopSettings
+
+    def __post_init__(self) -> None:
+        if self.input_roots.prescription != self.roots.prescription:
+            raise SettingError(
+                "input_roots",
+                self.input_roots.name,
+                "prescribed roots are for all layers together; allowed is roots=prescribed alone",
+            )
 
     @property
     def dtype(self) -> torch.dtype:

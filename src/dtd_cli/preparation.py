@@ -139,6 +139,13 @@ def _check_roots(config: Config, depth: int) -> None:
                 f"taylor_roots={finder.name} 'relevance.methods=[simple_taylor]', or a network "
                 "of one layer",
             )
+    singles = {"taylor_roots": config.taylor_roots}
+    singles |= {name: finder for name, finder in groups.items() if name.startswith("compare")}
+    for group, finder in singles.items():
+        if finder.prescription is not None:
+            raise SettingError(
+                group, finder.name, "these roots are for all layers; allowed is roots=prescribed"
+            )
 
 
 def _steps(

@@ -91,7 +91,7 @@ def write(
         roots for part in parts for layer in part.explanation.evidence.values() for roots in layer
     ]
     written = {
-        "relevance.csv": tables.relevance_table(parts),
+        "relevance.csv": tables.relevance_table(parts, prepared.steps[0].finder.prescription),
         "layers.csv": tables.ledger_table(parts),
         "roots.csv": tables.roots_table(parts),
         "root_points.csv": tables.root_points_table(parts),
@@ -137,18 +137,21 @@ def _problems(config: Config, prepared: Prepared) -> Iterator[tuple[Problem, tor
     """The samples with the same explained output together, and their numbers."""
     for output in prepared.outputs[prepared.explained].unique().tolist():
         samples = (prepared.explained & (prepared.outputs == output)).nonzero().squeeze(1)
-        yield (
-            Problem(
-                network=prepared.network,
-                output=output,
-                x=prepared.x[samples],
-                steps=prepared.steps,
-                max_points=config.relevance.max_points,
-                progress=config.top.progress,
-                single_step=prepared.single_step,
-            ),
-            samples,
+        problem = Problem(
+            network=prepared.network,
+            output=output,
+            x=prepared.x[samples],
+            steps=prepared.steps,
+            max_points=config.relevance.max_points,
+            progress=config.top.progress,
+            single_step=prepared.single_step,
+            moving_roots=config.relevance.root_dependence == "exact",
         )
+        if config.input_roots.prescription is None:
+            yield problem, samples
+        else:
+            for sample in samples.split(1):
+                yield problem.of_sample(prepared.x[sample]), sample
 
 
 def _explained(

@@ -40,10 +40,25 @@ class Explained:
     explanation: Explanation
 
 
-def relevance_table(parts: Sequence[Explained]) -> pd.DataFrame:
-    """``relevance.csv``: one unit's relevance a row."""
+def relevance_table(
+    parts: Sequence[Explained], target: Sequence[float] | None = None
+) -> pd.DataFrame:
+    """``relevance.csv``: one unit's relevance a row.
+
+    A ``target`` (d,) that roots were made for has rows of its own, as the method ``target``.
+    """
+    rows = [
+        _layer_relevance(part, layer) for part in parts for layer in part.explanation.relevances
+    ]
+    if target is not None:
+        first = [part for part in parts if part.method == parts[0].method]
+        wanted = [_layer_relevance(part, 0) for part in first]
+        rows += [
+            table.assign(method="target", relevance=np.tile(target, len(part.samples)))
+            for part, table in zip(first, wanted, strict=True)
+        ]
     return _sorted(
-        [_layer_relevance(part, layer) for part in parts for layer in part.explanation.relevances],
+        rows,
         ["method", "sample", "layer", "neuron"],
     )
 
@@ -107,7 +122,7 @@ def _layer_roots(part: Explained, layer: int, roots: Evidence) -> pd.DataFrame:
             # Of a unit without a root nothing is said.
             values = values.astype("boolean").mask(~_numbers(roots.rooted).ravel())
         table[name] = values
-    table["evaluations"] = roots.evaluations
+    table["evaluations"] = _numbers(roots.evaluations).ravel()
     table["certified"] = _numbers(roots.certified).ravel()
     return table
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from dtd_cli.networks.mlp import MLP
+from dtd_cli.numerics import policy
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +48,11 @@ class Regions:
         """The rows of the decomposed units in a polytope, (J,), where their layer has a ReLU."""
         return sum(self.network.widths[self.start + 1 : self.upper]) + self.own
 
+    @property
+    def reaches_output(self) -> bool:
+        """The decomposed units are outputs: nothing is decomposed above them."""
+        return self.upper == self.network.depth
+
     def polytope(self, a: Tensor) -> Polytope:
         """The closed region of each anchor ``a`` (B, d)."""
         size = a.shape[1]
@@ -80,13 +86,34 @@ class Regions:
             z = layer.preactivation(point).unsqueeze(1)
             slope = slope @ layer.weight.T
             if layer.relu:
-                is_open = z > 0
-                closing = torch.where(is_open, slope < 0, slope > 0)
-                ratio = torch.where(closing, -z / torch.where(closing, slope, 1), torch.inf)
-                nearest = torch.minimum(nearest, ratio.amin(2))
-                slope = is_open * slope
+                nearest = torch.minimum(nearest, _ratio(z, slope).amin(2))
+                slope = (z > 0) * slope
             point = layer.activation(z.squeeze(1))
         return nearest
+
+    def kinks(self, a: Tensor, directions: Tensor) -> Tensor:
+        """Where the gates change on rays ``a + t u``, t > 0: sorted, (N, K), infinite beyond.
+
+        One ray for each anchor ``a`` (N, d), ``directions`` (N, d). Layer by layer: between the
+        kinks of the layers below a pre-activation is affine in t, so its zero is exact. Kinks
+        that rounding cannot tell apart count once; of output units only ``own`` have kinks here.
+        """
+        knots, slope = torch.zeros_like(a[:, :1]), directions
+        for index, layer in enumerate(self.network.layers[self.start :], self.start + 1):
+            # A missing knot repeats the last one: its piece has no length, and no kink.
+            last = torch.where(knots.isfinite(), knots, 0).amax(1, keepdim=True)
+            at = torch.where(knots.isfinite(), knots, last)
+            point = a.unsqueeze(1) + at.unsqueeze(2) * directions.unsqueeze(1)
+            z = layer.preactivation(self.network.forward(point, self.start, index - 1))
+            slope = slope @ layer.weight.T
+            final = z[:, -1]
+            if layer.relu:
+                counts = self.own if self.reaches_output and index == self.upper else slice(None)
+                crossing = _crossings(at, z[..., counts])
+                beyond = last + _ratio(final, slope)[:, counts]
+                knots = _sorted_apart(torch.cat([knots, crossing, beyond], 1))
+                slope = torch.where((slope > 0) | ((slope == 0) & (final > 0)), slope, 0)
+        return knots[:, 1:]
 
     def same(self, first: list[Tensor], second: list[Tensor], units: Tensor) -> Tensor:
         """Whether two patterns agree, but for the gate of the unit that is decomposed, (N,).
@@ -97,3 +124,29 @@ class Regions:
         same = [gate == other for gate, other in zip(first, second, strict=True)]
         same[layer][torch.arange(len(units), device=units.device), self.own[units]] = True
         return torch.cat(same, 1).all(1)
+
+
+def _crossings(at: Tensor, z: Tensor) -> Tensor:
+    """Zeros of the piecewise affine z (N, K, J) between its knots (N, K), (N, (K - 1) J)."""
+    left, right = z[:, :-1], z[:, 1:]
+    crossed = (left > 0) != (right > 0)
+    share = torch.where(crossed, left, torch.inf) / torch.where(crossed, left - right, 1)
+    start, width = at[:, :-1, None], at.diff(dim=1).unsqueeze(2)
+    return torch.where(crossed, start + share * width, torch.inf).flatten(1)
+
+
+def _ratio(z: Tensor, slope: Tensor) -> Tensor:
+    """The t > 0 where ``z + t slope`` changes its gate, infinite where it does not."""
+    closing = torch.where(z > 0, slope < 0, slope > 0)
+    return torch.where(closing, -z / torch.where(closing, slope, 1), torch.inf)
+
+
+def _sorted_apart(knots: Tensor) -> Tensor:
+    """Knots (N, K) in their order, each once, as few columns as hold them all."""
+    knots = knots.sort(1).values
+    # Infinities have no distance.
+    gap = torch.where(knots[:, 1:].isfinite(), knots[:, 1:] - knots[:, :-1], 0)
+    apart = torch.ones_like(knots, dtype=torch.bool)
+    apart[:, 1:] = gap > policy(knots.dtype).tie * knots[:, 1:]
+    knots = torch.where(apart, knots, torch.inf).sort(1).values
+    return knots[:, : int(knots.isfinite().sum(1).amax()) if len(knots) else 1]

@@ -58,8 +58,9 @@ class Evidence:
     output_change: Tensor
     """``f(ã_j) - f(a)``."""
     certified: Tensor
-    evaluations: int
+    evaluations: Tensor
     line: SearchLine | None
+    """What a search along fixed segments saw."""
     chains: ChainEvidence | None
     solution: Solution | None
 
@@ -127,8 +128,8 @@ def evidence(
         gradient_gap=spread(gap.abs().amax(1)),
         output_change=spread(change),
         certified=roots.certified,
-        evaluations=roots.evaluations,
-        line=roots.line,
+        evaluations=torch.as_tensor(roots.evaluations).expand(roots.status.shape),
+        line=roots.line if isinstance(roots.line, SearchLine) else None,
         chains=None if roots.chains is None else _chain_evidence(roots.chains),
         solution=roots.solution,
     )

@@ -26,7 +26,9 @@ def recursive(problem: Problem) -> Explanation:
 
     Wherever roots were searched, the closed-form roots of the same units stand beside them.
     """
-    recursion = Recursion(problem.network, problem.steps, problem.max_points, problem.output)
+    recursion = Recursion(
+        problem.network, problem.steps, problem.max_points, problem.output, problem.moving_roots
+    )
     path = recursion.explained.activations(problem.x)
     layers: dict[int, Decomposition] = {}
     upper = path[-1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -15,7 +15,8 @@ class Problem:
     """Samples ``x`` (B, d) for which the same output is explained.
 
     ``steps[l]`` says how layer l + 1 is decomposed onto layer l, ``single_step`` how f is
-    decomposed onto the input at once; ``max_points`` bounds memory.
+    decomposed onto the input at once; ``max_points`` bounds memory. With ``moving_roots`` false
+    roots do not depend on their anchors.
     """
 
     network: MLP
@@ -25,3 +26,13 @@ class Problem:
     max_points: int
     progress: bool
     single_step: Step
+    moving_roots: bool = True
+
+    def of_sample(self, x: Tensor) -> Problem:
+        """The problem of one sample (1, d) alone, with the roots that are its own."""
+        network = self.network.explaining(self.output)
+        steps = tuple(
+            replace(step, finder=step.finder.for_sample(network, start, x))
+            for start, step in enumerate(self.steps)
+        )
+        return replace(self, x=x, steps=steps)

@@ -66,12 +66,14 @@ class Recursion:
 
     ``steps[l]`` decomposes layer l + 1 onto layer l. ``max_points`` bounds the root points that
     are held in memory together, as far as one root's own tree of nested roots allows.
+    With ``moving_roots`` false the roots are constants: ``∂ã/∂a = 0``.
     """
 
     network: MLP
     steps: tuple[Step, ...]
     max_points: int
     output: int = 0
+    moving_roots: bool = True
 
     @cached_property
     def explained(self) -> MLP:
@@ -128,6 +130,8 @@ class Recursion:
         parts = []
         for chunk in a.split(self.rows(start)):
             roots = self.steps[start].finder(self.problem(start, chunk))
+            if not self.moving_roots:
+                roots = roots.constant()
             expansion = self.expand(start, chunk, roots)
             limit = torch.zeros_like(chunk[:, 0], dtype=torch.bool)
             limit[expansion.anchor[expansion.limit]] = True
@@ -143,9 +147,8 @@ class Recursion:
             return self._one_sided(start, anchors, points, unit, roots.place).slope
 
         if torch.is_grad_enabled() and roots.line is not None:
-            line = roots.line
-            far_ends, positions = line.far_ends[anchor, unit], line.positions[anchor, unit]
-            points = moving_roots(anchors, far_ends, positions, slope)
+            curve = roots.line.curve(anchor, unit)
+            points = moving_roots(anchors, roots.line.positions[anchor, unit], curve, slope)
         value, gradient, limit = self._one_sided(start, anchors, points, unit, roots.place)
         share = gradient * (anchors - points)
         return Expansion(anchor, unit, value, gradient, share, limit)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, IntEnum
 from typing import ClassVar
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from dtd_cli.inputs.domain import Domain
-from dtd_cli.networks.mlp import Layer
+from dtd_cli.networks.mlp import MLP, Layer
 from dtd_cli.regions.region import Regions
 from dtd_cli.rules.rule import Rule
 
@@ -76,8 +76,26 @@ class RootProblem:
         return torch.randn(shape, generator=generator).to(self.anchors)
 
 
+Curve = Callable[[Tensor, Tensor], Tensor]
+"""``(anchors (N, d), positions (N,)) -> points (N, d)``, differentiable in both."""
+
+
 @dataclass(frozen=True, eq=False)
-class SearchLine:
+class Line(ABC):
+    """Where roots were looked for: a line of points for each unit, which moves with its anchor.
+
+    ``positions`` (B, J) are the places of the roots on it.
+    """
+
+    positions: Tensor
+
+    @abstractmethod
+    def curve(self, anchor: Tensor, unit: Tensor) -> Curve:
+        """The lines of the pairs (anchor, unit), both (N,)."""
+
+
+@dataclass(frozen=True, eq=False)
+class SearchLine(Line):
     """The segments ``c + s (a - c)``, 0 <= s <= 1, on which roots were searched.
 
     ``far_ends`` c (B, J, d) are held fixed when the anchor moves; ``positions`` (B, J) are the s
@@ -85,9 +103,25 @@ class SearchLine:
     """
 
     far_ends: Tensor
-    positions: Tensor
     walk: Tensor
     relevance: Tensor
+
+    def curve(self, anchor: Tensor, unit: Tensor) -> Curve:
+        far = self.far_ends[anchor, unit]
+        return lambda anchors, s: far + s.unsqueeze(1) * (anchors - far)
+
+
+@dataclass(frozen=True, eq=False)
+class Ray(Line):
+    """The rays ``a - t v_j(a)``, t > 0, whose direction moves with the anchor.
+
+    ``direction`` gives ``v_unit(a)`` for anchors (N, d) and units (N,).
+    """
+
+    direction: Callable[[Tensor, Tensor], Tensor]
+
+    def curve(self, anchor: Tensor, unit: Tensor) -> Curve:
+        return lambda anchors, t: anchors - t.unsqueeze(1) * self.direction(anchors, unit)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,16 +160,17 @@ class Roots:
 
     ``points`` (B, J, d), ``status`` (B, J) holds values of :class:`Status`, ``evaluations`` is
     the number of points at which ``h`` was evaluated for the root of one unit, those included
-    that the units share. ``certified`` (B, J): the strategy proves its answer, be it a root or
-    that there is none. Points mean something where :attr:`contributes` is true only.
+    that the units share; (B, J) where it differs. ``certified`` (B, J): the strategy proves its
+    answer, be it a root or that there is none. Points mean something where :attr:`contributes`
+    is true only.
     """
 
     points: Tensor
     status: Tensor
     place: Place
     certified: Tensor
-    evaluations: int = 0
-    line: SearchLine | None = None
+    evaluations: int | Tensor = 0
+    line: Line | None = None
     chains: Chains | None = None
     solution: Solution | None = None
 
@@ -143,6 +178,10 @@ class Roots:
     def contributes(self) -> Tensor:
         """Where a root is expanded, shape (B, J)."""
         return self.status <= Status.APPROXIMATE
+
+    def constant(self) -> Roots:
+        """The same roots, which do not move with their anchors."""
+        return replace(self, points=self.points.detach(), line=None)
 
 
 @dataclass(frozen=True)
@@ -152,6 +191,15 @@ class RootFinder(ABC):
     name: ClassVar[str]
     single_step: ClassVar[bool] = False
     """It decomposes f onto its inputs in one step, not the relevance of a layer onto the next."""
+
+    @property
+    def prescription(self) -> list[float] | None:
+        """The relevance of the input that the roots are made for; each sample has its own then."""
+        return None
+
+    def for_sample(self, network: MLP, start: int, x: Tensor) -> RootFinder:
+        """The strategy for layer ``start`` below one sample ``x`` (1, d) and one output."""
+        return self
 
     @abstractmethod
     def __call__(self, problem: RootProblem) -> Roots:

@@ -1,8 +1,10 @@
 """How a searched root moves with its anchor: the implicit function theorem on its line.
 
-A root ``r = c + s (a - c)`` with fixed far end c stays a root of h when the anchor a moves:
-``dr = s da + (a - c) ds`` with ``g · dr = 0``, so ``ds = -s (g · da) / (g · (a - c))``, where g
-is the one-sided slope of h at r. A root strictly inside the zero set has g = 0; there s stays.
+A root ``r = P(a, s)`` on a line that moves with the anchor a stays a root of h when a moves:
+``g · dr = 0`` with ``dr = ∂P/∂a da + ∂P/∂s ds``, so ``ds = -(g · ∂P/∂a da) / (g · ∂P/∂s)``,
+where g is the one-sided slope of h at r. On a segment ``c + s (a - c)`` with fixed far end this
+is ``-s (g · da) / (g · (a - c))``, on a rule's ray ``a - t v(a)`` it is
+``dt = g · (da - t dv) / (g · v)``. A root strictly inside the zero set has g = 0; there s stays.
 """
 
 from __future__ import annotations
@@ -14,19 +16,16 @@ import torch
 from torch import Tensor
 
 from dtd_cli.numerics import safe_divide
+from dtd_cli.roots.contract import Curve
 
 Slope = Callable[[Tensor, Tensor], Tensor]
 """``(anchors, roots) -> ∇⁺h(root)``, all (N, d), differentiable."""
 
 
-def moving_roots(anchors: Tensor, far_ends: Tensor, positions: Tensor, slope: Slope) -> Tensor:
-    """Roots (N, d) on their lines, differentiable in the anchors (N, d) to any order."""
-    s = _Position.apply(anchors, far_ends, positions, slope)  # type: ignore[no-untyped-call]
-    return _on_line(anchors, far_ends, s)
-
-
-def _on_line(anchors: Tensor, far_ends: Tensor, positions: Tensor) -> Tensor:
-    return far_ends + positions.unsqueeze(1) * (anchors - far_ends)
+def moving_roots(anchors: Tensor, positions: Tensor, curve: Curve, slope: Slope) -> Tensor:
+    """Roots (N, d) at their positions (N,), differentiable in the anchors (N, d) to any order."""
+    s = _Position.apply(anchors, positions, curve, slope)  # type: ignore[no-untyped-call]
+    return curve(anchors, s)
 
 
 class _Position(torch.autograd.Function):
@@ -34,17 +33,21 @@ class _Position(torch.autograd.Function):
     saved s is the output, with its own place in the graph."""
 
     @staticmethod
-    def forward(
-        ctx: Any, anchors: Tensor, far_ends: Tensor, positions: Tensor, slope: Slope
-    ) -> Tensor:
+    def forward(ctx: Any, anchors: Tensor, positions: Tensor, curve: Curve, slope: Slope) -> Tensor:
         s = positions.clone()
-        ctx.save_for_backward(anchors, far_ends, s)
-        ctx.slope = slope
+        ctx.save_for_backward(anchors, s)
+        ctx.curve, ctx.slope = curve, slope
         return s
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
-        anchors, far_ends, s = ctx.saved_tensors
-        g = ctx.slope(anchors, _on_line(anchors, far_ends, s))
-        along = (g * (anchors - far_ends)).sum(1)
-        return -safe_divide(grad * s, along).unsqueeze(1) * g, None, None, None
+        anchors, s = ctx.saved_tensors
+        g = ctx.slope(anchors, ctx.curve(anchors, s))
+        keep = torch.is_grad_enabled()
+        with torch.enable_grad():
+            # Copies, so that the partial derivatives do not go through s to the anchors.
+            a, position = anchors.clone(), s.clone()
+            across, along = torch.autograd.grad(
+                ctx.curve(a, position), (a, position), g, create_graph=keep
+            )
+        return -safe_divide(grad, along).unsqueeze(1) * across, None, None, None

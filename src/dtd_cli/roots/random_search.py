@@ -75,7 +75,7 @@ class RandomSearch(RootFinder):
             Place.BOUNDARY,
             certified=torch.zeros_like(status, dtype=torch.bool),
             evaluations=self.evaluations(1),
-            line=SearchLine(far_ends, positions, walk, walked),
+            line=SearchLine(positions, far_ends, walk, walked),
         )
 
     def evaluations(self, units: int) -> int:

@@ -52,6 +52,11 @@ def direction(terms: tuple[Term, ...]) -> Tensor:
     return sum_of([term.factor.unsqueeze(1) * term.mask for term in terms])
 
 
+def direction_of(terms: tuple[Term, ...], unit: Tensor) -> Tensor:
+    """``v_unit`` for pairs of an anchor and a unit (N,), shape (N, d); factors are (N, d)."""
+    return sum_of([term.factor * term.mask[unit] for term in terms])
+
+
 def projection(terms: tuple[Term, ...], layer: Layer) -> Tensor:
     """``w_j v_j``, shape (B, J)."""
     return sum_of([term.factor @ (layer.weight * term.mask).T for term in terms])
