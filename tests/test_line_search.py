@@ -38,7 +38,7 @@ class Scanned:
     """|h_j| at the root, relative to h_j at the anchor."""
 
 
-def scan(rec, start, a, samples=8):
+def scan(rec, start, a, samples=16):
     """Search and scan for every unit that has relevance and a ray."""
     problem = rec.problem(start, a)
     with torch.no_grad():
@@ -102,8 +102,8 @@ def test_no_zero_is_missed(widths, seed, bias, rule):
 
 
 def test_no_zero_is_missed_below_the_box_rule():
-    rec = recursion(random_network((3, 5, 3, 1), 3, "positive"), ["zB", "z+", "z+"])
-    units = list(scan(rec, 0, positive_input(3, 3) / 2))
+    rec = recursion(random_network((3, 5, 3, 1), 9, "positive"), ["zB", "z+", "z+"])
+    units = list(scan(rec, 0, positive_input(3, 9) / 2))
     assert units
     assert all(map(agrees, units))
 

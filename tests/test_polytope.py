@@ -333,7 +333,7 @@ def test_units_without_a_dependence(metric):
         [[[0.0, 0.0], [1.0, 1.0], [0.0, 0.0]], [[0.0, 0.0, 0.0]]], [[1.0, 0.0, -1.0], [0.0]]
     )
     got = PolytopeSearch(metric)(problem(net, 0, tensor([[1.0, 1.0]]), real(2).to(torch.float64)))
-    status = [Status.NOT_FOUND, Status.APPROXIMATE, Status.INACTIVE]
+    status = [Status.NOT_FOUND, Status.FOUND, Status.INACTIVE]
     assert got.status.tolist() == [status]
     assert got.certified.tolist() == [[True, True, False]]
     assert distances(tensor([[1.0, 1.0]]), got.points, "l1")[0, 1].item() == pytest.approx(2)

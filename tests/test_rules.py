@@ -8,11 +8,11 @@ from itertools import pairwise
 import pytest
 import torch
 
-from cases import alone, box, positive_input, random_network, rule_named, tensor
+from cases import alone, box, positive_input, random_network, recursion, rule_named, tensor
 from dtd_cli.errors import SettingError
 from dtd_cli.inputs.domain import nonnegative, real
 from dtd_cli.networks.mlp import Layer
-from dtd_cli.roots import ClosedForm
+from dtd_cli.roots import ClosedForm, LineSearch, RandomSearch
 from dtd_cli.roots.contract import Place, RootProblem, Status
 from dtd_cli.rules import RULES
 from dtd_cli.rules.rule import direction, projection, projection_size
@@ -83,13 +83,35 @@ def test_a_rules_terms_have_disjoint_supports(rule):
     assert (sum((term.mask != 0).int() for term in terms) <= 1).all()
 
 
+@pytest.mark.parametrize(
+    ("rules", "finders", "status"),
+    [
+        (["w2", "z+"], [ClosedForm(), ClosedForm()], Status.FOUND),
+        (["z+", "w2"], [ClosedForm(), ClosedForm()], Status.APPROXIMATE),
+        (["z+", "z+"], [ClosedForm(), RandomSearch()], Status.APPROXIMATE),
+        (["z+", "gamma"], [ClosedForm(), LineSearch()], Status.FOUND),
+    ],
+)
+def test_the_layer_above_says_whether_a_zero_of_z_is_one_of_the_relevance(rules, finders, status):
+    rec = recursion(random_network((3, 5, 1), 1, "positive"), rules, finders)
+    a = positive_input(3, 1, n=3)
+    got = rec.steps[0].finder(rec.problem(0, a))
+    assert got.contributes.any()
+    assert (got.status[got.contributes] == status).all()
+    assert torch.equal(got.certified, got.status == Status.FOUND)
+    residual = rec.problem(0, a).relevance(got.points[got.contributes])
+    own = got.contributes.nonzero()[:, 1:]
+    if status == Status.FOUND:
+        assert residual.gather(1, own).abs().max() < 1e-12
+
+
 @pytest.mark.parametrize("bias", ["negative", "positive", "zero"])
 @pytest.mark.parametrize("rule", [*DIRECTIONS, "zero", "pinv"])
 def test_roots_and_statuses(rule, bias):
     layer, a = layer_of(bias=bias), positive_input(4, 2, n=8)
     got = roots(layer, rule, a)
     reference = literal(layer, rule)
-    expanded = Status.FOUND if rule in ("z+", "gamma", "x") else Status.APPROXIMATE
+    expanded = Status.APPROXIMATE if rule in ("zero", "pinv") else Status.FOUND
     seen = set()
     for b, anchor in enumerate(a.tolist()):
         for j in range(len(layer.bias)):

@@ -96,7 +96,18 @@ class Recursion:
         last = start + 1 == self.network.depth
         own = torch.tensor([self.output]) if last else torch.arange(len(layer.bias))
         regions = Regions(self.network, start, start + 1, own.to(a.device))
-        return RootProblem(a, layer, relevance, step.domain, step.rule, step.generator, regions)
+        above = None if last else self.steps[start + 1]
+        return RootProblem(
+            a,
+            layer,
+            relevance,
+            step.domain,
+            step.rule,
+            step.generator,
+            regions,
+            zero_at_hinge=above is None
+            or (above.rule.carries_factor and above.finder.follows_rule),
+        )
 
     def expand(self, start: int, a: Tensor, roots: Roots) -> Expansion:
         """The expansion at every root that contributes; keeps the graph if one is kept."""

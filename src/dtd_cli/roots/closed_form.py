@@ -20,6 +20,7 @@ class ClosedForm(RootFinder):
     """
 
     name: ClassVar[str] = "closed_form"
+    follows_rule: ClassVar[bool] = True
 
     def __call__(self, problem: RootProblem) -> Roots:
         a, layer, rule = problem.anchors, problem.layer, problem.rule
@@ -37,8 +38,8 @@ class ClosedForm(RootFinder):
             degenerate = torch.zeros_like(inactive)
             step = torch.ones_like(z)
         points = a.unsqueeze(1) - step.unsqueeze(-1) * direction(terms)
-        # The formula proves a zero of z_j; whether that is one of h_j is the rule's to say.
-        exact = rule.carries_factor and not problem.local
+        # The formula proves a zero of z_j; whether that is one of h_j is the problem's to say.
+        exact = rule.meets_hinge and problem.zero_at_hinge and not problem.local
         reached = Status.FOUND if exact else Status.APPROXIMATE
         status = torch.full_like(z, reached, dtype=torch.int8)
         status[degenerate] = Status.DEGENERATE

@@ -67,6 +67,9 @@ class RootProblem:
     rule: Rule
     generator: torch.Generator
     regions: Regions
+    zero_at_hinge: bool = field(default=True, kw_only=True)
+    """h_j vanishes where z_j does: in the last layer, and where the layer above is decomposed such
+    that relevance carries the activation as a factor."""
     local: bool = field(default=False, kw_only=True)
     """``layer`` is a model of h in the regions of the anchors only: its zero need not be h's."""
 
@@ -189,6 +192,8 @@ class RootFinder(ABC):
     """One strategy; its fields are its settings."""
 
     name: ClassVar[str]
+    follows_rule: ClassVar[bool] = False
+    """Its roots lie on the rays of the rule."""
     single_step: ClassVar[bool] = False
     """It decomposes f onto its inputs in one step, not the relevance of a layer onto the next."""
 

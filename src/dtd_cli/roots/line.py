@@ -30,8 +30,9 @@ class LineSearch(RootFinder):
     """
 
     name: ClassVar[str] = "line"
+    follows_rule: ClassVar[bool] = True
 
-    samples: int = 8
+    samples: int = 16
     tol: float = 1e-5
 
     def __post_init__(self) -> None:

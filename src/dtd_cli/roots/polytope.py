@@ -27,8 +27,8 @@ class PolytopeSearch(RootFinder):
     the network itself confirms that the point lies in the region. What is not decided within
     ``time_limit`` seconds for a unit, or is lost in rounding, is not certified.
 
-    In the last layer a zero of z_j is one of h_j. Below it this depends on how the layer above
-    is decomposed, so the roots are ``approximate`` until their residual is measured.
+    Where a zero of z_j need not be one of h_j, the roots are ``approximate`` until their residual
+    is measured.
 
     Roots are constants to the derivatives of the recursion: ``∂ã/∂a = 0``.
 
@@ -63,8 +63,7 @@ class PolytopeSearch(RootFinder):
             torch.from_numpy(flags).to(a.device) for flags in (reached, ~active, proven)
         )
         status = torch.full_like(found, Status.NOT_FOUND, dtype=torch.int8)
-        last = problem.regions.upper == problem.regions.network.depth
-        status[found] = Status.FOUND if last else Status.APPROXIMATE
+        status[found] = Status.FOUND if problem.zero_at_hinge else Status.APPROXIMATE
         status[inactive] = Status.INACTIVE
         certified &= ~found | _in_region(problem, points)
         return Roots(points, status, Place.HINGE, certified)
