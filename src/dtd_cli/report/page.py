@@ -158,14 +158,24 @@ def _cell(value: object) -> str:
     return style.number(value) if isinstance(value, float) else escape(str(value))
 
 
-def _table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of cells that are HTML already."""
-    head = "".join(f'<th scope="col">{escape(column)}</th>' for column in columns)
-    body = "\n".join(f"<tr>{''.join(map(_td, row))}</tr>" for row in rows)
+def _table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of cells that are HTML already; columns of numbers are set to the right."""
+    right = [all(map(_is_number, column)) for column in zip(*rows, strict=True)]
+    head = "".join(
+        f'<th scope="col"{_class(number)}>{escape(column)}</th>'
+        for column, number in zip(columns, right or [False] * len(columns), strict=True)
+    )
+    body = "\n".join(
+        f"<tr>{''.join(f'<td{_class(n)}>{c}</td>' for c, n in zip(row, right, strict=True))}</tr>"
+        for row in rows
+    )
     shown = f"<caption>{escape(caption)}</caption>" if caption else ""
     return f"<table>{shown}<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table>"
 
 
-def _td(cell: str) -> str:
-    number = cell[:1].isdigit() or cell[:1] == "−"
-    return f'<td class="number">{cell}</td>' if number else f"<td>{cell}</td>"
+def _is_number(cell: str) -> bool:
+    return not cell or cell[0].isdigit() or cell[0] == "−"
+
+
+def _class(number: bool) -> str:
+    return ' class="number"' if number else ""

@@ -44,11 +44,11 @@ def _folders(top: Path) -> Iterator[Path]:
         yield here
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Sorts ``seed=10`` after ``seed=9``."""
-    return [
-        (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)
-    ]
+def _natural(name: str) -> list[tuple[float, str]]:
+    """Sorts ``seed=10`` after ``seed=9``, and ``gamma=0.5`` after ``gamma=0.25``."""
+    parts = re.split(r"(\d+(?:\.\d+)?)", name)
+    # Every second part is a number.
+    return [(float(p), "") if i % 2 else (-1.0, p) for i, p in enumerate(parts)]
 
 
 def _missing(sweep: Path, found: list[Path]) -> list[Run]:

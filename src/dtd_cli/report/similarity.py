@@ -26,53 +26,45 @@ def similarity_table(groups: Iterable[Explanations], entries: Sequence[Entry]) -
         groups: one at a time is held; explanations are compared within their group.
         entries: method and configuration of those to compare.
     """
-    total = np.zeros((2, len(entries), len(entries)))
-    count = np.zeros((2, len(entries), len(entries)), dtype=int)
-    independent = {method for method, _ in entries}
+    methods = list(dict.fromkeys(method for method, _ in entries))
+    # A method that does not depend on the configuration has one entry, which is only known at
+    # the end.
+    compared = [*entries, *((method, "") for method in methods)]
+    total = np.zeros((2, len(compared), len(compared)))
+    count = np.zeros((2, len(compared), len(compared)), dtype=int)
+    same: set[str] = set()
+    different: set[str] = set()
     for group in groups:
-        there = [i for i, entry in enumerate(entries) if entry in group.relevance]
+        relevance = dict(group.relevance)
+        for (method, _), values in group.relevance.items():
+            if (method, "") not in relevance:
+                relevance[method, ""] = values
+                continue
+            equal = np.array_equal(relevance[method, ""], values, equal_nan=True)
+            (same if equal else different).add(method)
+        there = [i for i, entry in enumerate(compared) if entry in relevance]
         if not there:
             continue
-        vectors = np.stack([group.relevance[entries[i]] for i in there], axis=1)
-        independent -= _depending(vectors, [entries[i][0] for i in there])
+        vectors = np.stack([relevance[compared[i]] for i in there], axis=1)
         for kind, rows in enumerate((vectors, _centred_ranks(vectors))):
             products = _cosines(rows)
             total[kind][np.ix_(there, there)] += np.nansum(products, axis=0)
             count[kind][np.ix_(there, there)] += np.isfinite(products).sum(axis=0)
     with np.errstate(invalid="ignore"):
         means = total / count
-    kept = _once(entries, independent)
+    alone = len({configuration for _, configuration in entries}) == 1
+    independent = set(methods) if alone else same - different
+    kept = sorted(
+        (i for i, (method, name) in enumerate(compared) if (method in independent) == (name == "")),
+        key=lambda i: methods.index(compared[i][0]),
+    )
     return pd.DataFrame(
-        [
-            (*first, *second, *means[:, i, j], count[0, i, j])
-            for i, first in kept.items()
-            for j, second in kept.items()
-        ],
+        [(*compared[i], *compared[j], *means[:, i, j], count[0, i, j]) for i in kept for j in kept],
         columns=[
             *("method", "configuration", "other_method", "other_configuration"),
             *("cosine", "spearman", "samples"),
         ],
     )
-
-
-def _once(entries: Sequence[Entry], independent: set[str]) -> dict[int, Entry]:
-    """The entries to show: a method that gives the same whatever the configuration, once."""
-    kept: dict[int, Entry] = {}
-    for i, (method, configuration) in enumerate(entries):
-        entry = (method, "" if method in independent else configuration)
-        if entry not in kept.values():
-            kept[i] = entry
-    return kept
-
-
-def _depending(vectors: NDArray[np.float64], methods: Sequence[str]) -> set[str]:
-    """The methods whose ``vectors`` (samples, entries, features) differ between configurations."""
-    first = {method: i for i, method in reversed(list(enumerate(methods)))}
-    return {
-        method
-        for i, method in enumerate(methods)
-        if not np.array_equal(vectors[:, i], vectors[:, first[method]], equal_nan=True)
-    }
 
 
 def _centred_ranks(vectors: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -15,7 +15,8 @@ from dtd_cli.plots import style
 from dtd_cli.records.folder import RunFolder
 from dtd_cli.report.explanations import Entry, Explanations, problems, read_explanations
 from dtd_cli.report.page import Picture, page
-from dtd_cli.report.pictures.heatmaps import heatmaps
+from dtd_cli.report.pictures.bands import MOST_CONFIGURATIONS
+from dtd_cli.report.pictures.heatmaps import MOST_SAMPLES, heatmaps
 from dtd_cli.report.pictures.ledger import ledger
 from dtd_cli.report.pictures.regions import regions
 from dtd_cli.report.pictures.similarity import similarity
@@ -96,8 +97,8 @@ def _pictures(
         "How alike the explanations are",
         "Each cell compares two explanations of the same input of the same network: 1 means the "
         "same direction (cosine) or the same order of the units (Spearman), 0 no relation, −1 the "
-        "opposite. Means over samples and seeds. A method that does not depend on the "
-        "configuration has one row.",
+        "opposite. Means over samples and seeds; a cell is empty where no seed has both. A method "
+        "that does not depend on the configuration has one row.",
     )
     yield (
         "same_region.png",
@@ -121,10 +122,12 @@ def _heatmaps(study: Study) -> Iterator[tuple[str, Figure | None, str, str]]:
             f"heatmaps_{method}.png",
             heatmaps(group, method),
             f"Relevance of the input, {name}",
-            f"A row is a configuration, a column an input of run {group.run} and those with the "
-            "same network and inputs. Red speaks for the output, blue against it, white is zero; "
-            "all fields are on one scale, in units of f(x). ΣR / f above each says how much of "
-            "f(x) it explains.",
+            f"Run {group.run} and the others that explain the same samples of the same network: a "
+            f"row is a configuration, a column a sample, at most the first "
+            f"{MOST_CONFIGURATIONS} and {MOST_SAMPLES}. "
+            "Red speaks for the output, blue against it, white is zero; all fields are on one "
+            "scale, in units of the output. ΣR / f above a field says how much of f(x) it "
+            "explains.",
         )
 
 

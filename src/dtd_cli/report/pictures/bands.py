@@ -13,6 +13,7 @@ from dtd_cli.plots import style
 
 MOST_CONFIGURATIONS = 8
 LONGEST_CONFIGURATION = 36
+_LETTER = 0.075  # inches
 _PALETTE = (
     style.BLUE, style.ORANGE, style.GREEN, style.VERMILLION, style.PURPLE, style.SKY, style.DARK,
     "#999933",
@@ -62,12 +63,13 @@ def layer_axis(axes: Axes, depth: int, *, named: bool = True) -> None:
 def legend_below(picture: Figure, panel: Axes, figures: pd.DataFrame) -> None:
     """The configurations, and a word on those that are left out."""
     handles, labels = panel.get_legend_handles_labels()
+    longest = _LETTER * max(map(len, labels)) + 0.6
     left_out = figures["configuration"].nunique() - len(labels)
     picture.legend(
         handles,
         labels,
         loc="outside lower center",
-        ncols=4,
+        ncols=max(1, min(4, int(picture.get_figwidth() / longest))),
         fontsize=style.LABEL,
         frameon=False,
         title=f"the first {len(labels)}; {left_out} more in summary.csv" if left_out else None,
