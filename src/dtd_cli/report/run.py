@@ -49,7 +49,7 @@ class Run:
     def read(cls, path: Path, name: str) -> Run:
         """The run in the folder ``path``."""
         try:
-            settings = dict(_flat(load_yaml(path / CONFIG)))
+            settings = dict(flat(load_yaml(path / CONFIG)))
         except (OSError, ValueError, AttributeError, yaml.YAMLError) as error:
             return cls(path, name, {}, Status.BROKEN, f"{CONFIG}: {one_line(error)}")
         if (path / DONE).exists():
@@ -71,14 +71,14 @@ def one_line(message: object) -> str:
     return " ".join(str(message).split())
 
 
-def _flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Settings by dotted name; a group itself has the name of its option as its value."""
     for key, value in node.items():
         name = f"{prefix}{key}"
         if isinstance(value, Mapping):
             if "name" in value:
                 yield name, value["name"]
-            yield from _flat({k: v for k, v in value.items() if k != "name"}, f"{name}.")
+            yield from flat({k: v for k, v in value.items() if k != "name"}, f"{name}.")
         elif isinstance(value, list):
             yield name, f"[{', '.join(map(str, value))}]"
         else:
