@@ -22,7 +22,7 @@ FLOORS = (
     ("preparation",),
     ("records", "studies"),
     ("plots",),
-    ("runner",),
+    ("runner", "report"),
     ("cli",),
 )
 FLOOR = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}
@@ -50,4 +50,10 @@ def test_imports_point_down(path):
 def test_plots_know_tables_only():
     for path in (PACKAGE / "plots").glob("*.py"):
         assert set(imported_parts(path)) <= {"plots"}
+        assert "import torch" not in path.read_text()
+
+
+def test_reports_know_files_only():
+    for path in (PACKAGE / "report").rglob("*.py"):
+        assert set(imported_parts(path)) <= {"report", "plots", "records", "errors"}
         assert "import torch" not in path.read_text()

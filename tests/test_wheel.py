@@ -56,6 +56,9 @@ class Installation:
     def dtd_run(self, *overrides: str) -> str:
         return _run(self.bin / "dtd-run", *overrides, cwd=self.elsewhere)
 
+    def dtd_report(self, folder: Path) -> str:
+        return _run(self.bin / "dtd-report", folder, cwd=self.elsewhere)
+
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -140,7 +143,9 @@ def test_configuration_is_found_from_another_folder(installation: Installation) 
     assert "seed: 7" in printed.splitlines()
 
 
-def test_run_writes_its_files(installation: Installation, tmp_path: Path) -> None:
+def test_run_writes_its_files_and_report_reads_them(
+    installation: Installation, tmp_path: Path
+) -> None:
     folder = tmp_path / "run"
     installation.dtd_run("experiment=notebook", f"hydra.run.dir={folder}")
     written = {path.name for path in folder.iterdir()}
@@ -150,3 +155,6 @@ def test_run_writes_its_files(installation: Installation, tmp_path: Path) -> Non
     with (folder / "relevance.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert {"method", "sample", "layer", "order", "neuron", "relevance"} <= rows[0].keys()
+    page = Path(installation.dtd_report(folder).strip())
+    assert page == folder / "report" / "index.html"
+    assert "1 run: 1 done." in page.read_text()

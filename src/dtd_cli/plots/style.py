@@ -69,9 +69,11 @@ def words(label: str) -> str:
     return _WORDS.get(label, label.replace("_", " "))
 
 
-def literal(text: str) -> str:
+def literal(text: str, longest: int = LONGEST_NAME) -> str:
     """A user's text, long ones without their middle, and never read as mathematics."""
-    short = text if len(text) <= LONGEST_NAME else f"{text[:9]}…{text[-8:]}"
+    head = longest // 2
+    fits = len(text) <= longest
+    short = text if fits else f"{text[:head]}…{text[1 + head - longest :]}"
     return short.replace("$", r"\$")
 
 

@@ -1,0 +1,1 @@
+"""Pictures over runs, drawn from the report's tables alone."""

@@ -1,0 +1,145 @@
+"""What a finished run found: its figures, and whether its files are whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from dtd_cli.report.run import one_line
+
+LEDGER = (
+    "upper_sum", "relevance_sum", "zero_order", "unresolved", "remainder", "negative_sum",
+)  # fmt: skip
+RELEVANCE_KEYS = ("method", "sample", "layer", "neuron")
+_ROOTED = ("found", "approximate")
+
+Figure = tuple[str, str, int | None, str, float]
+"""method, finder, layer, quantity, value; the first three empty where they do not apply."""
+
+
+class BrokenRunError(Exception):
+    """A run says that it is done, and a file of it cannot be used; the message is one line."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """A finished run on one page.
+
+    ``columns`` are those of its ``relevance.csv``; runs with the same ``problem`` explain the same
+    samples of the same network; ``summary`` is ``summary.json`` by dotted name.
+    """
+
+    columns: tuple[str, ...]
+    problem: str
+    duration: float
+    summary: Mapping[str, Any]
+    figures: Sequence[Figure]
+
+
+def read_results(path: Path) -> Results:
+    """The results in the folder of a finished run.
+
+    Raises:
+        BrokenRunError: a file is missing, cut off, or not what it should be.
+    """
+    inputs = read_table(path, "inputs.csv", ("sample", "status", "f"))
+    f = inputs[inputs["status"] == "explained"].set_index("sample")["f"]
+    relevance = read_table(path, "relevance.csv", (*RELEVANCE_KEYS, "relevance"))
+    _check_whole(relevance)
+    layers = read_table(path, "layers.csv", ("method", "sample", "layer", *LEDGER))
+    summary, environment = (_json(path, f"{name}.json") for name in ("summary", "environment"))
+    try:
+        return Results(
+            columns=tuple(relevance.columns),
+            # f(x) to the last digit tells networks apart.
+            problem=hashlib.sha256((path / "inputs.csv").read_bytes()).hexdigest(),
+            duration=sum(environment["durations"].values()),
+            summary=dict(_flat(summary)),
+            figures=[*_run_figures(summary), *_ledger_figures(layers, f), *_root_figures(summary)],
+        )
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise BrokenRunError(f"its figures: {type(error).__name__}: {one_line(error)}") from error
+
+
+def read_table(path: Path, name: str, columns: Sequence[str]) -> pd.DataFrame:
+    """A table of a run, checked to be whole and to have ``columns``; all but words are numbers.
+
+    Raises:
+        BrokenRunError: it is not.
+    """
+    try:
+        content = (path / name).read_bytes()
+        if not content.endswith(b"\n"):
+            raise ValueError("cut off")
+        table = pd.read_csv(BytesIO(content))
+    except (OSError, ValueError) as error:
+        raise BrokenRunError(f"{name}: {one_line(error)}") from error
+    absent = [column for column in columns if column not in table.columns]
+    if absent:
+        raise BrokenRunError(f"{name}: no column {', '.join(absent)}")
+    for column in columns:
+        if column not in ("method", "status") and not pd.api.types.is_numeric_dtype(table[column]):
+            raise BrokenRunError(f"{name}: {column} holds what is no number")
+    return table
+
+
+def _check_whole(relevance: pd.DataFrame) -> None:
+    """Of each method all samples have as many rows: a file may be cut off between two rows."""
+    rows = relevance.groupby(["method", "sample"], sort=False).size()
+    if rows.groupby(level="method").nunique().max() != 1:
+        raise BrokenRunError("relevance.csv: some samples have fewer rows than others")
+
+
+def _json(path: Path, name: str) -> Any:
+    try:
+        return json.loads((path / name).read_text())
+    except (OSError, ValueError) as error:
+        raise BrokenRunError(f"{name}: {one_line(error)}") from error
+
+
+def _flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in node.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _run_figures(summary: Mapping[str, Any]) -> Iterator[Figure]:
+    yield "", "", None, "f_mean", summary["f_mean"]
+    for name, value in summary["training"].items():
+        yield "", "", None, name, value
+
+
+def _ledger_figures(layers: pd.DataFrame, f: pd.Series) -> Iterator[Figure]:
+    """The mean over the samples of each entry's share of f, and the median of ΣR / f."""
+    if "degree" in layers:
+        layers["method"] += ", degree " + layers["degree"].astype(str)
+    shares = layers[list(LEDGER)].div(layers["sample"].map(f), axis=0)
+    by_layer = shares.groupby([layers["method"], layers["layer"]], sort=False)
+    means, medians = by_layer.mean(), by_layer["relevance_sum"].median()
+    for (method, layer), row, median in zip(means.index, means.to_numpy(), medians, strict=True):
+        for name, value in zip(LEDGER, row.tolist(), strict=True):
+            yield method, "", int(layer), f"{name}_share", value
+        yield method, "", int(layer), "relevance_sum_share_median", median
+
+
+def _root_figures(summary: Mapping[str, Any]) -> Iterator[Figure]:
+    """Of the units that have something to decompose, the share with a root; what these are like."""
+    for layer, finders in summary["roots_by_layer"].items():
+        for finder, figures in finders.items():
+            status = figures["status"]
+            active = sum(status.values()) - status.get("inactive", 0)
+            if active:
+                rooted = sum(status.get(name, 0) for name in _ROOTED)
+                yield "", finder, int(layer), "root_share", rooted / active
+            for name, value in figures.items():
+                if name != "status":
+                    yield "", finder, int(layer), name, value

@@ -1,0 +1,65 @@
+"""Which settings tell runs apart, and what a configuration is called."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Settings = Mapping[str, Any]
+
+MAIN = (
+    "network", "training", "inputs", "rule", "input_rule", "roots", "input_roots", "seed", "dtype",
+)  # fmt: skip
+"""What every table of runs shows."""
+
+_KEY = ("rule", "seed")
+_WITHOUT_EFFECT = {"sweep", "progress", "plots", "threads", "device", "force", "report"}
+_REFERENCE = re.compile(r"\$\{([\w.]+)\}")
+_ABSENT = object()
+
+
+def varied(runs: Sequence[Settings]) -> list[str]:
+    """The settings that differ between runs.
+
+    A setting that only some runs have differs, unless it belongs to an option that differs itself:
+    ``rule`` tells that ``rule.gamma`` is there. One that follows another, as ``network.seed``
+    does ``seed``, is compared by whom it follows.
+    """
+    chosen: list[str] = []
+    for name in dict.fromkeys(name for run in runs for name in run):
+        values = {run.get(name, _ABSENT) for run in runs}
+        if name.rpartition(".")[0] in chosen:
+            values.discard(_ABSENT)
+        if len(values) > 1 and name not in _WITHOUT_EFFECT:
+            chosen.append(name)
+    return chosen
+
+
+def keys(differing: Sequence[str]) -> list[str]:
+    """The settings that identify a run: rule, seed, and what differs."""
+    return list(dict.fromkeys([*_KEY, *differing]))
+
+
+def is_seed(name: str) -> bool:
+    """Whether runs that differ in this setting alone repeat each other."""
+    return name.rpartition(".")[2] == "seed"
+
+
+def value(settings: Settings, name: str) -> Any:
+    """The value of a setting; where it refers to another, that one's. None if there is none."""
+    given = settings.get(name)
+    reference = _REFERENCE.fullmatch(given) if isinstance(given, str) else None
+    return settings.get(reference[1], given) if reference else given
+
+
+def label(settings: Settings, names: Sequence[str]) -> str:
+    """A configuration in a few words: the rule, and the settings ``names`` without seeds."""
+    names = [name for name in names if not is_seed(name)] or ["rule"]
+    short = [name.rpartition(".")[2] for name in names]
+    values = [value(settings, name) for name in names]
+    return ", ".join(
+        str(given) if name == "rule" else f"{last if short.count(last) == 1 else name}={given}"
+        for name, last, given in zip(names, short, values, strict=True)
+        if given is not None
+    )
