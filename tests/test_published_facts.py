@@ -1,0 +1,76 @@
+"""How many closed-form roots lie in the region of their anchor: facts from independent runs.
+
+The network of Sixt and Landgraf, 1000 positive inputs with f > 0.1, units of layer 1 that are
+active; a region is the pattern of all gates, but for the unit's own.
+"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from cases import rule_named
+from dtd_cli.inputs.domain import nonnegative
+from dtd_cli.networks import Paper
+from dtd_cli.regions.gates import closed_gates, gates
+from dtd_cli.regions.region import Regions
+from dtd_cli.roots import ClosedForm
+from dtd_cli.roots.contract import RootProblem
+
+SEEDS = [0, 1, 2, 3, 4, 5, 6]
+
+
+def positive(net, n):
+    """|N(0, I)| until f > 0.1, f the first output."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(200 * n, 10, generator=generator).abs().double()
+    x = x[net.forward(x)[:, 0] > 0.1]
+    return x[:n]
+
+
+def same_region_share(net, x, rule):
+    regions = Regions(net, 0, 1, torch.arange(10))
+    problem = RootProblem(
+        x,
+        net.layers[0],
+        lambda points: net.forward(points)[:, :1].expand(-1, 10),
+        nonnegative(10).to(torch.float64),
+        rule_named(rule),
+        torch.Generator(),
+        regions,
+    )
+    roots = ClosedForm()(problem)
+    anchor, unit = (net.layers[0].preactivation(x) > 0).nonzero(as_tuple=True)
+    pattern = gates(net, 0, x[anchor])
+    at_root = closed_gates(net, 0, roots.points[anchor, unit], x[anchor], pattern)
+    return regions.same(at_root, pattern, unit).double().mean().item()
+
+
+def network(seed):
+    return Paper(seed, "relu").build(10, 2).to(torch.float64)
+
+
+@pytest.mark.parametrize(
+    ("rule", "low", "high"),
+    [("gamma", 0.13, 0.16), ("z+", 0.18, 0.21), ("w2", 0.25, 0.29), ("zero", 0, 0)],
+)
+def test_published_network(rule, low, high):
+    net = network(1)
+    x = positive(net, 1000)
+    assert len(x) == 1000
+    assert low <= same_region_share(net, x, rule) <= high
+
+
+@pytest.mark.parametrize(("rule", "average"), [("gamma", 0.16), ("z+", 0.20), ("w2", 0.25)])
+def test_average_over_seeds(rule, average):
+    shares = []
+    for seed in SEEDS:
+        net = network(seed)
+        x = positive(net, 300)
+        # Of a dead network there is nothing to say.
+        if len(x) == 300:
+            shares.append(same_region_share(net, x, rule))
+    assert len(shares) >= 5
+    assert sum(shares) / len(shares) == pytest.approx(average, abs=0.06)
+    # The conclusion varies with the seed.
+    assert max(shares) - min(shares) > 0.05
