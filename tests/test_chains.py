@@ -478,7 +478,8 @@ def test_chains_have_a_table(max_points):
     x = positive_input(4, 2, n=3)
     finders = [Metropolis(chains=3, steps=30), ClosedForm(), HitAndRun(chains=2, steps=10)]
     rec = recursion(net, "z+", finders)
-    explanation = recursive(Problem(net, 0, x, rec.steps, max_points, progress=False))
+    problem = Problem(net, 0, x, rec.steps, max_points, progress=False, single_step=rec.steps[0])
+    explanation = recursive(problem)
     samples = np.array([4, 6, 9])
     part = Explained("recursive", 0, samples, net.activations(x), explanation)
     table = chains_table([part]).set_index(["sample", "layer"])

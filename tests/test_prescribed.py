@@ -18,7 +18,7 @@ from dtd_cli.roots.contract import Status
 def problem(net, x, target, rule="z+"):
     finder = Prescribed(target.tolist())
     steps = recursion(net, rule, [finder] * net.depth).steps
-    return Problem(net, 0, x, steps, MANY, progress=False).of_sample(x)
+    return Problem(net, 0, x, steps, MANY, progress=False, single_step=steps[0]).of_sample(x)
 
 
 def network(widths, seed, bias):
