@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import NoneType, UnionType
@@ -15,6 +16,9 @@ from dtd_cli.errors import SettingError, check_seed
 from dtd_cli.inputs import INPUTS, Inputs
 from dtd_cli.networks import NETWORKS, NetworkSpec
 from dtd_cli.relevance import METHODS
+from dtd_cli.relevance.integral import Integral
+from dtd_cli.relevance.series import Series
+from dtd_cli.relevance.taylor import Taylor
 from dtd_cli.roots import ROOT_FINDERS, RootFinder
 from dtd_cli.rules import RULES, Rule
 from dtd_cli.training import TRAININGS, Training
@@ -40,6 +44,7 @@ class RelevanceSettings:
     """``relevance``: by which methods, and how much may be held and visited."""
 
     methods: list[str]
+    degree: int | float | str
     max_points: int
     max_visits: int
 
@@ -51,11 +56,22 @@ class RelevanceSettings:
                 self.methods,
                 f"allowed is a list of some of {', '.join(METHODS)}, each once",
             )
+        if not ((isinstance(self.degree, int) and self.degree >= 1) or self.degree == math.inf):
+            raise SettingError(
+                "relevance.degree", self.degree, "allowed is any integer >= 1, or inf"
+            )
         for name in ("max_points", "max_visits"):
             if getattr(self, name) < 1:
                 raise SettingError(
                     f"relevance.{name}", getattr(self, name), "allowed is any integer >= 1"
                 )
+
+    @property
+    def series(self) -> Series | None:
+        """What of each Taylor series is distributed; None is the linear term."""
+        if isinstance(self.degree, int):
+            return Taylor(self.degree) if self.degree > 1 else None
+        return Integral()
 
 
 @dataclass(frozen=True)

@@ -127,6 +127,7 @@ def _problems(config: Config, prepared: Prepared) -> Iterator[tuple[Problem, tor
                 steps=prepared.steps,
                 max_points=config.relevance.max_points,
                 progress=config.top.progress,
+                series=config.relevance.series,
             ),
             samples,
         )

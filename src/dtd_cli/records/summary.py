@@ -15,13 +15,15 @@ def summary(prepared: Prepared, tables: dict[str, pd.DataFrame]) -> dict[str, An
     explained = inputs[inputs["status"] == "explained"]
     f = explained.set_index("sample")["f"]
     layers = tables["layers.csv"]
-    layers = layers.assign(conserved=layers["relevance_sum"] / layers["sample"].map(f))
+    # With a series the degrees have rows of their own.
+    kept = layers.groupby(["method", "layer", "sample"])["relevance_sum"].sum().reset_index()
+    kept["conserved"] = kept["relevance_sum"] / kept["sample"].map(f)
     return {
         "network": list(prepared.network.widths),
         "training": prepared.figures,
         "samples": {"explained": len(explained), "skipped": len(inputs) - len(explained)},
         "f_mean": float(f.mean()),
-        "conserved_by_layer": _nested(layers.groupby(["method", "layer"])["conserved"].median()),
+        "conserved_by_layer": _nested(kept.groupby(["method", "layer"])["conserved"].median()),
         "roots_by_layer": _root_figures(tables["roots.csv"]),
     }
 

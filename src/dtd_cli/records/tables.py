@@ -11,6 +11,7 @@ from torch import Tensor
 
 from dtd_cli.relevance.evidence import Evidence
 from dtd_cli.relevance.explanation import Explanation
+from dtd_cli.relevance.ledger import Ledger, by_degree
 from dtd_cli.roots.contract import Status
 
 LEDGER_COLUMNS = (
@@ -39,53 +40,70 @@ class Explained:
 
 
 def relevance_table(parts: Sequence[Explained]) -> pd.DataFrame:
-    """``relevance.csv``: one unit's relevance a row."""
-    return _sorted(
-        [_layer_relevance(part, layer) for part in parts for layer in range(len(part.path))],
-        ["method", "sample", "layer", "neuron"],
-    )
+    """``relevance.csv``: one unit's relevance a row, or with a series one degree of it."""
+    tables = [_layer_relevance(part, layer) for part in parts for layer in range(len(part.path))]
+    return _without_series(_sorted(tables, ["method", "sample", "layer", "neuron"]), parts)
 
 
 def _layer_relevance(part: Explained, layer: int) -> pd.DataFrame:
     activation = _numbers(part.path[layer])
     relevance = _numbers(part.explanation.relevances[layer])
     depth = len(part.path) - 1
+    terms = relevance[:, None]
     if layer == depth:
         # Of the outputs only the explained one has relevance.
-        only, relevance = relevance, np.zeros_like(activation)
-        relevance[:, part.output] = only[:, 0]
-    samples, units = activation.shape
+        terms = np.zeros_like(activation)[:, None]
+        terms[:, 0, part.output] = relevance[:, 0]
+    elif part.explanation.degrees > 1:
+        terms = _numbers(part.explanation.terms[layer])
+    samples, degrees, units = terms.shape
     return pd.DataFrame(
         {
             "method": part.method,
-            "sample": np.repeat(part.samples, units),
+            "sample": np.repeat(part.samples, units * degrees),
             "layer": layer,
             "order": depth - layer,
-            "neuron": np.tile(np.arange(units), samples),
-            "activation": activation.ravel(),
-            "relevance": relevance.ravel(),
+            "neuron": np.tile(np.repeat(np.arange(units), degrees), samples),
+            "activation": np.repeat(activation.ravel(), degrees),
+            "degree": np.tile(np.arange(1, degrees + 1), samples * units),
+            "relevance": terms.swapaxes(1, 2).ravel(),
         }
     )
 
 
 def ledger_table(parts: Sequence[Explained]) -> pd.DataFrame:
-    """``layers.csv``: where the relevance of the layer above went, one layer a row."""
-    return _sorted(
-        [
-            pd.DataFrame(
-                {
-                    "method": part.method,
-                    "sample": part.samples,
-                    "layer": layer,
-                    "order": len(part.explanation.ledgers) - layer,
-                }
-                | {name: _numbers(getattr(ledger, name)) for name in LEDGER_COLUMNS}
-            )
-            for part in parts
-            for layer, ledger in enumerate(part.explanation.ledgers)
-        ],
-        ["method", "sample", "layer"],
-    )
+    """``layers.csv``: where the relevance of the layer above went, one layer a row.
+
+    With a series it is one degree of it a row, each with what the degrees before it left.
+    """
+    tables = [
+        pd.DataFrame(
+            {
+                "method": part.method,
+                "sample": part.samples,
+                "layer": layer,
+                "order": len(part.explanation.ledgers) - layer,
+                "degree": degree,
+            }
+            | {name: _numbers(getattr(ledger, name)) for name in LEDGER_COLUMNS}
+        )
+        for part in parts
+        for layer, whole in enumerate(part.explanation.ledgers)
+        for degree, ledger in enumerate(_ledgers(part.explanation, layer, whole), 1)
+    ]
+    return _without_series(_sorted(tables, ["method", "sample", "layer", "degree"]), parts)
+
+
+def _ledgers(explanation: Explanation, layer: int, whole: Ledger) -> list[Ledger]:
+    if explanation.degrees == 1:
+        return [whole]
+    return by_degree(whole, explanation.terms[layer])
+
+
+def _without_series(table: pd.DataFrame, parts: Sequence[Explained]) -> pd.DataFrame:
+    """The table as it is where nothing was expanded beyond degree 1: without that column."""
+    series = any(part.explanation.degrees > 1 for part in parts)
+    return table if series else table.drop(columns="degree")
 
 
 def roots_table(parts: Sequence[Explained]) -> pd.DataFrame:

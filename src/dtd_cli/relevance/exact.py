@@ -24,7 +24,9 @@ def recursive(problem: Problem) -> Explanation:
 
     Wherever roots were searched, the closed-form roots of the same units stand beside them.
     """
-    recursion = Recursion(problem.network, problem.steps, problem.max_points, problem.output)
+    recursion = Recursion(
+        problem.network, problem.steps, problem.max_points, problem.output, problem.series
+    )
     path = recursion.explained.activations(problem.x)
     layers: list[_Decomposition] = []
     upper = path[-1]
@@ -42,14 +44,16 @@ def recursive(problem: Problem) -> Explanation:
             tuple(roots for roots in (layer.roots, layer.closed_form) if roots is not None)
             for layer in layers
         ),
+        terms=tuple(layer.terms for layer in layers),
     )
 
 
 @dataclass(frozen=True, eq=False)
 class _Decomposition:
-    """One layer's relevance (B, d), and how it came about."""
+    """One layer's relevance (B, d), its part of each degree (B, K, d), and how it came about."""
 
     relevance: Tensor
+    terms: Tensor
     ledger: Ledger
     roots: Evidence
     closed_form: Evidence | None
@@ -73,6 +77,7 @@ def _decompose(
     unresolved = torch.where(roots.contributes, 0, upper).sum(1)
     return _Decomposition(
         relevance,
+        expansion.terms(a),
         ledger(upper, relevance, zero_order, unresolved),
         evidence_for(step.label, roots, expansion),
         closed_form,

@@ -16,9 +16,16 @@ class Explanation:
 
     ``relevances[l]`` has shape (B, d_l) for l < L and (B, 1) for l = L, where it is f.
     ``ledgers[l]`` says where the relevance of layer l + 1 went, ``evidence`` holds the roots of
-    each layer, for methods that have some, by layer.
+    each layer, for methods that have some, by layer. ``terms[l]`` (B, K, d_l), for methods that
+    have them, is what each degree of the Taylor series contributed to ``relevances[l]``.
     """
 
     relevances: tuple[Tensor, ...]
     ledgers: tuple[Ledger, ...]
     evidence: tuple[tuple[Evidence, ...], ...] = ()
+    terms: tuple[Tensor, ...] = ()
+
+    @property
+    def degrees(self) -> int:
+        """How many degrees are told apart, at least 1."""
+        return max((terms.shape[1] for terms in self.terms), default=1)

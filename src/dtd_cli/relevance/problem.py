@@ -8,6 +8,7 @@ from torch import Tensor
 
 from dtd_cli.networks.mlp import MLP
 from dtd_cli.relevance.recursion import Step
+from dtd_cli.relevance.series import Series
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,6 +16,7 @@ class Problem:
     """Samples ``x`` (B, d) for which the same output is explained.
 
     ``steps[l]`` says how layer l + 1 is decomposed onto layer l; ``max_points`` bounds memory.
+    ``series`` says what of each Taylor series is distributed; without one, the linear term.
     """
 
     network: MLP
@@ -23,3 +25,4 @@ class Problem:
     steps: tuple[Step, ...]
     max_points: int
     progress: bool
+    series: Series | None = None
