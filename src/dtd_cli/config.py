@@ -45,6 +45,7 @@ class RelevanceSettings:
 
     methods: list[str]
     degree: int | float | str
+    interactions: bool
     max_points: int
     max_visits: int
 
@@ -59,6 +60,12 @@ class RelevanceSettings:
         if not ((isinstance(self.degree, int) and self.degree >= 1) or self.degree == math.inf):
             raise SettingError(
                 "relevance.degree", self.degree, "allowed is any integer >= 1, or inf"
+            )
+        if self.interactions and "recursive" not in self.methods:
+            raise SettingError(
+                "relevance.interactions",
+                "true",
+                "they are those of the method recursive, which relevance.methods must name",
             )
         for name in ("max_points", "max_visits"):
             if getattr(self, name) < 1:

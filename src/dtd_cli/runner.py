@@ -67,7 +67,7 @@ def explain(config: Config, prepared: Prepared) -> list[Explained]:
             parts.append(_explained(method, samples, problem, METHODS[method](problem)))
     for label, steps in prepared.compared.items():
         for problem, samples in _problems(config, prepared):
-            explanation = recursive(replace(problem, steps=steps))
+            explanation = recursive(replace(problem, steps=steps, interactions=False))
             # The roots of the other layers are those of the first recursion.
             explanation = replace(explanation, evidence=(explanation.evidence[0][:1],))
             parts.append(_explained(f"recursive_{label}", samples, problem, explanation))
@@ -94,6 +94,8 @@ def write(folder: RunFolder, prepared: Prepared, parts: list[Explained]) -> None
     if searched:
         written["search_lines.csv"] = tables.search_lines_table(parts)
         written["search_roots.csv"] = tables.search_roots_table(parts)
+    if any(part.explanation.interactions for part in parts):
+        written["interactions.csv"] = tables.interactions_table(parts)
     for name, table in written.items():
         folder.write_table(name, table)
     _name_inadmissible(written["roots.csv"])
@@ -128,6 +130,7 @@ def _problems(config: Config, prepared: Prepared) -> Iterator[tuple[Problem, tor
                 max_points=config.relevance.max_points,
                 progress=config.top.progress,
                 series=config.relevance.series,
+                interactions=config.relevance.interactions,
             ),
             samples,
         )
@@ -145,7 +148,10 @@ def _check_cost(config: Config, prepared: Prepared) -> None:
     recursions = [prepared.steps] * ("recursive" in config.relevance.methods)
     recursions += prepared.compared.values()
     samples = int(prepared.explained.sum())
-    visits = samples * sum(points_visited(prepared.network.widths, steps) for steps in recursions)
+    series = config.relevance.series
+    visits = samples * sum(
+        points_visited(prepared.network.widths, steps, series) for steps in recursions
+    )
     if visits > config.relevance.max_visits:
         raise SettingError(
             "relevance.max_visits",
@@ -153,7 +159,7 @@ def _check_cost(config: Config, prepared: Prepared) -> None:
             f"the recursion of {samples} samples through "
             f"{'-'.join(map(str, prepared.network.widths))} would visit {visits:.3g} points; "
             "allowed are fewer samples (inputs.n), a smaller network, cheaper roots, "
-            "relevance.methods without recursive, or a higher limit",
+            "a lower relevance.degree, relevance.methods without recursive, or a higher limit",
         )
 
 

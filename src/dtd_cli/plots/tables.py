@@ -35,6 +35,7 @@ class Tables:
     inputs: pd.DataFrame | None = None
     search_lines: pd.DataFrame | None = None
     search_roots: pd.DataFrame | None = None
+    interactions: pd.DataFrame | None = None
 
     @classmethod
     def read(cls, folder: Path) -> Tables:
@@ -79,7 +80,11 @@ class Tables:
         if not has_rows(self.relevance):
             return {}
         rows = self.relevance[self.relevance["layer"] == 0]
-        wide = rows.pivot(index=["method", "sample"], columns="neuron", values="relevance")
+        # With a series every degree has a row.
+        sums = rows.groupby(["method", "sample", "neuron"], sort=False)["relevance"].sum(
+            min_count=1
+        )
+        wide = sums.unstack("neuron")
         wide = wide.reindex(columns=range(len(self.features)))
         methods, samples = (wide.index.get_level_values(name) for name in ("method", "sample"))
         values = wide.to_numpy(dtype=np.float64)
@@ -92,6 +97,17 @@ class Tables:
 def has_rows(table: pd.DataFrame | None) -> TypeGuard[pd.DataFrame]:
     """Whether the run wrote this table and put something in it."""
     return table is not None and len(table) > 0
+
+
+def whole_ledger(layers: pd.DataFrame) -> pd.DataFrame:
+    """One row for each method, sample and layer, also where every degree of a series has one."""
+    if "degree" not in layers:
+        return layers
+    rows = layers.groupby(["method", "sample", "layer"], sort=False)
+    summed = rows[["relevance_sum", "zero_order", "unresolved"]].sum()
+    return summed.assign(
+        upper_sum=rows["upper_sum"].first(), remainder=rows["remainder"].last()
+    ).reset_index()
 
 
 def by_index(indices: ArrayLike, values: ArrayLike, size: int) -> Vector:

@@ -24,8 +24,19 @@ def summary(prepared: Prepared, tables: dict[str, pd.DataFrame]) -> dict[str, An
         "samples": {"explained": len(explained), "skipped": len(inputs) - len(explained)},
         "f_mean": float(f.mean()),
         "conserved_by_layer": _nested(kept.groupby(["method", "layer"])["conserved"].median()),
+        **_remainders(layers, f),
         "roots_by_layer": _root_figures(tables["roots.csv"]),
     }
+
+
+def _remainders(layers: pd.DataFrame, f: pd.Series) -> dict[str, Any]:
+    """With a series: the median over samples of what degrees up to each one left, beside f."""
+    if "degree" not in layers:
+        return {}
+    recursive = layers[layers["method"] == "recursive"]
+    share = recursive["remainder"] / recursive["sample"].map(f)
+    median = share.groupby([recursive["layer"], recursive["degree"]]).median()
+    return {"remainder_by_degree": _nested(median)}
 
 
 def _root_figures(roots: pd.DataFrame) -> dict[str, Any]:

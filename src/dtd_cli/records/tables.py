@@ -176,6 +176,23 @@ def search_roots_table(parts: Sequence[Explained]) -> pd.DataFrame:
     return _sorted(tables, ["sample", "layer", "neuron"])
 
 
+def interactions_table(parts: Sequence[Explained]) -> pd.DataFrame:
+    """``interactions.csv``: one entry of a sample's degree-2 matrix of one layer a row."""
+    tables = [
+        _layer_interactions(part, layer, _numbers(matrices))
+        for part in parts
+        for layer, matrices in enumerate(part.explanation.interactions)
+    ]
+    return _sorted(tables, ["sample", "layer", "i", "k"])
+
+
+def _layer_interactions(part: Explained, layer: int, matrices: np.ndarray) -> pd.DataFrame:
+    row, i, k = (index.ravel() for index in np.indices(matrices.shape))
+    samples = part.samples[row]
+    relevance = matrices.ravel()
+    return pd.DataFrame({"sample": samples, "layer": layer, "i": i, "k": k, "relevance": relevance})
+
+
 def inputs_table(
     names: Sequence[str], x: Tensor, explained: Tensor, output: Tensor, f: Tensor
 ) -> pd.DataFrame:

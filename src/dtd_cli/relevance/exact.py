@@ -12,6 +12,7 @@ from tqdm import tqdm
 from dtd_cli.relevance.concatenate import concatenate
 from dtd_cli.relevance.evidence import Evidence, evidence
 from dtd_cli.relevance.explanation import Explanation
+from dtd_cli.relevance.interactions import interactions
 from dtd_cli.relevance.ledger import Ledger, ledger
 from dtd_cli.relevance.problem import Problem
 from dtd_cli.relevance.recursion import Recursion
@@ -45,6 +46,9 @@ def recursive(problem: Problem) -> Explanation:
             for layer in layers
         ),
         terms=tuple(layer.terms for layer in layers),
+        interactions=tuple(
+            layer.interactions for layer in layers if layer.interactions is not None
+        ),
     )
 
 
@@ -54,6 +58,7 @@ class _Decomposition:
 
     relevance: Tensor
     terms: Tensor
+    interactions: Tensor | None
     ledger: Ledger
     roots: Evidence
     closed_form: Evidence | None
@@ -78,6 +83,7 @@ def _decompose(
     return _Decomposition(
         relevance,
         expansion.terms(a),
+        interactions(recursion, start, a, roots) if problem.interactions else None,
         ledger(upper, relevance, zero_order, unresolved),
         evidence_for(step.label, roots, expansion),
         closed_form,

@@ -17,13 +17,15 @@ class Explanation:
     ``relevances[l]`` has shape (B, d_l) for l < L and (B, 1) for l = L, where it is f.
     ``ledgers[l]`` says where the relevance of layer l + 1 went, ``evidence`` holds the roots of
     each layer, for methods that have some, by layer. ``terms[l]`` (B, K, d_l), for methods that
-    have them, is what each degree of the Taylor series contributed to ``relevances[l]``.
+    have them, is what each degree of the Taylor series contributed to ``relevances[l]``, and
+    ``interactions[l]`` (B, d_l, d_l), where they are wanted, the degree-2 matrices.
     """
 
     relevances: tuple[Tensor, ...]
     ledgers: tuple[Ledger, ...]
     evidence: tuple[tuple[Evidence, ...], ...] = ()
     terms: tuple[Tensor, ...] = ()
+    interactions: tuple[Tensor, ...] = ()
 
     @property
     def degrees(self) -> int:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from dtd_cli.numerics import policy
+from dtd_cli.numerics import policy, safe_divide
 from dtd_cli.relevance.segment import knots
 from dtd_cli.relevance.series import Branches, Series, differentiable
 
@@ -29,6 +29,8 @@ class Integral(Series):
         return 1
 
     def shares(self, branches: Branches) -> Tensor:
+        if branches.affine:
+            return (branches.delta * _affine(branches)).unsqueeze(1)
         delta = branches.delta
         s = knots(branches.network, branches.start, branches.roots, delta)
         tolerance = policy(delta.dtype)
@@ -70,12 +72,22 @@ class _Pieces(NamedTuple):
         return _Pieces(row.repeat(2), torch.cat([low, middle]), torch.cat([middle, high]))
 
 
+def _affine(branches: Branches) -> Tensor:
+    """``∫ ∇h ds`` of the last layer, (N, d): its weights, as long as its gate is open."""
+    layer = branches.network.layers[branches.start]
+    weight = layer.weight[branches.unit]
+    if not layer.relu:
+        return weight
+    ends = torch.stack([branches.roots, branches.roots + branches.delta])
+    first, last = (layer.preactivation(end).gather(1, branches.unit[:, None]) for end in ends)
+    part = safe_divide(first.relu() + last.relu(), (last - first).abs())
+    return weight * torch.where((first >= 0) & (last >= 0), 1, part)
+
+
 def _integrate(branches: Branches, pieces: _Pieces) -> tuple[Tensor, Tensor, Tensor]:
     """``∫ ∇h ds`` over each piece (M, d); its error, and ``∫ |Δ ∇h| ds``, both (M,)."""
     delta = branches.delta[pieces.row]
-    # On a piece the last layer has a constant gradient.
-    nodes, weights, gauss = _MIDPOINT if branches.affine else (_NODES, _KRONROD, _GAUSS)
-    x, w, lower = (delta.new_tensor(v) for v in (nodes, weights, gauss))
+    x, w, lower = (delta.new_tensor(v) for v in (_NODES, _KRONROD, _GAUSS))
     length = pieces.high - pieces.low
     s = pieces.low.unsqueeze(1) + length.unsqueeze(1) * x
     points = branches.roots[pieces.row].unsqueeze(1) + s.unsqueeze(2) * delta.unsqueeze(1)
@@ -109,7 +121,6 @@ def _symmetric(half: tuple[float, ...], sign: float = 1.0) -> tuple[float, ...]:
     return (*outer, middle, *(sign * v for v in reversed(outer)))
 
 
-_MIDPOINT = (0.5,), (1.0,), (1.0,)
 _NODES = tuple(
     (1 - x) / 2
     for x in _symmetric(

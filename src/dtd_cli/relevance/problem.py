@@ -17,6 +17,7 @@ class Problem:
 
     ``steps[l]`` says how layer l + 1 is decomposed onto layer l; ``max_points`` bounds memory.
     ``series`` says what of each Taylor series is distributed; without one, the linear term.
+    ``interactions`` asks for the degree-2 matrices too.
     """
 
     network: MLP
@@ -26,3 +27,4 @@ class Problem:
     max_points: int
     progress: bool
     series: Series | None = None
+    interactions: bool = False

@@ -105,7 +105,7 @@ class Recursion:
 
     def expand(self, start: int, a: Tensor, roots: Roots) -> Expansion:
         """The expansion at every root that contributes; keeps the graph if one is kept."""
-        anchor, unit = roots.contributes.nonzero(as_tuple=True)
+        anchor, unit = roots.contributing
         if torch.is_grad_enabled():
             return self._expand_pairs(start, a, roots, anchor, unit)
         size = self.together(start)
@@ -167,6 +167,14 @@ class Recursion:
         else:
             shares = self.series.shares(self._branches(start, unit, points, delta, at))
         return Expansion(anchor, unit, at.value, at.slope, shares, at.limit)
+
+    def branches(
+        self, start: int, a: Tensor, roots: Roots, anchor: Tensor, unit: Tensor
+    ) -> Branches:
+        """The functions ``h_unit`` at the roots of N pairs, on the branches of the anchors."""
+        anchors, points = a[anchor], roots.points[anchor, unit]
+        at = self._one_sided(start, anchors, points, unit, roots.place)
+        return self._branches(start, unit, points, anchors - points, at)
 
     def _branches(
         self, start: int, unit: Tensor, roots: Tensor, delta: Tensor, at: _Derivative

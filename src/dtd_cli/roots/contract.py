@@ -98,6 +98,12 @@ class Roots:
         """Where a root is expanded, shape (B, J)."""
         return self.status <= Status.APPROXIMATE
 
+    @property
+    def contributing(self) -> tuple[Tensor, Tensor]:
+        """The pairs that are expanded: anchors and units, both (N,)."""
+        anchor, unit = self.contributes.nonzero(as_tuple=True)
+        return anchor, unit
+
 
 @dataclass(frozen=True)
 class RootFinder(ABC):
