@@ -15,6 +15,7 @@ from dtd_cli.plots.pixels import pixel_grid
 from dtd_cli.plots.tables import Sample, Tables, Vector, has_rows
 
 _MOST_SAMPLES, _MOST_NAMES, _STRONGEST = 4, 12, 25
+_LEAST_SHARE = 1e-6
 _SIDE = 3.0
 
 
@@ -63,7 +64,9 @@ def strongest_pairs(matrix: Vector, count: int) -> list[tuple[int, int, float]]:
 def _draw_matrix(
     picture: Figure, axes: Axes, matrix: Vector, sample: Sample, features: list[str]
 ) -> None:
-    image = axes.imshow(matrix, cmap=style.DIVERGING, norm=symmetric([matrix]))
+    # What is nothing beside f(x) is rounding, and shall not look like something.
+    norm = symmetric([matrix, np.array(_LEAST_SHARE * sample.f)])
+    image = axes.imshow(matrix, cmap=style.DIVERGING, norm=norm)
     axes.set_title(
         f"sample {sample.number}, output {sample.output}\n"
         f"Σ / f = {style.number(matrix.sum() / sample.f)}",
