@@ -204,10 +204,9 @@ def test_in_single_precision():
     assert spread(terms(rec, x.float())[0].double(), want) < 1e-4
 
 
-@pytest.mark.parametrize("degree", ["0", "-1", "1.5", "two", "nan", "-inf", "[2]"])
+@pytest.mark.parametrize("degree", ["0", "-1", "1.5", "two", "True", "nan", "-inf", "[2]"])
 def test_bad_degrees_are_refused_with_the_number(tmp_path, monkeypatch, capfd, degree):
     monkeypatch.chdir(tmp_path)
     assert dtd_run(monkeypatch, f"relevance.degree={degree}") == 2
     error = capfd.readouterr().err
-    assert error.startswith(f"dtd-run: relevance.degree={degree}: allowed is ")
-    assert error.count("\n") == 1
+    assert error == f"dtd-run: relevance.degree={degree}: allowed is any integer >= 1, or inf\n"

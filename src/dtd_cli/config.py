@@ -44,7 +44,8 @@ class RelevanceSettings:
     """``relevance``: by which methods, and how much may be held and visited."""
 
     methods: list[str]
-    degree: int | float | str
+    degree: Any
+    """An integer, or inf; a type of its own would refuse all else in other words."""
     interactions: bool
     max_points: int
     max_visits: int
@@ -57,7 +58,7 @@ class RelevanceSettings:
                 self.methods,
                 f"allowed is a list of some of {', '.join(METHODS)}, each once",
             )
-        if not ((isinstance(self.degree, int) and self.degree >= 1) or self.degree == math.inf):
+        if self.degree != math.inf and not (type(self.degree) is int and self.degree >= 1):
             raise SettingError(
                 "relevance.degree", self.degree, "allowed is any integer >= 1, or inf"
             )
@@ -76,9 +77,9 @@ class RelevanceSettings:
     @property
     def series(self) -> Series | None:
         """What of each Taylor series is distributed; None is the linear term."""
-        if isinstance(self.degree, int):
-            return Taylor(self.degree) if self.degree > 1 else None
-        return Integral()
+        if self.degree == math.inf:
+            return Integral()
+        return Taylor(self.degree) if self.degree > 1 else None
 
 
 @dataclass(frozen=True)

@@ -85,35 +85,40 @@ def _affine(branches: Branches) -> Tensor:
 
 
 def _integrate(branches: Branches, pieces: _Pieces) -> tuple[Tensor, Tensor, Tensor]:
-    """``∫ ∇h ds`` over each piece (M, d); its error, and ``∫ |Δ ∇h| ds``, both (M,)."""
+    """``∫ ∇h ds`` over each piece (M, d); its error, and ``∫ |Δ ∇h| ds``, both (M,).
+
+    Without a graph so many pieces at a time as memory allows.
+    """
+    size = len(pieces.row) if torch.is_grad_enabled() else branches.together // len(_NODES)
+    columns = (column.split(max(1, size)) for column in pieces)
+    parts = [_apply_rules(branches, _Pieces(*part)) for part in zip(*columns, strict=True)]
+    integral, error, whole = (torch.cat(part) for part in zip(*parts, strict=True))
+    return integral, error, whole
+
+
+def _apply_rules(branches: Branches, pieces: _Pieces) -> tuple[Tensor, Tensor, Tensor]:
     delta = branches.delta[pieces.row]
     x, w, lower = (delta.new_tensor(v) for v in (_NODES, _KRONROD, _GAUSS))
-    length = pieces.high - pieces.low
-    s = pieces.low.unsqueeze(1) + length.unsqueeze(1) * x
+    length = (pieces.high - pieces.low).unsqueeze(1)
+    s = pieces.low.unsqueeze(1) + length * x
     points = branches.roots[pieces.row].unsqueeze(1) + s.unsqueeze(2) * delta.unsqueeze(1)
     unit = branches.unit[pieces.row].repeat_interleave(len(x))
     slopes = _slopes(branches, points.flatten(0, 1), unit).view_as(points)
     with torch.no_grad():
-        error = (length.unsqueeze(1) * delta * ((w - lower) @ slopes)).abs().amax(1)
-        whole = (length.unsqueeze(1) * delta.abs() * (w @ slopes.abs())).amax(1)
-    return length.unsqueeze(1) * (w @ slopes), error, whole
+        error = (length * delta * ((w - lower) @ slopes)).abs().amax(1)
+        whole = (length * delta.abs() * (w @ slopes.abs())).amax(1)
+    return length * (w @ slopes), error, whole
 
 
 def _slopes(branches: Branches, points: Tensor, unit: Tensor) -> Tensor:
     """``∇h_unit`` at points (M, d) between kinks; keeps the graph if one is kept."""
     keep = torch.is_grad_enabled()
-    size = max(len(points), 1) if keep else branches.together
-    slopes = []
-    for chunk, units in zip(points.split(size), unit.split(size), strict=True):
-        with torch.enable_grad():
-            at = differentiable(chunk)
-            gates = torch.zeros_like(branches.open_gates[:1]).expand(len(at), -1)
-            value = branches.value(at, gates, units)
-            (slope,) = torch.autograd.grad(
-                value.sum(), at, create_graph=keep, materialize_grads=True
-            )
-        slopes.append(slope)
-    return torch.cat(slopes)
+    with torch.enable_grad():
+        at = differentiable(points)
+        gates = torch.zeros_like(branches.open_gates[:1]).expand(len(at), -1)
+        value = branches.value(at, gates, unit)
+        (slope,) = torch.autograd.grad(value.sum(), at, create_graph=keep, materialize_grads=True)
+    return slope
 
 
 def _symmetric(half: tuple[float, ...], sign: float = 1.0) -> tuple[float, ...]:
