@@ -75,7 +75,9 @@ def rule_named(name, gamma=1.0):
     return Gamma(gamma) if name == "gamma" else RULES[name]()
 
 
-def recursion(net, rules, finders=None, gamma=1.0, bounds=(0.0, 1.0), seed=0, max_points=MANY):
+def recursion(
+    net, rules, finders=None, gamma=1.0, bounds=(0.0, 1.0), seed=0, max_points=MANY, series=None
+):
     """The recursion of a network with one output; ``rules`` and ``finders`` from the input up."""
     if isinstance(rules, str):
         rules = [rules] * net.depth
@@ -92,7 +94,7 @@ def recursion(net, rules, finders=None, gamma=1.0, bounds=(0.0, 1.0), seed=0, ma
             zip(rules, finders, net.widths[:-1], strict=True)
         )
     )
-    return Recursion(net, steps, max_points)
+    return Recursion(net, steps, max_points, series=series)
 
 
 def relevances(rec, x):
@@ -115,3 +117,15 @@ def spread(got, want):
     assert got.isfinite().all()
     scale = want.abs().max()
     return ((got - want).abs().max() / (scale if scale > 1e-18 else 1)).item()
+
+
+def terms(rec, x):
+    """What each degree contributes to R_0, ..., R_{L-1}, each (B, K, d)."""
+    with torch.no_grad():
+        path = rec.network.activations(x)[:-1]
+        return [expansion(rec, layer, a).terms(a) for layer, a in enumerate(path)]
+
+
+def expansion(rec, layer, a):
+    """The expansion of one layer at its anchors ``a`` (B, d)."""
+    return rec.expand(layer, a, rec.steps[layer].finder(rec.problem(layer, a)))

@@ -10,6 +10,10 @@ difference quotient's step is 1e-10 of that product again, which keeps it on one
 kink, and its truncation error is about (1e-10)² of the result. Truncation errors are smooth, so
 an outer quotient does not amplify them; rounding errors are not, and each quotient divides them
 by its step. The digits below are the product of all steps, and 40 more.
+
+A derivative of degree k is k central differences, one inside the other. So it divides rounding
+by the k-th power of the step; and where relevance is 0/0 at the root, by ε^(k-1) all truncation
+errors, for which the step is multiplied by that.
 """
 
 from __future__ import annotations
@@ -24,12 +28,12 @@ STEP_DIGITS = 10
 TIE = mpf("1e-13")
 
 
-def digits_for(depth: int) -> int:
-    """Decimal digits for ``depth`` nested difference quotients."""
+def digits_for(depth: int, degree: int = 1) -> int:
+    """Decimal digits for ``depth`` nested derivatives of ``degree``."""
     lost, size = 40, 0
     for _ in range(depth):
         size += size + EPSILON_DIGITS
-        lost += size + STEP_DIGITS
+        lost += degree * (degree * size + STEP_DIGITS)
     return lost
 
 
@@ -56,13 +60,22 @@ class Literal:
     """
 
     def __init__(
-        self, weights, biases, rules, output=0, gamma=1.0, box=(0.0, 1.0), output_relu=True
+        self,
+        weights,
+        biases,
+        rules,
+        output=0,
+        gamma=1.0,
+        box=(0.0, 1.0),
+        output_relu=True,
+        degree=1,
     ):
-        self.depth = len(weights)
+        self.depth, self.degree = len(weights), degree
+        self.digits = digits_for(self.depth, degree)
         self.rules, self.output, self.output_relu = rules, output, output_relu
         self.limits = 0
         """How often a root was met where the derivative exists as a limit only."""
-        with mp.workdps(digits_for(self.depth)):
+        with mp.workdps(self.digits):
             self.w = [[[mpf(x) for x in row] for row in weight] for weight in weights]
             self.b = [[mpf(x) for x in bias] for bias in biases]
             self.gamma, self.low, self.high = mpf(gamma), mpf(box[0]), mpf(box[1])
@@ -79,11 +92,18 @@ class Literal:
 
     def relevance(self, layer, a):
         """R_layer(a), a list of floats, for the anchor ``a`` given as floats."""
-        with mp.workdps(digits_for(self.depth)):
+        with mp.workdps(self.digits):
             anchor = [mpf(x) for x in a]
             if layer == self.depth:
                 return [float(x) for x in anchor]
             return [float(self.R(layer, anchor, i)) for i in range(len(anchor))]
+
+    def terms(self, layer, a):
+        """What each degree contributes to R_layer(a): a list for each degree."""
+        with mp.workdps(self.digits):
+            anchor = [mpf(x) for x in a]
+            columns = [self.R_by_degree(layer, anchor, i) for i in range(len(anchor))]
+            return [[float(x) for x in row] for row in zip(*columns, strict=True)]
 
     def relevances(self, x):
         """R_0, ..., R_{L-1} at the activations of the input ``x``."""
@@ -91,7 +111,7 @@ class Literal:
 
     def activations(self, x):
         """a_0, ..., a_L without rounding; the last has the explained output alone."""
-        with mp.workdps(digits_for(self.depth)):
+        with mp.workdps(self.digits):
             path = [[mpf(v) for v in x]]
             for layer in range(self.depth):
                 path.append(self.f(layer, path[-1]))
@@ -103,23 +123,44 @@ class Literal:
         """[R_layer(a)]_i inside limits whose ε have the product ``size``."""
         if layer == self.depth:
             return a[i]
-        total = mpf(0)
+        return mpmath.fsum(self.R_by_degree(layer, a, i, size))
+
+    def R_by_degree(self, layer, a, i, size=1):
+        """What each degree contributes to [R_layer(a)]_i."""
+        total = [mpf(0)] * self.degree
         for j in range(len(self.w_explained()[layer])):
             root = self.root(layer, a, j)
             if root is not None:
-                total += self.one_sided(layer, root, a, j, i, size) * (a[i] - root[i])
+                slopes = self.one_sided(layer, root, a, j, i, size)
+                for k, slope in enumerate(slopes):
+                    total[k] += slope * (a[i] - root[i]) / mpmath.factorial(k + 1)
         return total
 
     def one_sided(self, layer, root, a, j, i, size):
-        """The i-th component of the one-sided gradient of h_j at the root."""
+        """∂_i D^(k-1) h_j[Δ, ..., Δ] at the root, for k = 1, 2, ..., one-sided, Δ constant."""
         self.limits += self.only_a_limit(layer, root, a, j)
         epsilon = size * mpf(10) ** -EPSILON_DIGITS
         smaller = size * epsilon
-        step = smaller * mpf(10) ** -STEP_DIGITS
-        point = [r + epsilon * (p - r) for r, p in zip(root, a, strict=True)]
-        plus = [p + step * (k == i) for k, p in enumerate(point)]
-        minus = [p - step * (k == i) for k, p in enumerate(point)]
-        return (self.h(layer, plus, j, smaller) - self.h(layer, minus, j, smaller)) / (2 * step)
+        step = smaller**self.degree * mpf(10) ** -STEP_DIGITS
+        delta = [p - r for r, p in zip(root, a, strict=True)]
+
+        def partial(s):
+            """∂_i h_j a little off the root, s steps further along the segment."""
+            point = [r + (epsilon + s * step) * d for r, d in zip(root, delta, strict=True)]
+            plus = [p + step * (k == i) for k, p in enumerate(point)]
+            minus = [p - step * (k == i) for k, p in enumerate(point)]
+            return (self.h(layer, plus, j, smaller) - self.h(layer, minus, j, smaller)) / (2 * step)
+
+        # Central differences on steps of one half each way, every value once.
+        values = {mpf(s) / 2: None for s in range(1 - self.degree, self.degree)}
+        values = {s: partial(s) for s in values}
+        return [
+            mpmath.fsum(
+                (-1) ** m * mpmath.binomial(k, m) * values[mpf(k) / 2 - m] for m in range(k + 1)
+            )
+            / step**k
+            for k in range(self.degree)
+        ]
 
     def h(self, layer, a, j, size=1):
         """The relevance of unit j of layer + 1 as a function of the activations in ``layer``."""
@@ -203,7 +244,7 @@ class Literal:
 
     def train_free(self, x):
         """R_0, ..., R_L by the train-free approximation, as floats."""
-        with mp.workdps(digits_for(self.depth)):
+        with mp.workdps(self.digits):
             path = self.activations(x)
             relevances = [path[-1]]
             for layer in reversed(range(self.depth)):

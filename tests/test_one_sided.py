@@ -26,6 +26,7 @@ from cases import (
     tensor,
 )
 from dtd_cli.networks.mlp import MLP
+from dtd_cli.numerics import policy
 from dtd_cli.relevance.one_sided import one_sided
 from dtd_cli.roots.contract import Place
 from literal import Literal, conserves
@@ -345,7 +346,8 @@ def test_limits_inside_limits_in_networks_as_they_come(rule, seed, bias, zeroed)
 def test_searched_roots_are_approached_unless_on_their_own_kink_only(root, open_gates, limit):
     net = network([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 1.0]]], [[-0.5, 0.0], [-0.1]])
     anchor, roots = tensor([[2.0, 3.0]]), tensor([root])
-    at = one_sided(net, 0, anchor, roots, torch.tensor([0]), Place.BOUNDARY, None)
+    steps = policy(torch.float64)
+    at = one_sided(net, 0, anchor, roots, torch.tensor([0]), Place.BOUNDARY, None, steps)
     assert at.open_gates.tolist() == [open_gates]
     assert at.limit.tolist() == [limit]
     assert torch.equal(at.points, roots + NUDGE * (anchor - roots) if limit else roots)

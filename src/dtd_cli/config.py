@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import NoneType, UnionType
@@ -15,6 +16,9 @@ from dtd_cli.errors import SettingError, check_seed
 from dtd_cli.inputs import INPUTS, Inputs
 from dtd_cli.networks import NETWORKS, NetworkSpec
 from dtd_cli.relevance import METHODS
+from dtd_cli.relevance.integral import Integral
+from dtd_cli.relevance.series import Series
+from dtd_cli.relevance.taylor import Taylor
 from dtd_cli.roots import ROOT_FINDERS, RootFinder
 from dtd_cli.rules import RULES, Rule
 from dtd_cli.training import TRAININGS, Training
@@ -41,6 +45,9 @@ class RelevanceSettings:
 
     methods: list[str]
     root_dependence: str
+    degree: Any
+    """An integer, or inf; a type of its own would refuse all else in other words."""
+    interactions: bool
     max_points: int
     max_visits: int
 
@@ -56,11 +63,28 @@ class RelevanceSettings:
             raise SettingError(
                 "relevance.root_dependence", self.root_dependence, "allowed are exact, constant"
             )
+        if self.degree != math.inf and not (type(self.degree) is int and self.degree >= 1):
+            raise SettingError(
+                "relevance.degree", self.degree, "allowed is any integer >= 1, or inf"
+            )
+        if self.interactions and "recursive" not in self.methods:
+            raise SettingError(
+                "relevance.interactions",
+                "true",
+                "they are those of the method recursive, which relevance.methods must name",
+            )
         for name in ("max_points", "max_visits"):
             if getattr(self, name) < 1:
                 raise SettingError(
                     f"relevance.{name}", getattr(self, name), "allowed is any integer >= 1"
                 )
+
+    @property
+    def series(self) -> Series | None:
+        """What of each Taylor series is distributed; None is the linear term."""
+        if self.degree == math.inf:
+            return Integral()
+        return Taylor(self.degree) if self.degree > 1 else None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ nested anchors as small as ``nudge ** 2``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -34,6 +35,29 @@ class Policy:
     """A direction with ``|w v| <= degenerate * sum |w_i v_i|`` is parallel to the hyperplane."""
     residual: float
     """A point with ``|h(root)| <= residual * |f(x)|`` is a root of the relevance function."""
+    quadrature: float
+    """A piece of an integral whose two rules differ by less, relative to the whole, is done.
+
+    The better rule's own error is then about the power 3/2 of it.
+    """
+    rounding: float
+    """The spacing of the numbers next to 1."""
+
+    def at_degree(self, degree: int) -> Policy:
+        """The policy for derivatives up to ``degree``: at degree 1 the policy itself.
+
+        Near a root where relevance is 0/0 the derivative of degree k magnifies rounding by
+        ``nudge ** -k``, and the step costs O(nudge): they balance where nudge^(k+1) is rounding.
+        Beyond degree 2 all steps grow by the same factor, up to an eighth for the largest.
+        """
+        balanced = math.ceil(math.log2(self.rounding) / (degree + 1))
+        wider = min(max(1.0, 2.0**balanced / self.nudge), _LARGEST_STEP / self.judge)
+        return replace(
+            self, nudge=self.nudge * wider, outer=self.outer * wider, judge=self.judge * wider
+        )
+
+
+_LARGEST_STEP = 2.0**-3
 
 
 _POLICIES = {
@@ -45,6 +69,8 @@ _POLICIES = {
         jump=2.0**-10,
         degenerate=1e-12,
         residual=1e-9,
+        quadrature=1e-9,
+        rounding=2.0**-52,
     ),
     # Single precision: 84 units in the last place for a tie, and a nudge well beyond that.
     torch.float32: Policy(
@@ -55,6 +81,8 @@ _POLICIES = {
         jump=2.0**-3,
         degenerate=1e-5,
         residual=1e-4,
+        quadrature=1e-5,
+        rounding=2.0**-23,
     ),
 }
 

@@ -72,7 +72,7 @@ def explain(config: Config, prepared: Prepared) -> list[Explained]:
             parts.append(_explained(method, samples, problem, METHODS[method](problem)))
     for label, steps in prepared.compared.items():
         for problem, samples in _problems(config, prepared):
-            explanation = recursive(replace(problem, steps=steps))
+            explanation = recursive(replace(problem, steps=steps, interactions=False))
             # The roots of the other layers are those of the first recursion.
             explanation = replace(explanation, evidence={0: explanation.evidence[0][:1]})
             parts.append(_explained(f"recursive_{label}", samples, problem, explanation))
@@ -106,6 +106,8 @@ def write(
         written["chains.csv"] = tables.chains_table(parts)
     if any(search.solution is not None for search in roots):
         written["solutions.csv"] = tables.solutions_table(parts)
+    if any(part.explanation.interactions for part in parts):
+        written["interactions.csv"] = tables.interactions_table(parts)
     if written["roots.csv"]["finder"].nunique() > 1:
         written["strategies.csv"] = strategies_table(written["roots.csv"])
     if mapped:
@@ -146,6 +148,8 @@ def _problems(config: Config, prepared: Prepared) -> Iterator[tuple[Problem, tor
             progress=config.top.progress,
             single_step=prepared.single_step,
             moving_roots=config.relevance.root_dependence == "exact",
+            series=config.relevance.series,
+            interactions=config.relevance.interactions,
         )
         if config.input_roots.prescription is None:
             yield problem, samples
@@ -179,7 +183,10 @@ def _check_cost(config: Config, prepared: Prepared) -> None:
     recursions = [prepared.steps] * ("recursive" in config.relevance.methods)
     recursions += prepared.compared.values()
     samples = int(prepared.explained.sum())
-    visits = samples * sum(points_visited(prepared.network.widths, steps) for steps in recursions)
+    series = config.relevance.series
+    visits = samples * sum(
+        points_visited(prepared.network.widths, steps, series) for steps in recursions
+    )
     if visits > config.relevance.max_visits:
         raise SettingError(
             "relevance.max_visits",
@@ -187,7 +194,7 @@ def _check_cost(config: Config, prepared: Prepared) -> None:
             f"the recursion of {samples} samples through "
             f"{'-'.join(map(str, prepared.network.widths))} would visit {visits:.3g} points; "
             "allowed are fewer samples (inputs.n), a smaller network, cheaper roots, "
-            "relevance.methods without recursive, or a higher limit",
+            "a lower relevance.degree, relevance.methods without recursive, or a higher limit",
         )
 
 

@@ -9,12 +9,14 @@ from matplotlib.figure import Figure
 
 from dtd_cli.plots import studies, style
 from dtd_cli.plots.heatmaps import heatmaps
+from dtd_cli.plots.interactions import interactions
 from dtd_cli.plots.ledger import ledger
 from dtd_cli.plots.region_map import region_map
 from dtd_cli.plots.relevance_bars import relevance_bars
 from dtd_cli.plots.root_status import root_status
 from dtd_cli.plots.roots import roots
 from dtd_cli.plots.search_lines import search_lines
+from dtd_cli.plots.series import series
 from dtd_cli.plots.strategies import strategies
 from dtd_cli.plots.tables import Tables
 
@@ -24,6 +26,8 @@ PICTURES: dict[str, Callable[[Tables], Figure | None]] = {
     "heatmaps.png": heatmaps,
     "relevance_bars.png": relevance_bars,
     "ledger.png": ledger,
+    "series.png": series,
+    "interactions.png": interactions,
     "search_lines.png": search_lines,
     "roots.png": roots,
     "root_status.png": root_status,

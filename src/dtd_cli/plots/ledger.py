@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from dtd_cli.plots import style
-from dtd_cli.plots.tables import Tables, has_rows
+from dtd_cli.plots.tables import Tables, has_rows, whole_ledger
 
 PARTS = {
     "relevance_sum": ("passed on (ΣR)", style.BLUE),
@@ -80,7 +80,7 @@ def relevance_shares(relevance: pd.DataFrame, f: dict[int, float]) -> pd.DataFra
 def ledger_shares(layers: pd.DataFrame, f: dict[int, float]) -> dict[str, pd.DataFrame]:
     """For each method with roots the mean share of f of each entry, a row a layer."""
     columns = ["upper_sum", *PARTS]
-    rows = layers[layers["sample"].isin(list(f))]
+    rows = whole_ledger(layers[layers["sample"].isin(list(f))])
     shares = rows[columns].div(rows["sample"].map(f), axis=0).assign(layer=rows["layer"])
     methods = [m for m in rows["method"].unique() if str(m).startswith(_WITH_ROOTS)]
     return {str(m): shares[rows["method"] == m].groupby("layer").mean() for m in methods}

@@ -37,6 +37,7 @@ class Tables:
     search_roots: pd.DataFrame | None = None
     regions: pd.DataFrame | None = None
     strategies: pd.DataFrame | None = None
+    interactions: pd.DataFrame | None = None
     agreement: pd.DataFrame | None = None
     continuity: pd.DataFrame | None = None
     output_scaling: pd.DataFrame | None = None
@@ -86,7 +87,11 @@ class Tables:
         if not has_rows(self.relevance):
             return {}
         rows = self.relevance[self.relevance["layer"] == 0]
-        wide = rows.pivot(index=["method", "sample"], columns="neuron", values="relevance")
+        # With a series every degree has a row.
+        sums = rows.groupby(["method", "sample", "neuron"], sort=False)["relevance"].sum(
+            min_count=1
+        )
+        wide = sums.unstack("neuron")
         wide = wide.reindex(columns=range(len(self.features)))
         methods, samples = (wide.index.get_level_values(name) for name in ("method", "sample"))
         values = wide.to_numpy(dtype=np.float64)
@@ -124,6 +129,17 @@ def owners(units: list[int], layer: int) -> str:
     """What a picture calls the owners of its roots, together."""
     names = ["f"] * (OF_F in units) + [f"each unit of layer {layer}"] * any(u >= 0 for u in units)
     return " and ".join(names)
+
+
+def whole_ledger(layers: pd.DataFrame) -> pd.DataFrame:
+    """One row for each method, sample and layer, also where every degree of a series has one."""
+    if "degree" not in layers:
+        return layers
+    rows = layers.groupby(["method", "sample", "layer"], sort=False)
+    summed = rows[["relevance_sum", "zero_order", "unresolved"]].sum()
+    return summed.assign(
+        upper_sum=rows["upper_sum"].first(), remainder=rows["remainder"].last()
+    ).reset_index()
 
 
 def by_index(indices: ArrayLike, values: ArrayLike, size: int) -> Vector:

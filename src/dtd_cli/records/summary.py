@@ -15,15 +15,28 @@ def summary(prepared: Prepared, tables: dict[str, pd.DataFrame]) -> dict[str, An
     explained = inputs[inputs["status"] == "explained"]
     f = explained.set_index("sample")["f"]
     layers = tables["layers.csv"]
-    layers = layers.assign(conserved=layers["relevance_sum"] / layers["sample"].map(f))
+    # With a series the degrees have rows of their own.
+    kept = layers.groupby(["method", "layer", "sample"])["relevance_sum"].sum().reset_index()
+    kept["conserved"] = kept["relevance_sum"] / kept["sample"].map(f)
     return {
         "network": list(prepared.network.widths),
         "training": prepared.figures,
         "samples": {"explained": len(explained), "skipped": len(inputs) - len(explained)},
         "f_mean": float(f.mean()),
-        "conserved_by_layer": _nested(layers.groupby(["method", "layer"])["conserved"].median()),
+        "conserved_by_layer": _nested(kept.groupby(["method", "layer"])["conserved"].median()),
+        **_remainders(layers, f),
         "roots_by_layer": _root_figures(tables["roots.csv"]),
     }
+
+
+def _remainders(layers: pd.DataFrame, f: pd.Series) -> dict[str, Any]:
+    """With a series: the median over samples of what degrees up to each one left, beside f."""
+    if "degree" not in layers:
+        return {}
+    recursive = layers[layers["method"] == "recursive"]
+    share = recursive["remainder"] / recursive["sample"].map(f)
+    median = share.groupby([recursive["layer"], recursive["degree"]]).median()
+    return {"remainder_by_degree": _nested(median)}
 
 
 def _root_figures(roots: pd.DataFrame) -> dict[str, Any]:

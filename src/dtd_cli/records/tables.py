@@ -12,6 +12,7 @@ from torch import Tensor
 
 from dtd_cli.relevance.evidence import Evidence
 from dtd_cli.relevance.explanation import Explanation
+from dtd_cli.relevance.ledger import Ledger, by_degree
 from dtd_cli.roots.contract import Outcome, Status
 
 LEDGER_COLUMNS = (
@@ -43,7 +44,7 @@ class Explained:
 def relevance_table(
     parts: Sequence[Explained], target: Sequence[float] | None = None
 ) -> pd.DataFrame:
-    """``relevance.csv``: one unit's relevance a row.
+    """``relevance.csv``: one unit's relevance a row, or with a series one degree of it.
 
     A ``target`` (d,) that roots were made for has rows of its own, as the method ``target``.
     """
@@ -52,56 +53,72 @@ def relevance_table(
     ]
     if target is not None:
         first = [part for part in parts if part.method == parts[0].method]
-        wanted = [_layer_relevance(part, 0) for part in first]
+        wanted = [_layer_relevance(part, 0).query("degree == 1") for part in first]
         rows += [
             table.assign(method="target", relevance=np.tile(target, len(part.samples)))
             for part, table in zip(first, wanted, strict=True)
         ]
-    return _sorted(
-        rows,
-        ["method", "sample", "layer", "neuron"],
-    )
+    return _without_series(_sorted(rows, ["method", "sample", "layer", "neuron"]), parts)
 
 
 def _layer_relevance(part: Explained, layer: int) -> pd.DataFrame:
     activation = _numbers(part.path[layer])
     relevance = _numbers(part.explanation.relevances[layer])
+    terms = relevance[:, None]
     if layer == len(part.path) - 1:
         # Of the outputs only the explained one has relevance.
-        only, relevance = relevance, np.zeros_like(activation)
-        relevance[:, part.output] = only[:, 0]
-    samples, units = activation.shape
+        terms = np.zeros_like(activation)[:, None]
+        terms[:, 0, part.output] = relevance[:, 0]
+    elif part.explanation.degrees > 1:
+        terms = _numbers(part.explanation.terms[layer])
+    samples, degrees, units = terms.shape
     return pd.DataFrame(
         {
             "method": part.method,
-            "sample": np.repeat(part.samples, units),
+            "sample": np.repeat(part.samples, units * degrees),
             "layer": layer,
             "order": part.explanation.order(layer),
-            "neuron": np.tile(np.arange(units), samples),
-            "activation": activation.ravel(),
-            "relevance": relevance.ravel(),
+            "neuron": np.tile(np.repeat(np.arange(units), degrees), samples),
+            "activation": np.repeat(activation.ravel(), degrees),
+            "degree": np.tile(np.arange(1, degrees + 1), samples * units),
+            "relevance": terms.swapaxes(1, 2).ravel(),
         }
     )
 
 
 def ledger_table(parts: Sequence[Explained]) -> pd.DataFrame:
-    """``layers.csv``: where the relevance of the layer above went, one layer a row."""
-    return _sorted(
-        [
-            pd.DataFrame(
-                {
-                    "method": part.method,
-                    "sample": part.samples,
-                    "layer": layer,
-                    "order": part.explanation.order(layer),
-                }
-                | {name: _numbers(getattr(ledger, name)) for name in LEDGER_COLUMNS}
-            )
-            for part in parts
-            for layer, ledger in part.explanation.ledgers.items()
-        ],
-        ["method", "sample", "layer"],
-    )
+    """``layers.csv``: where the relevance of the layer above went, one layer a row.
+
+    With a series it is one degree of it a row, each with what the degrees before it left.
+    """
+    tables = [
+        pd.DataFrame(
+            {
+                "method": part.method,
+                "sample": part.samples,
+                "layer": layer,
+                "order": part.explanation.order(layer),
+                "degree": degree,
+            }
+            | {name: _numbers(getattr(ledger, name)) for name in LEDGER_COLUMNS}
+        )
+        for part in parts
+        for layer, whole in part.explanation.ledgers.items()
+        for degree, ledger in enumerate(_ledgers(part.explanation, layer, whole), 1)
+    ]
+    return _without_series(_sorted(tables, ["method", "sample", "layer", "degree"]), parts)
+
+
+def _ledgers(explanation: Explanation, layer: int, whole: Ledger) -> list[Ledger]:
+    if explanation.degrees == 1:
+        return [whole]
+    return by_degree(whole, explanation.terms[layer])
+
+
+def _without_series(table: pd.DataFrame, parts: Sequence[Explained]) -> pd.DataFrame:
+    """The table as it is where nothing was expanded beyond degree 1: without that column."""
+    series = any(part.explanation.degrees > 1 for part in parts)
+    return table if series else table.drop(columns="degree")
 
 
 def roots_table(parts: Sequence[Explained]) -> pd.DataFrame:
@@ -205,6 +222,23 @@ def solutions_table(parts: Sequence[Explained]) -> pd.DataFrame:
                 table[name] = _numbers(getattr(roots.solution, name)).ravel()
             tables.append(table)
     return _sorted(tables, ["sample", "layer", "neuron"])
+
+
+def interactions_table(parts: Sequence[Explained]) -> pd.DataFrame:
+    """``interactions.csv``: one entry of a sample's degree-2 matrix of one layer a row."""
+    tables = [
+        _layer_interactions(part, layer, _numbers(matrices))
+        for part in parts
+        for layer, matrices in part.explanation.interactions.items()
+    ]
+    return _sorted(tables, ["sample", "layer", "i", "k"])
+
+
+def _layer_interactions(part: Explained, layer: int, matrices: np.ndarray) -> pd.DataFrame:
+    row, i, k = (index.ravel() for index in np.indices(matrices.shape))
+    samples = part.samples[row]
+    relevance = matrices.ravel()
+    return pd.DataFrame({"sample": samples, "layer": layer, "i": i, "k": k, "relevance": relevance})
 
 
 def inputs_table(

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from dtd_cli.relevance.concatenate import concatenate
 from dtd_cli.relevance.evidence import Evidence, evidence
 from dtd_cli.relevance.explanation import Explanation
+from dtd_cli.relevance.interactions import interactions
 from dtd_cli.relevance.ledger import Ledger, ledger
 from dtd_cli.relevance.problem import Problem
 from dtd_cli.relevance.recursion import Expansion, Recursion, Step
@@ -27,7 +28,12 @@ def recursive(problem: Problem) -> Explanation:
     Wherever roots were searched, the closed-form roots of the same units stand beside them.
     """
     recursion = Recursion(
-        problem.network, problem.steps, problem.max_points, problem.output, problem.moving_roots
+        problem.network,
+        problem.steps,
+        problem.max_points,
+        problem.output,
+        problem.moving_roots,
+        problem.series,
     )
     path = recursion.explained.activations(problem.x)
     layers: dict[int, Decomposition] = {}
@@ -39,7 +45,12 @@ def recursive(problem: Problem) -> Explanation:
         step = problem.steps[start]
         parts = [
             decompose(
-                problem, step, recursion.problem(start, a), partial(recursion.expand, start, a), h
+                problem,
+                step,
+                recursion.problem(start, a),
+                partial(recursion.expand, start, a),
+                h,
+                partial(interactions, recursion, start, a) if problem.interactions else None,
             )
             for a, h in bar
         ]
@@ -50,14 +61,22 @@ def recursive(problem: Problem) -> Explanation:
         relevances={recursion.explained.depth: path[-1], **relevances},
         ledgers={start: layer.ledger for start, layer in layers.items()},
         evidence={start: layer.evidence for start, layer in layers.items()},
+        terms={start: layer.terms for start, layer in layers.items()},
+        interactions={
+            start: layer.interactions
+            for start, layer in layers.items()
+            if layer.interactions is not None
+        },
     )
 
 
 @dataclass(frozen=True, eq=False)
 class Decomposition:
-    """One layer's relevance (B, d), and how it came about."""
+    """One layer's relevance (B, d), its part of each degree (B, K, d), and how it came about."""
 
     relevance: Tensor
+    terms: Tensor
+    interactions: Tensor | None
     ledger: Ledger
     roots: Evidence
     closed_form: Evidence | None
@@ -74,8 +93,12 @@ def decompose(
     search: RootProblem,
     expand: Callable[[Roots], Expansion],
     upper: Tensor,
+    interact: Callable[[Roots], Tensor] | None = None,
 ) -> Decomposition:
-    """The relevance ``upper`` (B, J) decomposed at the anchors of the search."""
+    """The relevance ``upper`` (B, J) decomposed at the anchors of the search.
+
+    ``expand`` makes the expansions at roots, and ``interact`` their degree-2 matrices.
+    """
     a = search.anchors
     roots = step.finder(search)
     expansion = expand(roots)
@@ -89,6 +112,8 @@ def decompose(
     unresolved = torch.where(roots.contributes, 0, upper).sum(1)
     return Decomposition(
         relevance,
+        expansion.terms(a),
+        None if interact is None else interact(roots),
         ledger(upper, relevance, zero_order, unresolved),
         evidence_for(step.prefix + step.label, roots, expansion),
         closed_form,

@@ -17,13 +17,22 @@ class Explanation:
 
     ``relevances[l]`` has shape (B, d_l) for l < L and (B, 1) for l = L, where it is f.
     ``ledgers[l]`` says where the relevance of the next layer with some went, ``evidence[l]``
-    holds the roots in layer l, for methods that have some.
+    holds the roots in layer l, for methods that have some. ``terms[l]`` (B, K, d_l), for methods
+    that have them, is what each degree of the Taylor series contributed to ``relevances[l]``, and
+    ``interactions[l]`` (B, d_l, d_l), where they are wanted, the degree-2 matrices.
     """
 
     relevances: Mapping[int, Tensor]
     ledgers: Mapping[int, Ledger]
     evidence: Mapping[int, tuple[Evidence, ...]] = field(default_factory=dict)
+    terms: Mapping[int, Tensor] = field(default_factory=dict)
+    interactions: Mapping[int, Tensor] = field(default_factory=dict)
 
     def order(self, layer: int) -> int:
         """The number of nested decompositions that lead to the layer."""
         return sum(upper > layer for upper in self.relevances)
+
+    @property
+    def degrees(self) -> int:
+        """How many degrees are told apart, at least 1."""
+        return max((terms.shape[1] for terms in self.terms.values()), default=1)

@@ -28,6 +28,22 @@ class Ledger:
         return self.upper_sum - self.relevance_sum - self.zero_order - self.unresolved
 
 
+def by_degree(whole: Ledger, terms: Tensor) -> list[Ledger]:
+    """A ledger for each degree of the series ``terms`` (B, K, d), which ``whole`` sums up.
+
+    The first accounts for the relevance of the layer above, every other for the remainder of the
+    one before; so each balances, and the last remainder is that of the whole.
+    """
+    ledgers: list[Ledger] = []
+    for term in terms.unbind(1):
+        if ledgers:
+            upper, zero_order, unresolved = ledgers[-1].remainder, None, None
+        else:
+            upper, zero_order, unresolved = whole.upper_sum, whole.zero_order, whole.unresolved
+        ledgers.append(ledger(upper.unsqueeze(1), term, zero_order, unresolved))
+    return ledgers
+
+
 def ledger(
     upper: Tensor,
     lower: Tensor,

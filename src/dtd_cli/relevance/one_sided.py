@@ -14,7 +14,7 @@ from torch import Tensor
 
 from dtd_cli.inputs.domain import Domain
 from dtd_cli.networks.mlp import MLP
-from dtd_cli.numerics import policy
+from dtd_cli.numerics import Policy, policy
 from dtd_cli.roots.contract import Place
 from dtd_cli.rules.rule import Rule, projection, projection_size
 
@@ -33,8 +33,13 @@ class Evaluation(NamedTuple):
     """(N, d), with the graph of the roots and anchors."""
     open_gates: Tensor
     """(N, J), true where a unit's ReLU is replaced by the identity."""
-    limit: Tensor
-    """(N,), true where the point is a nudge away from the root."""
+    step: Tensor
+    """(N,), how far towards the anchor the point is from the root; 0 at the root itself."""
+
+    @property
+    def limit(self) -> Tensor:
+        """Where the point stands for a limit, (N,)."""
+        return self.step > 0
 
 
 def one_sided(
@@ -45,11 +50,12 @@ def one_sided(
     units: Tensor,
     place: Place,
     above: Above | None,
+    steps: Policy,
 ) -> Evaluation:
     """The evaluation of ``h_unit`` for each pair of an anchor and a root, both (N, d).
 
     ``above`` is the rule and domain by which the upper layer is decomposed in its turn; None
-    where the upper layer is the output.
+    where the upper layer is the output. ``steps`` has the nudge of the limit.
     """
     layer = network.layers[start]
     tolerance = policy(roots.dtype)
@@ -70,8 +76,8 @@ def one_sided(
         if place is Place.BOUNDARY:
             limit |= ~own_tie
         open_gates &= ~limit.unsqueeze(1)
-    points = torch.where(limit.unsqueeze(1), nudged(anchors, roots, tolerance.nudge), roots)
-    return Evaluation(points, open_gates, limit)
+    points = torch.where(limit.unsqueeze(1), nudged(anchors, roots, steps.nudge), roots)
+    return Evaluation(points, open_gates, torch.where(limit, steps.nudge, 0).to(roots))
 
 
 def nudged(anchors: Tensor, roots: Tensor, step: float) -> Tensor:

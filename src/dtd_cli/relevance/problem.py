@@ -8,6 +8,7 @@ from torch import Tensor
 
 from dtd_cli.networks.mlp import MLP
 from dtd_cli.relevance.recursion import Step
+from dtd_cli.relevance.series import Series
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,7 +17,8 @@ class Problem:
 
     ``steps[l]`` says how layer l + 1 is decomposed onto layer l, ``single_step`` how f is
     decomposed onto the input at once; ``max_points`` bounds memory. With ``moving_roots`` false
-    roots do not depend on their anchors.
+    roots do not depend on their anchors. ``series`` says what of each Taylor series is
+    distributed; without one, the linear term. ``interactions`` asks for the degree-2 matrices too.
     """
 
     network: MLP
@@ -27,6 +29,8 @@ class Problem:
     progress: bool
     single_step: Step
     moving_roots: bool = True
+    series: Series | None = None
+    interactions: bool = False
 
     def of_sample(self, x: Tensor) -> Problem:
         """The problem of one sample (1, d) alone, with the roots that are its own."""

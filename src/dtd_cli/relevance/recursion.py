@@ -17,12 +17,13 @@ from torch import Tensor
 
 from dtd_cli.inputs.domain import Domain
 from dtd_cli.networks.mlp import MLP
-from dtd_cli.numerics import policy
+from dtd_cli.numerics import Policy, policy
 from dtd_cli.regions.region import Regions
-from dtd_cli.relevance.one_sided import Above, nudged, one_sided
+from dtd_cli.relevance.one_sided import Above, Evaluation, nudged, one_sided
+from dtd_cli.relevance.series import Branches, Series, differentiable
 from dtd_cli.roots.contract import Place, RootFinder, RootProblem, Roots
 from dtd_cli.roots.implicit import moving_roots
-from dtd_cli.rules.rule import Rule
+from dtd_cli.rules.rule import Rule, sum_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,14 +51,20 @@ class Expansion(NamedTuple):
     """(N,), ``h_j(ã_j)`` on the branch of the anchor."""
     slope: Tensor
     """(N, d), ``∇⁺h_j(ã_j)``."""
-    share: Tensor
-    """(N, d), what the pair gives to each unit of the lower layer."""
+    shares: Tensor
+    """(N, K, d), what the pair gives to each unit of the lower layer, by degree."""
     limit: Tensor
     """(N,), whether the one-sided limit was taken, at the root or above it."""
 
     def relevance(self, a: Tensor) -> Tensor:
         """``R_l`` at the anchors ``a`` (B, d): the sum of the shares of all units."""
-        return torch.zeros_like(a).index_add(0, self.anchor, self.share)
+        share = sum_of(list(self.shares.unbind(1)))
+        return torch.zeros_like(a).index_add(0, self.anchor, share)
+
+    def terms(self, a: Tensor) -> Tensor:
+        """What each degree contributes to ``R_l``, (B, K, d)."""
+        terms = a.new_zeros(len(a), *self.shares.shape[1:])
+        return terms.index_add(0, self.anchor, self.shares)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +72,9 @@ class Recursion:
     """The relevance functions of one output of a network.
 
     ``steps[l]`` decomposes layer l + 1 onto layer l. ``max_points`` bounds the root points that
-    are held in memory together, as far as one root's own tree of nested roots allows.
-    With ``moving_roots`` false the roots are constants: ``∂ã/∂a = 0``.
+    are held in memory together, as far as one root's own tree of nested roots allows. With
+    ``moving_roots`` false the roots are constants: ``∂ã/∂a = 0``. ``series`` says what of each
+    Taylor series is distributed; without one it is the linear term.
     """
 
     network: MLP
@@ -74,6 +82,7 @@ class Recursion:
     max_points: int
     output: int = 0
     moving_roots: bool = True
+    series: Series | None = None
 
     @cached_property
     def explained(self) -> MLP:
@@ -111,10 +120,10 @@ class Recursion:
 
     def expand(self, start: int, a: Tensor, roots: Roots) -> Expansion:
         """The expansion at every root that contributes; keeps the graph if one is kept."""
-        anchor, unit = roots.contributes.nonzero(as_tuple=True)
+        anchor, unit = roots.contributing
         if torch.is_grad_enabled():
             return self._expand_pairs(start, a, roots, anchor, unit)
-        size = max(1, self.max_points // (1 + self.tree_size(start + 1)))
+        size = self.together(start)
         parts = [
             self._expand_pairs(start, a, roots, *pairs)
             for pairs in zip(anchor.split(size), unit.split(size), strict=True)
@@ -125,7 +134,12 @@ class Recursion:
         """Root points below one anchor of layer ``start``: its units' roots, theirs, and so on."""
         if start == self.explained.depth:
             return 0
-        return self.explained.widths[start + 1] * (1 + self.tree_size(start + 1))
+        points = 1 if self.series is None else self.series.points()
+        return self.explained.widths[start + 1] * (1 + points * self.tree_size(start + 1))
+
+    def together(self, start: int) -> int:
+        """How many points of layer ``start`` are differentiated together, at least 1."""
+        return max(1, self.max_points // (1 + self.tree_size(start + 1)))
 
     def rows(self, start: int) -> int:
         """How many anchors of layer ``start`` are decomposed together, at least 1."""
@@ -160,9 +174,41 @@ class Recursion:
         if torch.is_grad_enabled() and roots.line is not None:
             curve = roots.line.curve(anchor, unit)
             points = moving_roots(anchors, roots.line.positions[anchor, unit], curve, slope)
-        value, gradient, limit = self._one_sided(start, anchors, points, unit, roots.place)
-        share = gradient * (anchors - points)
-        return Expansion(anchor, unit, value, gradient, share, limit)
+        # A series has a graph of its own, and only has to be told the branch.
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.series is None):
+            at = self._one_sided(start, anchors, points, unit, roots.place)
+        delta = anchors - points
+        if self.series is None:
+            shares = (at.slope * delta).unsqueeze(1)
+        else:
+            shares = self.series.shares(self._branches(start, unit, points, delta, at))
+        return Expansion(anchor, unit, at.value, at.slope, shares, at.limit)
+
+    def branches(
+        self, start: int, a: Tensor, roots: Roots, anchor: Tensor, unit: Tensor
+    ) -> Branches:
+        """The functions ``h_unit`` at the roots of N pairs, on the branches of the anchors."""
+        anchors, points = a[anchor], roots.points[anchor, unit]
+        at = self._one_sided(start, anchors, points, unit, roots.place)
+        return self._branches(start, unit, points, anchors - points, at)
+
+    def _branches(
+        self, start: int, unit: Tensor, roots: Tensor, delta: Tensor, at: _Derivative
+    ) -> Branches:
+        def value(points: Tensor, open_gates: Tensor, units: Tensor) -> Tensor:
+            return self._value(start, points, open_gates, units)[0]
+
+        return Branches(
+            network=self.explained,
+            start=start,
+            unit=unit,
+            roots=roots,
+            delta=delta,
+            step=at.step,
+            open_gates=at.open_gates,
+            value=value,
+            together=self.together(start),
+        )
 
     def _one_sided(
         self, start: int, anchors: Tensor, roots: Tensor, unit: Tensor, place: Place
@@ -172,31 +218,32 @@ class Recursion:
         if start + 1 < self.explained.depth:
             step = self.steps[start + 1]
             above = Above(step.rule, step.domain)
-        at = one_sided(self.explained, start, anchors, roots, unit, place, above)
-        here = self._differentiate(start, at.points, at.open_gates, unit)
-        value = _extrapolated(here, at.points, roots)
-        limit = here.limit | at.limit
-        doubtful = here.limit.nonzero().squeeze(1)
-        if not len(doubtful):
-            return _Derivative(value, here.slope, limit)
+        steps = self._policy(roots)
+        at = one_sided(self.explained, start, anchors, roots, unit, place, above, steps)
+        here = self._differentiate(start, at, unit)
         # A limit was taken at a root above, which may lie on other kinks on the way to the
         # anchor: then the slope near the root is another.
-        near = self._approached(start, anchors, roots, unit, doubtful, policy(roots.dtype).outer)
+        doubtful = here.limit.nonzero().squeeze(1)
+        here = here._replace(
+            value=_extrapolated(here, at.points, roots), limit=here.limit | at.limit
+        )
+        if not len(doubtful):
+            return here
+        near = self._approached(start, anchors, roots, unit, doubtful, steps.outer)
         moved = ~_same(here.slope[doubtful], near.slope)
         if not moved.any():
-            return _Derivative(value, here.slope, limit)
+            return here
         # The inner limit comes first: a step beside which its own is small is the judge.
         # Of the two slopes the one closer to it is right.
         doubtful, near = doubtful[moved], near.rows(moved)
-        judge = self._approached(start, anchors, roots, unit, doubtful, policy(roots.dtype).judge)
+        judge = self._approached(start, anchors, roots, unit, doubtful, steps.judge)
         gap = (near.slope - judge.slope).norm(dim=1)
         nearer = gap < (here.slope[doubtful] - judge.slope).norm(dim=1)
-        index, near = doubtful[nearer], near.rows(nearer)
-        return _Derivative(
-            value.index_copy(0, index, near.value),
-            here.slope.index_copy(0, index, near.slope),
-            limit,
-        )
+        return here.replaced(doubtful[nearer], near.rows(nearer))
+
+    def _policy(self, points: Tensor) -> Policy:
+        degree = 1 if self.series is None else self.series.degree
+        return policy(points.dtype).at_degree(degree)
 
     def _approached(
         self, start: int, anchors: Tensor, roots: Tensor, unit: Tensor, rows: Tensor, step: float
@@ -206,26 +253,31 @@ class Recursion:
         points = nudged(anchors[rows], roots, step)
         width = self.explained.widths[start + 1]
         closed = torch.zeros(len(unit), width, dtype=torch.bool, device=unit.device)
-        there = self._differentiate(start, points, closed, unit)
-        return there._replace(value=_extrapolated(there, points, roots))
+        at = Evaluation(points, closed, torch.full_like(points[:, 0], step))
+        there = self._differentiate(start, at, unit)
+        return there._replace(value=_extrapolated(there, points, roots), limit=at.limit)
 
-    def _differentiate(
-        self, start: int, points: Tensor, open_gates: Tensor, unit: Tensor
-    ) -> _Derivative:
-        """Value and slope of ``h_unit`` at the points (N, d), with the given gates held open."""
+    def _differentiate(self, start: int, at: Evaluation, unit: Tensor) -> _Derivative:
+        """Value and slope of ``h_unit`` at points (N, d), with the given gates held open."""
         keep = torch.is_grad_enabled()
         with torch.enable_grad():
-            if not points.requires_grad:
-                points = points.detach().requires_grad_()
-            layer = self.explained.layers[start]
-            z = layer.preactivation(points)
-            activation = torch.where(open_gates, z, layer.activation(z))
-            relevance, limit = self._relevance(start + 1, activation)
-            value = relevance.gather(1, unit.unsqueeze(1)).squeeze(1)
+            points = differentiable(at.points)
+            value, limit = self._value(start, points, at.open_gates, unit)
             (slope,) = torch.autograd.grad(
                 value.sum(), points, create_graph=keep, materialize_grads=True
             )
-        return _Derivative(value if keep else value.detach(), slope, limit)
+        value = value if keep else value.detach()
+        return _Derivative(value, slope, limit, at.step, at.open_gates)
+
+    def _value(
+        self, start: int, points: Tensor, open_gates: Tensor, unit: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """``h_unit`` at the points (N, d), and whether a limit was taken above, both (N,)."""
+        layer = self.explained.layers[start]
+        z = layer.preactivation(points)
+        activation = torch.where(open_gates, z, layer.activation(z))
+        relevance, limit = self._relevance(start + 1, activation)
+        return relevance.gather(1, unit.unsqueeze(1)).squeeze(1), limit
 
 
 class _Relevance(NamedTuple):
@@ -240,10 +292,18 @@ class _Derivative(NamedTuple):
     slope: Tensor
     limit: Tensor
     """(N,), whether the one-sided limit was taken, at the root or above it."""
+    step: Tensor
+    """(N,), how far from the root it was taken, and ``open_gates`` (N, J) what was held open."""
+    open_gates: Tensor
 
     def rows(self, index: Tensor) -> _Derivative:
         """Some of the derivatives."""
         return _Derivative(*(column[index] for column in self))
+
+    def replaced(self, index: Tensor, others: _Derivative) -> _Derivative:
+        """These derivatives, but for some."""
+        pairs = zip(self, others, strict=True)
+        return _Derivative(*(mine.index_copy(0, index, other) for mine, other in pairs))
 
 
 def _extrapolated(there: _Derivative, points: Tensor, roots: Tensor) -> Tensor:

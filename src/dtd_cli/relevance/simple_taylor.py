@@ -76,4 +76,5 @@ def _expand(network: MLP, a: Tensor, roots: Roots) -> Expansion:
     pattern = gates_towards(network, start, anchors)
     slope = gradient(network, 0, pattern)
     value = branch(network, pattern, points).squeeze(1)
-    return Expansion(anchor, unit, value, slope, slope * (anchors - points), limit)
+    shares = (slope * (anchors - points)).unsqueeze(1)
+    return Expansion(anchor, unit, value, slope, shares, limit)

@@ -186,6 +186,12 @@ class Roots:
         """The same roots, which do not move with their anchors."""
         return replace(self, points=self.points.detach(), line=None)
 
+    @property
+    def contributing(self) -> tuple[Tensor, Tensor]:
+        """The pairs that are expanded: anchors and units, both (N,)."""
+        anchor, unit = self.contributes.nonzero(as_tuple=True)
+        return anchor, unit
+
 
 @dataclass(frozen=True)
 class RootFinder(ABC):

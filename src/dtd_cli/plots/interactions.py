@@ -1,0 +1,101 @@
+"""Which pairs of input units carry relevance together."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from dtd_cli.plots import style
+from dtd_cli.plots.heatmaps import symmetric
+from dtd_cli.plots.pixels import pixel_grid
+from dtd_cli.plots.tables import Sample, Tables, Vector, has_rows
+
+_MOST_SAMPLES, _MOST_NAMES, _STRONGEST = 4, 12, 25
+_LEAST_SHARE = 1e-6
+_SIDE = 3.0
+
+
+def interactions(tables: Tables) -> Figure | None:
+    """The degree-2 matrix of the input layer, one panel a sample, red for the output.
+
+    Of images there is a second row: the image, and on it the strongest pairs of different pixels,
+    as lines whose width says how much relevance the pair shares.
+    """
+    if not has_rows(tables.interactions):
+        return None
+    rows = tables.interactions[tables.interactions["layer"] == 0]
+    samples = [s for s in tables.explained if (rows["sample"] == s.number).any()][:_MOST_SAMPLES]
+    if not samples:
+        return None
+    grid = pixel_grid(tables.features)
+    panels = 1 if grid is None else 2
+    picture = style.figure(
+        style.total_width(len(samples), _SIDE),
+        0.6 + (_SIDE + 0.2) * panels,
+        "Interactions: the second degree of the series, for pairs of input units",
+    )
+    cells = picture.subplots(panels, len(samples), squeeze=False)
+    for column, sample in enumerate(samples):
+        matrix = interaction_matrix(rows, sample.number)
+        _draw_matrix(picture, cells[0, column], matrix, sample, tables.features)
+        if grid is not None:
+            _draw_pairs(cells[1, column], tables.values(sample.number), matrix, grid)
+    return picture
+
+
+def interaction_matrix(rows: pd.DataFrame, sample: int) -> Vector:
+    """The matrix (d, d) of one sample, from the rows of one layer."""
+    of_sample = rows[rows["sample"] == sample]
+    return of_sample.pivot(index="i", columns="k", values="relevance").to_numpy(np.float64)
+
+
+def strongest_pairs(matrix: Vector, count: int) -> list[tuple[int, int, float]]:
+    """The pairs i < k with the largest magnitude, weakest first; what both entries hold."""
+    i, k = np.triu_indices(len(matrix), 1)
+    values = matrix[i, k] + matrix[k, i]
+    order = np.argsort(np.abs(values), kind="stable")[-count:]
+    return [(int(i[n]), int(k[n]), float(values[n])) for n in order if values[n] != 0]
+
+
+def _draw_matrix(
+    picture: Figure, axes: Axes, matrix: Vector, sample: Sample, features: list[str]
+) -> None:
+    # What is nothing beside f(x) is rounding, and shall not look like something.
+    norm = symmetric([matrix, np.array(_LEAST_SHARE * sample.f)])
+    image = axes.imshow(matrix, cmap=style.DIVERGING, norm=norm)
+    axes.set_title(
+        f"sample {sample.number}, output {sample.output}\n"
+        f"Σ / f = {style.number(matrix.sum() / sample.f)}",
+        fontsize=style.LABEL,
+        color=style.INK,
+        loc="left",
+    )
+    bar = picture.colorbar(image, ax=axes, shrink=0.8)
+    bar.ax.tick_params(labelsize=style.SMALL)
+    axes.tick_params(labelsize=style.SMALL, color=style.MUTED, length=2.5)
+    if len(features) <= _MOST_NAMES:
+        names = [style.literal(name) for name in features]
+        axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(len(names)), names)
+
+
+def _draw_pairs(axes: Axes, values: Vector, matrix: Vector, grid: NDArray[np.intp]) -> None:
+    axes.imshow(values[grid], cmap="gray_r", norm=Normalize(values.min(), 2 * values.max()))
+    axes.set(xticks=[], yticks=[])
+    row, column = np.empty(grid.size), np.empty(grid.size)
+    row[grid], column[grid] = np.indices(grid.shape)
+    pairs = strongest_pairs(matrix, _STRONGEST)
+    for i, k, value in pairs:
+        axes.plot(
+            column[[i, k]],
+            row[[i, k]],
+            color=style.VERMILLION if value > 0 else style.BLUE,
+            linewidth=0.3 + 3.2 * abs(value) / abs(pairs[-1][2]),
+            solid_capstyle="round",
+            alpha=0.8,
+        )
+    axes.set_title(f"the {len(pairs)} strongest pairs", fontsize=style.SMALL, color=style.MUTED)

@@ -1,0 +1,204 @@
+"""Degree inf: the integral from the root to the anchor, which is complete through kinks."""
+
+from __future__ import annotations
+
+import mpmath
+import pytest
+import torch
+from mpmath import mp, mpf
+
+from cases import (
+    expansion,
+    lists,
+    network,
+    positive_input,
+    random_network,
+    recursion,
+    relevances,
+    spread,
+    tensor,
+    terms,
+)
+from dtd_cli.networks.mlp import MLP
+from dtd_cli.relevance.integral import _GAUSS, _KRONROD, _NODES, Integral
+from dtd_cli.relevance.segment import knots
+from dtd_cli.relevance.taylor import Taylor
+from dtd_cli.roots.random_search import RandomSearch
+from literal import Literal
+
+
+@pytest.mark.parametrize("bias", ["negative", "zero"])
+@pytest.mark.parametrize("rule", ["z+", "gamma", "x", "zero"])
+@pytest.mark.parametrize("widths", [(3, 4, 1), (10, 10, 1)])
+def test_two_layers_keep_f(widths, rule, bias):
+    seen = crossed = 0
+    for seed in range(20):
+        net, x = random_network(widths, seed, bias), positive_input(widths[0], seed, n=4)
+        f = net.forward(x)[:, 0]
+        rec = recursion(net, rule, series=Integral())
+        for relevance in relevances(rec, x):
+            assert ((relevance.sum(1) - f).abs() <= 1e-9 * f + 1e-14).all()
+        seen += int((f > 0).sum())
+        with torch.no_grad():
+            found = expansion(rec, 0, x)
+            points = rec.steps[0].finder(rec.problem(0, x)).points[found.anchor, found.unit]
+            crossed += int(
+                (knots(net, 0, points, x[found.anchor] - points) < 1).sum() > len(points)
+            )
+    assert seen >= 10
+    assert crossed or rule == "zero" or bias == "zero"
+
+
+@pytest.mark.parametrize(("rule", "seed"), [("z+", 7), ("gamma", 9), ("x", 13)])
+@pytest.mark.parametrize("bias", ["negative", "zero"])
+def test_three_layers_balance(rule, seed, bias):
+    """What does not arrive is at the roots; nested roots' kinks are found by halving."""
+    net, x = random_network((3, 4, 3, 1), seed, bias), positive_input(3, seed)
+    path = net.activations(x)
+    rec = recursion(net, rule, series=Integral())
+    upper = path[-1].sum()
+    for layer in (2, 1, 0):
+        with torch.no_grad():
+            found = expansion(rec, layer, path[layer])
+        lower = found.shares.sum()
+        assert abs(upper - lower - found.value.sum()) < 1e-6 * path[-1].sum()
+        upper = lower
+
+
+def test_against_quadrature_in_many_digits():
+    """One function by hand: units max(0, x - 1) and max(0, x), z+ above, f = a_0 + a_1 - b."""
+    for b in (0.5, 1.5):
+        net = network([[[1.0], [1.0]], [[1.0, 1.0]]], [[-1.0, 0.0], [-b]])
+        rec = recursion(net, "z+", series=Integral())
+        got = relevances(rec, tensor([[3.0]]))[0].item()
+
+        def h(x, b=b):
+            first, second = max(x - 1, 0), max(x, 0)
+            return mpmath.matrix([first, second]) * max(0, 1 - b / (first + second))
+
+        with mp.workdps(50):
+            kink = max(mpf(1), (1 + mpf(b)) / 2)
+
+            def slope(x, j, h=h):
+                return mpmath.diff(lambda y: h(y)[j], x)
+
+            points = sorted({mpf(1), kink, mpf(3)})
+            want = mpmath.quad(lambda x: slope(x, 0), points)
+            points = sorted({mpf("1e-30"), mpf(b), mpf(1), kink, mpf(3)})
+            want += mpmath.quad(lambda x: slope(x, 1), points)
+        assert got == pytest.approx(float(want), rel=1e-9)
+
+
+@pytest.mark.parametrize("rule", ["z+", "gamma", "x"])
+def test_components_against_quadrature_of_the_literal(rule):
+    for seed in (7, 28):
+        net, x = random_network((3, 4, 1), seed), positive_input(3, seed)
+        with torch.no_grad():
+            rec = recursion(net, rule, series=Integral())
+            found = expansion(rec, 0, x)
+            points = rec.steps[0].finder(rec.problem(0, x)).points[0, found.unit]
+            kinks = knots(net, 0, points, x - points)
+        literal = Literal(*lists(net), [rule] * 2, gamma=1.0)
+        for row, unit in enumerate(found.unit.tolist()):
+            with mp.workdps(literal.digits):
+                a = [mpf(v) for v in x[0].tolist()]
+                root = literal.root(0, a, unit)
+                delta = [p - r for p, r in zip(a, root, strict=True)]
+                s_kinks = sorted({mpf(s) for s in kinks[row].tolist()})
+                for i in range(3):
+
+                    def partial(s, i=i, root=root, delta=delta, unit=unit, literal=literal):
+                        point = [r + s * d for r, d in zip(root, delta, strict=True)]
+                        step = mpf("1e-30")
+                        up = [p + step * (k == i) for k, p in enumerate(point)]
+                        down = [p - step * (k == i) for k, p in enumerate(point)]
+                        return (literal.h(0, up, unit) - literal.h(0, down, unit)) / (2 * step)
+
+                    with mp.workdps(60):
+                        want = delta[i] * mpmath.quad(partial, s_kinks, maxdegree=5)
+                    assert found.shares[row, 0, i].item() == pytest.approx(
+                        float(want), rel=1e-8, abs=1e-9
+                    )
+
+
+def test_the_derivative_of_the_integral_follows_its_kinks():
+    """∂R_1/∂a of a three-layer network against finite differences of R_1."""
+    for seed in (7, 9, 13):
+        net, x = random_network((3, 4, 3, 1), seed), positive_input(3, seed)
+        rec = recursion(net, "gamma", series=Integral())
+        a = net.activations(x)[1] + 0.1
+        grown = a.clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(rec.relevance(1, grown)[0, 0], grown)
+        step = 1e-5
+        for i in range(a.shape[1]):
+            shift = step * torch.eye(a.shape[1], dtype=a.dtype)[i]
+            with torch.no_grad():
+                up, down = (rec.relevance(1, a + sign * shift)[0, 0] for sign in (1, -1))
+            assert gradient[0, i].item() == pytest.approx((up - down).item() / (2 * step), abs=1e-7)
+
+
+def test_the_series_converges_to_the_integral_on_a_smooth_segment():
+    """And its terms fall by a constant ratio: h has one pole on the line of the segment.
+
+    h_0 = d (2d + 1/2) / (2d + 1) for d = x - 1, as in test_degrees.py; the pole is at d = -1/2,
+    and Δ = d, so that terms fall by 2d.
+    """
+    net = network([[[1.0], [1.0]], [[1.0, 1.0]]], [[-1.0, 0.0], [-0.5]])
+    x = tensor([[1.2]])
+    with torch.no_grad():
+        whole = expansion(recursion(net, "z+", series=Integral()), 0, x)
+        parts = expansion(recursion(net, "z+", series=Taylor(9)), 0, x)
+    assert whole.unit.tolist() == parts.unit.tolist() == [0, 1]
+    shares = parts.shares[0, :, 0]
+    ratios = shares[2:] / shares[1:-1]
+    print("ratio of each term to the one before:", ratios.tolist())
+    assert spread(ratios, torch.full_like(ratios, -0.4)) < 1e-6
+    left = whole.shares[0, 0, 0] - shares.cumsum(0)
+    assert (left.abs()[1:] < 0.41 * left.abs()[:-1]).all()
+    # What is left is the geometric rest of the series.
+    assert left[-1].item() == pytest.approx((shares[-1] * -0.4 / 1.4).item(), rel=1e-4)
+
+
+def test_knots_are_all_the_kinks():
+    """A dense scan of the gates changes where the knots say, and nowhere else."""
+    net = random_network((4, 6, 5, 1), 3, "positive")
+    roots, anchors = positive_input(4, 1, n=20) - 1.5, positive_input(4, 2, n=20) + 0.5
+    s = knots(net, 0, roots, anchors - roots)
+    assert (s.diff(dim=1) >= 0).all()
+    assert (s[:, 0] == 0).all()
+    assert (s[:, -1] == 1).all()
+    grid = torch.linspace(0, 1, 20001, dtype=torch.float64)
+    for row in range(20):
+        points = roots[row] + grid.unsqueeze(1) * (anchors[row] - roots[row])
+        pattern = torch.cat([a > 0 for a in net.activations(points)[1:]], 1)
+        seen = grid[1:][(pattern[1:] != pattern[:-1]).any(1)]
+        kinks = s[row][(s[row] > 0) & (s[row] < 1)]
+        assert all((kinks - v).abs().min() < 1e-4 for v in seen)
+        # Two kinks may lie in one cell of the scan, and a kink of a dead path changes its gate.
+        assert len(seen) <= len(kinks) <= len(seen) + 2
+    assert s.shape[1] > 4
+
+
+def test_searched_roots_and_chunks():
+    net, x = random_network((3, 4, 1), 9), positive_input(3, 9, n=3)
+    finders = [RandomSearch(candidates=30, steps=10), recursion(net, "z+").steps[1].finder]
+    whole = terms(recursion(net, "z+", finders, series=Integral()), x)[0]
+    for max_points in (1, 50):
+        rec = recursion(net, "z+", finders, max_points=max_points, series=Integral())
+        assert spread(terms(rec, x)[0], whole) < 1e-11
+
+
+def test_a_network_without_hidden_layer():
+    net = MLP(random_network((3, 1), 4).layers)
+    x = positive_input(3, 4, n=5)
+    f = net.forward(x)
+    for rule in ("z+", "w2", "zero"):
+        (r_0,) = relevances(recursion(net, rule, series=Integral()), x)
+        assert spread(r_0.sum(1, keepdim=True), f) < 1e-14
+
+
+def test_the_quadrature_rules_are_exact_for_polynomials():
+    for weights, degree in ((_KRONROD, 22), (_GAUSS, 13)):
+        for power in range(degree + 1):
+            integral = sum(w * x**power for w, x in zip(weights, _NODES, strict=True))
+            assert integral == pytest.approx(1 / (power + 1), rel=1e-14)

@@ -1,0 +1,149 @@
+"""Interactions: the degree-2 term as a matrix, in numbers, tables and pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from cases import expansion, positive_input, random_network, recursion, spread, tensor
+from dtd_cli.plots import Tables
+from dtd_cli.plots.interactions import interaction_matrix, strongest_pairs
+from dtd_cli.plots.interactions import interactions as draw_interactions
+from dtd_cli.plots.series import remainder_shares, series
+from dtd_cli.relevance.interactions import interactions
+from dtd_cli.relevance.taylor import Taylor
+from test_cli import dtd_run
+
+SMALL = ["network.hidden=[6]", "training.epochs=3", "inputs.n=3", "plots=all", "progress=false"]
+
+
+def matrices(rec, layer, a):
+    roots = rec.steps[layer].finder(rec.problem(layer, a))
+    return interactions(rec, layer, a, roots)
+
+
+@pytest.mark.parametrize("rule", ["z+", "gamma", "x"])
+@pytest.mark.parametrize("widths", [(3, 4, 1), (3, 4, 3, 1)])
+def test_symmetric_and_rows_are_the_second_degree(widths, rule):
+    seen = 0
+    for seed in (1, 11, 38):
+        net, x = random_network(widths, seed, "positive"), positive_input(3, seed, n=9)
+        whole, chunked = (
+            recursion(net, rule, series=Taylor(3), max_points=size) for size in (10**6, 3)
+        )
+        exact = torch.ones(len(x), 1, 1, dtype=torch.bool)
+        for layer, a in reversed(list(enumerate(net.activations(x)[:-1]))):
+            with torch.no_grad():
+                found = expansion(whole, layer, a)
+            got, second = matrices(whole, layer, a), found.terms(a)[:, 1]
+            exact[found.anchor[found.limit]] = False
+            sums, transposed = exact[:, 0] * got.sum(2), exact * got.mT
+            assert spread(transposed, exact * got) < 1e-11
+            assert spread(sums, exact[:, 0] * second) < 1e-11
+            assert spread(exact * matrices(chunked, layer, a), exact * got) < 1e-11
+            if len(widths) == 3:
+                # A limit divides rounding by the nudge squared, one inside another once more.
+                assert spread(got.mT, got) < 1e-7
+                assert spread(got.sum(2), second) < 1e-7
+            seen += int((exact * got != 0).any())
+    assert seen
+
+
+def test_by_finite_differences():
+    """½ Δ_i H_ik Δ_k with H from differences of h, where nothing is nested."""
+    net, x = random_network((3, 4, 1), 11, "positive"), positive_input(3, 11)
+    rec = recursion(net, "z+")
+    want, step = torch.zeros(3, 3, dtype=torch.float64), 1e-4
+    with torch.no_grad():
+        found = rec.steps[0].finder(rec.problem(0, x))
+        for j in found.contributes[0].nonzero().squeeze(1).tolist():
+            root = found.points[0, j]
+            # Just above the root, where its gate is open.
+            point, delta = root + 1e-3 * (x[0] - root), x[0] - root
+            eye = step * torch.eye(3, dtype=torch.float64)
+            for i in range(3):
+                for k in range(3):
+                    corners = [
+                        s * t * rec.upper(0, (point + s * eye[i] + t * eye[k]).unsqueeze(0))[0, j]
+                        for s in (1, -1)
+                        for t in (1, -1)
+                    ]
+                    want[i, k] += sum(corners) / (8 * step**2) * delta[i] * delta[k]
+        assert spread(matrices(rec, 0, x)[0], want) < 0.05
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("degrees")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(path)
+        arguments = ["relevance.degree=3", "relevance.interactions=true", *SMALL]
+        assert dtd_run(patch, *arguments, "hydra.run.dir=run") == 0
+        assert dtd_run(patch, *SMALL, "hydra.run.dir=first") == 0
+    return path
+
+
+def test_the_tables_of_a_series(folder):
+    relevance, layers = (pd.read_csv(folder / f"run/{t}.csv") for t in ("relevance", "layers"))
+    assert "degree" not in pd.read_csv(folder / "first/relevance.csv")
+    assert "degree" not in pd.read_csv(folder / "first/layers.csv")
+    recursive = layers[layers["method"] == "recursive"]
+    assert sorted(recursive["degree"].unique()) == [1, 2, 3]
+    assert (layers[layers["method"] != "recursive"]["degree"] == 1).all()
+    parts = layers[["relevance_sum", "zero_order", "unresolved", "remainder"]].sum(axis=1)
+    np.testing.assert_allclose(parts, layers["upper_sum"], rtol=1e-9, atol=1e-12)
+    keys = ["method", "sample", "layer", "degree"]
+    sums = relevance[relevance["layer"] < 2].groupby(keys)["relevance"].sum()
+    np.testing.assert_allclose(
+        layers.set_index(keys)["relevance_sum"].sort_index(), sums.sort_index(), atol=1e-12
+    )
+    for _, rows in recursive.groupby(["sample", "layer"]):
+        assert rows["upper_sum"].tolist()[1:] == rows["remainder"].tolist()[:-1]
+        assert (rows[["zero_order", "unresolved"]].iloc[1:] == 0).all(axis=None)
+
+
+def test_the_table_of_interactions(folder):
+    table = pd.read_csv(folder / "run/interactions.csv")
+    assert list(table) == ["sample", "layer", "i", "k", "relevance"]
+    assert len(table) == 3 * (64**2 + 6**2)
+    relevance = pd.read_csv(folder / "run/relevance.csv")
+    second = relevance[(relevance["method"] == "recursive") & (relevance["degree"] == 2)]
+    rows = table.groupby(["sample", "layer", "i"])["relevance"].sum()
+    second = second.set_index(["sample", "layer", "neuron"])["relevance"].sort_index()
+    scale = second.abs().max()
+    np.testing.assert_allclose(rows.to_numpy(), second.to_numpy(), atol=1e-6 * scale)
+    assert scale > 0
+
+
+def test_the_pictures(folder):
+    plots = {path.name for path in (folder / "run/plots").iterdir()}
+    assert plots - {path.name for path in (folder / "first/plots").iterdir()} == {
+        "series.png",
+        "interactions.png",
+    }
+    tables = Tables.read(folder / "run")
+    picture = draw_interactions(tables)
+    assert picture is not None
+    rows = tables.interactions[tables.interactions["layer"] == 0]
+    matrix = interaction_matrix(rows, 0)
+    assert np.array_equal(np.asarray(picture.axes[0].images[0].get_array()), matrix)
+    shares = remainder_shares(tables.layers, {s.number: s.f for s in tables.explained})
+    lines = {axes.get_title(loc="left"): axes.lines for axes in series(tables).axes}
+    for layer in (0, 1):
+        drawn = np.concatenate([line.get_ydata() for line in lines[f"layer {layer}"]])
+        assert set(shares.loc[shares["layer"] == layer, "middle"]) <= set(drawn)
+
+
+def test_strongest_pairs():
+    matrix = tensor([[9.0, 1, -2], [1, 9, 0], [-2, 0, 9]]).numpy()
+    assert strongest_pairs(matrix, 5) == [(0, 1, 2.0), (0, 2, -4.0)]
+    assert strongest_pairs(matrix, 1) == [(0, 2, -4.0)]
+
+
+def test_interactions_need_the_recursion(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    arguments = ["relevance.interactions=true", "relevance.methods=[train_free]"]
+    assert dtd_run(monkeypatch, *arguments) == 2
+    assert capfd.readouterr().err.startswith("dtd-run: relevance.interactions=true: ")
