@@ -58,7 +58,7 @@ def test_the_recursion_yields_the_target(widths, bias, seed):
             got.relevances[0][0], target, rtol=0, atol=1e-9 * max(1.0, target.abs().max().item())
         )
         f = net.forward(x)[0, 0]
-        for searches in got.evidence:
+        for searches in got.evidence.values():
             roots = searches[0]
             found = roots.status == Status.FOUND
             assert found.sum() == 1
