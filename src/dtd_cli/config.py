@@ -68,6 +68,7 @@ class TopSettings:
     threads: int
     plots: str
     progress: bool
+    force: bool
 
     def __post_init__(self) -> None:
         check_seed("seed", self.seed)

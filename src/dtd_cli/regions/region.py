@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from dtd_cli.networks.mlp import MLP
+from dtd_cli.row_products import row_product
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +55,7 @@ class Regions:
         normals, values, hinges, at_anchor, point = [], [], slope, a, a
         for index, layer in enumerate(self.network.layers[self.start :], self.start + 1):
             z = layer.preactivation(point)
-            slope = layer.weight @ slope
+            slope = row_product(slope.mT, layer.weight.T).mT
             if index == self.upper:
                 hinges, at_anchor = slope[:, self.own], z[:, self.own]
             if layer.relu:
@@ -64,7 +65,7 @@ class Regions:
                 slope = (z > 0).unsqueeze(2) * slope
             point = layer.activation(z)
         normal = torch.cat([*normals, hinges], 1)
-        offset = torch.cat([*values, at_anchor], 1) - (normal @ a.unsqueeze(2)).squeeze(2)
+        offset = torch.cat([*values, at_anchor], 1) - (normal * a.unsqueeze(1)).sum(2)
         rows = normal.shape[1] - hinges.shape[1]
         return Polytope(normal[:, :rows], offset[:, :rows], normal[:, rows:], offset[:, rows:])
 
@@ -78,7 +79,7 @@ class Regions:
         point, slope = a, directions
         for layer in self.network.layers[self.start :]:
             z = layer.preactivation(point).unsqueeze(1)
-            slope = slope @ layer.weight.T
+            slope = row_product(slope, layer.weight.T)
             if layer.relu:
                 is_open = z > 0
                 closing = torch.where(is_open, slope < 0, slope > 0)
