@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -13,14 +15,31 @@ from dtd_cli.errors import ExitStatus, SweepFailed
 from dtd_cli.identity import folder_name
 from dtd_cli.records.folder import RunFolder
 
-Overrides = Sequence[str]
+
+@dataclass(frozen=True)
+class Job:
+    """One run of a sweep, to be launched."""
+
+    name: str
+    """The name of its folder."""
+    overrides: list[str]
+    composed: bytes
+    """Its configuration, pickled, because thousands wait in memory."""
+
+    @property
+    def own(self) -> dict[str, str]:
+        """Where it writes; on the terminal it leaves its last line alone."""
+        return {
+            "hydra.sweep.subdir": self.name,
+            "hydra.job_logging.handlers.console.level": "ERROR",
+        }
 
 
 def sweep(
     config: DictConfig,
-    runs: Sequence[Overrides],
+    runs: Sequence[Sequence[str]],
     compose: Callable[[list[str]], DictConfig],
-    launch: Callable[[list[list[str]]], Sequence[JobReturn]],
+    launch: Callable[[list[Job]], Sequence[JobReturn]],
 ) -> None:
     """Do the runs that are not done yet, each in the folder that its configuration names.
 
@@ -35,45 +54,36 @@ def sweep(
     """
     folder = Path(config.hydra.sweep.dir)
     usual = cache(lambda choices: compose(list(choices)))
-    # A configuration that the sweep names twice is one run.
-    named = {
-        folder_name(compose(list(overrides)), lambda choices: usual(tuple(choices))): overrides
-        for overrides in runs
-    }
-    folders = {name: RunFolder(folder / name) for name in named}
-    todo = [name for name in named if config.force or not folders[name].is_done]
-    for name in named:
-        if name not in todo:
-            print(f"{name}: done before, skipped")
+    jobs: dict[str, Job] = {}
+    for overrides in runs:
+        composed = compose(list(overrides))
+        name = folder_name(composed, lambda choices: usual(tuple(choices)))
+        # A configuration that the sweep names twice is one run.
+        jobs[name] = Job(name, list(overrides), pickle.dumps(composed))
+    folders = {name: RunFolder(folder / name) for name in jobs}
+    todo = {name for name in jobs if config.force or not folders[name].is_done}
     for name in todo:
         # What is to be replaced is no result any more, even if it is never replaced.
         folders[name].unmark()
-    statuses = _launched(launch, [_job(name, named[name]) for name in todo])
-    reasons = {name: folders[name].reason for name in todo if not folders[name].is_done}
-    done, skipped = len(todo) - len(reasons), len(named) - len(todo)
+    for name in jobs:
+        if name not in todo:
+            print(f"{name}: done before, skipped")
+    status = _launched(launch, [job for job in jobs.values() if job.name in todo])
+    reasons = {name: folders[name].reason for name in jobs if not folders[name].is_done}
+    done, skipped = len(todo) - len(reasons), len(jobs) - len(todo)
     print(f"{done} done, {skipped} skipped, {len(reasons)} failed: {folder}")
     if reasons:
-        raise SweepFailed(max(statuses, default=ExitStatus.FAILED), folder, reasons)
+        # A run that was killed could not say that it failed.
+        raise SweepFailed(status or ExitStatus.FAILED, folder, reasons)
 
 
-def _job(name: str, overrides: Overrides) -> list[str]:
-    """The overrides with which a run finds its folder, and leaves the terminal to its last line."""
-    return [
-        *overrides,
-        f'hydra.sweep.subdir="{name}"',
-        "hydra.job_logging.handlers.console.level=ERROR",
-    ]
-
-
-def _launched(
-    launch: Callable[[list[list[str]]], Sequence[JobReturn]], jobs: list[list[str]]
-) -> list[ExitStatus]:
-    """The statuses that runs ended with; those of runs that were killed are not known."""
+def _launched(launch: Callable[[list[Job]], Sequence[JobReturn]], jobs: list[Job]) -> ExitStatus:
+    """The worst status that a run ended with."""
     if not jobs:
-        return []
+        return ExitStatus.DONE
     try:
-        return [job.return_value for job in launch(jobs)]
+        return max(ExitStatus(job.return_value) for job in launch(jobs))
     except Exception as error:
-        # The folders of the runs say which were lost.
+        # A process was killed, or never started; the folders say which runs were lost.
         print(f"the launcher failed: {type(error).__name__}: {error}")
-        return [ExitStatus.FAILED]
+        return ExitStatus.FAILED
