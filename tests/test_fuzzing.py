@@ -18,11 +18,22 @@ from test_cli import COLUMNS, OTHERS, dtd_run, visible
 from test_configs import composed
 
 # What takes long is refused; what is left takes milliseconds.
-SMALL = [
-    "network.hidden=[4]", "training.epochs=1", "inputs.n=2", "inputs.points=3",
-    "inputs.path=rows.csv", "network.path=net.pt", "input_roots.candidates=20",
-    "roots.candidates=20",
-]  # fmt: skip
+SMALL = {
+    "network.hidden": "[4]", "training.epochs": 1, "inputs.n": 2, "inputs.points": 3,
+    "inputs.path": "rows.csv", "inputs.label": "label", "network.path": "net.pt",
+    "input_roots.candidates": 20, "roots.candidates": 20,
+}  # fmt: skip
+DRAWN = {"training": "none", "seed": 3}
+RUNNING = [
+    {},
+    {"inputs": "csv", "network.init": "no_bias"},
+    {**DRAWN, "network": "notebook", "inputs": "notebook", "network.seed": 2},
+    {**DRAWN, "network": "notebook", "inputs": "csv", "network.seed": 2},
+    {**DRAWN, "network": "file", "inputs": "csv"},
+    {**DRAWN, "network": "paper", "inputs": "positive", "network.seed": 1},
+    {**DRAWN, "inputs": "grid", "network.init": "no_bias"},
+    {"experiment": "notebook"},
+]
 FIXED = ["relevance.max_visits=20000", "plots=none", "progress=false", "hydra.run.dir=run"]
 NOT_DRAWN = {"threads", "progress", "plots", "device", "sweep", "relevance.max_visits"}
 VALUES = [
@@ -63,14 +74,17 @@ def keys(choices):
 
 @st.composite
 def overrides(draw):
-    drawn = draw(st.dictionaries(st.sampled_from(sorted(CHOICES)), st.integers(0, 99), max_size=6))
-    choices = [f"{group}={CHOICES[group][i % len(CHOICES[group])]}" for group, i in drawn.items()]
-    known = keys(tuple(choices))
-    small = [setting for setting in SMALL if setting.partition("=")[0] in known]
-    set_to = draw(st.dictionaries(st.sampled_from(known), st.sampled_from(VALUES), max_size=3))
-    others = [f"{key}={value}" for key, value in set_to.items()]
-    rubbish = draw(st.lists(st.sampled_from(RUBBISH), max_size=1)) * draw(st.booleans())
-    return [*choices, *small, *others, *rubbish, *FIXED]
+    """Something that runs, with a few other choices and values."""
+    given = dict(draw(st.sampled_from(RUNNING)))
+    drawn = draw(st.dictionaries(st.sampled_from(sorted(CHOICES)), st.integers(0, 99), max_size=3))
+    for group, index in drawn.items():
+        given[group] = CHOICES[group][index % len(CHOICES[group])]
+    known = keys(tuple(f"{key}={value}" for key, value in given.items() if key in CHOICES))
+    small = {key: value for key, value in SMALL.items() if key in known}
+    values = st.dictionaries(st.sampled_from(known), st.sampled_from(VALUES), max_size=2)
+    given = {**small, **given, **draw(values)}
+    rubbish = draw(st.sampled_from([[]] * len(RUBBISH) + [[argument] for argument in RUBBISH]))
+    return [*(f"{key}={value}" for key, value in given.items()), *rubbish, *FIXED]
 
 
 def check_tables(folder):

@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 import time
+from argparse import ArgumentError
 from importlib.metadata import version
 from pathlib import Path
 
@@ -50,12 +51,16 @@ def _status() -> ExitStatus:
     logging.raiseExceptions = False
     single: list[ExitStatus] = []
     try:
-        arguments, unknown = get_args_parser().parse_known_args()
+        parser = get_args_parser()
+        parser.exit_on_error = False
+        arguments, unknown = parser.parse_known_args()
         if unknown:
             raise SettingError(unknown[0], "", "no such option; dtd-run --help shows what there is")
         overrides.check(arguments.overrides, sweep=arguments.multirun)
         job = _job if arguments.multirun else lambda config: single.append(_job(config))
         hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
+    except ArgumentError as error:
+        return _refused(SettingError(error.argument_name or "", "", error.message))
     except SettingError as error:
         return _refused(error)
     except (HydraException, OmegaConfBaseException) as error:
