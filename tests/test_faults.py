@@ -80,17 +80,18 @@ def test_a_folder_that_turns_read_only_has_no_result(monkeypatch, capfd):
     assert visible("run") == set()
 
 
-def test_an_interrupted_run(tmp_path):
+@pytest.mark.parametrize("later", [0.2, 0.8, 2, 6])
+def test_an_interrupted_run(tmp_path, later):
+    """While it imports, or later while it trains."""
     arguments = ["training.epochs=100000", "progress=false", "hydra.run.dir=run"]
-    script = f"print('started', flush=True); {SCRIPT}"
     run = subprocess.Popen(
-        [sys.executable, "-c", script, *arguments],
+        [sys.executable, "-c", SCRIPT, *arguments],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     while not (tmp_path / "run").exists():
         assert run.poll() is None
     with pytest.raises(subprocess.TimeoutExpired):
-        run.wait(6)
+        run.wait(later)
     run.send_signal(signal.SIGINT)
     _, error = run.communicate(timeout=60)
     assert run.returncode == 130

@@ -76,14 +76,14 @@ def keys(choices):
 def overrides(draw):
     """Something that runs, with a few other choices and values."""
     given = dict(draw(st.sampled_from(RUNNING)))
-    drawn = draw(st.dictionaries(st.sampled_from(sorted(CHOICES)), st.integers(0, 99), max_size=3))
+    drawn = draw(st.dictionaries(st.sampled_from(sorted(CHOICES)), st.integers(0, 99), max_size=2))
     for group, index in drawn.items():
         given[group] = CHOICES[group][index % len(CHOICES[group])]
     known = keys(tuple(f"{key}={value}" for key, value in given.items() if key in CHOICES))
     small = {key: value for key, value in SMALL.items() if key in known}
-    values = st.dictionaries(st.sampled_from(known), st.sampled_from(VALUES), max_size=2)
+    values = st.dictionaries(st.sampled_from(known), st.sampled_from(VALUES), max_size=1)
     given = {**small, **given, **draw(values)}
-    rubbish = draw(st.sampled_from([[]] * len(RUBBISH) + [[argument] for argument in RUBBISH]))
+    rubbish = draw(st.sampled_from([[]] * 5 * len(RUBBISH) + [[argument] for argument in RUBBISH]))
     return [*(f"{key}={value}" for key, value in given.items()), *rubbish, *FIXED]
 
 

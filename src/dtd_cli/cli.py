@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import time
 from argparse import ArgumentError
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -28,6 +31,7 @@ from dtd_cli import overrides
 from dtd_cli.errors import ExitStatus, SettingError, SweepFailed
 from dtd_cli.launchers import processes
 from dtd_cli.locations import CONF, ExperimentsSearchPath
+from dtd_cli.records.folder import RunFolder
 
 # The log file alone: tracebacks are not for the terminal.
 log_file = logging.getLogger(f"{__name__}.file")
@@ -83,29 +87,30 @@ def _job(config: DictConfig) -> ExitStatus:
 
     In a sweep it may have a process of its own, and its last line is all that it says.
     """
-    # Slow to import, and not needed before.
-    from dtd_cli.config import read
-    from dtd_cli.records.folder import RunFolder
-    from dtd_cli.runner import run
-
     started = time.perf_counter()
     context = HydraConfig.get()
     alone = context.mode is RunMode.RUN
     folder = RunFolder(Path(context.runtime.output_dir), _origin(config, context))
     status, said = ExitStatus.DONE, ""
     try:
+        # Slow to import, and not needed before.
+        with _interrupts_later():
+            from dtd_cli.config import read
+            from dtd_cli.runner import run
+
         if not alone:
             folder.start()
         settings = read(config)
         run(settings, folder, pictures=settings.draws_pictures(alone))
-    except SettingError as error:
-        status, said = ExitStatus.REFUSED, str(error)
-    except KeyboardInterrupt:
-        folder.failed("interrupted")
-        raise
-    except Exception as error:  # the boundary: whatever happens ends in the run's log
-        status, said = ExitStatus.FAILED, _described(error)
-        log_file.exception("the run failed")
+    except (Exception, KeyboardInterrupt) as error:  # the boundary: nothing gets further
+        if _interrupted(error):
+            folder.failed("interrupted")
+            raise KeyboardInterrupt from error
+        if isinstance(error, SettingError):
+            status, said = ExitStatus.REFUSED, str(error)
+        else:
+            status, said = ExitStatus.FAILED, _described(error)
+            log_file.exception("the run failed")
     if status is ExitStatus.REFUSED and alone:
         folder.discard()
     elif status is not ExitStatus.DONE:
@@ -128,7 +133,24 @@ def _origin(config: DictConfig, context: HydraConf) -> dict[str, str]:
     }
 
 
-def _described(error: Exception) -> str:
+@contextmanager
+def _interrupts_later() -> Iterator[None]:
+    """Imports that are interrupted end in all sorts of errors, or in none."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Whether an interrupt is what an error began with; libraries make others of it on import."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def _described(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 
