@@ -12,8 +12,10 @@ import dtd_cli
 PACKAGE = Path(dtd_cli.__file__).parent
 
 FLOORS = (
-    ("errors", "numerics", "locations"),
+    ("errors", "numerics", "locations", "row_products"),
+    ("launchers",),
     ("networks", "overrides"),
+    ("identity",),
     ("inputs",),
     ("training", "regions", "rules"),
     ("roots",),
@@ -22,7 +24,7 @@ FLOORS = (
     ("preparation",),
     ("records", "studies"),
     ("plots",),
-    ("runner", "report"),
+    ("runner", "report", "sweep"),
     ("cli",),
 )
 FLOOR = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}

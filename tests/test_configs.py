@@ -62,17 +62,17 @@ def _files(tmp_path, monkeypatch):
     (tmp_path / "rows.csv").write_text("a,b,c\n3,3,3\n2.5,3,3.5\n")
 
 
-def composed(*arguments):
+def composed(*arguments, hydra=False):
     Plugins.instance().register(ExperimentsSearchPath)
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("config", list(arguments))
+        return compose("config", list(arguments), return_hydra_config=hydra)
 
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_every_option_is_read(group, option):
     config = composed(*overrides(group, option))
     typed = read(config)
-    if group != "experiment":
+    if group not in ("experiment", "launch"):
         assert config[group]["name"] == option
         classes = {**RULES, **ROOT_FINDERS}
         if option in classes:

@@ -145,8 +145,12 @@ def test_file(tmp_path, widths, bias, suffix):
     assert network.widths == widths
     assert File(0, "relu", str(path)).input_size == widths[0]
     x = torch.randn(9, widths[0])
-    assert torch.equal(network.forward(x), model(x).detach())
-    assert torch.equal(read(path, "relu").forward(x), model(x).relu().detach())
+    for layer, linear in zip(network.layers, model[::2], strict=True):
+        assert torch.equal(layer.weight, linear.weight)
+        assert torch.equal(layer.bias, linear.bias if bias else torch.zeros(len(layer.bias)))
+    # The bias is added after the products, and PyTorch's kernel begins with it.
+    torch.testing.assert_close(network.forward(x), model(x).detach())
+    torch.testing.assert_close(read(path, "relu").forward(x), model(x).relu().detach())
 
 
 def test_names_of_a_torch_file_do_not_matter(tmp_path):

@@ -8,28 +8,33 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
+import time
+from argparse import ArgumentError
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
 import hydra
 from hydra._internal.utils import get_args_parser
+from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from dtd_cli import overrides
-from dtd_cli.errors import SettingError
+from dtd_cli.errors import ExitStatus, SettingError, SweepFailed
+from dtd_cli.launchers import processes
 from dtd_cli.locations import CONF, ExperimentsSearchPath
+from dtd_cli.records.folder import RunFolder
 
-log = logging.getLogger(__name__)
 # The log file alone: tracebacks are not for the terminal.
 log_file = logging.getLogger(f"{__name__}.file")
-
-DONE, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
 
 def main() -> None:
@@ -40,62 +45,115 @@ def main() -> None:
     sys.exit(_status())
 
 
-def _status() -> int:
+def _status() -> ExitStatus:
     """Run what the command line says."""
     Plugins.instance().register(ExperimentsSearchPath)
+    OmegaConf.register_new_resolver("processes", processes, replace=True)
     # Hydra then raises its errors, instead of printing them with its own words.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    statuses: list[int] = []
-
-    def job(config: DictConfig) -> None:
-        statuses.append(_job(config))
-
+    # A full disk is told once, and not again by every line that the log cannot take.
+    logging.raiseExceptions = False
+    single: list[ExitStatus] = []
     try:
-        arguments, unknown = get_args_parser().parse_known_args()
+        parser = get_args_parser()
+        parser.exit_on_error = False
+        arguments, unknown = parser.parse_known_args()
         if unknown:
             raise SettingError(unknown[0], "", "no such option; dtd-run --help shows what there is")
         overrides.check(arguments.overrides, sweep=arguments.multirun)
+        job = _job if arguments.multirun else lambda config: single.append(_job(config))
         hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
+    except ArgumentError as error:
+        return _refused(SettingError(error.argument_name or "", "", error.message))
     except SettingError as error:
         return _refused(error)
     except (HydraException, OmegaConfBaseException) as error:
         return _refused(overrides.explained(error, arguments.overrides))
+    except SweepFailed as error:
+        for name, reason in error.reasons.items():
+            print(f"dtd-run: {error.folder / name}: {reason}", file=sys.stderr)
+        return error.status
+    except OSError as error:
+        # Where the run's folder should be made.
+        print(f"dtd-run: {_described(error)}", file=sys.stderr)
+        return ExitStatus.FAILED
     except KeyboardInterrupt:
-        return INTERRUPTED
-    return max(statuses, default=DONE)
+        return ExitStatus.INTERRUPTED
+    return max(single, default=ExitStatus.DONE)
 
 
-def _job(config: DictConfig) -> int:
-    """One run in the folder that Hydra made for it; failures are statuses, not exceptions."""
-    # Slow to import, and not needed before.
-    from dtd_cli.config import read
-    from dtd_cli.records.folder import RunFolder
-    from dtd_cli.runner import run
+def _job(config: DictConfig) -> ExitStatus:
+    """One run in the folder that Hydra made for it; failures are statuses, not exceptions.
 
+    In a sweep it may have a process of its own, and its last line is all that it says.
+    """
+    started = time.perf_counter()
     context = HydraConfig.get()
     alone = context.mode is RunMode.RUN
-    folder = RunFolder(Path(context.runtime.output_dir))
+    folder = RunFolder(Path(context.runtime.output_dir), _origin(config, context))
+    status, said = ExitStatus.DONE, ""
     try:
+        # Slow to import, and not needed before.
+        with _interrupts_later():
+            from dtd_cli.config import read
+            from dtd_cli.runner import run
+
+        if not alone:
+            folder.start()
         settings = read(config)
         run(settings, folder, pictures=settings.draws_pictures(alone))
-    except SettingError as error:
-        if alone:
-            folder.discard()
+    except (Exception, KeyboardInterrupt) as error:  # the boundary: nothing gets further
+        if _interrupted(error):
+            folder.failed("interrupted")
+            raise KeyboardInterrupt from error
+        if isinstance(error, SettingError):
+            status, said = ExitStatus.REFUSED, str(error)
         else:
-            folder.failed(str(error))
-        return _refused(error)
-    except KeyboardInterrupt:
-        folder.failed("interrupted")
-        raise
-    except Exception as error:  # the boundary: whatever happens ends in the run's log
-        reason = f"{type(error).__name__}: {error}"
-        log_file.exception("the run failed")
-        folder.failed(reason)
-        print(f"dtd-run: {reason} (traceback in {folder.path}/dtd-run.log)", file=sys.stderr)
-        return FAILED
-    return DONE
+            status, said = ExitStatus.FAILED, _described(error)
+            log_file.exception("the run failed")
+    if status is ExitStatus.REFUSED and alone:
+        folder.discard()
+    elif status is not ExitStatus.DONE:
+        folder.failed(said)
+    if not alone:
+        took = time.perf_counter() - started
+        print(f"{folder.path.name}: {said or f'done in {took:.1f} s'}", flush=True)
+    elif said:
+        log = f" (traceback in {folder.path}/dtd-run.log)" * (status is ExitStatus.FAILED)
+        print(f"dtd-run: {said}{log}", file=sys.stderr)
+    return status
 
 
-def _refused(error: SettingError) -> int:
+def _origin(config: DictConfig, context: HydraConf) -> dict[str, str]:
+    """The files that Hydra writes of a run; one is rewritten only once its results are void."""
+    return {
+        ".hydra/config.yaml": OmegaConf.to_yaml(config),
+        ".hydra/hydra.yaml": OmegaConf.to_yaml(OmegaConf.create({"hydra": context})),
+        ".hydra/overrides.yaml": OmegaConf.to_yaml(context.overrides.task),
+    }
+
+
+@contextmanager
+def _interrupts_later() -> Iterator[None]:
+    """Imports that are interrupted end in all sorts of errors, or in none."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Whether an interrupt is what an error began with; libraries make others of it on import."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def _described(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def _refused(error: SettingError) -> ExitStatus:
     print(f"dtd-run: {error}", file=sys.stderr)
-    return REFUSED
+    return ExitStatus.REFUSED

@@ -116,6 +116,7 @@ class TopSettings:
     plots: str
     progress: bool
     studies: list[str]
+    force: bool
 
     def __post_init__(self) -> None:
         check_seed("seed", self.seed)
@@ -254,6 +255,10 @@ def _typed(group: str, schema: type[T], settings: Any) -> T:
         # What an object of many groups refuses, it names by its own field.
         setting = error.setting if error.setting.startswith(group) else prefix + error.setting
         raise SettingError(setting, error.value, error.allowed) from error
+    except OmegaConfBaseException as error:
+        # A list inside a list is found out only by what the object does with it.
+        allowed = ", ".join(f"{prefix}{key}: {_described(hint)}" for key, hint in hints.items())
+        raise SettingError(group, settings, f"allowed are {allowed}") from error
 
 
 def _known(settings: Mapping[str, Any], hints: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from dtd_cli.errors import SettingError
+from dtd_cli.launchers import check_installed
 from dtd_cli.locations import CONF, EXPERIMENTS
 
 _SWEEP = "several values need a sweep: dtd-run -m ..."
@@ -91,6 +92,8 @@ def _check_choice(group: str, override: Override) -> None:
         if name not in options:
             shown = (override.input_line or "").partition("=")[2]
             raise SettingError(group, shown, f"allowed are {', '.join(options)}")
+        if group == "launch":
+            check_installed(str(name))
 
 
 def _hint(key: str, arguments: Sequence[str]) -> str:

@@ -8,8 +8,9 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor
-from torch.nn.functional import linear
 from torch.nn.init import kaiming_uniform_
+
+from dtd_cli.row_products import row_product
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +26,7 @@ class Layer:
 
     def preactivation(self, a: Tensor) -> Tensor:
         """``z = W a + b`` for activations of shape (N, inputs)."""
-        return linear(a, self.weight, self.bias)
+        return row_product(a, self.weight.T) + self.bias
 
     def activation(self, z: Tensor) -> Tensor:
         """``max(0, z)``, or ``z`` itself where the layer has no ReLU."""
@@ -36,7 +37,7 @@ class Layer:
 
     def magnitude(self, a: Tensor) -> Tensor:
         """``|W| |a| + |b|``: the size against which rounding in ``z`` is measured."""
-        return linear(a.abs(), self.weight.abs(), self.bias.abs())
+        return row_product(a.abs(), self.weight.abs().T) + self.bias.abs()
 
     def to(self, dtype: torch.dtype, device: torch.device | None = None) -> Layer:
         """The same layer in another dtype or on another device."""

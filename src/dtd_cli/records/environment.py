@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ def environment(seed: int, device: torch.device, durations: dict[str, float]) ->
         "seed": seed,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "packages": {package: version(package) for package in _PACKAGES},
+        "packages": _packages(),
         "commit": _commit(),
         "device": str(device),
         "threads": torch.get_num_threads(),
@@ -32,6 +33,12 @@ def environment(seed: int, device: torch.device, durations: dict[str, float]) ->
     }
 
 
+@cache
+def _packages() -> dict[str, str]:
+    return {package: version(package) for package in _PACKAGES}
+
+
+@cache
 def _commit() -> str | None:
     """The commit of the checkout that runs; None for an installed package."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]

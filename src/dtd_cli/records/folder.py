@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:
+    # Slow to import, and others write the tables.
+    import pandas as pd
 
 DONE = "DONE"
 FAILED = "FAILED"
@@ -16,31 +19,59 @@ FAILED = "FAILED"
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Where a run writes."""
+    """Where a run writes; ``origin`` holds the files that say what it is, by their names."""
 
     path: Path
+    origin: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the folder holds a complete run."""
+        return (self.path / DONE).exists()
+
+    @property
+    def reason(self) -> str:
+        """Why the run has no result, in one line."""
+        try:
+            return (self.path / FAILED).read_text().strip()
+        except OSError:
+            return "it ended without a word; was it killed?"
 
     def start(self) -> None:
         """The run begins: an earlier one in the same folder no longer counts."""
+        self.unmark()
+        for name, text in self.origin.items():
+            self.write_text(name, text)
+
+    def unmark(self) -> None:
+        """What the folder holds no longer counts, neither as a result nor as a failure."""
         for name in (DONE, FAILED):
             (self.path / name).unlink(missing_ok=True)
 
     def discard(self) -> None:
-        """Take away what Hydra made for a run that never began, but nothing else."""
-        hydra = self.path / ".hydra"
-        for path in [*hydra.glob("*.yaml"), *self.path.glob("*.log")]:
-            path.unlink()
+        """Take away the folders that Hydra made for a run that never began."""
         # outputs/<date>/<time>, from the inside out.
-        for folder in (hydra, self.path, *self.path.parents[:2]):
+        for folder in (self.path, *self.path.parents[:2]):
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
 
     def write(self, name: str, content: Callable[[Path], object]) -> None:
-        """A file that ``content`` writes under a name of its own and that then gets its name."""
+        """A file that ``content`` writes under a name of its own and that then gets its name.
+
+        Raises:
+            OSError: it cannot be written; nothing of it is left.
+        """
         target = self.path / name
         unfinished = target.with_name(f".{target.name}.unfinished")
-        content(unfinished)
-        unfinished.replace(target)
+        try:
+            target.parent.mkdir(exist_ok=True)
+            content(unfinished)
+            unfinished.replace(target)
+        except BaseException as error:
+            unfinished.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise OSError(error.errno, error.strerror, str(target)) from error
+            raise
 
     def write_table(self, name: str, table: pd.DataFrame) -> None:
         """A CSV whose numbers read back as the same floats; empty where there is no number."""
@@ -48,13 +79,17 @@ class RunFolder:
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """A JSON file for people: indented, in the order given."""
-        text = json.dumps(content, indent=2, allow_nan=False) + "\n"
+        self.write_text(name, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+    def write_text(self, name: str, text: str) -> None:
+        """A file of text."""
         self.write(name, lambda path: path.write_text(text))
 
     def done(self) -> None:
         """The run is complete: everything else is written."""
-        self.write(DONE, lambda path: path.write_text(""))
+        self.write_text(DONE, "")
 
     def failed(self, reason: str) -> None:
-        """The run has no result; the reason is one line."""
-        self.write(FAILED, lambda path: path.write_text(reason + "\n"))
+        """The run has no result; the reason becomes one line. A full disk takes even that."""
+        with suppress(OSError):
+            self.write_text(FAILED, " ".join(reason.split()) + "\n")

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from dtd_cli.networks.mlp import MLP
 from dtd_cli.numerics import policy
+from dtd_cli.row_products import row_product
 
 
 def gates(network: MLP, start: int, a: Tensor) -> list[Tensor]:
@@ -51,7 +52,7 @@ def gates_towards(network: MLP, points: Tensor, anchors: Tensor) -> list[Tensor]
     pattern = []
     slope, size = anchors - points, anchors
     for layer in network.layers:
-        z, rise = layer.preactivation(points), slope @ layer.weight.T
+        z, rise = layer.preactivation(points), row_product(slope, layer.weight.T)
         tie = z.abs() <= policy(z.dtype).tie * layer.magnitude(size)
         gate = torch.where(tie, rise, z) > 0 if layer.relu else torch.ones_like(tie)
         pattern.append(gate)
@@ -71,5 +72,5 @@ def gradient(network: MLP, start: int, pattern: list[Tensor], output: int = 0) -
     upper = torch.zeros_like(pattern[-1], dtype=network.layers[-1].weight.dtype)
     upper[:, output] = 1
     for layer, gate in reversed(list(zip(network.layers[start:], pattern, strict=True))):
-        upper = (upper * gate) @ layer.weight
+        upper = row_product(upper * gate, layer.weight)
     return upper

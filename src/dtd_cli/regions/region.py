@@ -13,6 +13,7 @@ from torch import Tensor
 
 from dtd_cli.networks.mlp import MLP
 from dtd_cli.numerics import policy
+from dtd_cli.row_products import row_product
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +61,7 @@ class Regions:
         normals, values, hinges, at_anchor, point = [], [], slope, a, a
         for index, layer in enumerate(self.network.layers[self.start :], self.start + 1):
             z = layer.preactivation(point)
-            slope = layer.weight @ slope
+            slope = row_product(slope.mT, layer.weight.T).mT
             if index == self.upper:
                 hinges, at_anchor = slope[:, self.own], z[:, self.own]
             if layer.relu:
@@ -70,7 +71,7 @@ class Regions:
                 slope = (z > 0).unsqueeze(2) * slope
             point = layer.activation(z)
         normal = torch.cat([*normals, hinges], 1)
-        offset = torch.cat([*values, at_anchor], 1) - (normal @ a.unsqueeze(2)).squeeze(2)
+        offset = torch.cat([*values, at_anchor], 1) - (normal * a.unsqueeze(1)).sum(2)
         rows = normal.shape[1] - hinges.shape[1]
         return Polytope(normal[:, :rows], offset[:, :rows], normal[:, rows:], offset[:, rows:])
 
@@ -84,7 +85,7 @@ class Regions:
         point, slope = a, directions
         for layer in self.network.layers[self.start :]:
             z = layer.preactivation(point).unsqueeze(1)
-            slope = slope @ layer.weight.T
+            slope = row_product(slope, layer.weight.T)
             if layer.relu:
                 nearest = torch.minimum(nearest, _ratio(z, slope).amin(2))
                 slope = (z > 0) * slope
@@ -105,7 +106,7 @@ class Regions:
             at = torch.where(knots.isfinite(), knots, last)
             point = a.unsqueeze(1) + at.unsqueeze(2) * directions.unsqueeze(1)
             z = layer.preactivation(self.network.forward(point, self.start, index - 1))
-            slope = slope @ layer.weight.T
+            slope = row_product(slope, layer.weight.T)
             final = z[:, -1]
             if layer.relu:
                 counts = self.own if self.reaches_output and index == self.upper else slice(None)

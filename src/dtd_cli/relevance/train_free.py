@@ -11,6 +11,7 @@ from dtd_cli.numerics import policy
 from dtd_cli.relevance.explanation import Explanation
 from dtd_cli.relevance.ledger import ledger
 from dtd_cli.relevance.problem import Problem
+from dtd_cli.row_products import row_product
 from dtd_cli.rules.rule import Rule, projection, projection_size, sum_of
 
 
@@ -55,5 +56,5 @@ def redistribute(
     total = rule.train_free_total(layer.preactivation(a), projection(terms, layer))
     divisible = total.abs() > policy(a.dtype).degenerate * size
     ratio = torch.where(divisible, upper, 0) / torch.where(divisible, total, 1)
-    shares = [factor * (ratio @ (layer.weight * mask)) for factor, mask in terms]
+    shares = [factor * row_product(ratio, layer.weight * mask) for factor, mask in terms]
     return sum_of(shares), divisible

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from dtd_cli.inputs.domain import Domain
 from dtd_cli.networks.mlp import Layer
+from dtd_cli.row_products import row_product
 from dtd_cli.rules.rule import Rule, Term
 
 
@@ -26,5 +27,5 @@ class PseudoInverse(Rule):
     meets_hinge: ClassVar[bool] = False
 
     def terms(self, a: Tensor, layer: Layer, domain: Domain) -> tuple[Term, ...]:
-        shared = layer.preactivation(a) @ torch.linalg.pinv(layer.weight).T
+        shared = row_product(layer.preactivation(a), torch.linalg.pinv(layer.weight).T)
         return (Term(shared, torch.ones_like(layer.weight)),)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from dtd_cli.inputs.domain import Domain
 from dtd_cli.networks.mlp import Layer
+from dtd_cli.row_products import row_product
 
 
 class Term(NamedTuple):
@@ -59,12 +60,14 @@ def direction_of(terms: tuple[Term, ...], unit: Tensor) -> Tensor:
 
 def projection(terms: tuple[Term, ...], layer: Layer) -> Tensor:
     """``w_j v_j``, shape (B, J)."""
-    return sum_of([term.factor @ (layer.weight * term.mask).T for term in terms])
+    return sum_of([row_product(term.factor, (layer.weight * term.mask).T) for term in terms])
 
 
 def projection_size(terms: tuple[Term, ...], layer: Layer) -> Tensor:
     """``sum_i |w_ji v_ji|``, shape (B, J): the size against which the projection is zero."""
-    return sum_of([term.factor.abs() @ (layer.weight * term.mask).abs().T for term in terms])
+    return sum_of(
+        [row_product(term.factor.abs(), (layer.weight * term.mask).abs().T) for term in terms]
+    )
 
 
 def sum_of(tensors: list[Tensor]) -> Tensor:

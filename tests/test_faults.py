@@ -1,0 +1,208 @@
+"""What goes wrong around a run: full disks, folders that cannot be written, signals, odd files."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from test_cli import CSV, FILE, TINY, dtd_run, visible
+from test_cli import subprocess_run as run_from_shell
+
+NOTEBOOK = ["network=notebook", "network.seed=2", "training=none", "inputs=notebook", "seed=3"]
+QUIET = ["plots=none", "progress=false", "hydra.run.dir=run"]
+SCRIPT = "from dtd_cli.cli import main; main()"
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("limit", [700, 3000, 9000])
+@pytest.mark.parametrize("sweep", [False, True], ids=["run", "sweep"])
+def test_a_full_disk(tmp_path, limit, sweep):
+    """No file may grow beyond the limit, as if there were no more room."""
+    place = ["-m", "sweep=full"] if sweep else ["hydra.run.dir=run"]
+    answer = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *place, *TINY],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert answer.returncode == 1, answer.stderr
+    (line,) = answer.stderr.splitlines()
+    assert "File too large" in line
+    (folder,) = tmp_path.glob("outputs/sweeps/full/*") if sweep else [tmp_path / "run"]
+    assert "DONE" not in visible(folder)
+    assert not list(folder.rglob(".*unfinished"))
+    assert "File too large" in (folder / "FAILED").read_text()
+
+
+@pytest.mark.parametrize("place", [["hydra.run.dir=taken/run"], ["-m", "hydra.sweep.dir=taken/a"]])
+def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch, capfd, place):
+    """Nor can root make a folder below a file, and it can where permissions forbid it."""
+    Path("taken").write_text("")
+    assert dtd_run(monkeypatch, *place, *NOTEBOOK) == 1
+    *_, line = capfd.readouterr().err.splitlines()
+    assert "taken" in line
+    assert Path("taken").read_text() == ""
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_folder(monkeypatch, capfd):
+    Path("mine").mkdir(mode=0o500)
+    assert dtd_run(monkeypatch, *NOTEBOOK, "hydra.run.dir=mine/run") == 1
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "PermissionError" in line
+    assert "mine" in line
+
+
+def test_a_folder_that_turns_read_only_has_no_result(monkeypatch, capfd):
+    """As root can write where it may not, the writing itself is refused."""
+    from dtd_cli.records.folder import RunFolder
+
+    def refused(self, name, content):
+        raise PermissionError(13, "Permission denied", str(self.path / name))
+
+    monkeypatch.setattr(RunFolder, "write", refused)
+    assert dtd_run(monkeypatch, *NOTEBOOK, *QUIET) == 1
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "Permission denied: 'run/" in line.replace(str(Path.cwd()) + "/", "")
+    assert visible("run") == set()
+
+
+@pytest.mark.parametrize("later", [0.2, 0.8, 2, 6])
+def test_an_interrupted_run(tmp_path, later):
+    """While it imports, or later while it trains."""
+    arguments = ["training.epochs=100000", "progress=false", "hydra.run.dir=run"]
+    run = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, *arguments],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while not (tmp_path / "run").exists():
+        assert run.poll() is None
+    with pytest.raises(subprocess.TimeoutExpired):
+        run.wait(later)
+    run.send_signal(signal.SIGINT)
+    _, error = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert error == ""
+    assert (tmp_path / "run" / "FAILED").read_text() == "interrupted\n"
+    assert "DONE" not in visible(tmp_path / "run")
+
+
+def test_sixteen_runs_at_once_have_sixteen_folders(tmp_path):
+    command = [sys.executable, "-c", SCRIPT, *NOTEBOOK, "plots=none", "progress=false"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    started = [
+        subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, env=environment)
+        for _ in range(16)
+    ]
+    assert [run.wait() for run in started] == [0] * 16
+    assert len(list(tmp_path.glob("outputs/*/*/DONE"))) == 16
+
+
+def test_a_run_replaced_by_a_failure_is_no_result(monkeypatch):
+    """From the first file on that a new run writes, the old one no longer counts."""
+    import dtd_cli.runner
+
+    assert dtd_run(monkeypatch, *NOTEBOOK, *QUIET) == 0
+    monkeypatch.setattr(dtd_cli.runner, "explain", lambda *_: 1 / 0)
+    assert dtd_run(monkeypatch, *NOTEBOOK, *QUIET, "rule=w2") == 1
+    assert "DONE" not in visible("run")
+    assert "FAILED" in visible("run")
+
+
+def test_a_refused_run_leaves_an_earlier_one_as_it_was(monkeypatch):
+    assert dtd_run(monkeypatch, *NOTEBOOK, *QUIET) == 0
+    before = {p: p.read_bytes() for p in Path("run").rglob("*") if p.is_file()}
+    assert Path("run/.hydra/config.yaml") in before
+    assert dtd_run(monkeypatch, *NOTEBOOK, *QUIET, "explain.output=7") == 2
+    assert {p: p.read_bytes() for p in Path("run").rglob("*") if p.is_file()} == before
+
+
+# Tables and networks
+
+
+def table_run(monkeypatch, content, *arguments):
+    Path("rows.csv").write_bytes(content)
+    arguments = [*CSV, "network.seed=2", "inputs.path=rows.csv", *arguments, *QUIET]
+    return dtd_run(monkeypatch, *arguments)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"a,b,c\r\n3,3,3\r\n2,3,4\r\n", b"\xef\xbb\xbfa,b,c\n3,3,3\n2,3,4\n",
+     b"a,b,c\n3,3,3\n2,3,4", b'"a","b","c"\n3,3,3\n\n2,3,4\n'],
+    ids=["CRLF", "BOM", "no last newline", "quotes and an empty line"],
+)  # fmt: skip
+def test_tables_of_all_makes(monkeypatch, content):
+    assert table_run(monkeypatch, content) == 0
+    inputs = pd.read_csv("run/inputs.csv")
+    assert list(inputs.columns[-3:]) == ["a", "b", "c"]
+    assert inputs[["a", "b", "c"]].to_numpy().tolist() == [[3, 3, 3], [2, 3, 4]]
+
+
+def test_a_table_of_a_million_rows(monkeypatch):
+    rows = np.random.default_rng(0).integers(0, 9, (1_000_000, 3))
+    content = b"a,b,c\n" + "\n".join(map("{},{},{}".format, *rows.T)).encode()
+    assert table_run(monkeypatch, content, "inputs.n=3") == 0
+    inputs = pd.read_csv("run/inputs.csv")
+    assert inputs[["a", "b", "c"]].to_numpy().tolist() == rows[:3].tolist()
+
+
+@pytest.mark.parametrize("entry", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("name", ["0.weight", "2.bias"])
+def test_weights_that_are_no_numbers(monkeypatch, capfd, entry, name):
+    tensors = torch.nn.Sequential(
+        torch.nn.Linear(3, 2), torch.nn.ReLU(), torch.nn.Linear(2, 1)
+    ).state_dict()
+    tensors[name].view(-1)[0] = entry
+    torch.save(tensors, "net.pt")
+    assert dtd_run(monkeypatch, *FILE, "inputs=notebook", "network.path=net.pt", *QUIET) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert name in line
+    assert "NaN or infinite" in line
+
+
+@pytest.mark.parametrize("rule", ["z+", "gamma", "x", "w2", "zero", "pinv"])
+@pytest.mark.parametrize("widths", [(3, 1), (1, 1), (1, 1, 1, 1), (3, 1, 1), (1, 4, 1)], ids=str)
+def test_the_smallest_networks(monkeypatch, widths, rule):
+    """Without a hidden layer, and with widths of 1."""
+    modules = [torch.nn.Linear(*sizes) for sizes in pairwise(widths)]
+    for module in modules:
+        module.weight.data.fill_(0.5)
+        module.bias.data.fill_(-0.01)
+    layers = [part for module in modules for part in (module, torch.nn.ReLU())]
+    torch.save(torch.nn.Sequential(*layers).state_dict(), "net.pt")
+    header = ",".join("abc"[: widths[0]])
+    Path("rows.csv").write_text(f"{header}\n{','.join('5' * widths[0])}\n")
+    arguments = [*FILE, "network.path=net.pt", "inputs=csv", "inputs.path=rows.csv"]
+    assert dtd_run(monkeypatch, *arguments, f"rule={rule}", *QUIET) == 0
+    relevance = pd.read_csv("run/relevance.csv")
+    assert relevance["relevance"].notna().all()
+    layers = pd.read_csv("run/layers.csv").drop(columns="method")
+    assert layers.notna().all().all()
+    kept = layers[["relevance_sum", "zero_order", "unresolved", "remainder"]].sum(axis=1)
+    np.testing.assert_allclose(kept, layers["upper_sum"], rtol=1e-12)
+
+
+def test_what_a_pickle_would_run_is_not_run(tmp_path):
+    """In a process of its own, so that nothing is there that was imported before."""
+    script = "import torch, pathlib\nclass Code:\n    def __reduce__(self):\n"
+    script += "        return pathlib.Path.touch, (pathlib.Path('ran'),)\n"
+    script += "torch.save({'0.weight': Code()}, 'net.pt')\n"
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
+    answer = run_from_shell(tmp_path, *FILE, "inputs=notebook", "network.path=net.pt")
+    assert answer.returncode == 2
+    assert len(answer.stderr.splitlines()) == 1
+    assert not (tmp_path / "ran").exists()

@@ -1,0 +1,119 @@
+"""Random overrides of every group and setting: a whole run, or one line that says what is wrong."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+
+from dtd_cli.overrides import _keys, groups
+from test_cli import COLUMNS, OTHERS, dtd_run, visible
+from test_configs import composed
+
+# What takes long is refused; what is left takes milliseconds.
+SMALL = {
+    "network.hidden": "[4]", "training.epochs": 1, "inputs.n": 2, "inputs.points": 3,
+    "inputs.path": "rows.csv", "inputs.label": "label", "network.path": "net.pt",
+    "input_roots.candidates": 20, "roots.candidates": 20,
+}  # fmt: skip
+DRAWN = {"training": "none", "seed": 3}
+RUNNING = [
+    {},
+    {"inputs": "csv", "network.init": "no_bias"},
+    {**DRAWN, "network": "notebook", "inputs": "notebook", "network.seed": 2},
+    {**DRAWN, "network": "notebook", "inputs": "csv", "network.seed": 2},
+    {**DRAWN, "network": "file", "inputs": "csv"},
+    {**DRAWN, "network": "paper", "inputs": "positive", "network.seed": 1},
+    {**DRAWN, "inputs": "grid", "network.init": "no_bias"},
+    {"experiment": "notebook"},
+]
+FIXED = ["relevance.max_visits=20000", "plots=none", "progress=false", "hydra.run.dir=run"]
+NOT_DRAWN = {"threads", "progress", "plots", "device", "sweep", "relevance.max_visits"}
+VALUES = [
+    "0", "1", "2", "3", "17", "-1", "0.5", "-0.5", "1e-9", "1e30", "nan", "inf", "-inf", "null",
+    "true", "abc", "[]", "[1]", "[0,1]", "[2,3]", "[a]", "{a:1}", "''", "predicted", "relu", "real",
+    "box", "nonnegative", "mse", "float32", "no_bias", "missing.csv", "net.pt", "rows.csv", "label",
+]  # fmt: skip
+RUBBISH = [
+    "abc", "=", "rule=", "rule=z+=", "~rule", "~seed", "+x=1", "++x=1", "a.b.c=1", "rule=[",
+    "seed=${nope}", "seed=${network.seed}", "rule.name=w2", "rule.gamma={}", "network=[mlp]",
+    "seed=1,2", "seed=range(3)", "inputs={n: 1}", "relevance=null", "network.hidden=[[1]]",
+    "explain.output=", "compare_input_roots=1", "+roots@compare_input_roots.more=random",
+    "compare_input_roots.more.sigma=3", "experiment=[notebook]", "--cfg", "x y=1", "é=1",
+]  # fmt: skip
+MAY_BE_EMPTY = {
+    "residual", "distance", "admissible", "same_region", "gradient_norm", "gradient_gap",
+    "output_change", "position",
+}  # fmt: skip
+CHOICES = {group: (*options, "nonsense") for group, options in groups().items()}
+
+
+@pytest.fixture(autouse=True)
+def _files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.save(torch.nn.Sequential(torch.nn.Linear(3, 4)).state_dict(), "net.pt")
+    rows = "\n".join(f"{i},{i % 3},{i % 2 + 0.5},{i % 2}" for i in range(12))
+    (tmp_path / "rows.csv").write_text(f"a,b,c,label\n{rows}\n")
+
+
+@cache
+def keys(choices):
+    """The settings that there are with these choices."""
+    try:
+        return sorted(set(_keys(composed(*choices))) - NOT_DRAWN)
+    except Exception:  # what cannot be composed is for the program to refuse
+        return ["seed"]
+
+
+@st.composite
+def overrides(draw):
+    """Something that runs, with a few other choices and values."""
+    given = dict(draw(st.sampled_from(RUNNING)))
+    drawn = draw(st.dictionaries(st.sampled_from(sorted(CHOICES)), st.integers(0, 99), max_size=2))
+    for group, index in drawn.items():
+        given[group] = CHOICES[group][index % len(CHOICES[group])]
+    known = keys(tuple(f"{key}={value}" for key, value in given.items() if key in CHOICES))
+    small = {key: value for key, value in SMALL.items() if key in known}
+    values = st.dictionaries(st.sampled_from(known), st.sampled_from(VALUES), max_size=1)
+    given = {**small, **given, **draw(values)}
+    rubbish = draw(st.sampled_from([[]] * 5 * len(RUBBISH) + [[argument] for argument in RUBBISH]))
+    return [*(f"{key}={value}" for key, value in given.items()), *rubbish, *FIXED]
+
+
+def check_tables(folder):
+    """No number is NaN or infinite; empty is only what there is nothing to say of."""
+    for path in folder.glob("*.csv"):
+        with path.open(newline="") as lines:
+            for row in csv.DictReader(lines):
+                for column, value in row.items():
+                    assert value.lower() not in ("nan", "inf", "-inf"), (path, row)
+                    assert value or column in MAY_BE_EMPTY, (path, row)
+
+
+@settings(
+    max_examples=60, deadline=None, derandomize=True, database=None,
+    suppress_health_check=list(HealthCheck),
+)  # fmt: skip
+@given(arguments=overrides())
+def test_any_overrides(monkeypatch, capfd, arguments):
+    shutil.rmtree("run", ignore_errors=True)
+    files = set(Path().iterdir())
+    status = dtd_run(monkeypatch, *arguments)
+    said = capfd.readouterr()
+    assert "Traceback" not in said.out + said.err
+    if status == 0:
+        assert {*COLUMNS, *OTHERS} <= visible("run")
+        check_tables(Path("run"))
+        assert OmegaConf.load("run/.hydra/config.yaml")
+    else:
+        assert status == 2, said.err
+        assert len(said.err.splitlines()) == 1, said.err
+        assert said.err.startswith("dtd-run: ")
+        assert set(Path().iterdir()) == files

@@ -1,0 +1,275 @@
+"""Sweeps: whose folder is whose, what is done again, what is said of failures, and launchers."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from dtd_cli.errors import SettingError
+from dtd_cli.launchers import check_installed, processes
+from test_cli import COLUMNS, OTHERS, TINY, dtd_run, tables, visible
+
+NOTEBOOK = ["network=notebook", "network.seed=2", "training=none", "inputs=notebook"]
+SMALL = [*NOTEBOOK, "seed=3,4,5", "rule=z+,w2", "progress=false"]
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def runs(sweep):
+    """The folders of a sweep's runs, by name."""
+    folders = Path("outputs/sweeps", sweep).iterdir()
+    return {path.name: path for path in folders if not path.name.startswith(".")}
+
+
+def contents(sweep):
+    return {name: tables(folder) for name, folder in runs(sweep).items()}
+
+
+def swept(monkeypatch, sweep, *arguments):
+    return dtd_run(monkeypatch, "-m", *arguments, f"sweep={sweep}")
+
+
+def command(*arguments):
+    return [sys.executable, "-c", "from dtd_cli.cli import main; main()", "-m", *arguments]
+
+
+# Identity
+
+
+def test_a_folder_is_named_after_its_configuration(monkeypatch):
+    long = "network.hidden=[" + ",".join(["7"] * 200) + "]"
+    assert swept(monkeypatch, "a", *TINY, "rule=gamma", "rule.gamma=0.25,0.5", "seed=0,1") == 0
+    names = runs("a")
+    assert len(names) == 4
+    for gamma in ("0.25", "0.5"):
+        for seed in ("0", "1"):
+            wanted = {"rule=gamma", f"seed={seed}", f"rule.gamma={gamma}", "inputs.n=2"}
+            (_,) = (name for name in names if wanted <= set(name.rpartition("-")[0].split(",")))
+    assert swept(monkeypatch, "b", *TINY, long, "relevance.methods=[train_free]") == 2
+    (name,) = runs("b")
+    assert len(name.encode()) < 255
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["seed=3"],
+        ["inputs=notebook", "seed=3", "rule=z+"],
+        ["seed=3", "device=cpu", "progress=true", "sweep=a"],
+        ["seed=3", "inputs.n=1"],
+    ],
+    ids=" ".join,
+)
+def test_the_same_configuration_finds_its_folder(monkeypatch, settings):
+    """However it is written, and wherever and how it is run."""
+    assert dtd_run(monkeypatch, "-m", *NOTEBOOK, "seed=3", "sweep=a") == 0
+    before = contents("a")
+    said_twice = {setting.partition("=")[0] for setting in settings}
+    others = [a for a in [*NOTEBOOK, "sweep=a"] if a.partition("=")[0] not in said_twice]
+    assert dtd_run(monkeypatch, "-m", *others, *settings) == 0
+    assert contents("a") == before
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["seed=4", "dtype=float32", "threads=2", "relevance.max_points=7", "plots=all", "roots=random",
+     "input_rule=z+", "explain.output=0", "network.output_activation=linear"],
+)  # fmt: skip
+def test_another_configuration_has_another_folder(monkeypatch, setting):
+    base = [a for a in [*NOTEBOOK, "seed=3"] if a.partition("=")[0] != setting.partition("=")[0]]
+    assert swept(monkeypatch, "a", *NOTEBOOK, "seed=3") == 0
+    assert swept(monkeypatch, "a", *base, setting) == 0
+    assert len(runs("a")) == 2
+
+
+def test_another_content_of_a_file_is_another_run(monkeypatch):
+    table = Path("rows.csv")
+    settings = ["network=notebook", "network.seed=2", "training=none", "inputs=csv"]
+    for text in ("a,b,c\n3,3,3\n", "a,b,c\n3,3,2\n", "a,b,c\n3,3,3\n"):
+        table.write_text(text)
+        assert swept(monkeypatch, "a", *settings, "inputs.path=rows.csv") == 0
+    assert len(runs("a")) == 2
+
+
+def test_a_configuration_named_twice_is_one_run(monkeypatch, capfd):
+    assert swept(monkeypatch, "a", *NOTEBOOK, "seed=3,3,4") == 0
+    assert len(runs("a")) == 2
+    assert "2 done, 0 skipped, 0 failed" in capfd.readouterr().out
+
+
+# Resume
+
+
+def test_what_is_done_is_skipped_and_the_rest_is_done(monkeypatch, capfd):
+    assert swept(monkeypatch, "a", *SMALL) == 0
+    said = capfd.readouterr().out.splitlines()
+    names = runs("a")
+    assert len(said) == 7
+    assert {line.partition(": done in ")[0] for line in said[:6]} == set(names)
+    before = contents("a")
+    lost, *kept = names.values()
+    (lost / "DONE").unlink()
+    times = {folder: (folder / "relevance.csv").stat().st_mtime_ns for folder in names.values()}
+    assert swept(monkeypatch, "a", *SMALL) == 0
+    said = capfd.readouterr().out.splitlines()
+    assert {f"{folder.name}: done before, skipped" for folder in kept} <= set(said)
+    assert said[-1] == "1 done, 5 skipped, 0 failed: outputs/sweeps/a"
+    assert contents("a") == before
+    for folder, when in times.items():
+        assert ((folder / "relevance.csv").stat().st_mtime_ns == when) == (folder != lost)
+    assert swept(monkeypatch, "a", *SMALL, "force=true") == 0
+    assert "6 done, 0 skipped" in capfd.readouterr().out
+    assert all((f / "relevance.csv").stat().st_mtime_ns > times[f] for f in names.values())
+    assert contents("a") == before
+
+
+def test_a_failed_run_is_done_again(monkeypatch):
+    import dtd_cli.runner
+
+    with monkeypatch.context() as broken:
+        broken.setattr(dtd_cli.runner, "explain", lambda *_: 1 / 0)
+        assert swept(monkeypatch, "a", *NOTEBOOK, "seed=3") == 1
+    (folder,) = runs("a").values()
+    assert (folder / "FAILED").exists()
+    assert swept(monkeypatch, "a", *NOTEBOOK, "seed=3") == 0
+    assert not (folder / "FAILED").exists()
+    assert (folder / "DONE").exists()
+
+
+def complete(folder):
+    return {*COLUMNS, *OTHERS} <= visible(folder) and (folder / ".hydra" / "config.yaml").exists()
+
+
+def test_a_sweep_killed_at_any_moment_goes_on_where_it_was(monkeypatch):
+    """SIGKILL at random moments: what is marked as done is whole, and the end is the same."""
+    assert swept(monkeypatch, "whole", *SMALL) == 0
+    whole = contents("whole")
+    moments = random.Random(0)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    for _ in range(6):
+        killed = subprocess.Popen(
+            command(*SMALL, "sweep=killed", "force=true"),
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,
+        )  # fmt: skip
+        # The first line is that of the first run; then anywhere in the next few.
+        killed.stdout.readline()
+        time.sleep(moments.uniform(0, 0.6))
+        killed.kill()
+        killed.communicate()
+        for name, folder in runs("killed").items():
+            if (folder / "DONE").exists():
+                assert complete(folder)
+                assert tables(folder) == whole[name]
+    assert swept(monkeypatch, "killed", *SMALL) == 0
+    assert contents("killed") == whole
+    assert all(complete(folder) for folder in runs("killed").values())
+
+
+# Failures
+
+
+def test_all_failures_are_named_and_the_others_go_on(monkeypatch, capfd):
+    arguments = [*NOTEBOOK, "seed=3", "explain.output=5,0,7"]
+    assert swept(monkeypatch, "a", *arguments) == 2
+    said = capfd.readouterr()
+    assert len(said.err.splitlines()) == 2
+    for output in (5, 7):
+        (line,) = (line for line in said.err.splitlines() if f"explain.output={output}" in line)
+        assert line.startswith("dtd-run: outputs/sweeps/a/inputs=notebook,")
+        assert "allowed is an output from 0 to 0" in line
+    assert "1 done, 0 skipped, 2 failed" in said.out
+    failed = [folder for folder in runs("a").values() if (folder / "FAILED").exists()]
+    assert len(failed) == 2
+    assert all("explain.output" in (folder / "FAILED").read_text() for folder in failed)
+    assert all((folder / ".hydra" / "config.yaml").exists() for folder in failed)
+
+
+def test_a_traceback_is_in_the_log_of_its_run(monkeypatch, capfd):
+    import dtd_cli.runner
+
+    explain = dtd_cli.runner.explain
+
+    def broken(config, prepared):
+        if config.top.seed == 4:
+            raise RuntimeError("two\nlines")
+        return explain(config, prepared)
+
+    monkeypatch.setattr(dtd_cli.runner, "explain", broken)
+    assert swept(monkeypatch, "a", *NOTEBOOK, "seed=3,4,5") == 1
+    said = capfd.readouterr()
+    assert "Traceback" not in said.err + said.out
+    assert len(said.err.splitlines()) == 1
+    (folder,) = (f for f in runs("a").values() if not (f / "DONE").exists())
+    assert (folder / "FAILED").read_text() == "RuntimeError: two lines\n"
+    assert "Traceback" in (folder / "dtd-run.log").read_text()
+
+
+def test_an_interrupted_sweep(monkeypatch):
+    sweep = subprocess.Popen(
+        command(*NOTEBOOK, "seed=range(3,60)", "progress=false", "sweep=a"),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    sweep.stdout.readline()
+    sweep.send_signal(signal.SIGINT)
+    _, error = sweep.communicate()
+    assert sweep.returncode == 130
+    assert "Traceback" not in error
+    unfinished = [folder for folder in runs("a").values() if not (folder / "DONE").exists()]
+    assert len(unfinished) <= 1
+    assert all((f / "FAILED").read_text() == "interrupted\n" for f in unfinished)
+
+
+# Launchers
+
+
+@pytest.mark.parametrize("launch", ["parallel", "slurm_local"])
+def test_launchers_give_the_same_bytes(monkeypatch, launch):
+    arguments = [*NOTEBOOK, "seed=3,4", "progress=false"]
+    assert swept(monkeypatch, "serial", *arguments) == 0
+    answer = subprocess.run(
+        command(*arguments, f"launch={launch}", "sweep=other"),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert answer.returncode == 0, answer.stderr
+    assert contents("other") == contents("serial")
+    answer = subprocess.run(
+        command(*NOTEBOOK, "seed=3", "explain.output=0,5,6", f"launch={launch}", "sweep=other"),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert answer.returncode == 2
+    assert len(answer.stderr.splitlines()) == 2, answer.stderr
+
+
+def test_processes_share_the_cores():
+    import joblib
+
+    cores = joblib.cpu_count()
+    assert processes(1) == cores
+    assert processes(2) == max(1, cores // 2)
+    assert processes(10**6) == 1
+
+
+def test_a_cluster_job_asks_for_the_threads_of_a_run():
+    from test_configs import composed
+
+    for launch in ("slurm", "slurm_local"):
+        config = composed(f"launch={launch}", "threads=3", hydra=True)
+        assert config.hydra.launcher.cpus_per_task == 3
+
+
+def test_a_launcher_that_is_not_installed(monkeypatch):
+    import dtd_cli.launchers
+
+    monkeypatch.setattr(dtd_cli.launchers, "find_spec", lambda name: None)
+    with pytest.raises(SettingError, match=r"launch=slurm: .*pip install 'dtd-run\[cluster\]'"):
+        check_installed("slurm")
