@@ -19,7 +19,10 @@ from dtd_cli.inputs.domain import Domain
 from dtd_cli.networks.mlp import MLP
 from dtd_cli.numerics import policy
 from dtd_cli.regions.region import Regions
+from dtd_cli.relevance.factor_layer import FactorLayer
+from dtd_cli.relevance.factors import FactorPath
 from dtd_cli.relevance.one_sided import Above, nudged, one_sided
+from dtd_cli.roots.closed_form import ClosedForm
 from dtd_cli.roots.contract import Place, RootFinder, RootProblem, Roots
 from dtd_cli.roots.implicit import moving_roots
 from dtd_cli.rules.rule import Rule
@@ -63,18 +66,30 @@ class Recursion:
     """The relevance functions of one output of a network.
 
     ``steps[l]`` decomposes layer l + 1 onto layer l. ``max_points`` bounds the root points that
-    are held in memory together, as far as one root's own tree of nested roots allows.
+    are held in memory together, as far as one root's own tree of nested roots allows. Without
+    ``factored`` every derivative goes the general path, by automatic differentiation.
     """
 
     network: MLP
     steps: tuple[Step, ...]
     max_points: int
     output: int = 0
+    factored: bool = True
 
     @cached_property
     def explained(self) -> MLP:
         """The network without its other outputs."""
         return self.network.explaining(self.output)
+
+    @cached_property
+    def factors(self) -> FactorPath:
+        """The layers from the output down whose relevance carries the factor of its activation."""
+        layers: dict[int, FactorLayer] = {}
+        for start, step in reversed(list(enumerate(self.steps))):
+            if not (step.rule.carries_factor and isinstance(step.finder, ClosedForm)):
+                break
+            layers[start] = FactorLayer.of(self.explained.layers[start], step.rule, step.domain)
+        return FactorPath(self.explained, layers, self.max_points, self._limits)
 
     def relevance(self, start: int, a: Tensor) -> Tensor:
         """``R_l`` at the anchors ``a`` (N, d_l), l = ``start``; keeps the graph if one is kept."""
@@ -152,6 +167,31 @@ class Recursion:
         self, start: int, anchors: Tensor, roots: Tensor, unit: Tensor, place: Place
     ) -> _Derivative:
         """Value and one-sided slope of ``h_unit`` at the roots (N, d), on the anchors' branch."""
+        hinge = place is Place.HINGE and self.factors.knows(start + 1)
+        if torch.is_grad_enabled() or not (self.factored and hinge):
+            return self._differentiated(start, anchors, roots, unit, place)
+        value, slope, limit, unsure = self.factors.slopes(start, anchors, roots, unit)
+        if not unsure.any():
+            return _Derivative(value, slope, limit)
+        index = unsure.nonzero().squeeze(1)
+        known = self._differentiated(start, anchors[index], roots[index], unit[index], place)
+        value, slope = value.index_copy(0, index, known.value), slope.index_copy(
+            0, index, known.slope
+        )
+        return _Derivative(value, slope, limit)
+
+    def _limits(self, start: int, anchors: Tensor, roots: Tensor, unit: Tensor) -> Tensor:
+        """One-sided slopes at roots (N, d) on the hinges of their units, by the general path."""
+        size = max(1, self.max_points // (1 + self.tree_size(start + 1)))
+        chunks = zip(anchors.split(size), roots.split(size), unit.split(size), strict=True)
+        return torch.cat(
+            [self._differentiated(start, *chunk, Place.HINGE).slope for chunk in chunks]
+        )
+
+    def _differentiated(
+        self, start: int, anchors: Tensor, roots: Tensor, unit: Tensor, place: Place
+    ) -> _Derivative:
+        """The same by automatic differentiation: the general path."""
         above = None
         if start + 1 < self.explained.depth:
             step = self.steps[start + 1]
