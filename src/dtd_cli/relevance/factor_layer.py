@@ -29,9 +29,12 @@ class Units(NamedTuple):
     rooted: Tensor
     """Whether the unit has a root; one on its kink counts, with a step of zero."""
     lost: Tensor
-    """Whether a unit that is not dead has no direction here, though it has one nearby."""
-    coincident: Tensor
-    """Whether rounding decides the unit's gate, or its direction vanishes by cancellation."""
+    """Whether a unit that is not dead has no direction here, though it may have one nearby."""
+
+    @property
+    def size(self) -> Tensor:
+        """The largest activation, (N,)."""
+        return self.z.detach().amax(1).relu()
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,38 +58,44 @@ class FactorLayer:
         return cls(layer, mask, product, bool((product >= 0).all() and (domain.low >= 0).all()))
 
     @cached_property
-    def weight_size(self) -> Tensor:
-        """``Σ_i |w_ji|``, (J,)."""
-        return self.layer.weight.abs().sum(1)
+    def gives(self) -> Tensor:
+        """Which lower units (row) are given anything by which units of the layer, (d, J)."""
+        return (self.product != 0).T.contiguous()
 
     @cached_property
-    def product_size(self) -> Tensor:
-        """``Σ_i |w_ji mask_ji|``, (J,)."""
-        return self.product.abs().sum(1)
+    def _sizes(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The largest bias, row sum of |W|, and row sum of |W ⊙ mask|."""
+        rows = self.layer.weight.abs().sum(1), self.product.abs().sum(1)
+        return self.layer.bias.abs().amax(), rows[0].amax(), rows[1].amax()
 
-    def slack(self, reference: Tensor) -> Tensor:
-        """Pre-activations below this are zero up to rounding, (N, J).
+    def slack(self, size: Tensor) -> Tensor:
+        """Pre-activations below this (N, 1) are zero up to rounding.
 
-        ``reference`` (N,) bounds the activations on the anchors' side, so this is at least the
-        threshold of a tie that the policy defines.
+        ``size`` (N,) bounds the activations on the anchors' side. So this is at least what the
+        policy calls a tie: too large a slack costs time only, as more points are looked at.
         """
-        size = reference.unsqueeze(1) * self.weight_size + self.layer.bias.abs()
-        return policy(size.dtype).tie * size
+        bias, weight, _ = self._sizes
+        return policy(size.dtype).tie * (size.unsqueeze(1) * weight + bias)
 
-    def units(self, a: Tensor, reference: Tensor) -> Units:
-        """The units at the points ``a`` (N, d), which have anchors of size ``reference`` (N,)."""
-        tolerance = policy(a.dtype)
-        z, total = self.layer.preactivation(a), linear(a, self.product)
-        size = total if self.one_sign else linear(a.abs(), self.product.abs())
-        slack = self.slack(reference)
-        faint = tolerance.tie * reference.unsqueeze(1) * self.product_size
-        awake = z > -slack
-        rooted = awake & (total.abs() > tolerance.degenerate * size)
+    def faint(self, size: Tensor) -> Tensor:
+        """Projections ``w_j v_j`` below this (N, 1) are zero up to rounding."""
+        return policy(size.dtype).tie * self._sizes[2] * size.unsqueeze(1)
+
+    def totals(self, a: Tensor) -> tuple[Tensor, Tensor]:
+        """``w_j v_j`` and ``Σ_i |w_ji v_ji|`` at the points ``a`` (N, d), each (N, J)."""
+        total = linear(a, self.product)
+        return total, total if self.one_sign else linear(a.abs(), self.product.abs())
+
+    def units(self, a: Tensor, size: Tensor) -> Units:
+        """The units at the points ``a`` (N, d), which have anchors of the given ``size`` (N,)."""
+        z = self.layer.preactivation(a)
+        total, whole = self.totals(a)
+        awake = z > -self.slack(size)
+        rooted = awake & (total.abs() > policy(a.dtype).degenerate * whole)
         step = torch.where(rooted, z.relu(), 0) / torch.where(rooted, total, 1)
-        lost = awake & (total.abs() < faint)
-        coincident = lost & ((z < slack) | (size >= faint))
-        return Units(z, step, rooted, lost, coincident)
+        return Units(z, step, rooted, awake & (total.abs() < self.faint(size)))
 
     def roots(self, a: Tensor, step: Tensor, unit: Tensor) -> Tensor:
         """The roots (N, d) of one unit for each anchor ``a`` (N, d); step and unit (N,)."""
-        return a * (1 - step.unsqueeze(1) * self.mask[unit])
+        directions = a * self.mask.index_select(0, unit)
+        return torch.addcmul(a, directions, step.unsqueeze(1), value=-1)

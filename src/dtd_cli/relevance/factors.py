@@ -21,8 +21,19 @@ from dtd_cli.networks.mlp import MLP
 from dtd_cli.numerics import policy
 from dtd_cli.relevance.factor_layer import FactorLayer, Units
 
-Slope = Callable[[int, Tensor, Tensor, Tensor], Tensor]
-"""``(layer, anchors, roots, units) -> ∇⁺h_unit(root)`` by the general path, (N, d)."""
+General = Callable[[int, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+"""``(layer, anchors, roots, units) -> (h_unit(root), ∇⁺h_unit(root))``, by the general path."""
+
+
+class HingeSlopes(NamedTuple):
+    """Value and slope of ``h_unit`` at N roots of z_unit, both on the branch of the anchors."""
+
+    value: Tensor
+    slope: Tensor
+    limit: Tensor
+    """(N,), whether a one-sided limit was taken, at the root or above it."""
+    doubtful: Tensor
+    """(N,), whether one was on the edge, so that the general path has to decide."""
 
 
 class Reached(NamedTuple):
@@ -40,24 +51,25 @@ class Reached(NamedTuple):
     """(N,), whether that limit is on the edge: anchors nearby have another one, or none."""
 
 
-class Factor(NamedTuple):
-    """``C_unit`` at N anchors, each (N,)."""
+class _Factor(NamedTuple):
+    """``C_unit`` at N anchors; ``limit`` and ``doubtful`` as in :class:`HingeSlopes`."""
 
     value: Tensor
     limit: Tensor
-    """Whether a one-sided limit was taken on the way."""
     doubtful: Tensor
-    """Whether such a limit was on the edge, so that C need not be continuous here."""
 
 
-class HingeSlopes(NamedTuple):
-    """Value and slope of ``h_unit`` at N roots of z_unit, both on the branch of the anchors."""
+class _Expansion(NamedTuple):
+    """``h_unit`` at N roots: its slope is ``factor w_unit``, but for the n roots ``lost``, and
+    where it is doubtful."""
 
     value: Tensor
-    slope: Tensor
+    factor: Tensor
     limit: Tensor
-    unsure: Tensor
-    """(N,), where the general path has to decide."""
+    doubtful: Tensor
+    lost: Tensor
+    slope: Tensor
+    """(n, d), the slopes at the ``lost`` roots."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,11 +83,33 @@ class FactorPath:
     network: MLP
     layers: Mapping[int, FactorLayer]
     max_points: int
-    general: Slope
+    general: General
 
     def knows(self, start: int) -> bool:
         """Whether ``R_l`` of the layer l = ``start`` is made of factors."""
         return start == self.network.depth or start in self.layers
+
+    def relevance(self, start: int, a: Tensor) -> tuple[Tensor, Tensor]:
+        """``R_l`` at the anchors ``a`` (N, d), l = ``start``, and where a limit was taken, (N,)."""
+        step = self.layers[start]
+        units = step.units(a, torch.zeros_like(a[:, 0]))
+        gains = units.step
+        limit, others = torch.zeros_like(a[:, 0], dtype=torch.bool), torch.zeros_like(a)
+        if start + 1 < self.network.depth:
+            visited = gains.flatten().nonzero().squeeze(1)
+            for pairs in visited.split(self.max_points):
+                row, unit = pairs // gains.shape[1], pairs % gains.shape[1]
+                anchors = a.index_select(0, row)
+                roots = step.roots(anchors, gains.take(pairs), unit)
+                there = self._expand(start, anchors, units.size.index_select(0, row), roots, unit)
+                gains.view(-1)[pairs] *= there.factor
+                limit[row[there.limit]] = True
+                doubtful = there.doubtful.nonzero().squeeze(1)
+                _, slope = self._at(doubtful, start, anchors, roots, unit)
+                for index, slopes in (there.lost, there.slope), (doubtful, slope):
+                    gains.view(-1)[pairs[index]] = 0
+                    others.index_add_(0, row[index], slopes * (anchors - roots)[index])
+        return torch.addcmul(others, a, gains @ step.product), limit
 
     def slopes(self, start: int, anchors: Tensor, roots: Tensor, unit: Tensor) -> HingeSlopes:
         """At roots (N, d) that lie on ``z_unit = 0``, by whichever rule; unit has shape (N,)."""
@@ -84,97 +118,108 @@ class FactorPath:
             value = layer.preactivation(roots).squeeze(1)
             sure = torch.zeros_like(value, dtype=torch.bool)
             return HingeSlopes(value, layer.weight.expand(len(value), -1), sure, sure)
-        size = size_above(self.network, start, anchors)
-        reached = reach(self.network, self.layers[start + 1], start, anchors, size, roots, unit)
-        factor = self._factor(start + 1, reached.a, reached.units, unit)
-        value, slope = reached.own * factor.value, factor.value.unsqueeze(1) * layer.weight[unit]
-        limit = factor.limit | reached.lost
-        if start + 2 < self.network.depth:
-            return HingeSlopes(value, slope, limit, reached.lost | factor.doubtful)
-        lost = reached.lost.nonzero().squeeze(1)
-        slope[lost] = self._below_the_output(reached, lost, unit)
-        value[lost] = reached.units.z[lost, 0]
-        return HingeSlopes(value, slope, limit, reached.doubtful)
+        size = layer(anchors).amax(1)
+        there = self._expand(start, anchors, size, roots, unit)
+        slope = there.factor.unsqueeze(1) * layer.weight[unit]
+        return HingeSlopes(
+            there.value,
+            slope.index_copy(0, there.lost, there.slope),
+            there.limit,
+            there.doubtful,
+        )
 
-    def _factor(self, start: int, a: Tensor, units: Units, unit: Tensor) -> Factor:
+    def reach(
+        self, start: int, anchors: Tensor, size: Tensor, roots: Tensor, unit: Tensor
+    ) -> Reached:
+        """What is there at the roots (N, d) of the units (N,) of layer ``start + 1``.
+
+        ``size`` (N,) is the largest activation that each anchor (N, d) leads to in that layer.
+        """
+        layer, above = self.network.layers[start], self.layers[start + 1]
+        column = unit.unsqueeze(1)
+        z = layer.preactivation(roots)
+        own = z.gather(1, column).squeeze(1)
+        a = layer.activation(z.scatter_(1, column, 0))
+        units = above.units(a, size)
+        lost = (units.lost & above.gives.index_select(0, unit)).any(1)
+        doubtful = lost.clone()
+        if lost.any():
+            index = lost.nonzero().squeeze(1)
+            threshold = policy(z.dtype).tie * layer.magnitude(anchors[index])
+            tie = (z[index].abs() <= threshold) & (threshold > 0)
+            # Certain is the limit only where no anchor nearby meets another: every other unit is
+            # clearly dead or alive, and the direction vanishes because all its parts are dead.
+            clear = ~tie.scatter(1, column[index], False).any(1)
+            whole = above.totals(a[index])[1]
+            edge = (units.z[index] < above.slack(size[index])) | (whole > above.faint(size[index]))
+            some = (units.lost[index] & above.gives[unit[index]] & edge).any(1)
+            doubtful[index] = ~clear | (some & a[index].any(1))
+        return Reached(own, a, units, lost, doubtful)
+
+    def _factor(self, start: int, a: Tensor, units: Units, unit: Tensor) -> _Factor:
         """``C_{l,unit}(a)`` for l = ``start`` at the points ``a`` (N, d); unit has shape (N,)."""
         step = self.layers[start]
-        nowhere = torch.zeros(len(a), dtype=torch.bool, device=a.device)
+        limit = torch.zeros(len(a), dtype=torch.bool, device=a.device)
         if start + 1 == self.network.depth:
-            value = (units.step * step.product[:, unit].T).squeeze(1)
-            return Factor(value, nowhere, nowhere)
-        value, limit, doubtful = torch.zeros_like(a[:, 0]), nowhere, nowhere.clone()
-        gives = (step.product != 0).T[unit]
-        size = size_above(self.network, start, a)
-        rows, uppers = (units.rooted & gives).nonzero(as_tuple=True)
-        for row, upper in zip(
-            rows.split(self.max_points), uppers.split(self.max_points), strict=True
-        ):
-            anchors, lower, t = a[row], unit[row], units.step[row, upper]
+            return _Factor(units.step.squeeze(1) * step.product[0, unit], limit, limit)
+        value, doubtful = torch.zeros_like(a[:, 0]), limit.clone()
+        # Dead units, and those that give nothing to ``unit``, are not visited.
+        visited = (units.rooted & step.gives.index_select(0, unit)).flatten().nonzero().squeeze(1)
+        for pairs in visited.split(self.max_points):
+            row, upper = pairs // len(step.product), pairs % len(step.product)
+            anchors, t = a.index_select(0, row), units.step.take(pairs)
+            weights = upper * a.shape[1] + unit.index_select(0, row)
             roots = step.roots(anchors, t, upper)
-            above = self.layers[start + 1]
-            reached = reach(self.network, above, start, anchors, size[row], roots, upper)
-            factor = self._factor(start + 1, reached.a, reached.units, upper)
-            slope = factor.value * step.layer.weight[upper, lower]
-            lost = reached.lost.nonzero().squeeze(1)
-            if len(lost):
-                limits = (
-                    self.general(start, anchors[lost], roots[lost], upper[lost])
-                    if start + 2 < self.network.depth
-                    else self._below_the_output(reached, lost, upper)
-                )
-                slope[lost] = limits.gather(1, lower[lost].unsqueeze(1)).squeeze(1)
-            value.index_add_(0, row, slope * t * step.mask[upper, lower])
-            limit = limit.index_fill(0, row[factor.limit | reached.lost], True)
-            doubtful.index_fill_(0, row[factor.doubtful | reached.doubtful], True)
-        return Factor(value, limit, doubtful)
+            there = self._expand(start, anchors, units.size.index_select(0, row), roots, upper)
+            share = there.factor * t * step.product.take(weights)
+            slope = there.slope.gather(1, unit[row[there.lost]].unsqueeze(1)).squeeze(1)
+            share[there.lost] = slope * (t * step.mask.take(weights))[there.lost]
+            value.index_add_(0, row, share)
+            limit[row[there.limit]] = True
+            doubtful[row[there.doubtful]] = True
+        return _Factor(value, limit, doubtful)
 
-    def _below_the_output(self, reached: Reached, lost: Tensor, unit: Tensor) -> Tensor:
-        """The one-sided slopes at some of the roots two layers below the output, (n, d).
+    def _expand(
+        self, start: int, anchors: Tensor, size: Tensor, roots: Tensor, unit: Tensor
+    ) -> _Expansion:
+        """``h_unit`` at the roots (N, d) of the units (N,) of layer ``start + 1`` < L."""
+        reached = self.reach(start, anchors, size, roots, unit)
+        factor = self._factor(start + 1, reached.a, reached.units, unit)
+        value, doubtful = reached.own * factor.value, factor.doubtful | reached.doubtful
+        lost = (reached.lost & ~doubtful).nonzero().squeeze(1)
+        if start + 2 == self.network.depth:
+            at_lost, slope = self._below_the_output(reached, lost, unit)
+        else:
+            at_lost, slope = self._at(lost, start, anchors, roots, unit)
+        return _Expansion(
+            value.index_copy(0, lost, at_lost),
+            factor.value,
+            factor.limit | reached.lost,
+            doubtful,
+            lost,
+            slope,
+        )
 
-        Of all inputs of the output that its direction is made of, unit j alone is alive on the
-        anchor's side, so all of the output's relevance goes to it: there ``h_j`` is f.
+    def _below_the_output(
+        self, reached: Reached, lost: Tensor, unit: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Value and one-sided slope at some of the roots two layers below the output.
+
+        Of all inputs that the output's direction is made of, the root's own unit alone is alive
+        on the anchor's side, so all of the output's relevance goes to it: there ``h_j`` is f.
         """
         hidden, output = self.network.layers[-2:]
         column = unit[lost].unsqueeze(1)
         gates = (reached.a[lost] > 0).scatter(1, column, True)
         # Where f is zero at the root, it rises towards the anchor or is dead on the way.
-        dead = reached.units.coincident[lost] & (output.weight.T[unit[lost]] <= 0)
-        return (gates & ~dead) * output.weight @ hidden.weight
+        z = reached.units.z[lost]
+        gates &= (z > 0) | (output.weight.T[unit[lost]] > 0)
+        return z.relu().squeeze(1), gates * output.weight @ hidden.weight
 
-
-def size_above(network: MLP, start: int, anchors: Tensor) -> Tensor:
-    """The largest activation in layer ``start + 1`` of each anchor (N, d), (N,)."""
-    return network.layers[start](anchors).amax(1)
-
-
-def reach(
-    network: MLP,
-    above: FactorLayer,
-    start: int,
-    anchors: Tensor,
-    size: Tensor,
-    roots: Tensor,
-    unit: Tensor,
-) -> Reached:
-    """What is there at the roots (N, d) of the units (N,) of layer ``start + 1``.
-
-    ``above`` decomposes the layer over that; ``size`` (N,) is the :func:`size_above` of the
-    anchors (N, d).
-    """
-    layer, column = network.layers[start], unit.unsqueeze(1)
-    z = layer.preactivation(roots)
-    own = z.gather(1, column).squeeze(1)
-    a = layer.activation(z).scatter(1, column, 0)
-    units = above.units(a, size)
-    lost = units.lost & (above.product != 0).T[unit]
-    limit = lost.any(1)
-    doubtful = limit
-    if limit.any():
-        # Certain is the limit only where no anchor nearby meets another: every other unit is
-        # clearly dead or alive, and the direction vanishes since all that made it up is dead.
-        threshold = policy(z.dtype).tie * layer.magnitude(anchors)
-        tie = ((z.abs() <= threshold) & (threshold > 0)).scatter(1, column, False).any(1)
-        alone = (a == 0).all(1)
-        doubtful = limit & (tie | ~alone & (lost & units.coincident).any(1))
-    return Reached(own, a, units, limit, doubtful)
+    def _at(
+        self, index: Tensor, start: int, anchors: Tensor, roots: Tensor, unit: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Value and slope at some (n,) of the roots by the general path."""
+        if not len(index):
+            return anchors.new_zeros(0), anchors[:0]
+        return self.general(start, anchors[index], roots[index], unit[index])

@@ -136,6 +136,8 @@ class Recursion:
     def _relevance(self, start: int, a: Tensor) -> _Relevance:
         if start == self.explained.depth:
             return _Relevance(a, torch.zeros_like(a[:, 0], dtype=torch.bool))
+        if self.factored and self.factors.knows(start) and not torch.is_grad_enabled():
+            return _Relevance(*self.factors.relevance(start, a))
         # Without a graph a chunk's memory is free when the next one starts.
         rows = len(a) if torch.is_grad_enabled() else self.rows(start)
         parts = []
@@ -170,23 +172,24 @@ class Recursion:
         hinge = place is Place.HINGE and self.factors.knows(start + 1)
         if torch.is_grad_enabled() or not (self.factored and hinge):
             return self._differentiated(start, anchors, roots, unit, place)
-        value, slope, limit, unsure = self.factors.slopes(start, anchors, roots, unit)
-        if not unsure.any():
-            return _Derivative(value, slope, limit)
-        index = unsure.nonzero().squeeze(1)
-        known = self._differentiated(start, anchors[index], roots[index], unit[index], place)
-        value, slope = value.index_copy(0, index, known.value), slope.index_copy(
-            0, index, known.slope
-        )
+        value, slope, limit, doubtful = self.factors.slopes(start, anchors, roots, unit)
+        if doubtful.any():
+            index = doubtful.nonzero().squeeze(1)
+            known = self._limits(start, anchors[index], roots[index], unit[index])
+            value, slope = (
+                column.index_copy(0, index, decided)
+                for column, decided in zip((value, slope), known, strict=True)
+            )
         return _Derivative(value, slope, limit)
 
-    def _limits(self, start: int, anchors: Tensor, roots: Tensor, unit: Tensor) -> Tensor:
-        """One-sided slopes at roots (N, d) on the hinges of their units, by the general path."""
+    def _limits(
+        self, start: int, anchors: Tensor, roots: Tensor, unit: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Value and one-sided slope at roots on the hinges of their units, the general path."""
         size = max(1, self.max_points // (1 + self.tree_size(start + 1)))
         chunks = zip(anchors.split(size), roots.split(size), unit.split(size), strict=True)
-        return torch.cat(
-            [self._differentiated(start, *chunk, Place.HINGE).slope for chunk in chunks]
-        )
+        parts = [self._differentiated(start, *chunk, Place.HINGE) for chunk in chunks]
+        return torch.cat([part.value for part in parts]), torch.cat([part.slope for part in parts])
 
     def _differentiated(
         self, start: int, anchors: Tensor, roots: Tensor, unit: Tensor, place: Place
