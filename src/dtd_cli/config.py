@@ -21,6 +21,9 @@ from dtd_cli.training import TRAININGS, Training
 
 T = TypeVar("T")
 
+ESTIMATORS = ("enumeration", "walks")
+"""How the sum over all roots of the exact recursion is taken."""
+
 
 @dataclass(frozen=True)
 class ExplainSettings:
@@ -42,6 +45,8 @@ class RelevanceSettings:
     methods: list[str]
     max_points: int
     max_visits: int
+    estimator: str
+    walks_per_sample: int
 
     def __post_init__(self) -> None:
         unknown = [method for method in self.methods if method not in METHODS]
@@ -51,7 +56,11 @@ class RelevanceSettings:
                 self.methods,
                 f"allowed is a list of some of {', '.join(METHODS)}, each once",
             )
-        for name in ("max_points", "max_visits"):
+        if self.estimator not in ESTIMATORS:
+            raise SettingError(
+                "relevance.estimator", self.estimator, f"allowed are {', '.join(ESTIMATORS)}"
+            )
+        for name in ("max_points", "max_visits", "walks_per_sample"):
             if getattr(self, name) < 1:
                 raise SettingError(
                     f"relevance.{name}", getattr(self, name), "allowed is any integer >= 1"

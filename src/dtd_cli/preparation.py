@@ -12,6 +12,8 @@ from dtd_cli.errors import SettingError
 from dtd_cli.inputs.domain import Domain, nonnegative
 from dtd_cli.networks.mlp import MLP
 from dtd_cli.relevance.recursion import Step
+from dtd_cli.roots import ClosedForm
+from dtd_cli.rules import RULES
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +82,7 @@ def prepare(config: Config) -> Prepared:
     place = (config.dtype, config.device)
     domain = source.domain.to(*place)
     _check_rules(config, network.depth, source.domain)
+    _check_walks(config, network.widths)
     network, x = network.to(*place), x.to(config.device, config.dtype)
     f, outputs = explained(x)
     if not (f > 0).any():
@@ -111,6 +114,30 @@ def _check_rules(config: Config, depth: int, domain: Domain) -> None:
     if config.input_rule.needs_box and not ((domain.low <= 0) & (domain.high >= 0)).all():
         raise SettingError(
             name, "zB", "the box of the inputs must hold the origin: low <= 0 <= high"
+        )
+
+
+def _check_walks(config: Config, widths: tuple[int, ...]) -> None:
+    if config.relevance.estimator != "walks":
+        return
+    for name, rule, roots in (
+        ("rule", config.rule, config.roots),
+        ("input_rule", config.input_rule, config.input_roots),
+    ):
+        if not (rule.carries_factor and isinstance(roots, ClosedForm)):
+            allowed = ", ".join(name for name, rule in RULES.items() if rule.carries_factor)
+            raise SettingError(
+                "relevance.estimator",
+                "walks",
+                f"walks need {name} and its roots in every layer to be one of {allowed} with "
+                "closed_form; allowed with others is relevance.estimator=enumeration",
+            )
+    least = 2 * max(widths[1:])
+    if config.relevance.walks_per_sample < least:
+        raise SettingError(
+            "relevance.walks_per_sample",
+            config.relevance.walks_per_sample,
+            f"allowed is {least} or more: two for each unit of the widest layer",
         )
 
 

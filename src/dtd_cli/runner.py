@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import pandas as pd
 import torch
@@ -20,7 +21,7 @@ from dtd_cli.records.environment import environment
 from dtd_cli.records.folder import RunFolder
 from dtd_cli.records.summary import summary
 from dtd_cli.records.tables import Explained
-from dtd_cli.relevance import METHODS, Explanation, Problem, recursive
+from dtd_cli.relevance import METHODS, Explanation, Problem, recursive, sampled
 from dtd_cli.relevance.cost import points_visited
 
 log = logging.getLogger(__name__)
@@ -62,9 +63,13 @@ def run(config: Config, folder: RunFolder, pictures: bool) -> None:
 def explain(config: Config, prepared: Prepared) -> list[Explained]:
     """Every method on all samples that have something to explain, grouped by their output."""
     parts = []
+    methods = METHODS
+    if config.relevance.estimator == "walks":
+        walks = partial(sampled, walks=config.relevance.walks_per_sample, seed=config.top.seed)
+        methods = METHODS | {"recursive": walks}
     for method in config.relevance.methods:
         for problem, samples in _problems(config, prepared):
-            parts.append(_explained(method, samples, problem, METHODS[method](problem)))
+            parts.append(_explained(method, samples, problem, methods[method](problem)))
     for label, steps in prepared.compared.items():
         for problem, samples in _problems(config, prepared):
             explanation = recursive(replace(problem, steps=steps))
@@ -141,7 +146,8 @@ def _explained(
 
 def _check_cost(config: Config, prepared: Prepared) -> None:
     """Refuse a recursion that would not end."""
-    recursions = [prepared.steps] * ("recursive" in config.relevance.methods)
+    enumerated = config.relevance.estimator == "enumeration"
+    recursions = [prepared.steps] * (enumerated and "recursive" in config.relevance.methods)
     recursions += prepared.compared.values()
     samples = int(prepared.explained.sum())
     visits = samples * sum(points_visited(prepared.network.widths, steps) for steps in recursions)
@@ -151,7 +157,8 @@ def _check_cost(config: Config, prepared: Prepared) -> None:
             config.relevance.max_visits,
             f"the recursion of {samples} samples through "
             f"{'-'.join(map(str, prepared.network.widths))} would visit {visits:.3g} points; "
-            "allowed are fewer samples (inputs.n), a smaller network, cheaper roots, "
+            "allowed are relevance.estimator=walks (z+, gamma and x with closed-form roots), fewer "
+            "samples (inputs.n), a smaller network, cheaper roots, "
             "relevance.methods without recursive, or a higher limit",
         )
 

@@ -10,7 +10,7 @@ import pandas as pd
 from torch import Tensor
 
 from dtd_cli.relevance.evidence import Evidence
-from dtd_cli.relevance.explanation import Explanation
+from dtd_cli.relevance.explanation import Explanation, StandardErrors
 from dtd_cli.roots.contract import Status
 
 LEDGER_COLUMNS = (
@@ -55,6 +55,7 @@ def _layer_relevance(part: Explained, layer: int) -> pd.DataFrame:
         only, relevance = relevance, np.zeros_like(activation)
         relevance[:, part.output] = only[:, 0]
     samples, units = activation.shape
+    errors = part.explanation.errors
     return pd.DataFrame(
         {
             "method": part.method,
@@ -65,7 +66,13 @@ def _layer_relevance(part: Explained, layer: int) -> pd.DataFrame:
             "activation": activation.ravel(),
             "relevance": relevance.ravel(),
         }
+        | ({} if errors is None else {"stderr": _layer_errors(errors, layer, units)})
     )
+
+
+def _layer_errors(errors: StandardErrors, layer: int, units: int) -> np.ndarray:
+    error = _numbers(errors.relevances[layer])
+    return (error if layer < len(errors.sums) else np.zeros((len(error), units))).ravel()
 
 
 def ledger_table(parts: Sequence[Explained]) -> pd.DataFrame:
@@ -80,6 +87,11 @@ def ledger_table(parts: Sequence[Explained]) -> pd.DataFrame:
                     "order": len(part.explanation.ledgers) - layer,
                 }
                 | {name: _numbers(getattr(ledger, name)) for name in LEDGER_COLUMNS}
+                | (
+                    {"relevance_sum_stderr": _numbers(part.explanation.errors.sums[layer])}
+                    if part.explanation.errors
+                    else {}
+                )
             )
             for part in parts
             for layer, ledger in enumerate(part.explanation.ledgers)
