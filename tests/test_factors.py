@@ -39,8 +39,9 @@ def test_it_is_the_general_path(depth, bias):
         net = random_network(WIDTHS[depth], seed, bias)
         rec = recursion(net, rule, gamma=0.5)
         general = replace(rec, factored=False)
-        for layer, a in enumerate(net.activations(positive_input(net.widths[0], seed, 4))[:-1]):
-            a = a[without_limits(rec, layer, a)]
+        path = net.activations(positive_input(net.widths[0], seed, 4))
+        for layer, whole in enumerate(path[:-1]):
+            a = whole[without_limits(rec, layer, whole)]
             if len(a):
                 with torch.no_grad():
                     want = general.relevance(layer, a)
@@ -122,7 +123,9 @@ def test_general_path_is_for_limits_only(monkeypatch):
     asked = []
     original = FactorPath._at
     monkeypatch.setattr(
-        FactorPath, "_at", lambda path, index, *at: asked.append(len(index)) or original(path, index, *at)
+        FactorPath,
+        "_at",
+        lambda path, index, *at: asked.append(len(index)) or original(path, index, *at),
     )
     for got, wanted in zip(relevances(recursion(net, "z+"), x), want, strict=True):
         assert torch.equal(got, wanted)

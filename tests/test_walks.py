@@ -16,7 +16,8 @@ WALKS = 4000
 
 def walks(rec, seed=0, number=WALKS, importance=None):
     importance = importance or {
-        layer: torch.ones(width, dtype=torch.float64) for layer, width in enumerate(rec.network.widths)
+        layer: torch.ones(width, dtype=torch.float64)
+        for layer, width in enumerate(rec.network.widths)
     }
     return WalkSampling(rec.factors, number, importance, torch.Generator().manual_seed(seed))
 
@@ -138,7 +139,9 @@ def test_the_same_generator_gives_the_same_walks():
 def test_chunks_change_nothing(max_points):
     net, x = answered((5, 8, 7, 1), 40, "positive", n=7)
     whole = estimates(recursion(net, "z+"), x)
-    for got, want in zip(estimates(recursion(net, "z+", max_points=max_points), x), whole, strict=True):
+    for got, want in zip(
+        estimates(recursion(net, "z+", max_points=max_points), x), whole, strict=True
+    ):
         assert spread(got.relevance, want.relevance) < 1e-12
         assert spread(got.stderr, want.stderr) < 1e-6
 
@@ -150,15 +153,42 @@ def test_nothing_to_explain():
     assert not estimate.stderr.any()
 
 
+PAPER = ["network=paper", "network.seed=1", "training=none", "inputs=positive", "inputs.n=4",
+         "plots=none", "progress=false"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["relevance.estimator=guess"], "allowed are enumeration, walks"),
+        (["relevance.walks_per_sample=0"], "relevance.walks_per_sample=0: allowed is any integer"),
+        (["relevance.estimator=walks", "relevance.walks_per_sample=19"], "allowed is 20 or more"),
+        (["relevance.estimator=walks", "rule=w2"], "walks need rule"),
+        (["relevance.estimator=walks", "input_rule=w2"], "walks need input_rule"),
+        (["relevance.estimator=walks", "input_roots=random"], "relevance.estimator=enumeration"),
+        (["relevance.max_visits=10"], "relevance.estimator=walks"),
+    ],
+)
+def test_what_is_refused(monkeypatch, capfd, arguments, words):
+    assert dtd_run(monkeypatch, *PAPER, *arguments) == 2
+    assert words in capfd.readouterr().err
+
+
+def test_gamma_without_biases_is_refused(monkeypatch, capfd):
+    """There walks are biased: a limit is on the edge of another (docs/theory.md)."""
+    arguments = ["training=none", "inputs=positive", "inputs.features=4", "network.outputs=1",
+                 "inputs.threshold=0", "network.init=no_bias", "rule=gamma",
+                 "relevance.estimator=walks"]  # fmt: skip
+    assert dtd_run(monkeypatch, *arguments) == 2
+    assert "biases of zero" in capfd.readouterr().err
+
+
 def test_a_run(monkeypatch, tmp_path):
     """The tables of a run with walks beside those of enumeration."""
     folders = {name: tmp_path / name for name in ("enumeration", "walks")}
     for name, folder in folders.items():
-        assert dtd_run(
-            monkeypatch, "network=paper", "network.seed=1", "training=none", "inputs=positive", "inputs.n=4",
-            f"relevance.estimator={name}", "relevance.walks_per_sample=4000", "plots=none",
-            f"hydra.run.dir={folder}", "progress=false",
-        ) == 0  # fmt: skip
+        chosen = [f"relevance.estimator={name}", f"hydra.run.dir={folder}"]
+        assert dtd_run(monkeypatch, *PAPER, "relevance.walks_per_sample=4000", *chosen) == 0
     exact, estimated = (
         pd.read_csv(folder / "relevance.csv").query("method == 'recursive'")
         for folder in folders.values()

@@ -12,8 +12,9 @@ from dtd_cli.errors import SettingError
 from dtd_cli.inputs.domain import Domain, nonnegative
 from dtd_cli.networks.mlp import MLP
 from dtd_cli.relevance.recursion import Step
-from dtd_cli.roots import ClosedForm
+from dtd_cli.roots.closed_form import ClosedForm
 from dtd_cli.rules import RULES
+from dtd_cli.rules.gamma import Gamma
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +83,7 @@ def prepare(config: Config) -> Prepared:
     place = (config.dtype, config.device)
     domain = source.domain.to(*place)
     _check_rules(config, network.depth, source.domain)
-    _check_walks(config, network.widths)
+    _check_walks(config, network)
     network, x = network.to(*place), x.to(config.device, config.dtype)
     f, outputs = explained(x)
     if not (f > 0).any():
@@ -117,7 +118,7 @@ def _check_rules(config: Config, depth: int, domain: Domain) -> None:
         )
 
 
-def _check_walks(config: Config, widths: tuple[int, ...]) -> None:
+def _check_walks(config: Config, network: MLP) -> None:
     if config.relevance.estimator != "walks":
         return
     for name, rule, roots in (
@@ -132,7 +133,15 @@ def _check_walks(config: Config, widths: tuple[int, ...]) -> None:
                 f"walks need {name} and its roots in every layer to be one of {allowed} with "
                 "closed_form; allowed with others is relevance.estimator=enumeration",
             )
-    least = 2 * max(widths[1:])
+    unbiased = any(bool((layer.bias == 0).any()) for layer in network.layers)
+    if unbiased and any(isinstance(rule, Gamma) for rule in (config.rule, config.input_rule)):
+        raise SettingError(
+            "relevance.estimator",
+            "walks",
+            "this network has biases of zero, where with rule=gamma one limit lies on the edge of "
+            "another; allowed there are z+ and x, or relevance.estimator=enumeration",
+        )
+    least = 2 * max(network.widths[1:])
     if config.relevance.walks_per_sample < least:
         raise SettingError(
             "relevance.walks_per_sample",

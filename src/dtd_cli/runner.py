@@ -19,7 +19,7 @@ from dtd_cli.preparation import Prepared, prepare
 from dtd_cli.records import tables
 from dtd_cli.records.environment import environment
 from dtd_cli.records.folder import RunFolder
-from dtd_cli.records.summary import summary
+from dtd_cli.records.summary import limits, summary
 from dtd_cli.records.tables import Explained
 from dtd_cli.relevance import METHODS, Explanation, Problem, recursive, sampled
 from dtd_cli.relevance.cost import points_visited
@@ -102,8 +102,16 @@ def write(folder: RunFolder, prepared: Prepared, parts: list[Explained]) -> None
     for name, table in written.items():
         folder.write_table(name, table)
     _name_inadmissible(written["roots.csv"])
+    for layer, figure in limits(parts).items():
+        if figure["limits"]:
+            log.info(
+                "layer %s: at %d of %d roots, or above them, the derivative is a one-sided limit",
+                layer,
+                figure["limits"],
+                figure["roots"],
+            )
     folder.write("network.safetensors", lambda path: write_network(prepared.network, path))
-    folder.write_json("summary.json", summary(prepared, written))
+    folder.write_json("summary.json", summary(prepared, written, parts))
 
 
 def _name_inadmissible(roots: pd.DataFrame) -> None:

@@ -42,6 +42,8 @@ class Evidence:
     output_change: Tensor
     """``f(ã_j) - f(a)``."""
     certified: Tensor
+    limit: Tensor
+    """The derivative was taken as a one-sided limit, at the root or at one above it."""
     evaluations: int
     line: SearchLine | None
 
@@ -108,6 +110,7 @@ def evidence(
         gradient_gap=spread(gap.abs().amax(1)),
         output_change=spread(change),
         certified=roots.certified,
+        limit=spread(expansion.limit),
         evaluations=roots.evaluations,
         line=roots.line,
     )

@@ -55,7 +55,7 @@ class FactorLayer:
         """From a rule with ``carries_factor``, whose direction is one term with the factor a."""
         ((_, mask),) = rule.terms(torch.ones_like(layer.weight[:1]), layer, domain)
         product = layer.weight * mask
-        return cls(layer, mask, product, rule.one_sign and bool((domain.low >= 0).all()))
+        return cls(layer, mask, product, rule.one_sign and domain.is_nonnegative)
 
     @cached_property
     def gives(self) -> Tensor:

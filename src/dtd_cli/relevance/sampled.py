@@ -23,7 +23,7 @@ def sampled(problem: Problem, walks: int, seed: int) -> Explanation:
     recursion = Recursion(problem.network, problem.steps, problem.max_points, problem.output)
     factors = recursion.factors
     path = recursion.explained.activations(problem.x)
-    importance = _importance(factors, path)
+    importance = train_free_importance(factors, path)
     generator = torch.Generator().manual_seed(seed)
     seeds = torch.randint(2**62, (len(problem.steps),), generator=generator).tolist()
     upper = path[-1]
@@ -46,7 +46,7 @@ def sampled(problem: Problem, walks: int, seed: int) -> Explanation:
     )
 
 
-def _importance(factors: FactorPath, path: list[Tensor]) -> dict[int, Tensor]:
+def train_free_importance(factors: FactorPath, path: list[Tensor]) -> dict[int, Tensor]:
     """The train-free ratio of relevance to activation of every unit, the mean of all samples."""
     ratio = torch.ones_like(path[-1])
     importance = {factors.network.depth: ratio.abs().mean(0)}

@@ -18,27 +18,27 @@ from dtd_cli.rules.rule import sum_of
 
 def train_free(problem: Problem) -> Explanation:
     """The train-free approximation with the rule of each layer (theory, section 5)."""
-    relevances, divisible = propagate(problem)
+    relevances, indivisible = propagate(problem)
     ledgers = tuple(
-        ledger(upper, lower, unresolved=upper.masked_fill(divided, 0).sum(1))
-        for (lower, upper), divided in zip(pairwise(relevances), divisible, strict=True)
+        ledger(upper, lower, unresolved=torch.where(left, upper, 0).sum(1))
+        for (lower, upper), left in zip(pairwise(relevances), indivisible, strict=True)
     )
     return Explanation(tuple(relevances), ledgers)
 
 
 def propagate(problem: Problem) -> tuple[list[Tensor], list[Tensor]]:
-    """The relevances R_0, ..., R_L, (B, d_l), and which units of layers 1..L had a divisor.
+    """The relevances R_0, ..., R_L, (B, d_l), and which units of layers 1..L had no divisor.
 
-    The relevance of a unit that had none is not redistributed.
+    The relevance of a unit without one is not redistributed.
     """
     network = problem.network.explaining(problem.output)
     *lower, upper = network.activations(problem.x)
-    relevances, divisible = [upper], []
+    relevances, indivisible = [upper], []
     for layer, a, step in reversed(list(zip(network.layers, lower, problem.steps, strict=True))):
-        upper, divided = _redistribute(a, layer, step, upper)
+        upper, left = _redistribute(a, layer, step, upper)
         relevances.append(upper)
-        divisible.append(divided)
-    return relevances[::-1], divisible[::-1]
+        indivisible.append(left)
+    return relevances[::-1], indivisible[::-1]
 
 
 def _redistribute(a: Tensor, layer: Layer, step: Step, upper: Tensor) -> tuple[Tensor, Tensor]:
@@ -56,18 +56,17 @@ def _redistribute(a: Tensor, layer: Layer, step: Step, upper: Tensor) -> tuple[T
         upper: relevances (B, J) of the upper layer.
 
     Returns:
-        The relevances (B, d), and of each upper unit whether it had a divisor (B, J).
+        The relevances (B, d), and of each upper unit whether it had no divisor (B, J).
     """
     rule, domain = step.rule, step.domain
-    parts = [
-        (factor, layer.weight * mask) for factor, mask in rule.terms(a, layer, domain)
-    ]
+    parts = [(factor, layer.weight * mask) for factor, mask in rule.terms(a, layer, domain)]
     projection = sum_of([factor @ product.T for factor, product in parts])
     total = rule.train_free_total(a, layer, projection)
-    if rule.one_sign and (domain.low >= 0).all():
+    if rule.one_sign and domain.is_nonnegative:
         indivisible = total <= 0
     else:
         size = sum_of([factor.abs() @ product.abs().T for factor, product in parts])
         indivisible = total.abs() <= policy(a.dtype).degenerate * size
-    ratio = upper / total.masked_fill(indivisible, torch.inf)
-    return sum_of([factor * (ratio @ product) for factor, product in parts]), ~indivisible
+    # All of these tensors are new: no memory is asked for again.
+    ratio = torch.div(upper, total.masked_fill_(indivisible, torch.inf), out=total)
+    return sum_of([(ratio @ product).mul_(factor) for factor, product in parts]), indivisible
