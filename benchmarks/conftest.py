@@ -38,7 +38,7 @@ class Row:
 ROWS = pytest.StashKey[list[Row]]()
 
 
-@pytest.fixture(autouse=True, params=sorted({1, os.cpu_count() or 1}), ids="threads={}".format)
+@pytest.fixture(autouse=True, params=sorted({1, os.cpu_count() or 1}), ids="threads{}".format)
 def threads(request):
     """Single thread, and all."""
     torch.set_num_threads(request.param)
@@ -48,9 +48,9 @@ def threads(request):
 
 @pytest.fixture
 def compare(benchmark, request, threads):
-    """``compare(task, ours, name, theirs, at_least=8)`` or ``at_most=2``.
+    """``compare(task, ours, name, theirs, at_least=8)``, or ``at_most=2``, or ``within=10``.
 
-    The first is how many times faster, the second how many times slower ours may be.
+    How many times faster ours is to be, how many times slower it may be, or its seconds.
     """
 
     def measured(
@@ -61,7 +61,8 @@ def compare(benchmark, request, threads):
         *,
         at_least: float | None = None,
         at_most: float | None = None,
-        rounds: int = 31,
+        within: float | None = None,
+        rounds: int = 15,
     ) -> None:
         others = []
 
@@ -80,6 +81,8 @@ def compare(benchmark, request, threads):
             target, met = f"faster, >= {at_least:g} times", _word(ratio >= at_least)
         elif at_most is not None:
             target, met = f"cost <= {at_most:g} times", _word(ratio <= at_most)
+        elif within is not None:
+            target, met = f"<= {within:g} s", _word(mine <= within)
         request.config.stash[ROWS].append(
             Row(task, threads, 1e3 * mine, name, 1e3 * other_time, ratio, target, met, peak)
         )
