@@ -12,7 +12,7 @@ READY := $(VENV)/.ready
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 .SUFFIXES:
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format clean
+.PHONY: help setup run test bench check format clean
 
 help: ## show this list
 	@echo 'make TARGET [ARGS="..."] [PYTHON=python3.12]    PYTHON is what a new .venv is made with'
@@ -36,6 +36,9 @@ run: $(READY) ## run dtd-run with the options in ARGS; results go below outputs/
 # file together as long as there is enough to do.
 test: $(READY) ## run the tests on all cores; ARGS goes to pytest
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --maxprocesses 8 --dist worksteal $(ARGS)
+
+bench: $(READY) ## measure speed and memory beside other tools; the table goes to outputs/bench
+	@$(PY) -m pytest -o addopts='' -o python_files='bench_*.py' -q --benchmark-columns=median benchmarks $(ARGS)
 
 check: $(READY) ## ruff's rules, its format, and types; changes nothing
 	@$(PY) -m ruff check .

@@ -25,6 +25,9 @@ from dtd_cli.training import TRAININGS, Training
 
 T = TypeVar("T")
 
+ESTIMATORS = ("enumeration", "walks")
+"""How the sum over all roots of the exact recursion is taken."""
+
 
 @dataclass(frozen=True)
 class ExplainSettings:
@@ -50,6 +53,8 @@ class RelevanceSettings:
     interactions: bool
     max_points: int
     max_visits: int
+    estimator: str
+    walks_per_sample: int
 
     def __post_init__(self) -> None:
         unknown = [method for method in self.methods if method not in METHODS]
@@ -73,7 +78,19 @@ class RelevanceSettings:
                 "true",
                 "they are those of the method recursive, which relevance.methods must name",
             )
-        for name in ("max_points", "max_visits"):
+        if self.estimator not in ESTIMATORS:
+            raise SettingError(
+                "relevance.estimator", self.estimator, f"allowed are {', '.join(ESTIMATORS)}"
+            )
+        plain = self.degree == 1 and not self.interactions and self.root_dependence == "exact"
+        if self.estimator == "walks" and not plain:
+            raise SettingError(
+                "relevance.estimator",
+                "walks",
+                "walks estimate degree 1, without interactions, with root_dependence=exact; "
+                "allowed with others is relevance.estimator=enumeration",
+            )
+        for name in ("max_points", "max_visits", "walks_per_sample"):
             if getattr(self, name) < 1:
                 raise SettingError(
                     f"relevance.{name}", getattr(self, name), "allowed is any integer >= 1"

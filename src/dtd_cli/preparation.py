@@ -12,6 +12,9 @@ from dtd_cli.errors import SettingError
 from dtd_cli.inputs.domain import Domain, nonnegative
 from dtd_cli.networks.mlp import MLP
 from dtd_cli.relevance.recursion import Step
+from dtd_cli.roots.closed_form import ClosedForm
+from dtd_cli.rules import RULES
+from dtd_cli.rules.gamma import Gamma
 
 SIMPLE_TAYLOR = "simple_taylor/"
 """What tables put before the strategy by which a root of f itself was searched."""
@@ -85,6 +88,7 @@ def prepare(config: Config) -> Prepared:
     place = (config.dtype, config.device)
     domain = source.domain.to(*place)
     _check_rules(config, network.depth, source.domain)
+    _check_walks(config, network)
     network, x = network.to(*place), x.to(config.device, config.dtype)
     f, outputs = explained(x)
     if not (f > 0).any():
@@ -146,6 +150,38 @@ def _check_roots(config: Config, depth: int) -> None:
             raise SettingError(
                 group, finder.name, "these roots are for all layers; allowed is roots=prescribed"
             )
+
+
+def _check_walks(config: Config, network: MLP) -> None:
+    if config.relevance.estimator != "walks":
+        return
+    for name, rule, roots in (
+        ("rule", config.rule, config.roots),
+        ("input_rule", config.input_rule, config.input_roots),
+    ):
+        if not (rule.carries_factor and isinstance(roots, ClosedForm)):
+            allowed = ", ".join(name for name, rule in RULES.items() if rule.carries_factor)
+            raise SettingError(
+                "relevance.estimator",
+                "walks",
+                f"walks need {name} and its roots in every layer to be one of {allowed} with "
+                "closed_form; allowed with others is relevance.estimator=enumeration",
+            )
+    unbiased = any(bool((layer.bias == 0).any()) for layer in network.layers)
+    if unbiased and any(isinstance(rule, Gamma) for rule in (config.rule, config.input_rule)):
+        raise SettingError(
+            "relevance.estimator",
+            "walks",
+            "this network has biases of zero, where with rule=gamma one limit lies on the edge of "
+            "another; allowed there are z+ and x, or relevance.estimator=enumeration",
+        )
+    least = 2 * max(network.widths[1:])
+    if config.relevance.walks_per_sample < least:
+        raise SettingError(
+            "relevance.walks_per_sample",
+            config.relevance.walks_per_sample,
+            f"allowed is {least} or more: two for each unit of the widest layer",
+        )
 
 
 def _steps(

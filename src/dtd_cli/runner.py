@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import pandas as pd
 import torch
@@ -20,9 +21,9 @@ from dtd_cli.records.environment import environment
 from dtd_cli.records.folder import RunFolder
 from dtd_cli.records.region_map import MapRequest, map_request, regions_table
 from dtd_cli.records.strategies import strategies_table
-from dtd_cli.records.summary import summary
+from dtd_cli.records.summary import limits, summary
 from dtd_cli.records.tables import Explained
-from dtd_cli.relevance import METHODS, Explanation, Problem, recursive
+from dtd_cli.relevance import METHODS, Explanation, Problem, recursive, sampled
 from dtd_cli.relevance.cost import points_visited
 from dtd_cli.studies import STUDIES
 
@@ -67,9 +68,13 @@ def run(config: Config, folder: RunFolder, pictures: bool) -> None:
 def explain(config: Config, prepared: Prepared) -> list[Explained]:
     """Every method on all samples that have something to explain, grouped by their output."""
     parts = []
+    methods = METHODS
+    if config.relevance.estimator == "walks":
+        walks = partial(sampled, walks=config.relevance.walks_per_sample, seed=config.top.seed)
+        methods = METHODS | {"recursive": walks}
     for method in config.relevance.methods:
         for problem, samples in _problems(config, prepared):
-            parts.append(_explained(method, samples, problem, METHODS[method](problem)))
+            parts.append(_explained(method, samples, problem, methods[method](problem)))
     for label, steps in prepared.compared.items():
         for problem, samples in _problems(config, prepared):
             explanation = recursive(replace(problem, steps=steps, interactions=False))
@@ -117,8 +122,16 @@ def write(
     for name, table in written.items():
         folder.write_table(name, table)
     _name_inadmissible(written["roots.csv"])
+    for layer, figure in limits(parts).items():
+        if figure["limits"]:
+            log.info(
+                "layer %s: at %d of %d roots, or above them, the derivative is a one-sided limit",
+                layer,
+                figure["limits"],
+                figure["roots"],
+            )
     folder.write("network.safetensors", lambda path: write_network(prepared.network, path))
-    folder.write_json("summary.json", summary(prepared, written))
+    folder.write_json("summary.json", summary(prepared, written, parts))
 
 
 def _name_inadmissible(roots: pd.DataFrame) -> None:
@@ -180,7 +193,8 @@ def _check_studies(config: Config) -> None:
 
 def _check_cost(config: Config, prepared: Prepared) -> None:
     """Refuse a recursion that would not end."""
-    recursions = [prepared.steps] * ("recursive" in config.relevance.methods)
+    enumerated = config.relevance.estimator == "enumeration"
+    recursions = [prepared.steps] * (enumerated and "recursive" in config.relevance.methods)
     recursions += prepared.compared.values()
     samples = int(prepared.explained.sum())
     series = config.relevance.series
@@ -193,8 +207,9 @@ def _check_cost(config: Config, prepared: Prepared) -> None:
             config.relevance.max_visits,
             f"the recursion of {samples} samples through "
             f"{'-'.join(map(str, prepared.network.widths))} would visit {visits:.3g} points; "
-            "allowed are fewer samples (inputs.n), a smaller network, cheaper roots, "
-            "a lower relevance.degree, relevance.methods without recursive, or a higher limit",
+            "allowed are relevance.estimator=walks (z+, gamma and x with closed-form roots), fewer "
+            "samples (inputs.n), a smaller network, cheaper roots, a lower relevance.degree, "
+            "relevance.methods without recursive, or a higher limit",
         )
 
 

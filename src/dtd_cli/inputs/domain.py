@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -19,6 +20,11 @@ class Domain:
     def is_box(self) -> bool:
         """Bounded on every side."""
         return bool((self.low.isfinite() & self.high.isfinite()).all())
+
+    @cached_property
+    def is_nonnegative(self) -> bool:
+        """No coordinate is ever below zero."""
+        return bool((self.low >= 0).all())
 
     def contains(self, a: Tensor, slack: Tensor | float = 0.0) -> Tensor:
         """Whether each point of ``a`` (..., d) lies inside; ``slack`` (..., 1) widens it."""

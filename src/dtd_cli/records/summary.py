@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from dtd_cli.preparation import Prepared
+from dtd_cli.records.tables import Explained
 
 
-def summary(prepared: Prepared, tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
+def summary(
+    prepared: Prepared, tables: dict[str, pd.DataFrame], parts: Sequence[Explained]
+) -> dict[str, Any]:
     """``summary.json``: the network, the samples, what each method kept of f, and the roots."""
     inputs = tables["inputs.csv"]
     explained = inputs[inputs["status"] == "explained"]
@@ -26,6 +30,7 @@ def summary(prepared: Prepared, tables: dict[str, pd.DataFrame]) -> dict[str, An
         "conserved_by_layer": _nested(kept.groupby(["method", "layer"])["conserved"].median()),
         **_remainders(layers, f),
         "roots_by_layer": _root_figures(tables["roots.csv"]),
+        "limits_by_layer": limits(parts),
     }
 
 
@@ -37,6 +42,19 @@ def _remainders(layers: pd.DataFrame, f: pd.Series) -> dict[str, Any]:
     share = recursive["remainder"] / recursive["sample"].map(f)
     median = share.groupby([recursive["layer"], recursive["degree"]]).median()
     return {"remainder_by_degree": _nested(median)}
+
+
+def limits(parts: Sequence[Explained]) -> dict[str, dict[str, int]]:
+    """Per layer: how many roots on the samples' paths were expanded, and at how many of them (or
+    above them) the derivative exists as a one-sided limit only."""
+    figures: dict[str, dict[str, int]] = {}
+    for part in parts:
+        for layer, searches in part.explanation.evidence.items():
+            figure = figures.setdefault(str(layer), {"roots": 0, "limits": 0})
+            for roots in searches:
+                figure["roots"] += int(roots.rooted.sum())
+                figure["limits"] += int(roots.limit.sum())
+    return figures
 
 
 def _root_figures(roots: pd.DataFrame) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pandas as pd
 from torch import Tensor
 
 from dtd_cli.relevance.evidence import Evidence
-from dtd_cli.relevance.explanation import Explanation
+from dtd_cli.relevance.explanation import Explanation, StandardErrors
 from dtd_cli.relevance.ledger import Ledger, by_degree
 from dtd_cli.roots.contract import Outcome, Status
 
@@ -72,6 +72,7 @@ def _layer_relevance(part: Explained, layer: int) -> pd.DataFrame:
     elif part.explanation.degrees > 1:
         terms = _numbers(part.explanation.terms[layer])
     samples, degrees, units = terms.shape
+    errors = part.explanation.errors
     return pd.DataFrame(
         {
             "method": part.method,
@@ -83,7 +84,13 @@ def _layer_relevance(part: Explained, layer: int) -> pd.DataFrame:
             "degree": np.tile(np.arange(1, degrees + 1), samples * units),
             "relevance": terms.swapaxes(1, 2).ravel(),
         }
+        | ({} if errors is None else {"stderr": _layer_errors(errors, layer, units)})
     )
+
+
+def _layer_errors(errors: StandardErrors, layer: int, units: int) -> np.ndarray:
+    error = _numbers(errors.relevances[layer])
+    return (error if layer < len(errors.sums) else np.zeros((len(error), units))).ravel()
 
 
 def ledger_table(parts: Sequence[Explained]) -> pd.DataFrame:
@@ -101,12 +108,17 @@ def ledger_table(parts: Sequence[Explained]) -> pd.DataFrame:
                 "degree": degree,
             }
             | {name: _numbers(getattr(ledger, name)) for name in LEDGER_COLUMNS}
+            | _sum_errors(part.explanation.errors, layer)
         )
         for part in parts
         for layer, whole in part.explanation.ledgers.items()
         for degree, ledger in enumerate(_ledgers(part.explanation, layer, whole), 1)
     ]
     return _without_series(_sorted(tables, ["method", "sample", "layer", "degree"]), parts)
+
+
+def _sum_errors(errors: StandardErrors | None, layer: int) -> dict[str, np.ndarray]:
+    return {} if errors is None else {"relevance_sum_stderr": _numbers(errors.sums[layer])}
 
 
 def _ledgers(explanation: Explanation, layer: int, whole: Ledger) -> list[Ledger]:

@@ -6,6 +6,7 @@ from dtd_cli.relevance.baselines import gradient_x_input
 from dtd_cli.relevance.exact import recursive
 from dtd_cli.relevance.explanation import Explanation
 from dtd_cli.relevance.problem import Problem
+from dtd_cli.relevance.sampled import sampled
 from dtd_cli.relevance.simple_taylor import simple_taylor
 from dtd_cli.relevance.train_free import train_free
 
@@ -17,4 +18,4 @@ METHODS: dict[str, Callable[[Problem], Explanation]] = {
 }
 """The name of a method in the configuration, and the method."""
 
-__all__ = ["METHODS", "Explanation", "Problem", "recursive"]
+__all__ = ["METHODS", "Explanation", "Problem", "recursive", "sampled"]

@@ -12,6 +12,14 @@ from dtd_cli.relevance.ledger import Ledger
 
 
 @dataclass(frozen=True, eq=False)
+class StandardErrors:
+    """Of estimated relevances: of each unit's, by layer (B, d_l), and of each layer's sum (B,)."""
+
+    relevances: tuple[Tensor, ...]
+    sums: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Explanation:
     """Relevances by one method, of the output and of the layers onto which it is decomposed.
 
@@ -19,7 +27,8 @@ class Explanation:
     ``ledgers[l]`` says where the relevance of the next layer with some went, ``evidence[l]``
     holds the roots in layer l, for methods that have some. ``terms[l]`` (B, K, d_l), for methods
     that have them, is what each degree of the Taylor series contributed to ``relevances[l]``, and
-    ``interactions[l]`` (B, d_l, d_l), where they are wanted, the degree-2 matrices.
+    ``interactions[l]`` (B, d_l, d_l), where they are wanted, the degree-2 matrices. ``errors`` is
+    there where relevances were estimated.
     """
 
     relevances: Mapping[int, Tensor]
@@ -27,6 +36,7 @@ class Explanation:
     evidence: Mapping[int, tuple[Evidence, ...]] = field(default_factory=dict)
     terms: Mapping[int, Tensor] = field(default_factory=dict)
     interactions: Mapping[int, Tensor] = field(default_factory=dict)
+    errors: StandardErrors | None = None
 
     def order(self, layer: int) -> int:
         """The number of nested decompositions that lead to the layer."""

@@ -19,8 +19,11 @@ from dtd_cli.inputs.domain import Domain
 from dtd_cli.networks.mlp import MLP
 from dtd_cli.numerics import Policy, policy
 from dtd_cli.regions.region import Regions
+from dtd_cli.relevance.factor_layer import FactorLayer
+from dtd_cli.relevance.factors import FactorPath
 from dtd_cli.relevance.one_sided import Above, Evaluation, nudged, one_sided
 from dtd_cli.relevance.series import Branches, Series, differentiable
+from dtd_cli.roots.closed_form import ClosedForm
 from dtd_cli.roots.contract import Place, RootFinder, RootProblem, Roots
 from dtd_cli.roots.implicit import moving_roots
 from dtd_cli.rules.rule import Rule, sum_of
@@ -51,10 +54,10 @@ class Expansion(NamedTuple):
     """(N,), ``h_j(ã_j)`` on the branch of the anchor."""
     slope: Tensor
     """(N, d), ``∇⁺h_j(ã_j)``."""
-    shares: Tensor
-    """(N, K, d), what the pair gives to each unit of the lower layer, by degree."""
     limit: Tensor
     """(N,), whether the one-sided limit was taken, at the root or above it."""
+    shares: Tensor
+    """(N, K, d), what the pair gives to each unit of the lower layer, by degree."""
 
     def relevance(self, a: Tensor) -> Tensor:
         """``R_l`` at the anchors ``a`` (B, d): the sum of the shares of all units."""
@@ -74,7 +77,8 @@ class Recursion:
     ``steps[l]`` decomposes layer l + 1 onto layer l. ``max_points`` bounds the root points that
     are held in memory together, as far as one root's own tree of nested roots allows. With
     ``moving_roots`` false the roots are constants: ``∂ã/∂a = 0``. ``series`` says what of each
-    Taylor series is distributed; without one it is the linear term.
+    Taylor series is distributed; without one it is the linear term. Without ``factored`` every
+    derivative goes the general path, by automatic differentiation.
     """
 
     network: MLP
@@ -83,11 +87,30 @@ class Recursion:
     output: int = 0
     moving_roots: bool = True
     series: Series | None = None
+    factored: bool = True
 
     @cached_property
     def explained(self) -> MLP:
         """The network without its other outputs."""
         return self.network.explaining(self.output)
+
+    @cached_property
+    def factors(self) -> FactorPath:
+        """The layers from the output down whose relevance carries the factor of its activation."""
+        layers: dict[int, FactorLayer] = {}
+        for start, step in reversed(list(enumerate(self.steps))):
+            if not (step.rule.carries_factor and isinstance(step.finder, ClosedForm)):
+                break
+            layers[start] = FactorLayer.of(self.explained.layers[start], step.rule, step.domain)
+        return FactorPath(self.explained, layers, self.max_points, self._limits)
+
+    def has_factors(self, start: int) -> bool:
+        """Whether ``R_l`` of the layer l = ``start`` may be had from factors, without derivatives.
+
+        Factors are the linear terms at roots that move with their anchors.
+        """
+        linear = self.series is None and self.moving_roots
+        return self.factored and linear and self.factors.knows(start)
 
     def relevance(self, start: int, a: Tensor) -> Tensor:
         """``R_l`` at the anchors ``a`` (N, d_l), l = ``start``; keeps the graph if one is kept."""
@@ -150,6 +173,8 @@ class Recursion:
     def _relevance(self, start: int, a: Tensor) -> _Relevance:
         if start == self.explained.depth:
             return _Relevance(a, torch.zeros_like(a[:, 0], dtype=torch.bool))
+        if self.has_factors(start) and not torch.is_grad_enabled():
+            return _Relevance(*self.factors.relevance(start, a))
         # A chunk's memory is free when the next one starts: that of its search always, for no
         # search keeps a graph, and all of it where none is kept.
         parts = []
@@ -174,22 +199,22 @@ class Recursion:
         if torch.is_grad_enabled() and roots.line is not None:
             curve = roots.line.curve(anchor, unit)
             points = moving_roots(anchors, roots.line.positions[anchor, unit], curve, slope)
-        # A series has a graph of its own, and only has to be told the branch.
-        with torch.set_grad_enabled(torch.is_grad_enabled() and self.series is None):
-            at = self._one_sided(start, anchors, points, unit, roots.place)
         delta = anchors - points
         if self.series is None:
-            shares = (at.slope * delta).unsqueeze(1)
-        else:
-            shares = self.series.shares(self._branches(start, unit, points, delta, at))
-        return Expansion(anchor, unit, at.value, at.slope, shares, at.limit)
+            linear = self._one_sided(start, anchors, points, unit, roots.place)
+            return Expansion(anchor, unit, *linear, (linear.slope * delta).unsqueeze(1))
+        # A series has a graph of its own, and only has to be told the branch.
+        with torch.no_grad():
+            at = self._differentiated(start, anchors, points, unit, roots.place)
+        shares = self.series.shares(self._branches(start, unit, points, delta, at))
+        return Expansion(anchor, unit, at.value, at.slope, at.limit, shares)
 
     def branches(
         self, start: int, a: Tensor, roots: Roots, anchor: Tensor, unit: Tensor
     ) -> Branches:
         """The functions ``h_unit`` at the roots of N pairs, on the branches of the anchors."""
         anchors, points = a[anchor], roots.points[anchor, unit]
-        at = self._one_sided(start, anchors, points, unit, roots.place)
+        at = self._differentiated(start, anchors, points, unit, roots.place)
         return self._branches(start, unit, points, anchors - points, at)
 
     def _branches(
@@ -212,8 +237,35 @@ class Recursion:
 
     def _one_sided(
         self, start: int, anchors: Tensor, roots: Tensor, unit: Tensor, place: Place
-    ) -> _Derivative:
+    ) -> _Linear:
         """Value and one-sided slope of ``h_unit`` at the roots (N, d), on the anchors' branch."""
+        hinge = place is Place.HINGE and self.has_factors(start + 1)
+        if torch.is_grad_enabled() or not hinge:
+            at = self._differentiated(start, anchors, roots, unit, place)
+            return _Linear(at.value, at.slope, at.limit)
+        value, slope, limit, doubtful = self.factors.slopes(start, anchors, roots, unit)
+        if doubtful.any():
+            index = doubtful.nonzero().squeeze(1)
+            known = self._limits(start, anchors[index], roots[index], unit[index])
+            value, slope = (
+                column.index_copy(0, index, decided)
+                for column, decided in zip((value, slope), known, strict=True)
+            )
+        return _Linear(value, slope, limit)
+
+    def _limits(
+        self, start: int, anchors: Tensor, roots: Tensor, unit: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Value and one-sided slope at roots on the hinges of their units, the general path."""
+        size = self.together(start)
+        chunks = zip(anchors.split(size), roots.split(size), unit.split(size), strict=True)
+        parts = [self._differentiated(start, *chunk, Place.HINGE) for chunk in chunks]
+        return torch.cat([part.value for part in parts]), torch.cat([part.slope for part in parts])
+
+    def _differentiated(
+        self, start: int, anchors: Tensor, roots: Tensor, unit: Tensor, place: Place
+    ) -> _Derivative:
+        """The same by automatic differentiation: the general path."""
         above = None
         if start + 1 < self.explained.depth:
             step = self.steps[start + 1]
@@ -287,7 +339,17 @@ class _Relevance(NamedTuple):
     """(N,), whether the one-sided limit was taken at a root of the anchor, or above it."""
 
 
+class _Linear(NamedTuple):
+    """The linear term at N roots; the columns as in :class:`Expansion`."""
+
+    value: Tensor
+    slope: Tensor
+    limit: Tensor
+
+
 class _Derivative(NamedTuple):
+    """The same, and where it was taken."""
+
     value: Tensor
     slope: Tensor
     limit: Tensor

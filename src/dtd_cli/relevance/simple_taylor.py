@@ -77,4 +77,4 @@ def _expand(network: MLP, a: Tensor, roots: Roots) -> Expansion:
     slope = gradient(network, 0, pattern)
     value = branch(network, pattern, points).squeeze(1)
     shares = (slope * (anchors - points)).unsqueeze(1)
-    return Expansion(anchor, unit, value, slope, shares, limit)
+    return Expansion(anchor, unit, value, slope, limit, shares)

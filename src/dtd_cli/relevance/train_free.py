@@ -2,37 +2,46 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor
 
-from dtd_cli.inputs.domain import Domain
 from dtd_cli.networks.mlp import Layer
 from dtd_cli.numerics import policy
 from dtd_cli.relevance.explanation import Explanation
 from dtd_cli.relevance.ledger import ledger
 from dtd_cli.relevance.problem import Problem
-from dtd_cli.row_products import row_product
-from dtd_cli.rules.rule import Rule, projection, projection_size, sum_of
+from dtd_cli.relevance.recursion import Step
+from dtd_cli.rules.rule import sum_of
 
 
 def train_free(problem: Problem) -> Explanation:
     """The train-free approximation with the rule of each layer (theory, section 5)."""
+    relevances, indivisible = propagate(problem)
+    ledgers = (
+        ledger(upper, lower, unresolved=torch.where(left, upper, 0).sum(1))
+        for (lower, upper), left in zip(pairwise(relevances), indivisible, strict=True)
+    )
+    return Explanation(dict(enumerate(relevances)), dict(enumerate(ledgers)))
+
+
+def propagate(problem: Problem) -> tuple[list[Tensor], list[Tensor]]:
+    """The relevances R_0, ..., R_L, (B, d_l), and which units of layers 1..L had no divisor.
+
+    The relevance of a unit without one is not redistributed.
+    """
     network = problem.network.explaining(problem.output)
     *lower, upper = network.activations(problem.x)
-    relevances, ledgers = {network.depth: upper}, {}
-    layers = zip(network.layers, lower, problem.steps, strict=True)
-    for start, (layer, a, step) in reversed(list(enumerate(layers))):
-        lower_relevance, divisible = redistribute(a, layer, step.rule, step.domain, upper)
-        unresolved = torch.where(divisible, 0, upper).sum(1)
-        ledgers[start] = ledger(upper, lower_relevance, unresolved=unresolved)
-        relevances[start] = lower_relevance
-        upper = lower_relevance
-    return Explanation(relevances, ledgers)
+    relevances, indivisible = [upper], []
+    for layer, a, step in reversed(list(zip(network.layers, lower, problem.steps, strict=True))):
+        upper, left = redistribute(a, layer, step, upper)
+        relevances.append(upper)
+        indivisible.append(left)
+    return relevances[::-1], indivisible[::-1]
 
 
-def redistribute(
-    a: Tensor, layer: Layer, rule: Rule, domain: Domain, upper: Tensor
-) -> tuple[Tensor, Tensor]:
+def redistribute(a: Tensor, layer: Layer, step: Step, upper: Tensor) -> tuple[Tensor, Tensor]:
     """One layer of train-free relevance, in matrix products.
 
     ``R_i = Σ_j R_j v_ji w_ji / Σ_i' v_ji' w_ji'``, which is the first-order term where the ratio
@@ -43,18 +52,21 @@ def redistribute(
     Args:
         a: activations (B, d) of the lower layer.
         layer: maps them to the upper layer.
-        rule: the direction v.
-        domain: where the activations may lie.
+        step: the rule, and where the activations may lie.
         upper: relevances (B, J) of the upper layer.
 
     Returns:
-        The relevances (B, d), and of each upper unit whether it had a divisor (B, J); the
-        relevance of one that had none is not redistributed.
+        The relevances (B, d), and of each upper unit whether it had no divisor (B, J).
     """
-    terms = rule.terms(a, layer, domain)
-    size = projection_size(terms, layer)
-    total = rule.train_free_total(layer.preactivation(a), projection(terms, layer))
-    divisible = total.abs() > policy(a.dtype).degenerate * size
-    ratio = torch.where(divisible, upper, 0) / torch.where(divisible, total, 1)
-    shares = [factor * row_product(ratio, layer.weight * mask) for factor, mask in terms]
-    return sum_of(shares), divisible
+    rule, domain = step.rule, step.domain
+    parts = [(factor, layer.weight * mask) for factor, mask in rule.terms(a, layer, domain)]
+    projection = sum_of([factor @ product.T for factor, product in parts])
+    total = rule.train_free_total(a, layer, projection)
+    if rule.one_sign and domain.is_nonnegative:
+        indivisible = total <= 0
+    else:
+        size = sum_of([factor.abs() @ product.abs().T for factor, product in parts])
+        indivisible = total.abs() <= policy(a.dtype).degenerate * size
+    # All of these tensors are new: no memory is asked for again.
+    ratio = torch.div(upper, total.masked_fill_(indivisible, torch.inf), out=total)
+    return sum_of([(ratio @ product).mul_(factor) for factor, product in parts]), indivisible

@@ -36,6 +36,8 @@ class Rule(ABC):
     """The step t_j reaches ``z_j = 0``; otherwise t_j = 1 and the root is one shared point."""
     carries_factor: ClassVar[bool] = False
     """``R_i(a)`` is ``a_i`` times something, so a zero of z_j is a zero of the relevance."""
+    one_sign: ClassVar[bool] = False
+    """No ``w_ji v_ji`` is negative where no activation is, so a projection is its own size."""
     needs_box: ClassVar[bool] = False
     """The direction uses the bounds of the input domain."""
 
@@ -43,8 +45,8 @@ class Rule(ABC):
     def terms(self, a: Tensor, layer: Layer, domain: Domain) -> tuple[Term, ...]:
         """The terms of the direction at the anchors ``a`` (B, d)."""
 
-    def train_free_total(self, z: Tensor, projection: Tensor) -> Tensor:
-        """What the train-free shares of a unit are divided by; both arguments (B, J)."""
+    def train_free_total(self, a: Tensor, layer: Layer, projection: Tensor) -> Tensor:
+        """What the train-free shares of a unit are divided by, (B, J) like the projection."""
         return projection
 
 

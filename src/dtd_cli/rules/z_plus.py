@@ -21,6 +21,7 @@ class ZPlus(Rule):
     """
 
     carries_factor: ClassVar[bool] = True
+    one_sign: ClassVar[bool] = True
 
     def terms(self, a: Tensor, layer: Layer, domain: Domain) -> tuple[Term, ...]:
         return (Term(a, (layer.weight >= 0).to(a.dtype)),)

@@ -27,5 +27,5 @@ class Zero(Rule):
     def terms(self, a: Tensor, layer: Layer, domain: Domain) -> tuple[Term, ...]:
         return (Term(a, torch.ones_like(layer.weight)),)
 
-    def train_free_total(self, z: Tensor, projection: Tensor) -> Tensor:
-        return z
+    def train_free_total(self, a: Tensor, layer: Layer, projection: Tensor) -> Tensor:
+        return layer.preactivation(a)

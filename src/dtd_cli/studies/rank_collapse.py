@@ -42,7 +42,7 @@ def _columns(prepared: Prepared, path: list[Tensor], length: int) -> Tensor:
     for start in reversed(range(length)):
         layer, step = prepared.network.layers[start], prepared.steps[start]
         a = path[start].repeat_interleave(units, 0)
-        upper, _ = redistribute(a, layer, step.rule, step.domain, upper)
+        upper, _ = redistribute(a, layer, step, upper)
     return upper.view(len(path[0]), units, -1)
 
 

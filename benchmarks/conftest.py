@@ -1,0 +1,140 @@
+"""``make bench``: what two ways of doing one task cost, measured alternately in one process.
+
+pytest-benchmark times the program's own way; before each of its rounds the other way is timed
+once. The table is printed and written to ``outputs/bench/``.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+FOLDER = Path(__file__).parents[1] / "outputs" / "bench"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table; times in milliseconds, memory in MiB above what was held before."""
+
+    task: str
+    threads: int
+    ours_ms: float
+    compared_with: str
+    theirs_ms: float
+    ratio: float
+    target: str
+    met: str
+    peak_mib: float
+
+
+ROWS = pytest.StashKey[list[Row]]()
+
+
+@pytest.fixture(autouse=True, params=sorted({1, os.cpu_count() or 1}), ids="threads{}".format)
+def threads(request):
+    """Single thread, and all."""
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def compare(benchmark, request, threads):
+    """``compare(task, ours, name, theirs, at_least=8)``, or ``at_most=2``, or ``within=10``.
+
+    How many times faster ours is to be, how many times slower it may be, or its seconds.
+    """
+
+    def measured(
+        task: str,
+        ours: Callable[[], object],
+        name: str,
+        theirs: Callable[[], object],
+        *,
+        at_least: float | None = None,
+        at_most: float | None = None,
+        within: float | None = None,
+        rounds: int = 15,
+    ) -> None:
+        others = []
+
+        def other() -> None:
+            start = time.perf_counter()
+            theirs()
+            others.append(time.perf_counter() - start)
+
+        theirs()
+        peak = peak_memory(ours)
+        benchmark.pedantic(ours, setup=other, rounds=rounds)
+        mine, other_time = benchmark.stats.stats.median, statistics.median(others)
+        ratio, target, met = mine / other_time, "", ""
+        if at_least is not None:
+            ratio = other_time / mine
+            target, met = f"faster, >= {at_least:g} times", _word(ratio >= at_least)
+        elif at_most is not None:
+            target, met = f"cost <= {at_most:g} times", _word(ratio <= at_most)
+        elif within is not None:
+            target, met = f"<= {within:g} s", _word(mine <= within)
+        request.config.stash[ROWS].append(
+            Row(task, threads, 1e3 * mine, name, 1e3 * other_time, ratio, target, met, peak)
+        )
+
+    return measured
+
+
+def _word(met: bool) -> str:
+    return "yes" if met else "no"
+
+
+def peak_memory(task: Callable[[], object]) -> float:
+    """The most that the process held during the task, above what it held before, in MiB."""
+    status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+    if not reset.exists():
+        task()
+        return float("nan")
+    reset.write_text("5")
+    before = _kibibytes(status, "VmRSS")
+    task()
+    return (_kibibytes(status, "VmHWM") - before) / 1024
+
+
+def _kibibytes(status: Path, name: str) -> int:
+    (line,) = (line for line in status.read_text().splitlines() if line.startswith(name))
+    return int(line.split()[1])
+
+
+def pytest_configure(config):
+    config.stash[ROWS] = []
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if rows := config.stash[ROWS]:
+        table = pd.DataFrame([asdict(row) for row in rows])
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        table.to_csv(FOLDER / "bench.csv", index=False)
+        text = markdown(rows)
+        (FOLDER / "bench.md").write_text(text)
+        terminalreporter.write_sep("=", f"written to {FOLDER}")
+        terminalreporter.write_line(text)
+
+
+def markdown(rows: list[Row]) -> str:
+    """The table for people."""
+    cells = [
+        [
+            f"{value:.3g}" if isinstance(value, float) else str(value)
+            for value in asdict(row).values()
+        ]
+        for row in rows
+    ]
+    names = [field.name for field in fields(Row)]
+    lines = [names, ["---"] * len(names), *cells]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

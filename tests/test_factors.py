@@ -1,0 +1,169 @@
+"""The factor path: the recursion by forward passes equals the general path, by autograd.
+
+Where no one-sided limit is taken the two differ by rounding. Where one is, the general path
+divides rounding by its step, and can be wrong (docs/theory.md), so the 100-digit literal decides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+
+import pytest
+import torch
+
+from cases import lists, positive_input, random_network, recursion, relevances, spread, tensor
+from dtd_cli.networks.paper import Paper
+from dtd_cli.relevance.factors import FactorPath
+from literal import Literal
+
+WIDTHS = {1: (3, 1), 2: (4, 5, 1), 3: (4, 5, 4, 1), 4: (3, 4, 4, 3, 1)}
+EXACT, LIMIT = 1e-12, 1e-9
+
+
+def without_limits(rec, layer, a):
+    """The anchors for which no one-sided limit is taken, at any root of any depth."""
+    with torch.no_grad():
+        general = replace(rec, factored=False)
+        expansion = general.expand(layer, a, rec.steps[layer].finder(rec.problem(layer, a)))
+    limit = torch.zeros(len(a), dtype=torch.bool)
+    limit[expansion.anchor[expansion.limit]] = True
+    return ~limit
+
+
+@pytest.mark.parametrize("bias", ["negative", "positive", "zero"])
+@pytest.mark.parametrize("depth", WIDTHS)
+def test_it_is_the_general_path(depth, bias):
+    compared = 0
+    for rule, seed in product(("z+", "gamma", "x"), range(20)):
+        net = random_network(WIDTHS[depth], seed, bias)
+        rec = recursion(net, rule, gamma=0.5)
+        general = replace(rec, factored=False)
+        path = net.activations(positive_input(net.widths[0], seed, 4))
+        for layer, whole in enumerate(path[:-1]):
+            a = whole[without_limits(rec, layer, whole)]
+            if len(a):
+                with torch.no_grad():
+                    want = general.relevance(layer, a)
+                    assert spread(rec.relevance(layer, a), want) < EXACT
+                    roots = rec.steps[layer].finder(rec.problem(layer, a))
+                    expanded = rec.expand(layer, a, roots)
+                assert spread(expanded.relevance(a), want) < EXACT
+                compared += int(want.any(1).sum())
+    assert compared > 20
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [["zB", "z+", "z+"], ["w2", "gamma", "x"], ["z+", "x", "gamma"], ["x", "w2", "z+"],
+     ["zero", "z+", "z+"], ["pinv", "gamma", "z+"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_rules_of_their_own(rules):
+    """Also where only the upper layers are made of factors, and roots are on hinges below."""
+    compared = 0
+    for seed in range(20):
+        net = random_network((4, 5, 4, 1), seed, "negative")
+        rec = recursion(net, rules, gamma=0.5)
+        x = positive_input(4, seed, 4) / 2
+        x = x[without_limits(rec, 0, x)]
+        if len(x):
+            got, want = (relevances(r, x)[0] for r in (rec, replace(rec, factored=False)))
+            assert spread(got, want) < EXACT
+            compared += len(x)
+    assert compared > 2
+
+
+@pytest.mark.parametrize("rule", ["z+", "gamma", "x"])
+@pytest.mark.parametrize("seed", [2, 3, 4, 10, 11, 25, 39])
+def test_positive_biases_against_the_literal(rule, seed):
+    """Units above live of their bias alone: the limits that most networks meet."""
+    net, x = random_network((4, 5, 4, 1), seed, "positive"), positive_input(4, seed)
+    wanted = Literal(*lists(net), [rule] * 3, gamma=0.5).relevances(x[0].tolist())
+    for got, want in zip(relevances(recursion(net, rule, gamma=0.5), x), wanted, strict=True):
+        assert spread(got[0], want) < LIMIT
+
+
+@pytest.mark.parametrize(
+    ("widths", "bias", "rule", "seed", "row"),
+    [
+        ((4, 5, 4, 1), "positive", "gamma", 3, 0),
+        ((4, 5, 4, 1), "positive", "x", 10, 0),
+        ((3, 4, 4, 3, 1), "positive", "x", 0, 3),
+        ((3, 4, 4, 3, 1), "positive", "z+", 1, 2),
+    ],
+)
+def test_right_where_the_general_path_is_not(widths, bias, rule, seed, row):
+    net, x = random_network(widths, seed, bias), positive_input(widths[0], seed, 4)[row : row + 1]
+    wanted = Literal(*lists(net), [rule] * net.depth, gamma=0.5).relevances(x[0].tolist())
+    rec = recursion(net, rule, gamma=0.5)
+    errors = [
+        max(spread(got[0], want) for got, want in zip(relevances(r, x), wanted, strict=True))
+        for r in (rec, replace(rec, factored=False))
+    ]
+    assert errors[0] < LIMIT < errors[1]
+
+
+@pytest.mark.parametrize("max_points", [1, 7, 100])
+def test_chunks_change_nothing(max_points):
+    for bias in ("negative", "positive"):
+        net, x = random_network((4, 6, 5, 3, 1), 5, bias), positive_input(4, 5, 6)
+        whole = relevances(recursion(net, "z+"), x)
+        chunked = relevances(recursion(net, "z+", max_points=max_points), x)
+        for got, want in zip(chunked, whole, strict=True):
+            assert spread(got, want) < EXACT
+
+
+def test_general_path_is_for_limits_only(monkeypatch):
+    """With negative biases no root of these networks needs it."""
+    net = Paper(seed=1, output_activation="relu").build(10, 2).to(torch.float64).explaining(0)
+    x = positive_input(10, 0, 50)
+    want = relevances(recursion(net, "z+"), x)
+    assert want[0].any()
+    asked = []
+    original = FactorPath._at
+    monkeypatch.setattr(
+        FactorPath,
+        "_at",
+        lambda path, index, *at: asked.append(len(index)) or original(path, index, *at),
+    )
+    for got, wanted in zip(relevances(recursion(net, "z+"), x), want, strict=True):
+        assert torch.equal(got, wanted)
+    assert asked
+    assert sum(asked) == 0
+
+
+def test_float32_follows_float64():
+    net = random_network((6, 8, 6, 1), 6)
+    x = positive_input(6, 6, 20)
+    x = x[net.forward(x)[:, 0] > 0]
+    double = relevances(recursion(net, "z+"), x)
+    rec = recursion(net, "z+")
+    steps = tuple(replace(step, domain=step.domain.to(torch.float32)) for step in rec.steps)
+    single = relevances(replace(rec, network=net.to(torch.float32), steps=steps), x.float())
+    for got, want in zip(single, double, strict=True):
+        assert got.dtype == torch.float32
+        assert spread(got.double(), want) < 1e-4
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_on_a_gpu():
+    net, x = random_network((6, 8, 6, 1), 3), positive_input(6, 3, 20)
+    rec, cuda = recursion(net, "z+"), torch.device("cuda")
+    steps = tuple(replace(s, domain=s.domain.to(torch.float64, cuda)) for s in rec.steps)
+    there = replace(rec, network=net.to(torch.float64, cuda), steps=steps)
+    for got, want in zip(relevances(there, x.to(cuda)), relevances(rec, x), strict=True):
+        assert got.is_cuda
+        assert spread(got.cpu(), want) < EXACT
+
+
+def test_by_hand():
+    """R_0 of relu(x1 + x2 - 1) under one output relu(2a - 1): the root of the unit is on the
+    segment to the origin, where the output is dead, so nothing is left; with 2a + 1 all of f is."""
+    for bias, want in ((-1.0, [0.0, 0.0]), (1.0, [2 * 3 * 5 / 8, 2 * 5 * 5 / 8])):
+        net = random_network((2, 1, 1), 0)
+        first, last = net.layers
+        first = replace(first, weight=tensor([[1.0, 1.0]]), bias=tensor([-3.0]))
+        last = replace(last, weight=tensor([[2.0]]), bias=tensor([bias]))
+        rec = recursion(replace(net, layers=(first, last)), "z+")
+        assert relevances(rec, tensor([[3.0, 5.0]]))[0][0].tolist() == pytest.approx(want)

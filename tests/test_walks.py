@@ -1,0 +1,205 @@
+"""Random walks estimate what enumeration computes: without bias, and with honest errors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from cases import network, positive_input, random_network, recursion, relevances, spread, tensor
+from dtd_cli.relevance.walk_sampling import WalkSampling
+from test_cli import dtd_run
+
+WALKS = 4000
+
+
+def walks(rec, seed=0, number=WALKS, importance=None):
+    importance = importance or {
+        layer: torch.ones(width, dtype=torch.float64)
+        for layer, width in enumerate(rec.network.widths)
+    }
+    return WalkSampling(rec.factors, number, importance, torch.Generator().manual_seed(seed))
+
+
+def estimates(rec, x, **options):
+    with torch.no_grad():
+        path = rec.network.activations(x)
+        return [walks(rec, **options).estimate(layer, a) for layer, a in enumerate(path[:-1])]
+
+
+def answered(widths, seed, bias, n=1):
+    net = random_network(widths, seed, bias)
+    x = positive_input(widths[0], seed, 40)
+    return net, x[net.forward(x)[:, 0] > 0.1][:n]
+
+
+def networks(count):
+    """Of every rule, with biases of every kind, that answer some input."""
+    found, seed = 0, 0
+    while found < count:
+        bias = ("negative", "positive", "zero")[seed % 3]
+        net, x = answered((5, 8, 7, 1), seed, bias)
+        if len(x):
+            found += 1
+            rules = ("z+",) if bias == "zero" else ("z+", "gamma", "x")
+            yield recursion(net, rules[found % len(rules)], gamma=0.5), x, seed
+        seed += 1
+
+
+def test_twenty_networks():
+    """Everywhere within four standard errors; the mean of z² is 1, and its own error about
+    √(2 / 20), since the numbers of one network hang together.
+
+    What no walk has met has no error either: hence 1e-4 of the layer's largest relevance."""
+    means = []
+    for rec, x, seed in networks(20):
+        want = relevances(rec, x)
+        squares = []
+        for layer, estimate in enumerate(estimates(rec, x, seed=seed)):
+            gap = (estimate.relevance - want[layer]).abs()
+            unseen = 1e-4 * want[layer].abs().amax()
+            assert (gap <= 4 * estimate.stderr + unseen).all()
+            random = estimate.stderr > 1e-3 * want[layer].abs()
+            squares.append((gap / estimate.stderr)[random].square())
+        means += [together.mean().item() for together in [torch.cat(squares)] if len(together)]
+    assert len(means) >= 10
+    assert 0.4 < np.mean(means) < 1.8
+
+
+def test_errors_are_those_of_repetition():
+    """Independent walks scatter as their standard errors say, and their mean has no bias."""
+    net, x = answered((5, 8, 7, 1), 40, "positive")
+    rec = recursion(net, "z+")
+    want = relevances(rec, x)[0]
+    runs = [estimates(rec, x, seed=seed, number=200)[0] for seed in range(400)]
+    values = torch.stack([run.relevance for run in runs])
+    claimed = torch.stack([run.stderr for run in runs]).square().mean(0).sqrt()
+    scatter = values.std(0)
+    assert (claimed > 0).any()
+    torch.testing.assert_close(claimed, scatter, rtol=0.15, atol=1e-12)
+    assert ((values.mean(0) - want).abs() <= 4 * scatter / 20 + 1e-12).all()
+    sums = values.sum(2)
+    total = torch.stack([run.total_stderr for run in runs]).square().mean(0).sqrt()
+    torch.testing.assert_close(total, sums.std(0), rtol=0.15, atol=1e-12)
+
+
+@pytest.mark.parametrize("importance", [1.0, 0.0])
+def test_any_importance_is_unbiased(importance):
+    net, x = answered((5, 8, 7, 1), 40, "positive")
+    rec = recursion(net, "z+")
+    guess = {
+        layer: importance * torch.rand(width, generator=torch.Generator().manual_seed(1)).double()
+        for layer, width in enumerate(net.widths)
+    }
+    estimate = estimates(rec, x, number=20000, importance=guess)[0]
+    gap = (estimate.relevance - relevances(rec, x)[0]).abs()
+    assert (gap <= 4 * estimate.stderr + 1e-12).all()
+
+
+def test_roots_on_kinks():
+    """max(x1, x2): every derivative is a limit, no unit is left alive at the root of the sum."""
+    net = network([[[1.0, -1], [-1, 1], [1, 1]], [[0.5, 0.5, 0.5]]], [[0.0, 0, 0], [0.0]])
+    estimate = estimates(recursion(net, "z+"), tensor([[3.0, 1.0]]))[0]
+    torch.testing.assert_close(estimate.relevance, tensor([[2.5, 0.5]]), rtol=1e-9, atol=0)
+
+
+def test_a_limit_inside_a_limit():
+    """Without biases and with the rule x all roots are the origin: gradient × input."""
+    net, x = answered((4, 6, 5, 1), 3, "zero")
+    rec = recursion(net, "x")
+    for estimate, want in zip(estimates(rec, x), relevances(rec, x), strict=True):
+        gap = (estimate.relevance - want).abs()
+        assert (gap <= 4 * estimate.stderr + 1e-6 * want.abs().max()).all()
+    assert estimates(rec, x)[0].relevance.any()
+
+
+def test_zero_order_of_units_that_live_of_a_bias():
+    """f = relu(2 relu(x - 1) + 1): at the root x = 1 all of the bias is left."""
+    net = network([[[1.0]], [[2.0]]], [[-1.0], [1.0]])
+    estimate = estimates(recursion(net, "z+"), tensor([[3.0]]))[0]
+    assert estimate.zero_order.item() == pytest.approx(1.0, rel=1e-9)
+    assert estimate.relevance.item() == pytest.approx(4.0, rel=1e-9)
+
+
+def test_the_same_generator_gives_the_same_walks():
+    net, x = answered((5, 8, 7, 1), 40, "positive", n=7)
+    rec = recursion(net, "z+")
+    sampling = walks(rec, seed=5)
+    before = torch.random.get_rng_state()
+    with torch.no_grad():
+        first, again = sampling.estimate(0, x), sampling.estimate(0, x)
+        other = walks(rec, seed=6).estimate(0, x)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert all(map(torch.equal, first, again))
+    assert not torch.equal(first.relevance, other.relevance)
+
+
+@pytest.mark.parametrize("max_points", [1, 20000])
+def test_chunks_change_nothing(max_points):
+    net, x = answered((5, 8, 7, 1), 40, "positive", n=7)
+    whole = estimates(recursion(net, "z+"), x)
+    for got, want in zip(
+        estimates(recursion(net, "z+", max_points=max_points), x), whole, strict=True
+    ):
+        assert spread(got.relevance, want.relevance) < 1e-12
+        assert spread(got.stderr, want.stderr) < 1e-6
+
+
+def test_nothing_to_explain():
+    net = random_network((5, 8, 7, 1), 0)
+    estimate = estimates(recursion(net, "z+"), torch.zeros(2, 5, dtype=torch.float64))[0]
+    assert not estimate.relevance.any()
+    assert not estimate.stderr.any()
+
+
+PAPER = ["network=paper", "network.seed=1", "training=none", "inputs=positive", "inputs.n=4",
+         "plots=none", "progress=false"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["relevance.estimator=guess"], "allowed are enumeration, walks"),
+        (["relevance.walks_per_sample=0"], "relevance.walks_per_sample=0: allowed is any integer"),
+        (["relevance.estimator=walks", "relevance.walks_per_sample=19"], "allowed is 20 or more"),
+        (["relevance.estimator=walks", "rule=w2"], "walks need rule"),
+        (["relevance.estimator=walks", "input_rule=w2"], "walks need input_rule"),
+        (["relevance.estimator=walks", "input_roots=random"], "relevance.estimator=enumeration"),
+        (["relevance.max_visits=10"], "relevance.estimator=walks"),
+    ],
+)
+def test_what_is_refused(monkeypatch, capfd, arguments, words):
+    assert dtd_run(monkeypatch, *PAPER, *arguments) == 2
+    assert words in capfd.readouterr().err
+
+
+def test_gamma_without_biases_is_refused(monkeypatch, capfd):
+    """There walks are biased: a limit is on the edge of another (docs/theory.md)."""
+    arguments = ["training=none", "inputs=positive", "inputs.features=4", "network.outputs=1",
+                 "inputs.threshold=0", "network.init=no_bias", "rule=gamma",
+                 "relevance.estimator=walks"]  # fmt: skip
+    assert dtd_run(monkeypatch, *arguments) == 2
+    assert "biases of zero" in capfd.readouterr().err
+
+
+def test_a_run(monkeypatch, tmp_path):
+    """The tables of a run with walks beside those of enumeration."""
+    folders = {name: tmp_path / name for name in ("enumeration", "walks")}
+    for name, folder in folders.items():
+        chosen = [f"relevance.estimator={name}", f"hydra.run.dir={folder}"]
+        assert dtd_run(monkeypatch, *PAPER, "relevance.walks_per_sample=4000", *chosen) == 0
+    exact, estimated = (
+        pd.read_csv(folder / "relevance.csv").query("method == 'recursive'")
+        for folder in folders.values()
+    )
+    assert "stderr" not in exact
+    keys = ["sample", "layer", "neuron"]
+    assert exact[keys].equals(estimated[keys])
+    gap = (exact["relevance"] - estimated["relevance"]).abs()
+    assert (gap <= 4 * estimated["stderr"] + 1e-9).all()
+    assert (estimated["stderr"] > 1e-4).any()
+    layers = pd.read_csv(folders["walks"] / "layers.csv")
+    parts = ["relevance_sum", "zero_order", "unresolved", "remainder"]
+    assert np.allclose(layers["upper_sum"], layers[parts].sum(axis=1))
+    assert layers["relevance_sum_stderr"].notna().equals(layers["method"] == "recursive")
