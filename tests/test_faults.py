@@ -32,7 +32,7 @@ def _in_a_folder_of_its_own(tmp_path, monkeypatch):
 @pytest.mark.parametrize("sweep", [False, True], ids=["run", "sweep"])
 def test_a_full_disk(tmp_path, limit, sweep):
     """No file may grow beyond the limit, as if there were no more room."""
-    place = ["-m", "sweep=full"] if sweep else ["hydra.run.dir=run"]
+    place = ["-m", "sweep=full", "report=false"] if sweep else ["hydra.run.dir=run"]
     answer = subprocess.run(
         [sys.executable, "-c", SCRIPT, *place, *TINY],
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),

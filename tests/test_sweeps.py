@@ -36,11 +36,36 @@ def contents(sweep):
 
 
 def swept(monkeypatch, sweep, *arguments):
-    return dtd_run(monkeypatch, "-m", *arguments, f"sweep={sweep}")
+    return dtd_run(monkeypatch, "-m", "report=false", *arguments, f"sweep={sweep}")
 
 
 def command(*arguments):
-    return [sys.executable, "-c", "from dtd_cli.cli import main; main()", "-m", *arguments]
+    return [
+        sys.executable,
+        "-c",
+        "from dtd_cli.cli import main; main()",
+        "-m",
+        "report=false",
+        *arguments,
+    ]
+
+
+def test_a_sweep_ends_with_its_report(monkeypatch, capsys):
+    assert dtd_run(monkeypatch, "-m", *SMALL, "sweep=a") == 0
+    report = Path("outputs/sweeps/a/report")
+    assert f"report: {report}/index.html" in capsys.readouterr().out
+    assert (report / "index.html").exists()
+    assert (report / "runs.csv").read_text().count("\n") == 7
+
+
+def test_a_report_that_fails_takes_no_run_its_result(monkeypatch, capsys):
+    def fail(folder, progress):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("dtd_cli.report.write_report", fail)
+    assert dtd_run(monkeypatch, "-m", *SMALL, "sweep=a") == 0
+    assert "no report: OSError: disk full" in capsys.readouterr().out
+    assert all((folder / "DONE").exists() for folder in runs("a").values())
 
 
 # Identity

@@ -134,6 +134,7 @@ class TopSettings:
     progress: bool
     studies: list[str]
     force: bool
+    report: bool
 
     def __post_init__(self) -> None:
         check_seed("seed", self.seed)

@@ -72,9 +72,22 @@ def sweep(
     reasons = {name: folders[name].reason for name in jobs if not folders[name].is_done}
     done, skipped = len(todo) - len(reasons), len(jobs) - len(todo)
     print(f"{done} done, {skipped} skipped, {len(reasons)} failed: {folder}")
+    if config.report:
+        _report(folder, config.progress)
     if reasons:
         # A run that was killed could not say that it failed.
         raise SweepFailed(status or ExitStatus.FAILED, folder, reasons)
+
+
+def _report(folder: Path, progress: bool) -> None:
+    """The report over the sweep; that it cannot be made takes no run its result."""
+    # Slow to import, and only needed here.
+    from dtd_cli.report import write_report
+
+    try:
+        print(f"report: {write_report(folder, progress)}")
+    except Exception as error:
+        print(f"no report: {type(error).__name__}: {error}")
 
 
 def _launched(launch: Callable[[list[Job]], Sequence[JobReturn]], jobs: list[Job]) -> ExitStatus:
