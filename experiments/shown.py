@@ -183,15 +183,22 @@ def constant_roots(rows: pd.DataFrame) -> str:
 
 
 def rank_collapse(rows: pd.DataFrame) -> str:
-    """One number of layers a row, one rule a column; median and range over networks."""
+    """One number of layers a row, one rule a column; how far the mean cosine is from 1."""
     alive = rows.dropna(subset="layers")
-    rules = list(alive["rule"].unique())
+    apart = alive.assign(apart=1 - alive["mean_cosine"])
+    rules = list(apart["rule"].unique())
     lines = [
-        [number(layers), *(spread(some.loc[some["rule"] == rule, "mean_cosine"], number)
-                        for rule in rules)]
-        for layers, some in alive.groupby("layers")
-    ]  # fmt: skip
+        [
+            number(layers),
+            *(spread(some.loc[some["rule"] == rule, "apart"], _short) for rule in rules),
+        ]
+        for layers, some in apart.groupby("layers")
+    ]
     return grid(["layers", *(f"`{rule}`" for rule in rules)], lines) + _networks(rows)
+
+
+def _short(value: float) -> str:
+    return number(value, 2)
 
 
 _SPREAD = "\n\nMedian (10 % to 90 % quantile)."

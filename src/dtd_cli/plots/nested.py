@@ -21,12 +21,13 @@ def region_size(tables: Tables) -> Figure | None:
     picture = style.figure(style.LEAST_WIDTH, 3.6, "Size of the linear regions")
     axes = picture.subplots()
     style.plain(axes, "width of the box around a region's edge points, each unit of each sample")
-    widths = [_widths(table, layer) for layer in layers]
-    for offset, values, words, colour in (
-        (-0.2, widths, "width of the box", style.BLUE),
-        (0.2, [_activations(table, layer) for layer in layers], "activation", style.ORANGE),
+    table = table.assign(width=table["high"] - table["low"])
+    for offset, column, words, colour in (
+        (-0.2, "width", "width of the box", style.BLUE),
+        (0.2, "activation", "activation, where not 0", style.ORANGE),
     ):
-        shown = [group[group > 0] for group in values]
+        values = table.loc[table[column] > 0]
+        shown = [values.loc[values["layer"] == layer, column] for layer in layers]
         drawn = axes.boxplot(
             shown, positions=np.arange(len(layers)) + offset, widths=0.32, showfliers=False,
             whis=(5, 95), patch_artist=True, medianprops={"color": style.INK},
@@ -40,32 +41,22 @@ def region_size(tables: Tables) -> Figure | None:
     return picture
 
 
-def _widths(table: pd.DataFrame, layer: int) -> np.ndarray:
-    rows = table[table["layer"] == layer]
-    return (rows["high"] - rows["low"]).to_numpy()
-
-
-def _activations(table: pd.DataFrame, layer: int) -> np.ndarray:
-    return table.loc[table["layer"] == layer, "activation"].to_numpy()
-
-
 def root_tree(tables: Tables) -> Figure | None:
     """The roots that the input's relevance is made of, each below the root it is nested in.
 
-    Units without relevance to decompose are left out.
+    Inactive units have none and are left out.
     """
     if not has_rows(tables.root_tree):
         return None
     table = tables.root_tree
-    tree = table[(table["relevance"] != 0) & (table["status"] != "inactive")].set_index("node")
+    tree = table[table["status"] != "inactive"].set_index("node")
     if tree.empty:
         return None
     place = _places(tree)
     picture = style.figure(
         8.6,
         1.6 + 0.055 * min(max(place.nunique(), 30), 110),
-        f"{len(tree)} nested roots with relevance, of {len(table)} units, "
-        f"sample {table['sample'].iloc[0]}",
+        f"{len(tree)} nested roots of {len(table)} units, sample {table['sample'].iloc[0]}",
     )
     axes = picture.subplots()
     style.plain(axes)
