@@ -12,7 +12,7 @@ READY := $(VENV)/.ready
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 .SUFFIXES:
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench check format clean
+.PHONY: help setup run test bench check format experiments experiments-quick clean
 
 help: ## show this list
 	@echo 'make TARGET [ARGS="..."] [PYTHON=python3.12]    PYTHON is what a new .venv is made with'
@@ -48,6 +48,12 @@ check: $(READY) ## ruff's rules, its format, and types; changes nothing
 format: $(READY) ## rewrite the code in ruff's format, and mend what it can
 	@$(PY) -m ruff check --fix-only .
 	@$(PY) -m ruff format .
+
+experiments: $(READY) ## rerun all experiments and rewrite the tables of experiments/README.md
+	@$(PY) experiments/rerun.py $(ARGS)
+
+experiments-quick: $(READY) ## the same at small size, without touching that file
+	@$(PY) experiments/rerun.py --quick $(ARGS)
 
 clean: ## remove .venv, caches and builds; results in outputs/ stay
 	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -13,7 +13,11 @@ from dtd_cli.networks.files import File
 from test_cli import dtd_run
 
 PAPER = ["network=paper", "inputs=positive", "network.seed=1", "training=none", "progress=false"]
-ALL = "studies=[agreement,continuity,output_scaling,published_roots,rank_collapse]"
+NAMES = (
+    "agreement", "continuity", "output_scaling", "published_roots", "rank_collapse", "region_size",
+    "nested_roots", "summed_root",
+)  # fmt: skip
+ALL = f"studies=[{','.join(NAMES)}]"
 
 
 @pytest.fixture(scope="module")
@@ -123,9 +127,95 @@ def test_rank_collapse(folder, net):
             assert row["mean_cosine"] == pytest.approx(np.mean(cosines), rel=1e-9)
 
 
+def test_nested_roots(folder, net):
+    """Two levels of z+ roots, unit by unit."""
+    x, outputs, _ = inputs(folder)
+    layers = [
+        (layer.weight.double().numpy(), layer.bias.double().numpy())
+        for layer in net.explaining(outputs[0]).layers
+    ]
+    tree = read(folder, "nested_roots").set_index("node")
+
+    def root(a, w, b):
+        v = a * (w >= 0)
+        return a - (w @ a + b) / (w @ v) * v
+
+    def relevance_2(a):
+        """R_2 as a function of the activation in layer 1."""
+        a = np.maximum(layers[1][0] @ a + layers[1][1], 0)
+        w, b = layers[2][0][0], layers[2][1][0]
+        share = a * np.maximum(w, 0)
+        return share * max(w @ a + b, 0) / share.sum() if share.any() else share
+
+    a = x[0].numpy()
+    first = tree[tree["layer"] == 0]
+    assert list(first["neuron"]) == list(range(10))
+    assert first["parent"].isna().all()
+    nested = 0
+    for node, unit in zip(first.index, first.itertuples(), strict=True):
+        w, b = layers[0][0][unit.neuron], layers[0][1][unit.neuron]
+        children = tree[tree["parent"] == node]
+        assert (unit.status == "found") == (w @ a + b > 0) == (len(children) == 10)
+        if len(children):
+            there = root(a, w, b)
+            assert unit.distance == pytest.approx(np.linalg.norm(a - there))
+            anchor = np.maximum(layers[0][0] @ there + layers[0][1], 0)
+            np.testing.assert_allclose(children["relevance"], relevance_2(anchor), atol=1e-12)
+            nested += (children["relevance"] > 0).any()
+    assert nested > 3
+
+
+def test_region_size_of_an_interval(monkeypatch, tmp_path):
+    """With one input the box is the region itself: found here by a dense scan."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.csv").write_text("a\n0.1\n-0.4\n1.2\n")
+    settings = ["network=mlp", "network.hidden=[5,4]", "network.outputs=2", "training=none",
+                "inputs=csv", "inputs.path=x.csv", "inputs.domain=box", "inputs.low=-3",
+                "inputs.high=3", "seed=5", "studies=[region_size]", "plots=none"]  # fmt: skip
+    assert dtd_run(monkeypatch, *settings, "hydra.run.dir=run") == 0
+    net = File(0, "relu", "run/network.safetensors").build(0, 0).to(torch.float64)
+    scan = torch.linspace(-3, 3, 60_001, dtype=torch.float64)
+    pattern = torch.cat([(a > 0) for a in net.activations(scan[:, None])[1:]], 1)
+    table = read(tmp_path / "run", "region_size").query("layer == 0")
+    assert len(table) > 1
+    for row in table.itertuples():
+        here = int((scan - row.activation).abs().argmin())
+        other = (pattern != pattern[here]).any(1)
+        low = scan[:here][other[:here]]
+        high = scan[here:][other[here:]]
+        assert row.low == pytest.approx(low[-1].item() if len(low) else -3, abs=2e-4)
+        assert row.high == pytest.approx(high[0].item() if len(high) else 3, abs=2e-4)
+
+
+def test_summed_root(monkeypatch, tmp_path):
+    """The later notebook, one candidate after the other; with z+ the summed relevance is f."""
+    monkeypatch.chdir(tmp_path)
+    settings = ["network=notebook", "network.enlarged=2", "network.factor=5", "training=none",
+                "inputs=notebook", "seed=3", "studies=[summed_root]", "plots=none"]  # fmt: skip
+    assert dtd_run(monkeypatch, *settings, "hydra.run.dir=run") == 0
+    net = File(0, "relu", "run/network.safetensors").build(0, 0).to(torch.float64)
+    generator = torch.Generator().manual_seed(3)
+    x = (0.25 * torch.randn(1, 3, generator=generator) + 3).double()
+    length = 3 * torch.randn(10_000, 1, generator=generator) + 5
+    candidates = x + (torch.randn(10_000, 3, generator=generator) * length).double()
+    walk = torch.linspace(-0.3, 1.05, 100, dtype=torch.float64).unsqueeze(1)
+    roots = []
+    for candidate in candidates[net.forward(candidates).squeeze(1) <= 1e-2]:
+        line = candidate + walk * (x - candidate)
+        roots.append(line[(net.forward(line).squeeze(1) <= 1e-2).nonzero().max()])
+    root = min(roots, key=lambda point: float((point - x).norm())).requires_grad_()
+    (slope,) = torch.autograd.grad(net.forward(root[None]).sum(), root)
+    table = read(tmp_path / "run", "summed_root")
+    np.testing.assert_allclose(table["root"], root.detach().repeat(5), rtol=1e-9)
+    np.testing.assert_allclose(table.groupby("index")["gradient"].sum(), slope, rtol=1e-9)
+    units = table.drop_duplicates("neuron")
+    assert units["relevance"].sum() == pytest.approx(net.forward(x).item())
+    assert units["relevance_at_root"].sum() == pytest.approx(net.forward(root[None]).item())
+
+
 def test_each_has_its_picture(folder):
     pictures = {path.stem for path in (folder / "plots").iterdir()}
-    assert pictures >= set(ALL.removeprefix("studies=[").removesuffix("]").split(","))
+    assert pictures >= set(NAMES)
 
 
 @pytest.mark.parametrize(

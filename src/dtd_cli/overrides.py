@@ -58,11 +58,11 @@ def explained(error: Exception, arguments: Sequence[str]) -> SettingError:
 @cache
 def groups() -> dict[str, tuple[str, ...]]:
     """The config groups and their options."""
-    folders = [path for top in (CONF, EXPERIMENTS) for path in top.iterdir() if path.is_dir()]
+    folders = [path for top in (CONF, EXPERIMENTS) for path in top.iterdir()]
     return {
         folder.name: tuple(sorted(option.stem for option in folder.glob("*.yaml")))
         for folder in sorted(folders)
-        if folder.name != "hydra"
+        if any(folder.glob("*.yaml"))
     }
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from dtd_cli.plots import studies, style
+from dtd_cli.plots import nested, studies, style
 from dtd_cli.plots.heatmaps import heatmaps
 from dtd_cli.plots.interactions import interactions
 from dtd_cli.plots.ledger import ledger
@@ -38,6 +38,9 @@ PICTURES: dict[str, Callable[[Tables], Figure | None]] = {
     "output_scaling.png": studies.output_scaling,
     "published_roots.png": studies.published_roots,
     "rank_collapse.png": studies.rank_collapse,
+    "region_size.png": nested.region_size,
+    "nested_roots.png": nested.nested_roots,
+    "summed_root.png": nested.summed_root,
 }
 """A picture's file, and the function that draws it or says with ``None`` that it does not apply."""
 

@@ -43,6 +43,9 @@ class Tables:
     output_scaling: pd.DataFrame | None = None
     published_roots: pd.DataFrame | None = None
     rank_collapse: pd.DataFrame | None = None
+    region_size: pd.DataFrame | None = None
+    nested_roots: pd.DataFrame | None = None
+    summed_root: pd.DataFrame | None = None
 
     @classmethod
     def read(cls, folder: Path) -> Tables:

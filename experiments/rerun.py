@@ -1,0 +1,113 @@
+"""Runs the experiments and rewrites the tables of the README from their CSV files.
+
+``make experiments`` is all of them at full size, ``make experiments-quick`` a trial at small size
+that leaves the README and ``results/`` as they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pandas as pd
+
+from document import filled
+from runs import runs
+from tables import TABLES
+
+HERE = Path(__file__).parent
+README = HERE / "README.md"
+RESULTS = HERE / "results"
+OUTPUTS = HERE.parent / "outputs" / "experiments"
+
+REFUSED = 2
+"""The exit status of dtd-run for a sweep in which a network was dead."""
+
+QUICK: dict[str, tuple[str, ...]] = {
+    "maximum": ("inputs.points=6,11",),
+    "full_backward": ("inputs.n=20", "roots.directions=10"),
+    "roots_leave_region": ("inputs.n=20", "seed=range(1,4)"),
+    "roots_leave_region_gamma": ("inputs.n=20", "seed=range(1,3)"),
+    "rank_collapse": ("inputs.n=5", "seed=range(0,2)"),
+    "root_strategies": ("inputs.n=10",),
+    "any_explanation": ("inputs.n=1",),
+    "output_scaling": ("inputs.n=5", "seed=range(0,3)"),
+    "rules_2layer": ("plots=none",),
+    "rules_2layer_gamma": ("plots=none",),
+    "constant_roots": ("inputs.n=5",),
+    "regions_2d": ("plots=none",),
+    "notebook": (),
+}
+"""Every experiment, the longest first, and the settings that make it small."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="small, and without any effect")
+    parser.add_argument("--jobs", type=int, default=2, help="experiments side by side (2)")
+    options = parser.parse_args(arguments)
+    if options.quick:
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch)
+            run_all(folder / "runs", options.jobs, QUICK)
+            measure_all(folder / "runs", folder / "results")
+            print(written(README.read_text(), folder / "results"))
+    else:
+        run_all(OUTPUTS, options.jobs, dict.fromkeys(QUICK, ()))
+        measure_all(OUTPUTS, RESULTS)
+        README.write_text(written(README.read_text(), RESULTS))
+
+
+def run_all(folder: Path, jobs: int, experiments: dict[str, tuple[str, ...]]) -> None:
+    """Every experiment in ``folder/NAME``, several at a time."""
+    with ThreadPoolExecutor(jobs) as pool:
+        for name in pool.map(
+            lambda item: run(item[0], folder / item[0], item[1]), experiments.items()
+        ):
+            print(f"{name} is done", file=sys.stderr, flush=True)
+
+
+def run(name: str, folder: Path, settings: Sequence[str]) -> str:
+    """One experiment in a new folder; its name.
+
+    Raises:
+        RuntimeError: a run ended without a result, and not because its network is dead.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    several = ["-m"] * any("=range(" in setting or "," in setting for setting in settings)
+    where = [f"hydra.run.dir={folder}", f"hydra.sweep.dir={folder}", "progress=false"]
+    ended = subprocess.run(
+        [Path(sys.executable).with_name("dtd-run"), *several, f"experiment={name}",
+         *settings, *where],
+        env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if ended.returncode not in (0, REFUSED) or not any(run.done for run in runs(folder)):
+        raise RuntimeError(f"experiment={name} ended with {ended.returncode}:\n{ended.stderr}")
+    return name
+
+
+def measure_all(folder: Path, results: Path) -> None:
+    """The numbers of every table, from the runs below ``folder``, as CSV files."""
+    results.mkdir(parents=True, exist_ok=True)
+    for name, table in TABLES.items():
+        table.measured(folder).to_csv(results / f"{name}.csv", index=False, lineterminator="\n")
+
+
+def written(document: str, results: Path) -> str:
+    """The document with its tables as the CSV files have them."""
+    tables = {
+        name: table.show(pd.read_csv(results / f"{name}.csv")) for name, table in TABLES.items()
+    }
+    return filled(document, tables)
+
+
+if __name__ == "__main__":
+    main()

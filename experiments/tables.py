@@ -1,0 +1,78 @@
+"""The tables of the README: which runs each is measured in, what of them, and how it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+import measures
+import shown
+from runs import Run, runs
+
+_RULE = {"rule": "rule.name", "gamma": "rule.gamma"}
+_SEED = {"seed": "seed"}
+_INIT = {"init": "network.init"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: ``keys`` are the settings that tell its runs apart, by the name of a column."""
+
+    experiments: tuple[str, ...]
+    measure: Callable[[Run], pd.DataFrame]
+    show: Callable[[pd.DataFrame], str]
+    keys: Mapping[str, str] = field(default_factory=dict)
+
+    def measured(self, folder: Path) -> pd.DataFrame:
+        """The numbers of the runs below ``folder/EXPERIMENT``; a dead network has a row too."""
+        return pd.concat(
+            [self._of(run) for name in self.experiments for run in runs(folder / name)],
+            ignore_index=True,
+        )
+
+    def _of(self, run: Run) -> pd.DataFrame:
+        rows = self.measure(run) if run.done else pd.DataFrame(index=[0])
+        settings = {name: run.setting(key) for name, key in self.keys.items()}
+        given = pd.DataFrame({**settings, "status": "done" if run.done else "dead"}, rows.index)
+        return given.drop(columns=rows.columns.intersection(["status"])).join(rows)
+
+
+TABLES = {
+    "notebook_roots": Table(("notebook",), measures.notebook_roots, shown.notebook_roots),
+    "notebook_ledger": Table(("notebook",), measures.input_ledger, shown.input_ledger),
+    "any_explanation": Table(("any_explanation",), measures.named_relevance, shown.named_relevance),
+    "root_strategies": Table(("root_strategies",), measures.strategies, shown.strategies),
+    "rules_2layer": Table(
+        ("rules_2layer", "rules_2layer_gamma"), measures.summed_root, shown.summed_root, _RULE
+    ),
+    "roots_leave_region": Table(
+        ("roots_leave_region", "roots_leave_region_gamma"),
+        measures.same_region,
+        shown.same_region,
+        _RULE | _SEED,
+    ),
+    "full_backward": Table(("full_backward",), measures.agreement, shown.agreement),
+    "full_backward_regions": Table(("full_backward",), measures.region_size, shown.region_size),
+    "full_backward_tree": Table(("full_backward",), measures.nested_roots, shown.nested_roots),
+    "output_scaling": Table(
+        ("output_scaling",), measures.output_scaling, shown.output_scaling, _INIT | _SEED
+    ),
+    "regions_2d": Table(("regions_2d",), measures.regions, shown.regions, _INIT | _SEED),
+    "maximum": Table(("maximum",), measures.maximum, shown.maximum),
+    "constant_roots": Table(
+        ("constant_roots",),
+        measures.constant_roots,
+        shown.constant_roots,
+        {"rule": "rule.name", "roots": "relevance.root_dependence"},
+    ),
+    "rank_collapse": Table(
+        ("rank_collapse",),
+        measures.rank_collapse,
+        shown.rank_collapse,
+        {"rule": "rule.name"} | _SEED,
+    ),
+}
+"""By the name of its markers in the README and of its file in ``results/``."""

@@ -1,0 +1,285 @@
+"""The experiments: every one runs, its tables are measured right, and the README holds them."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from itertools import pairwise
+from statistics import mean, median
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import document
+import rerun
+import shown
+from dtd_cli.overrides import groups
+from runs import Run, runs
+from tables import TABLES
+
+NAMES = groups()["experiment"]
+SMALL = rerun.QUICK | {
+    "maximum": ("inputs.points=3,4",),
+    "full_backward": ("inputs.n=3", "roots.directions=4"),
+    # The network with seed 7 is dead.
+    "roots_leave_region": ("inputs.n=4", "rule=z+,w2", "seed=1,7"),
+    "roots_leave_region_gamma": ("inputs.n=4", "rule.gamma=1", "seed=1"),
+    "rank_collapse": ("inputs.n=3", "rule=z+", "seed=0,1"),
+    "output_scaling": ("inputs.n=2", "seed=2,3"),
+    "regions_2d": ("inputs.points=3", "plots=none", "seed=1"),
+    "root_strategies": ("inputs.n=2",),
+    "constant_roots": ("inputs.n=3", "rule=zero,z+"),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("experiments")
+    rerun.run_all(folder, 2, SMALL)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def results(folder):
+    rerun.measure_all(folder, folder / "results")
+    return folder / "results"
+
+
+def rows(run, name):
+    with (run.path / f"{name}.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def number(text):
+    return float(text) if text else math.nan
+
+
+def finished(folder, experiment, **settings):
+    """The runs with these settings."""
+    names = {"rule": "rule.name", "init": "network.init", "points": "inputs.points",
+             "roots": "relevance.root_dependence", "seed": "seed"}  # fmt: skip
+    found = [
+        run
+        for run in runs(folder / experiment)
+        if run.done and all(run.setting(names[k]) == value for k, value in settings.items())
+    ]
+    assert found
+    return found
+
+
+def test_every_experiment_is_rerun(folder):
+    assert set(rerun.QUICK) == set(NAMES)
+    assert {name for table in TABLES.values() for name in table.experiments} == set(NAMES)
+    for name in NAMES:
+        assert any(run.done for run in runs(folder / name))
+
+
+def test_same_region(folder, results):
+    stored = pd.read_csv(results / "roots_leave_region.csv")
+    for rule in ("z+", "w2"):
+        (run,) = finished(folder, "roots_leave_region", rule=rule)
+        f = {row["sample"]: float(row["f"]) for row in rows(run, "inputs")}
+        layer = [row for row in rows(run, "roots") if row["layer"] == "0"]
+        unit = {
+            finder: {(r["sample"], r["neuron"]): r for r in layer if r["finder"] == finder}
+            for finder in ("closed_form", "polytope")
+        }
+        active = {
+            key: row
+            for key, row in unit["closed_form"].items()
+            if row["status"] in ("found", "approximate")
+        }
+        (row,) = stored[(stored["rule"] == rule) & (stored["status"] == "done")].to_dict("records")
+        assert row["units"] == len(active) > 20
+        assert row["same_region"] == pytest.approx(
+            mean(r["same_region"] == "True" for r in active.values())
+        )
+        assert row["same_output"] == pytest.approx(
+            mean(abs(float(r["output_change"])) < 1e-9 * f[r["sample"]] for r in active.values())
+        )
+        assert row["distance"] == pytest.approx(
+            median(float(r["distance"]) for r in active.values())
+        )
+        assert row["certified"] == pytest.approx(
+            mean(unit["polytope"][key]["status"] == "found" for key in active)
+        )
+        published = [r["any_with_another_gradient"] == "True" for r in rows(run, "published_roots")]
+        assert row["published"] == pytest.approx(mean(published))
+
+
+def test_dead_networks_are_named(results):
+    stored = pd.read_csv(results / "roots_leave_region.csv")
+    assert (stored["status"] == "dead").sum() == 2
+    table = shown.same_region(stored)
+    assert "1 network; dead: seed 7." in table
+    assert table.count("`z+`") == 1
+
+
+def test_summed_root(folder, results):
+    stored = pd.read_csv(results / "rules_2layer.csv")
+    assert list(stored["rule"].unique()) == ["w2", "x", "z+", "zero", "gamma"]
+    (run,) = finished(folder, "rules_2layer", rule="z+")
+    for row in stored[stored["rule"] == "z+"].to_dict("records"):
+        entries = [r for r in rows(run, "summed_root") if int(r["neuron"]) == row["neuron"]]
+        gradient = [float(r["gradient"]) for r in entries]
+        assert row["gradient_norm"] == pytest.approx(math.hypot(*gradient))
+        assert row["root_2"] == float(entries[1]["root"])
+        assert row["relevance_at_root"] == float(entries[2]["relevance_at_root"])
+
+
+def test_full_backward(folder, results):
+    (run,) = finished(folder, "full_backward")
+    conserved = [
+        float(r["conserved"]) for r in rows(run, "agreement") if r["method"] == "recursive"
+    ]
+    stored = pd.read_csv(results / "full_backward.csv").set_index(["method", "quantity"])
+    assert stored.loc[("recursive", "conserved"), "median"] == pytest.approx(median(conserved))
+    sizes = pd.read_csv(results / "full_backward_regions.csv").set_index(["layer", "quantity"])
+    for layer in (0, 1, 2):
+        widths = [float(r["high"]) - float(r["low"]) for r in rows(run, "region_size")
+                  if int(r["layer"]) == layer]  # fmt: skip
+        assert sizes.loc[(layer, "width"), "median"] == pytest.approx(median(widths))
+    tree = pd.read_csv(results / "full_backward_tree.csv")
+    assert list(tree["units"]) == [10, 10 * tree["roots"][0], tree["roots"][1]]
+
+
+def test_output_scaling(folder, results):
+    stored = pd.read_csv(results / "output_scaling.csv")
+    (run,) = finished(folder, "output_scaling", init="nonpositive_bias", seed=2)
+    want = [(float(r["c"]), float(r["ratio"])) for r in rows(run, "output_scaling")
+            if float(r["c"]) in (0, 0.25, 0.5, 0.75)]  # fmt: skip
+    some = stored[(stored["init"] == "nonpositive_bias") & (stored["seed"] == 2)]
+    np.testing.assert_allclose(some[["c", "ratio"]], want)
+    assert len(want) == 8
+
+
+def test_regions(folder, results):
+    stored = pd.read_csv(results / "regions_2d.csv").set_index("init")
+    for init in ("default", "nonpositive_bias"):
+        (run,) = finished(folder, "regions_2d", init=init)
+        cells = {}
+        for row in rows(run, "regions"):
+            cells.setdefault(row["region"], []).append(row)
+        area = flat = 0.0
+        for cell in cells.values():
+            corners = [(float(r["x_i"]), float(r["x_k"])) for r in cell]
+            # Triangles from the first corner.
+            x, y = corners[0]
+            size = sum(
+                abs((a - x) * (d - y) - (c - x) * (b - y)) / 2
+                for (a, b), (c, d) in pairwise(corners[1:])
+            )
+            area += size
+            flat += size * (float(cell[0]["gradient_i"]) == 0 == float(cell[0]["gradient_k"]))
+        assert stored.loc[init, "regions"] == len(cells)
+        assert stored.loc[init, "flat_area"] == pytest.approx(flat / area)
+
+
+def test_maximum(folder, results):
+    stored = pd.read_csv(results / "maximum.csv")
+    (run,) = finished(folder, "maximum", points=4)
+    x = {r["sample"]: (float(r["x1"]), float(r["x2"])) for r in rows(run, "inputs")}
+    for method in ("train_free", "simple_taylor"):
+        worst = 0.0
+        for r in rows(run, "relevance"):
+            if r["method"] == method and r["layer"] == "0":
+                one, two = x[r["sample"]]
+                high, low = max(one, two) - min(one, two) / 2, min(one, two) / 2
+                first_is_larger = one >= two
+                wanted = high if first_is_larger == (r["neuron"] == "0") else low
+                worst = max(worst, abs(float(r["relevance"]) - wanted))
+        fine = stored[(stored["method"] == method) & np.isclose(stored["spacing"], 1 / 3)]
+        assert fine["error"].item() == pytest.approx(worst, abs=1e-15)
+        assert (worst < 1e-12) == (method == "train_free")
+
+
+def test_constant_roots(results):
+    stored = pd.read_csv(results / "constant_roots.csv").set_index(["rule", "roots"])
+    shared = stored.loc[("zero", "constant")]
+    assert shared["spread"] == 0
+    assert shared["error"] < 1e-12
+    assert stored.loc[("z+", "constant"), "spread"] > 0.1
+    assert stored.loc[("z+", "constant"), "error"] > 1e-3
+
+
+def test_rank_collapse(folder, results):
+    stored = pd.read_csv(results / "rank_collapse.csv").set_index(["seed", "layers"])
+    (run,) = finished(folder, "rank_collapse", seed=1)
+    for layers in (1, 10):
+        want = [float(r["mean_cosine"]) for r in rows(run, "rank_collapse")
+                if int(r["layers"]) == layers]  # fmt: skip
+        assert stored.loc[(1, layers), "mean_cosine"] == pytest.approx(mean(want))
+
+
+def test_tables_that_are_the_runs_own(folder, results):
+    (run,) = finished(folder, "notebook")
+    stored = pd.read_csv(results / "notebook_ledger.csv").set_index("method")
+    for row in rows(run, "layers"):
+        if row["layer"] == "0":
+            assert stored.loc[row["method"], "remainder"] == float(row["remainder"])
+    places = {(r["finder"], r["neuron"]): number(r["position"]) for r in rows(run, "search_roots")
+              if r["layer"] == "0"}  # fmt: skip
+    roots = pd.read_csv(results / "notebook_roots.csv")
+    assert len(roots) == len(places) == 10
+    for row in roots.to_dict("records"):
+        wanted = places[row["finder"], str(row["neuron"])]
+        assert row["position"] == wanted or math.isnan(wanted)
+    strategies = pd.read_csv(results / "root_strategies.csv")
+    (run,) = finished(folder, "root_strategies")
+    assert len(strategies) == sum(r["layer"] == "0" for r in rows(run, "strategies"))
+    named = pd.read_csv(results / "any_explanation.csv")
+    assert named["largest_difference"].item() < 1e-9
+    assert named["largest_residual"].item() < 1e-9
+
+
+def test_what_was_measured_can_be_shown(results):
+    empty = "".join(f"<!-- table {name} -->\n<!-- end {name} -->\n" for name in TABLES)
+    full = rerun.written(empty, results)
+    assert rerun.written(full, results) == full
+    for name in TABLES:
+        block = full.partition(f"<!-- table {name} -->\n")[2].partition("<!-- end")[0]
+        table = [line for line in block.splitlines() if line.startswith("|")]
+        assert len(table) > 2
+        assert len({line.replace("\\|", "").count("|") for line in table}) == 1
+
+
+def test_the_readme_shows_what_is_stored():
+    text = rerun.README.read_text()
+    assert rerun.written(text, rerun.RESULTS) == text
+    assert {path.stem for path in rerun.RESULTS.iterdir()} == set(TABLES)
+
+
+def test_the_readme_names_every_experiment_and_types_no_table():
+    text = rerun.README.read_text()
+    assert set(re.findall(r"^dtd-run experiment=(\w+)$", text, re.MULTILINE)) == set(NAMES)
+    typed = re.sub(r"<!-- table (\w+) -->.*?<!-- end \1 -->", "", text, flags=re.DOTALL)
+    assert not [line for line in typed.splitlines() if line.startswith("|")]
+
+
+def test_a_table_needs_its_place():
+    place = "a <!-- table t -->\nold\n<!-- end t --> b"
+    assert document.filled(place, {"t": "new"}) == "a <!-- table t -->\nnew\n<!-- end t --> b"
+    for wrong in ("a", place + place, "<!-- table t -->"):
+        with pytest.raises(ValueError, match="table t needs one place"):
+            document.filled(wrong, {"t": "new"})
+
+
+def test_numbers_in_words():
+    assert document.share(0.12345) == "12.3 %"
+    assert document.share(math.nan) == document.number(math.nan) == ""
+    assert document.number(0.123456) == "0.1235"
+    assert document.spread(pd.Series([0.3, 0.1, math.nan, 0.2])) == "20.0 % (10.0 % to 30.0 %)"
+    assert document.grid(["a", "b"], [[1, "−|b|"]]) == "| a | b |\n| --- | --- |\n| 1 | −\\|b\\| |"
+
+
+def test_a_run_without_a_result_is_not_passed_over(tmp_path):
+    (tmp_path / ".hydra").mkdir()
+    (tmp_path / ".hydra" / "config.yaml").write_text("seed: 1\n")
+    (tmp_path / "FAILED").write_text("OSError: no space\n")
+    with pytest.raises(RuntimeError, match="no result"):
+        list(runs(tmp_path))
+    (tmp_path / "FAILED").write_text("inputs.threshold=0.1: only 3 of 100000\n")
+    assert [run.dead for run in runs(tmp_path)] == [True]
+    assert math.isnan(Run(tmp_path).setting("rule.name"))
