@@ -49,7 +49,7 @@ def words(text):
 
 def commands(text):
     """The commands of a text: those in blocks, and those in a line that have settings."""
-    lines = "\n".join(content for kind, content in FENCE.findall(text) if not kind)
+    lines = "".join(content for kind, content in FENCE.findall(text) if not kind)
     inline = re.findall(r"`(dtd-run [^`]*=[^`]*)`", FENCE.sub("", text))
     return [*lines.replace("\\\n", " ").splitlines(), *inline]
 
@@ -59,7 +59,9 @@ def small(arguments):
     parsed = OverridesParser.create().parse_overrides([a for a in arguments if a != "-m"])
     single = [p.input_line for p in parsed if not p.is_sweep_override()]
     config = composed(*[line for line in single if not line.startswith("hydra.")])
-    wanted = {"plots": "none", "progress": "false", "inputs.n": 4}
+    wanted = {"plots": "none", "progress": "false"}
+    if config.inputs.n is None or config.inputs.n > 16:
+        wanted["inputs.n"] = 16
     if config.training.name == "adam":
         wanted["training.epochs"] = 4
     if config.network.name == "mlp":
@@ -124,6 +126,16 @@ def test_pictures_are_there_and_small():
     assert len(shown) >= 4
     for path in shown:
         assert (REPOSITORY / path).stat().st_size < 300_000
+
+
+def test_the_script_draws_the_pictures_by_the_commands_that_are_shown():
+    script = (REPOSITORY / "docs" / "pictures" / "draw.sh").read_text().replace("\\\n", " ")
+    drawn = [shlex.split(line) for line in script.splitlines() if line.startswith("draw ")]
+    shown = [shlex.split(command) for command in commands(README)]
+    assert len(drawn) >= 4
+    for _, name, _, *settings in drawn:
+        assert f"](docs/pictures/{name})" in README
+        assert ["dtd-run", *settings] in shown
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
@@ -257,7 +269,8 @@ def test_every_row_is_a_setting():
 def test_every_other_setting_is_in_the_help_or_the_docs(monkeypatch, capfd):
     dtd_run(monkeypatch, "--help")
     texts = capfd.readouterr().out + "".join(page.read_text() for page in PAGES)
-    known = set(re.findall(r"[\w.]+", texts))
+    known = set(re.findall(r"\w+(?:\.\w+)*", texts))
+    known |= {word.partition(".")[0] for word in known}
     config = yaml.safe_load((CONF / "config.yaml").read_text())
     names = []
     for key, value in config.items():
