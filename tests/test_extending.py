@@ -1,0 +1,138 @@
+"""docs/extending.md, done as it says, in a copy of the program that is then run."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors.numpy import load_file
+from sklearn.datasets import load_wine
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+PAGE = (REPOSITORY / "docs" / "extending.md").read_text()
+SMALL = ["plots=none", "progress=false", "inputs.n=5"]
+
+
+def blocks(*kinds):
+    """The code blocks of these kinds, each with the path that stands before it."""
+    parts = re.split(r"^```(\w*)\n(.*?)^```", PAGE, flags=re.DOTALL | re.MULTILINE)
+    return [
+        (re.search(r"(?:`([\w./]+)`:)?\s*$", before)[1], content)
+        for before, kind, content in zip(parts[::3], parts[1::3], parts[2::3], strict=False)
+        if kind in kinds
+    ]
+
+
+def changed(text, change):
+    """The text after a change whose hunks are found by what they say."""
+    for hunk in change.split("@@\n"):
+        lines = hunk.splitlines(keepends=True)
+        before = "".join(line[1:] for line in lines if line[0] in " -")
+        assert text.count(before) == 1, f"not once in the program:\n{before}"
+        text = text.replace(before, "".join(line[1:] for line in lines if line[0] in " +"))
+    return text
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """The folder in which the commands of the page ran, in a copy of the program."""
+    folder = tmp_path_factory.mktemp("extending")
+    for part in ("src", "conf", "experiments"):
+        shutil.copytree(
+            REPOSITORY / part, folder / part, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    for path, content in blocks("python", "yaml"):
+        assert not (folder / path).exists()
+        (folder / path).write_text(content)
+    for path, change in blocks("diff"):
+        (folder / path).write_text(changed((folder / path).read_text(), change))
+    for _, commands in blocks(""):
+        for command in commands.splitlines():
+            program, *arguments = shlex.split(command)
+            assert program == "dtd-run"
+            answer = dtd_run(folder, *arguments, *SMALL)
+            assert answer.returncode == 0, answer.stderr
+    return folder
+
+
+def dtd_run(folder, *arguments):
+    return subprocess.run(
+        [sys.executable, "-c", "from dtd_cli.cli import main; main()", *arguments],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(folder / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def table(folder, run, name):
+    return pd.read_csv(folder / "results" / run / name)
+
+
+def test_every_file_and_change_has_its_path():
+    assert all(path for path, _ in blocks("python", "yaml", "diff"))
+    assert len(blocks("")) == 3
+
+
+def test_a_rule(runs):
+    """``w1`` shares relevance by |w|, and its roots are the nearest by the largest change."""
+    weights = load_file(runs / "results" / "w1" / "network.safetensors")
+    share = np.abs(weights["0.weight"])
+    rows = table(runs, "w1", "relevance.csv").query("method == 'train_free' and sample == 0")
+    lower, upper = (rows.query(f"layer == {layer}")["relevance"].to_numpy() for layer in (0, 1))
+    np.testing.assert_allclose(lower, upper @ (share / share.sum(1, keepdims=True)), rtol=1e-12)
+    roots = table(runs, "w1", "roots.csv").query("layer == 0 and status != 'inactive'")
+    points = table(runs, "w1", "root_points.csv").query("layer == 0")
+    points = points.pivot(index=["sample", "neuron"], columns="index", values="value")
+    anchors = table(runs, "w1", "inputs.csv").filter(regex=r"^x\d+$").to_numpy()
+    assert len(points) == len(roots) > 10
+    for (sample, neuron), root in points.iterrows():
+        w, a = weights["0.weight"][neuron], anchors[sample]
+        z = w @ a + weights["0.bias"][neuron]
+        np.testing.assert_allclose(w @ (a - root), z, rtol=1e-12)
+        assert np.abs(a - root).max() == pytest.approx(z / np.abs(w).sum(), rel=1e-12)
+
+
+def test_a_root_strategy(runs):
+    """``clipped`` stays in the region, where the closed form does not, and never goes beyond it."""
+    rows = table(runs, "clipped", "roots.csv").query("layer == 0 and status != 'inactive'")
+    clipped, closed = (
+        rows[rows["finder"] == finder].set_index(["sample", "neuron"])
+        for finder in ("clipped", "closed_form")
+    )
+    assert clipped["same_region"].astype(bool).all()
+    assert clipped["admissible"].astype(bool).all()
+    assert (clipped["distance"] <= closed["distance"] * (1 + 1e-12)).all()
+    inside = closed["same_region"].astype(bool) & closed["admissible"].astype(bool)
+    assert 0 < inside.sum() < len(inside)
+    np.testing.assert_allclose(clipped["distance"][inside], closed["distance"][inside], rtol=1e-12)
+    assert (clipped["distance"][~inside] < closed["distance"][~inside]).all()
+
+
+def test_a_strategys_setting_is_checked(runs):
+    answer = dtd_run(runs, "roots=clipped", "roots.share=2", *SMALL)
+    assert answer.returncode == 2
+    assert answer.stderr == "dtd-run: roots.share=2.0: allowed is any number > 0 and <= 1\n"
+
+
+def test_a_data_set(runs):
+    """Rows of the data under their features' names, explained with the box that it brings."""
+    features = table(runs, "wine", "inputs.csv")[load_wine().feature_names].to_numpy()
+    data = load_wine().data / load_wine().data.max(0)
+    assert len(features) == 5
+    for row in features:
+        assert np.abs(data - row).max(1).min() < 1e-6
+
+
+def test_the_help_names_them(runs):
+    said = dtd_run(runs, "--help").stdout
+    assert {"w1", "clipped", "wine"} <= set(said.split())
