@@ -178,6 +178,14 @@ RUNS = {
         "network=maximum", "training=none", "inputs=grid", "inputs.points=3", "inputs.n=4",
         "input_roots=metropolis", f"relevance.methods={EVERY}", f"studies=[{','.join(STUDIES)}]",
     ],
+    "pairs": [
+        "network=notebook", "training=none", "inputs=notebook", "relevance.degree=2",
+        "relevance.interactions=true",
+    ],
+    "estimated": [
+        "network=paper", "training=none", "inputs=positive", "inputs.n=2",
+        "relevance.estimator=walks", "relevance.walks_per_sample=40",
+    ],
     "trained": ["network.hidden=[6]", "training.epochs=2", "inputs.n=2", "seed=1"],
     "trained_again": ["network.hidden=[6]", "training.epochs=2", "inputs.n=2", "seed=1", "rule=x"],
 }  # fmt: skip
