@@ -98,6 +98,11 @@ class Recursion:
         regions = Regions(self.network, start, start + 1, own.to(a.device))
         return RootProblem(a, layer, relevance, step.domain, step.rule, step.generator, regions)
 
+    def roots(self, start: int, a: Tensor) -> Roots:
+        """The roots of all units of layer ``start + 1`` for the anchors ``a`` (B, d)."""
+        roots = self.steps[start].finder(self.problem(start, a))
+        return roots if self.moving_roots else roots.constant()
+
     def expand(self, start: int, a: Tensor, roots: Roots) -> Expansion:
         """The expansion at every root that contributes; keeps the graph if one is kept."""
         anchor, unit = roots.contributes.nonzero(as_tuple=True)
@@ -129,9 +134,7 @@ class Recursion:
         # search keeps a graph, and all of it where none is kept.
         parts = []
         for chunk in a.split(self.rows(start)):
-            roots = self.steps[start].finder(self.problem(start, chunk))
-            if not self.moving_roots:
-                roots = roots.constant()
+            roots = self.roots(start, chunk)
             expansion = self.expand(start, chunk, roots)
             limit = torch.zeros_like(chunk[:, 0], dtype=torch.bool)
             limit[expansion.anchor[expansion.limit]] = True
@@ -142,16 +145,40 @@ class Recursion:
         self, start: int, a: Tensor, roots: Roots, anchor: Tensor, unit: Tensor
     ) -> Expansion:
         anchors, points = a[anchor], roots.points[anchor, unit]
+        if torch.is_grad_enabled() and roots.line is not None:
+            points = self.on_line(start, anchors, roots, anchor, unit)
+        at = self._one_sided(start, anchors, points, unit, roots.place)
+        share = at.slope * (anchors - points)
+        return Expansion(anchor, unit, at.value, at.slope, share, at.limit)
+
+    def on_line(
+        self, start: int, anchors: Tensor, roots: Roots, anchor: Tensor, unit: Tensor
+    ) -> Tensor:
+        """The searched roots of N pairs, which move on their lines with the anchors (N, d)."""
+        assert roots.line is not None
 
         def slope(anchors: Tensor, points: Tensor) -> Tensor:
             return self._one_sided(start, anchors, points, unit, roots.place).slope
 
-        if torch.is_grad_enabled() and roots.line is not None:
-            curve = roots.line.curve(anchor, unit)
-            points = moving_roots(anchors, roots.line.positions[anchor, unit], curve, slope)
-        value, gradient, limit = self._one_sided(start, anchors, points, unit, roots.place)
-        share = gradient * (anchors - points)
-        return Expansion(anchor, unit, value, gradient, share, limit)
+        curve = roots.line.curve(anchor, unit)
+        return moving_roots(anchors, roots.line.positions[anchor, unit], curve, slope)
+
+    def branch(
+        self, start: int, anchors: Tensor, roots: Tensor, unit: Tensor, place: Place
+    ) -> tuple[Tensor, Tensor]:
+        """Where the one-sided slope of ``h_unit`` at the roots (N, d) is taken.
+
+        Returns the step from each root towards its anchor (N,), 0 for none, and the gates that
+        are held open there (N, J).
+        """
+        at = self._one_sided(start, anchors, roots, unit, place)
+        return at.step, at.open_gates
+
+    def open_layer(self, start: int, points: Tensor, open_gates: Tensor) -> Tensor:
+        """The activations of layer ``start + 1`` at points (N, d), some gates held open (N, J)."""
+        layer = self.explained.layers[start]
+        z = layer.preactivation(points)
+        return torch.where(open_gates, z, layer.activation(z))
 
     def _one_sided(
         self, start: int, anchors: Tensor, roots: Tensor, unit: Tensor, place: Place
@@ -162,30 +189,27 @@ class Recursion:
             step = self.steps[start + 1]
             above = Above(step.rule, step.domain)
         at = one_sided(self.explained, start, anchors, roots, unit, place, above)
-        here = self._differentiate(start, at.points, at.open_gates, unit)
-        value = _extrapolated(here, at.points, roots)
-        limit = here.limit | at.limit
+        away = torch.where(at.limit, policy(roots.dtype).nudge, 0).to(roots)
+        here = self._differentiate(start, at.points, at.open_gates, unit, away)
         doubtful = here.limit.nonzero().squeeze(1)
+        here = here._replace(
+            value=_extrapolated(here, at.points, roots), limit=here.limit | at.limit
+        )
         if not len(doubtful):
-            return _Derivative(value, here.slope, limit)
+            return here
         # A limit was taken at a root above, which may lie on other kinks on the way to the
         # anchor: then the slope near the root is another.
         near = self._approached(start, anchors, roots, unit, doubtful, policy(roots.dtype).outer)
         moved = ~_same(here.slope[doubtful], near.slope)
         if not moved.any():
-            return _Derivative(value, here.slope, limit)
+            return here
         # The inner limit comes first: a step beside which its own is small is the judge.
         # Of the two slopes the one closer to it is right.
         doubtful, near = doubtful[moved], near.rows(moved)
         judge = self._approached(start, anchors, roots, unit, doubtful, policy(roots.dtype).judge)
         gap = (near.slope - judge.slope).norm(dim=1)
         nearer = gap < (here.slope[doubtful] - judge.slope).norm(dim=1)
-        index, near = doubtful[nearer], near.rows(nearer)
-        return _Derivative(
-            value.index_copy(0, index, near.value),
-            here.slope.index_copy(0, index, near.slope),
-            limit,
-        )
+        return here.replaced(doubtful[nearer], near.rows(nearer))
 
     def _approached(
         self, start: int, anchors: Tensor, roots: Tensor, unit: Tensor, rows: Tensor, step: float
@@ -195,26 +219,27 @@ class Recursion:
         points = nudged(anchors[rows], roots, step)
         width = self.explained.widths[start + 1]
         closed = torch.zeros(len(unit), width, dtype=torch.bool, device=unit.device)
-        there = self._differentiate(start, points, closed, unit)
-        return there._replace(value=_extrapolated(there, points, roots))
+        away = torch.full_like(points[:, 0], step)
+        there = self._differentiate(start, points, closed, unit, away)
+        limit = torch.ones_like(there.limit)
+        return there._replace(value=_extrapolated(there, points, roots), limit=limit)
 
     def _differentiate(
-        self, start: int, points: Tensor, open_gates: Tensor, unit: Tensor
+        self, start: int, points: Tensor, open_gates: Tensor, unit: Tensor, step: Tensor
     ) -> _Derivative:
         """Value and slope of ``h_unit`` at the points (N, d), with the given gates held open."""
         keep = torch.is_grad_enabled()
         with torch.enable_grad():
             if not points.requires_grad:
                 points = points.detach().requires_grad_()
-            layer = self.explained.layers[start]
-            z = layer.preactivation(points)
-            activation = torch.where(open_gates, z, layer.activation(z))
+            activation = self.open_layer(start, points, open_gates)
             relevance, limit = self._relevance(start + 1, activation)
             value = relevance.gather(1, unit.unsqueeze(1)).squeeze(1)
             (slope,) = torch.autograd.grad(
                 value.sum(), points, create_graph=keep, materialize_grads=True
             )
-        return _Derivative(value if keep else value.detach(), slope, limit)
+        value = value if keep else value.detach()
+        return _Derivative(value, slope, limit, step, open_gates)
 
 
 class _Relevance(NamedTuple):
@@ -229,10 +254,18 @@ class _Derivative(NamedTuple):
     slope: Tensor
     limit: Tensor
     """(N,), whether the one-sided limit was taken, at the root or above it."""
+    step: Tensor
+    """(N,), how far from the root it was taken, and ``open_gates`` (N, J) what was held open."""
+    open_gates: Tensor
 
     def rows(self, index: Tensor) -> _Derivative:
         """Some of the derivatives."""
         return _Derivative(*(column[index] for column in self))
+
+    def replaced(self, index: Tensor, others: _Derivative) -> _Derivative:
+        """These derivatives, but for some."""
+        pairs = zip(self, others, strict=True)
+        return _Derivative(*(mine.index_copy(0, index, other) for mine, other in pairs))
 
 
 def _extrapolated(there: _Derivative, points: Tensor, roots: Tensor) -> Tensor:
