@@ -15,6 +15,7 @@ from dtd_cli.errors import SettingError, check_seed
 from dtd_cli.inputs import INPUTS, Inputs
 from dtd_cli.networks import NETWORKS, NetworkSpec
 from dtd_cli.relevance import METHODS
+from dtd_cli.relevance.walks import WALKS
 from dtd_cli.roots import ROOT_FINDERS, RootFinder
 from dtd_cli.rules import RULES, Rule
 from dtd_cli.training import TRAININGS, Training
@@ -37,10 +38,13 @@ class ExplainSettings:
 
 @dataclass(frozen=True)
 class RelevanceSettings:
-    """``relevance``: by which methods, whether roots move, how much may be held and visited."""
+    """``relevance``: by which methods, whether roots move, walks, what may be held and visited."""
 
     methods: list[str]
     root_dependence: str
+    walks: bool
+    top: int
+    max_paths: int
     max_points: int
     max_visits: int
 
@@ -52,11 +56,17 @@ class RelevanceSettings:
                 self.methods,
                 f"allowed is a list of some of {', '.join(METHODS)}, each once",
             )
+        if self.walks and not set(self.methods) & set(WALKS):
+            raise SettingError(
+                "relevance.walks",
+                "true",
+                f"allowed with one of {', '.join(WALKS)} among the relevance.methods",
+            )
         if self.root_dependence not in ("exact", "constant"):
             raise SettingError(
                 "relevance.root_dependence", self.root_dependence, "allowed are exact, constant"
             )
-        for name in ("max_points", "max_visits"):
+        for name in ("top", "max_paths", "max_points", "max_visits"):
             if getattr(self, name) < 1:
                 raise SettingError(
                     f"relevance.{name}", getattr(self, name), "allowed is any integer >= 1"

@@ -57,7 +57,8 @@ def train_free_walks(problem: Problem, start: int = 0) -> Iterator[Walks]:
     Its layers are matrices: the walk (i ← j ← …) has the product of their entries, times f.
     """
     network = problem.network.explaining(problem.output)
-    for *lower, relevance in _chunks(problem, path_count(network, start)):
+    for *lower, f in _chunks(problem, path_count(network, start)):
+        relevance = f
         layers = zip(network.layers, lower, problem.steps, strict=True)
         for layer, a, step in reversed(list(layers)[start:]):
             units = len(layer.bias)
