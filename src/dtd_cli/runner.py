@@ -206,7 +206,9 @@ def _check_walks(config: Config, prepared: Prepared) -> None:
 
 def _check_cost(config: Config, prepared: Prepared) -> None:
     """Refuse a recursion that would not end."""
-    recursions = [prepared.steps] * ("recursive" in config.relevance.methods)
+    # Walks follow the recursion from every layer on.
+    times = 1 + prepared.network.depth * config.relevance.walks
+    recursions = [prepared.steps] * (times * ("recursive" in config.relevance.methods))
     recursions += prepared.compared.values()
     samples = int(prepared.explained.sum())
     visits = samples * sum(points_visited(prepared.network.widths, steps) for steps in recursions)

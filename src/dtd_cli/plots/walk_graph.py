@@ -83,7 +83,7 @@ def _draw(axes: Axes, edges: pd.DataFrame, scale: float, features: list[str]) ->
     for layer, numbers in enumerate(units):
         _draw_units(axes, layer, numbers, places[layer], _passing(edges, layer, numbers), scale)
     depth = len(units) - 1
-    if len(features) <= _ROOM_FOR_NUMBERS:
+    if 0 < len(features) <= _ROOM_FOR_NUMBERS:
         for name, place in zip(features, places[0], strict=True):
             axes.annotate(
                 style.literal(name), (0, place), (-11, 0), textcoords="offset points",
