@@ -14,7 +14,7 @@ from matplotlib.colors import to_hex
 from cases import MANY, positive_input, random_network, recursion
 from dtd_cli.plots import Tables, style
 from dtd_cli.plots.root_tree import MOST_NODES, heights, root_tree
-from dtd_cli.plots.walk_graph import NEGATIVE, POSITIVE, walk_graph
+from dtd_cli.plots.walk_graph import walk_graph
 from dtd_cli.records.walks import REST, Walked, walk_tables
 from dtd_cli.relevance import Problem
 from dtd_cli.relevance.walks import WALKS
@@ -163,7 +163,7 @@ class TestPictures:
                 wanted = (13 * own.abs() / widest).clip(lower=0.3)
                 assert np.array(drawn.get_linewidths()) == pytest.approx(wanted.to_numpy())
                 colours = [to_hex(c) for c in drawn.get_colors()]
-                assert colours == [POSITIVE if value > 0 else NEGATIVE for value in own]
+                assert colours == [style.POSITIVE if value > 0 else style.NEGATIVE for value in own]
 
     def test_an_edge_joins_its_units(self):
         relevance = {(0, 1, 2): 1.0, (1, 2, 0): -2.0}
@@ -175,7 +175,10 @@ class TestPictures:
         first, second = self.edges(axes).get_segments()
         assert first[[0, -1]].tolist() == [[0, 0], [1, 0]]
         assert second[[0, -1]].tolist() == [[1, 0], [2, 0.5]]
-        assert [to_hex(c) for c in self.edges(axes).get_colors()] == [POSITIVE, NEGATIVE]
+        assert [to_hex(c) for c in self.edges(axes).get_colors()] == [
+            style.POSITIVE,
+            style.NEGATIVE,
+        ]
 
     def test_branches_are_as_wide_as_what_passes(self):
         tree = tables()["root_tree.csv"]

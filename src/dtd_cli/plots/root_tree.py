@@ -11,8 +11,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from dtd_cli.plots import style
-from dtd_cli.plots.tables import Tables, Vector, has_rows
-from dtd_cli.plots.walk_graph import NEGATIVE, POSITIVE
+from dtd_cli.plots.tables import Tables, has_rows
 
 MOST_NODES = 400
 """A tree with more roots is not drawn."""
@@ -47,12 +46,10 @@ def root_tree(tables: Tables) -> Figure | None:
     widest = tree["passed"].abs().max()
     named = (tree["passed"].abs() > _NAMED * widest) | (leaves <= _ROOM_FOR_NUMBERS)
     _draw_roots(axes, tree, places, named.to_numpy())
-    layers = sorted(tree["layer"].unique())
-    axes.set_xticks(
-        range(-1, len(layers)),
-        ["x", *(f"roots in layer {n}\nof units of layer {n + 1}" for n in layers)],
-    )
-    axes.set(xlim=(-1.1, len(layers) - 0.8), ylim=(-1, leaves), yticks=[])
+    depth = int(tree["layer"].max()) + 1
+    names = [f"roots in layer {n}\nof units of layer {n + 1}" for n in range(depth)]
+    axes.set_xticks(range(-1, depth), ["x", *names])
+    axes.set(xlim=(-1.1, depth - 0.8), ylim=(-1, leaves), yticks=[])
     axes.invert_yaxis()
     axes.tick_params(axis="x", length=0)
     axes.spines[:].set_visible(False)
@@ -89,12 +86,11 @@ def _draw_branches(axes: Axes, tree: pd.DataFrame, places: dict[int, float]) -> 
     passed = tree["passed"].to_numpy(dtype=np.float64)
     scale = np.abs(passed).max() or 1.0
     parents = tree["parent"].fillna(-1).astype(int)
-    first = tree["layer"].min()
     curves = [
-        _curve(layer - first - 1, places[parent], places[node])
+        style.ribbon(layer - 1, places[parent], places[node])
         for node, parent, layer in zip(tree.index, parents, tree["layer"], strict=True)
     ]
-    colours = np.select([passed > 0, passed < 0], [POSITIVE, NEGATIVE], style.FAINT)
+    colours = np.select([passed > 0, passed < 0], [style.POSITIVE, style.NEGATIVE], style.FAINT)
     widths = np.maximum(_THINNEST, _WIDEST * np.abs(passed) / scale)
     order = np.argsort(widths, kind="stable")
     axes.add_collection(
@@ -107,7 +103,7 @@ def _draw_branches(axes: Axes, tree: pd.DataFrame, places: dict[int, float]) -> 
 def _draw_roots(
     axes: Axes, tree: pd.DataFrame, places: dict[int, float], named: NDArray[np.bool_]
 ) -> None:
-    column = tree["layer"] - tree["layer"].min()
+    column = tree["layer"]
     height = np.array([places[node] for node in tree.index])
     axes.scatter(-1, places[-1], s=70, marker="*", color=style.INK, zorder=4)
     expanded = tree["step"].notna().to_numpy()
@@ -128,11 +124,6 @@ def _draw_roots(
             )  # fmt: skip
 
 
-def _curve(column: int, start: float, end: float) -> Vector:
-    t = np.linspace(0, 1, 40)
-    return np.stack([column + t, start + (end - start) * t**2 * (3 - 2 * t)], axis=1)
-
-
 def _legend(picture: Figure, tree: pd.DataFrame) -> None:
     marks = [
         Line2D([], [], marker="o", linestyle="", color=colour, label=style.words(status))
@@ -151,7 +142,8 @@ def _legend(picture: Figure, tree: pd.DataFrame) -> None:
                 label="derivative is a limit",
             )
         )
-    for label, colour, sign in (("positive passes", POSITIVE, 1), ("negative", NEGATIVE, -1)):
+    signs = (("positive passes", style.POSITIVE, 1), ("negative", style.NEGATIVE, -1))
+    for label, colour, sign in signs:
         if (sign * tree["passed"] > 0).any():
             marks.append(Line2D([], [], color=colour, linewidth=4, alpha=0.6, label=label))
     picture.legend(

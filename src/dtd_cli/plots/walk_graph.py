@@ -12,9 +12,6 @@ from matplotlib.lines import Line2D
 from dtd_cli.plots import style
 from dtd_cli.plots.tables import Tables, Vector, has_rows
 
-POSITIVE, NEGATIVE = "#b2182b", "#2166ac"
-"""The ends of the diverging colours of heat maps."""
-
 _MOST_SAMPLES = 3
 _WIDEST, _THINNEST = 13.0, 0.3
 _UNSEEN = 0.004
@@ -68,7 +65,7 @@ def _draw(axes: Axes, edges: pd.DataFrame, scale: float, features: list[str]) ->
     drawn = drawn.loc[drawn["relevance"].abs().sort_values().index]
     pairs = drawn[["layer", "lower", "upper"]].to_numpy(dtype=int).tolist()
     curves = [
-        _curve(layer, at[layer, lower], at[layer + 1, upper]) for layer, lower, upper in pairs
+        style.ribbon(layer, at[layer, lower], at[layer + 1, upper]) for layer, lower, upper in pairs
     ]
     axes.add_collection(
         LineCollection(
@@ -134,20 +131,14 @@ def _places(count: int) -> Vector:
     return np.array([0.5]) if count == 1 else np.linspace(1, 0, count)
 
 
-def _curve(layer: int, low: float, high: float) -> Vector:
-    """A smooth line from a unit of the layer to one of the next."""
-    t = np.linspace(0, 1, 40)
-    return np.stack([layer + t, low + (high - low) * t**2 * (3 - 2 * t)], axis=1)
-
-
 def _colours(values: Vector) -> Vector:
-    return np.where(values < 0, NEGATIVE, POSITIVE)
+    return np.where(values < 0, style.NEGATIVE, style.POSITIVE)
 
 
 def _legend(picture: Figure) -> None:
     handles = [
         Line2D([], [], color=colour, linewidth=4, alpha=0.6, label=label)
-        for label, colour in (("positive relevance", POSITIVE), ("negative", NEGATIVE))
+        for label, colour in (("positive relevance", style.POSITIVE), ("negative", style.NEGATIVE))
     ]
     picture.legend(
         handles=handles, loc="outside lower center", ncols=2, fontsize=style.LABEL, frameon=False
