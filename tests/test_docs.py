@@ -182,6 +182,9 @@ RUNS = {
         "network=notebook", "training=none", "inputs=notebook", "relevance.degree=2",
         "relevance.interactions=true",
     ],
+    "paths": [
+        "network=notebook", "training=none", "inputs=notebook", "relevance.walks=true",
+    ],
     "estimated": [
         "network=paper", "training=none", "inputs=positive", "inputs.n=2",
         "relevance.estimator=walks", "relevance.walks_per_sample=40",

@@ -31,11 +31,8 @@ METHODS = ["recursive", "train_free", "gradient_x_input"]
 PIXELS = [f"pixel_{row}_{column}" for row in range(8) for column in range(8)]
 ABC = ["x0", "x1", "x2"]
 NEED_MORE = (
-    "heatmaps.png",
-    "region_map.png",
-    "strategies.png",
-    "series.png",
-    "interactions.png",
+    *("heatmaps.png", "region_map.png", "strategies.png", "series.png", "interactions.png"),
+    *("walk_graph.png", "root_tree.png"),
     *(f"{s}.png" for s in STUDIES),
 )
 """Pictures of tables that :func:`some_tables` has not."""

@@ -19,6 +19,7 @@ from dtd_cli.relevance import METHODS
 from dtd_cli.relevance.integral import Integral
 from dtd_cli.relevance.series import Series
 from dtd_cli.relevance.taylor import Taylor
+from dtd_cli.relevance.walks import WALKS
 from dtd_cli.roots import ROOT_FINDERS, RootFinder
 from dtd_cli.rules import RULES, Rule
 from dtd_cli.training import TRAININGS, Training
@@ -44,13 +45,16 @@ class ExplainSettings:
 
 @dataclass(frozen=True)
 class RelevanceSettings:
-    """``relevance``: by which methods, whether roots move, how much may be held and visited."""
+    """``relevance``: by which methods, whether roots move, walks, what may be held and visited."""
 
     methods: list[str]
     root_dependence: str
     degree: Any
     """An integer, or inf; a type of its own would refuse all else in other words."""
     interactions: bool
+    walks: bool
+    top: int
+    max_paths: int
     max_points: int
     max_visits: int
     estimator: str
@@ -63,6 +67,12 @@ class RelevanceSettings:
                 "relevance.methods",
                 self.methods,
                 f"allowed is a list of some of {', '.join(METHODS)}, each once",
+            )
+        if self.walks and not set(self.methods) & set(WALKS):
+            raise SettingError(
+                "relevance.walks",
+                "true",
+                f"allowed with one of {', '.join(WALKS)} among the relevance.methods",
             )
         if self.root_dependence not in ("exact", "constant"):
             raise SettingError(
@@ -82,6 +92,13 @@ class RelevanceSettings:
             raise SettingError(
                 "relevance.estimator", self.estimator, f"allowed are {', '.join(ESTIMATORS)}"
             )
+        if self.walks and (self.degree != 1 or self.estimator == "walks"):
+            raise SettingError(
+                "relevance.walks",
+                "true",
+                "walks are those of the first degree, all of them; allowed with relevance.degree=1 "
+                "and relevance.estimator=enumeration",
+            )
         plain = self.degree == 1 and not self.interactions and self.root_dependence == "exact"
         if self.estimator == "walks" and not plain:
             raise SettingError(
@@ -90,7 +107,7 @@ class RelevanceSettings:
                 "walks estimate degree 1, without interactions, with root_dependence=exact; "
                 "allowed with others is relevance.estimator=enumeration",
             )
-        for name in ("max_points", "max_visits", "walks_per_sample"):
+        for name in ("top", "max_paths", "max_points", "max_visits", "walks_per_sample"):
             if getattr(self, name) < 1:
                 raise SettingError(
                     f"relevance.{name}", getattr(self, name), "allowed is any integer >= 1"

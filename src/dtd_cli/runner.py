@@ -23,8 +23,10 @@ from dtd_cli.records.region_map import MapRequest, map_request, regions_table
 from dtd_cli.records.strategies import strategies_table
 from dtd_cli.records.summary import limits, summary
 from dtd_cli.records.tables import Explained
+from dtd_cli.records.walks import Walked, walk_tables
 from dtd_cli.relevance import METHODS, Explanation, Problem, recursive, sampled
 from dtd_cli.relevance.cost import points_visited
+from dtd_cli.relevance.walks import WALKS, path_count
 from dtd_cli.studies import STUDIES
 
 log = logging.getLogger(__name__)
@@ -42,6 +44,7 @@ def run(config: Config, folder: RunFolder, pictures: bool) -> None:
     with _timed(durations, "prepare"):
         prepared = prepare(config)
         _check_cost(config, prepared)
+        _check_walks(config, prepared)
         mapped = map_request(config.region_map, prepared)
     folder.start()
     log.info(
@@ -52,8 +55,9 @@ def run(config: Config, folder: RunFolder, pictures: bool) -> None:
     )
     with _timed(durations, "explain"):
         parts = explain(config, prepared)
+        walks = walk_tables(_walked(config, prepared), config.relevance.top)
     with _timed(durations, "write"):
-        write(folder, prepared, parts, mapped, config.top.studies)
+        write(folder, prepared, parts, walks, mapped, config.top.studies)
     if pictures:
         with _timed(durations, "draw"):
             # Matplotlib is slow to import, and only needed here.
@@ -88,6 +92,7 @@ def write(
     folder: RunFolder,
     prepared: Prepared,
     parts: list[Explained],
+    walks: dict[str, pd.DataFrame],
     mapped: MapRequest | None,
     studies: list[str],
 ) -> None:
@@ -115,6 +120,7 @@ def write(
         written["interactions.csv"] = tables.interactions_table(parts)
     if written["roots.csv"]["finder"].nunique() > 1:
         written["strategies.csv"] = strategies_table(written["roots.csv"])
+    written |= walks
     if mapped:
         written["regions.csv"] = regions_table(mapped, prepared, written["root_points.csv"])
     for name in studies:
@@ -163,12 +169,26 @@ def _problems(config: Config, prepared: Prepared) -> Iterator[tuple[Problem, tor
             moving_roots=config.relevance.root_dependence == "exact",
             series=config.relevance.series,
             interactions=config.relevance.interactions,
+            # Walks add up to what the same path gives, also where limits are approximate.
+            factored=not config.relevance.walks,
         )
         if config.input_roots.prescription is None:
             yield problem, samples
         else:
             for sample in samples.split(1):
                 yield problem.of_sample(prepared.x[sample]), sample
+
+
+def _walked(config: Config, prepared: Prepared) -> Iterator[Walked]:
+    """The walks of every method that has some, some samples at a time."""
+    for method in config.relevance.methods if config.relevance.walks else ():
+        for problem, samples in _problems(config, prepared) if method in WALKS else ():
+            numbers = samples.cpu().numpy()
+            done = 0
+            for walks in WALKS[method](problem):
+                count = len(walks.relevance)
+                yield Walked(method, problem.output, numbers[done : done + count], walks)
+                done += count
 
 
 def _explained(
@@ -191,10 +211,25 @@ def _check_studies(config: Config) -> None:
         )
 
 
+def _check_walks(config: Config, prepared: Prepared) -> None:
+    """Refuse walks that are too many."""
+    paths = path_count(prepared.network)
+    if config.relevance.walks and paths > config.relevance.max_paths:
+        raise SettingError(
+            "relevance.max_paths",
+            config.relevance.max_paths,
+            f"{'-'.join(map(str, prepared.network.widths))} has {paths} paths to one output; "
+            "allowed are a smaller network, relevance.walks=false, or a higher limit",
+        )
+
+
 def _check_cost(config: Config, prepared: Prepared) -> None:
     """Refuse a recursion that would not end."""
+    # Walks follow the recursion from every layer on.
+    times = 1 + prepared.network.depth * config.relevance.walks
     enumerated = config.relevance.estimator == "enumeration"
-    recursions = [prepared.steps] * (enumerated and "recursive" in config.relevance.methods)
+    recursive_runs = times * (enumerated and "recursive" in config.relevance.methods)
+    recursions = [prepared.steps] * recursive_runs
     recursions += prepared.compared.values()
     samples = int(prepared.explained.sum())
     series = config.relevance.series

@@ -14,11 +14,13 @@ from dtd_cli.plots.ledger import ledger
 from dtd_cli.plots.region_map import region_map
 from dtd_cli.plots.relevance_bars import relevance_bars
 from dtd_cli.plots.root_status import root_status
+from dtd_cli.plots.root_tree import root_tree
 from dtd_cli.plots.roots import roots
 from dtd_cli.plots.search_lines import search_lines
 from dtd_cli.plots.series import series
 from dtd_cli.plots.strategies import strategies
 from dtd_cli.plots.tables import Tables
+from dtd_cli.plots.walk_graph import walk_graph
 
 __all__ = ["PICTURES", "Tables", "draw"]
 
@@ -33,6 +35,8 @@ PICTURES: dict[str, Callable[[Tables], Figure | None]] = {
     "root_status.png": root_status,
     "region_map.png": region_map,
     "strategies.png": strategies,
+    "walk_graph.png": walk_graph,
+    "root_tree.png": root_tree,
     "agreement.png": studies.agreement,
     "continuity.png": studies.continuity,
     "output_scaling.png": studies.output_scaling,

@@ -6,13 +6,17 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 DPI = 120
 HEADING, TITLE, LABEL, SMALL = 10.5, 9.0, 8.0, 7.0
 INK, MUTED, GRAY, FAINT = "#222222", "#767676", "#b3b3b3", "#d9d9d9"
 DIVERGING = "RdBu_r"
+POSITIVE, NEGATIVE = "#b2182b", "#2166ac"
+"""Near the ends of the diverging colours, for what has a sign and no more."""
 LONGEST_NAME = 18
 LEAST_WIDTH, MOST_WIDTH = 5.8, 12.0
 """Inches: room for the heading, and what a screen shows without scrolling."""
@@ -104,6 +108,12 @@ def total_width(columns: int, width: float) -> float:
 def nested(count: int) -> list[float]:
     """Widths of lines drawn one after the other, so that those that coincide all show."""
     return [1.5] if count == 1 else [3.0 - 1.8 * i / (count - 1) for i in range(count)]
+
+
+def ribbon(column: float, start: float, end: float) -> NDArray[np.float64]:
+    """A smooth line (40, 2) from a height in one column to a height in the next."""
+    t = np.linspace(0, 1, 40)
+    return np.stack([column + t, start + (end - start) * t**2 * (3 - 2 * t)], axis=1)
 
 
 def panels(

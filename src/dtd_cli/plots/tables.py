@@ -38,6 +38,8 @@ class Tables:
     regions: pd.DataFrame | None = None
     strategies: pd.DataFrame | None = None
     interactions: pd.DataFrame | None = None
+    flows: pd.DataFrame | None = None
+    root_tree: pd.DataFrame | None = None
     agreement: pd.DataFrame | None = None
     continuity: pd.DataFrame | None = None
     output_scaling: pd.DataFrame | None = None

@@ -34,6 +34,7 @@ def recursive(problem: Problem) -> Explanation:
         problem.output,
         problem.moving_roots,
         problem.series,
+        problem.factored,
     )
     path = recursion.explained.activations(problem.x)
     layers: dict[int, Decomposition] = {}

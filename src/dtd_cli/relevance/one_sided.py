@@ -80,8 +80,8 @@ def one_sided(
     return Evaluation(points, open_gates, torch.where(limit, steps.nudge, 0).to(roots))
 
 
-def nudged(anchors: Tensor, roots: Tensor, step: float) -> Tensor:
-    """The points (N, d) a step from the roots towards the anchors."""
+def nudged(anchors: Tensor, roots: Tensor, step: float | Tensor) -> Tensor:
+    """The points (N, d) a step, or steps (N, 1), from the roots towards the anchors."""
     return roots + step * (anchors - roots)
 
 

@@ -19,6 +19,7 @@ class Problem:
     decomposed onto the input at once; ``max_points`` bounds memory. With ``moving_roots`` false
     roots do not depend on their anchors. ``series`` says what of each Taylor series is
     distributed; without one, the linear term. ``interactions`` asks for the degree-2 matrices too.
+    Without ``factored`` all derivatives go the general path, as walks do.
     """
 
     network: MLP
@@ -31,6 +32,7 @@ class Problem:
     moving_roots: bool = True
     series: Series | None = None
     interactions: bool = False
+    factored: bool = True
 
     def of_sample(self, x: Tensor) -> Problem:
         """The problem of one sample (1, d) alone, with the roots that are its own."""

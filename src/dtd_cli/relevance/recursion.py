@@ -141,6 +141,11 @@ class Recursion:
             or (above.rule.carries_factor and above.finder.follows_rule),
         )
 
+    def roots(self, start: int, a: Tensor) -> Roots:
+        """The roots of all units of layer ``start + 1`` for the anchors ``a`` (B, d)."""
+        roots = self.steps[start].finder(self.problem(start, a))
+        return roots if self.moving_roots else roots.constant()
+
     def expand(self, start: int, a: Tensor, roots: Roots) -> Expansion:
         """The expansion at every root that contributes; keeps the graph if one is kept."""
         anchor, unit = roots.contributing
@@ -179,9 +184,7 @@ class Recursion:
         # search keeps a graph, and all of it where none is kept.
         parts = []
         for chunk in a.split(self.rows(start)):
-            roots = self.steps[start].finder(self.problem(start, chunk))
-            if not self.moving_roots:
-                roots = roots.constant()
+            roots = self.roots(start, chunk)
             expansion = self.expand(start, chunk, roots)
             limit = torch.zeros_like(chunk[:, 0], dtype=torch.bool)
             limit[expansion.anchor[expansion.limit]] = True
@@ -192,13 +195,8 @@ class Recursion:
         self, start: int, a: Tensor, roots: Roots, anchor: Tensor, unit: Tensor
     ) -> Expansion:
         anchors, points = a[anchor], roots.points[anchor, unit]
-
-        def slope(anchors: Tensor, points: Tensor) -> Tensor:
-            return self._one_sided(start, anchors, points, unit, roots.place).slope
-
         if torch.is_grad_enabled() and roots.line is not None:
-            curve = roots.line.curve(anchor, unit)
-            points = moving_roots(anchors, roots.line.positions[anchor, unit], curve, slope)
+            points = self.on_line(start, anchors, roots, anchor, unit)
         delta = anchors - points
         if self.series is None:
             linear = self._one_sided(start, anchors, points, unit, roots.place)
@@ -208,6 +206,35 @@ class Recursion:
             at = self._differentiated(start, anchors, points, unit, roots.place)
         shares = self.series.shares(self._branches(start, unit, points, delta, at))
         return Expansion(anchor, unit, at.value, at.slope, at.limit, shares)
+
+    def on_line(
+        self, start: int, anchors: Tensor, roots: Roots, anchor: Tensor, unit: Tensor
+    ) -> Tensor:
+        """The searched roots of N pairs, which move on their lines with the anchors (N, d)."""
+        assert roots.line is not None
+
+        def slope(anchors: Tensor, points: Tensor) -> Tensor:
+            return self._one_sided(start, anchors, points, unit, roots.place).slope
+
+        curve = roots.line.curve(anchor, unit)
+        return moving_roots(anchors, roots.line.positions[anchor, unit], curve, slope)
+
+    def branch(
+        self, start: int, anchors: Tensor, roots: Tensor, unit: Tensor, place: Place
+    ) -> tuple[Tensor, Tensor]:
+        """Where the one-sided slope of ``h_unit`` at the roots (N, d) is taken.
+
+        Returns the step from each root towards its anchor (N,), 0 for none, and the gates that
+        are held open there (N, J).
+        """
+        at = self._differentiated(start, anchors, roots, unit, place)
+        return at.step, at.open_gates
+
+    def open_layer(self, start: int, points: Tensor, open_gates: Tensor) -> Tensor:
+        """The activations of layer ``start + 1`` at points (N, d), some gates held open (N, J)."""
+        layer = self.explained.layers[start]
+        z = layer.preactivation(points)
+        return torch.where(open_gates, z, layer.activation(z))
 
     def branches(
         self, start: int, a: Tensor, roots: Roots, anchor: Tensor, unit: Tensor
@@ -325,9 +352,7 @@ class Recursion:
         self, start: int, points: Tensor, open_gates: Tensor, unit: Tensor
     ) -> tuple[Tensor, Tensor]:
         """``h_unit`` at the points (N, d), and whether a limit was taken above, both (N,)."""
-        layer = self.explained.layers[start]
-        z = layer.preactivation(points)
-        activation = torch.where(open_gates, z, layer.activation(z))
+        activation = self.open_layer(start, points, open_gates)
         relevance, limit = self._relevance(start + 1, activation)
         return relevance.gather(1, unit.unsqueeze(1)).squeeze(1), limit
 

@@ -1,0 +1,151 @@
+"""The tree of the roots visited: which unit's root led to which."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from dtd_cli.plots import style
+from dtd_cli.plots.tables import Tables, has_rows
+
+MOST_NODES = 400
+"""A tree with more roots is not drawn."""
+
+_WIDEST = 8.0
+_THINNEST = 0.6
+_ROOM_FOR_NUMBERS = 60
+_NAMED = 0.02
+"""Where there is no room for all, roots through which this share of the widest passes are named."""
+
+
+def root_tree(tables: Tables) -> Figure | None:
+    """The first sample's tree: x at the left, then the roots of its units, then theirs.
+
+    A branch is as wide as the relevance that passes, gray where none does. A unit without a root
+    ends its branch. A ring marks a root at which the derivative is a limit.
+    """
+    if not has_rows(tables.root_tree):
+        return None
+    sample = tables.root_tree["sample"].iloc[0]
+    tree = tables.root_tree[tables.root_tree["sample"] == sample].set_index("node")
+    if len(tree) > MOST_NODES:
+        return None
+    places = heights(tree)
+    leaves = len(tree) - tree["parent"].dropna().nunique()
+    picture = style.figure(
+        9.5, min(12.0, 1.6 + 0.17 * max(leaves, 6)), f"Roots within roots, sample {sample}"
+    )
+    axes = picture.subplots()
+    style.plain(axes)
+    _draw_branches(axes, tree, places)
+    widest = tree["passed"].abs().max()
+    named = (tree["passed"].abs() > _NAMED * widest) | (leaves <= _ROOM_FOR_NUMBERS)
+    _draw_roots(axes, tree, places, named.to_numpy())
+    depth = int(tree["layer"].max()) + 1
+    names = [f"roots in layer {n}\nof units of layer {n + 1}" for n in range(depth)]
+    axes.set_xticks(range(-1, depth), ["x", *names])
+    axes.set(xlim=(-1.1, depth - 0.8), ylim=(-1, leaves), yticks=[])
+    axes.invert_yaxis()
+    axes.tick_params(axis="x", length=0)
+    axes.spines[:].set_visible(False)
+    _legend(picture, tree)
+    return picture
+
+
+def heights(tree: pd.DataFrame) -> dict[int, float]:
+    """The height of each node: leaves one below the other, a parent amid its children.
+
+    The tree itself has the height under the key -1.
+    """
+    children: dict[int, list[int]] = {}
+    for node, parent in zip(tree.index, tree["parent"].fillna(-1).astype(int), strict=True):
+        children.setdefault(parent, []).append(int(node))
+    places: dict[int, float] = {}
+    free = 0
+    # Depth first, each node again after its children.
+    stack = [(-1, False)]
+    while stack:
+        node, seen = stack.pop()
+        below = children.get(node, [])
+        if not below:
+            places[node] = float(free)
+            free += 1
+        elif seen:
+            places[node] = (places[below[0]] + places[below[-1]]) / 2
+        else:
+            stack += [(node, True), *((child, False) for child in reversed(below))]
+    return places
+
+
+def _draw_branches(axes: Axes, tree: pd.DataFrame, places: dict[int, float]) -> None:
+    passed = tree["passed"].to_numpy(dtype=np.float64)
+    scale = np.abs(passed).max() or 1.0
+    parents = tree["parent"].fillna(-1).astype(int)
+    curves = [
+        style.ribbon(layer - 1, places[parent], places[node])
+        for node, parent, layer in zip(tree.index, parents, tree["layer"], strict=True)
+    ]
+    colours = np.select([passed > 0, passed < 0], [style.POSITIVE, style.NEGATIVE], style.FAINT)
+    widths = np.maximum(_THINNEST, _WIDEST * np.abs(passed) / scale)
+    order = np.argsort(widths, kind="stable")
+    axes.add_collection(
+        LineCollection(
+            [curves[n] for n in order], linewidths=widths[order], colors=colours[order], alpha=0.6
+        )
+    )
+
+
+def _draw_roots(
+    axes: Axes, tree: pd.DataFrame, places: dict[int, float], named: NDArray[np.bool_]
+) -> None:
+    column = tree["layer"]
+    height = np.array([places[node] for node in tree.index])
+    axes.scatter(-1, places[-1], s=70, marker="*", color=style.INK, zorder=4)
+    expanded = tree["step"].notna().to_numpy()
+    colours = tree["status"].map(style.STATUS_COLOURS).to_numpy()
+    limit = (tree["step"] > 0).to_numpy()
+    size = np.select([named & expanded, named, expanded], [110, 60, 14], 9)
+    edge = np.select([limit, named], [style.INK, "white"], "none")
+    axes.scatter(
+        column, height, s=size, c=list(colours), edgecolors=list(edge), linewidths=1.2, zorder=3
+    )
+    numbers = zip(column, height, tree["neuron"], tree["status"], named, strict=True)
+    for x, y, neuron, status, shown in numbers:
+        if shown:
+            ink = "white" if status in ("found", "not_found") else style.INK
+            axes.text(
+                x, y, str(neuron), ha="center", va="center_baseline",
+                fontsize=6, color=ink, zorder=4,
+            )  # fmt: skip
+
+
+def _legend(picture: Figure, tree: pd.DataFrame) -> None:
+    marks = [
+        Line2D([], [], marker="o", linestyle="", color=colour, label=style.words(status))
+        for status, colour in style.STATUS_COLOURS.items()
+        if (tree["status"] == status).any()
+    ]
+    if (tree["step"] > 0).any():
+        marks.append(
+            Line2D(
+                [],
+                [],
+                marker="o",
+                linestyle="",
+                markerfacecolor="white",
+                markeredgecolor=style.INK,
+                label="derivative is a limit",
+            )
+        )
+    signs = (("positive passes", style.POSITIVE, 1), ("negative", style.NEGATIVE, -1))
+    for label, colour, sign in signs:
+        if (sign * tree["passed"] > 0).any():
+            marks.append(Line2D([], [], color=colour, linewidth=4, alpha=0.6, label=label))
+    picture.legend(
+        handles=marks, loc="outside lower center", ncols=5, fontsize=style.LABEL, frameon=False
+    )

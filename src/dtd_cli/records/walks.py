@@ -1,0 +1,159 @@
+"""``walks.csv``, ``flows.csv``, ``root_tree.csv``: relevance by the paths that it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from dtd_cli.relevance.root_tree import RootTree
+from dtd_cli.relevance.walks import Walks
+from dtd_cli.roots.contract import Status
+
+REST = "rest"
+"""The rank of the sum of all walks that are not listed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Walked:
+    """The walks of one method for the samples (B,) whose explained output is the same."""
+
+    method: str
+    output: int
+    samples: np.ndarray
+    walks: Walks
+
+
+def walk_tables(parts: Iterable[Walked], top: int) -> dict[str, pd.DataFrame]:
+    """The tables of all walks; each part is read once and not kept.
+
+    Args:
+        parts: the methods in their order, each with all samples.
+        top: how many walks of a sample are listed.
+    """
+    frames: dict[str, list[pd.DataFrame]] = {}
+    for part in parts:
+        frames.setdefault("walks.csv", []).append(_walks(part, top))
+        frames.setdefault("flows.csv", []).append(_flows(part))
+        if part.walks.tree is not None:
+            rows = _root_tree(part, part.walks.tree)
+            frames.setdefault("root_tree.csv", []).append(rows)
+    return {name: _in_order(pd.concat(tables)) for name, tables in frames.items()}
+
+
+def _walks(part: Walked, top: int) -> pd.DataFrame:
+    relevance = part.walks.relevance
+    _, *widths = relevance.shape
+    flat = relevance.flatten(1)
+    order = flat.abs().sort(dim=1, descending=True, stable=True).indices
+    ordered = flat.gather(1, order)
+    # A walk on which no relevance arrives has no rank.
+    listed = ordered[:, :top] != 0
+    row, rank = (index.cpu().numpy() for index in listed.nonzero(as_tuple=True))
+    units = np.unravel_index(order[:, :top][listed].cpu().numpy(), widths)
+    table = pd.DataFrame({"method": part.method, "sample": part.samples[row], "rank": rank + 1})
+    for layer, unit in enumerate(units):
+        table[f"unit_{layer}"] = unit
+    table[f"unit_{len(widths)}"] = part.output
+    table["relevance"] = _numbers(ordered[:, :top][listed])
+    rest = pd.DataFrame(
+        {
+            "method": part.method,
+            "sample": part.samples,
+            "rank": REST,
+            "relevance": _numbers(ordered[:, top:].sum(1)),
+        }
+    )
+    both = pd.concat([table.astype({"rank": str}), rest])
+    return both.astype({name: "Int64" for name in table if str(name).startswith("unit_")})
+
+
+def _flows(part: Walked) -> pd.DataFrame:
+    """The sum of the walks through each pair of units that are neighbours on it."""
+    relevance = part.walks.relevance.unsqueeze(-1)
+    samples, depth = len(part.samples), relevance.dim() - 2
+    tables = []
+    for layer in range(depth):
+        others = [axis for axis in range(1, depth + 2) if axis not in (layer + 1, layer + 2)]
+        flow = relevance.sum(others) if others else relevance
+        _, lower, upper = flow.shape
+        unit = np.arange(upper) if layer + 1 < depth else np.array([part.output])
+        tables.append(
+            pd.DataFrame(
+                {
+                    "method": part.method,
+                    "sample": np.repeat(part.samples, lower * upper),
+                    "layer": layer,
+                    "lower": np.tile(np.repeat(np.arange(lower), upper), samples),
+                    "upper": np.tile(unit, samples * lower),
+                    "relevance": _numbers(flow).ravel(),
+                }
+            )
+        )
+    return pd.concat(tables)
+
+
+def _root_tree(part: Walked, tree: RootTree) -> pd.DataFrame:
+    """All roots that the recursion visits, whatever became of them, level by level."""
+    through = part.walks.relevance.sum(1)
+    # Of each anchor of the level: the sample and the units that led to it, and the parent's row.
+    index = [torch.arange(len(part.samples), device=through.device)]
+    parent, offset = torch.full_like(index[0], -1), 0
+    tables = []
+    for level in tree:
+        anchors, units = level.relevance.shape
+        contributes = level.roots.contributes
+        points = level.roots.points
+        distance = (level.anchors.unsqueeze(1) - points).norm(dim=2)
+        step = torch.full_like(level.relevance, torch.nan)
+        step[level.anchor, level.unit] = level.step
+        above = tuple(range(len(index) + 1, through.dim()))
+        passed = (through.sum(above) if above else through)[tuple(index)]
+        last = level is tree[-1]
+        tables.append(
+            pd.DataFrame(
+                {
+                    "sample": np.repeat(part.samples[index[0].cpu().numpy()], units),
+                    "parent": np.repeat(parent.cpu().numpy(), units),
+                    "layer": level.start,
+                    "neuron": np.tile([part.output] if last else np.arange(units), anchors),
+                    "status": _status(level.roots.status),
+                    "relevance": _numbers(level.relevance).ravel(),
+                    "distance": _numbers(distance.where(contributes, torch.nan)).ravel(),
+                    "step": _numbers(step).ravel(),
+                    "passed": _numbers(passed.where(contributes.view_as(passed), 0)).ravel(),
+                }
+            )
+        )
+        parent = offset + level.anchor * units + level.unit
+        index = [*(column[level.anchor] for column in index), level.unit]
+        offset += anchors * units
+    table = pd.concat(tables, ignore_index=True)
+    node = table.groupby("sample").cumcount()
+    rooted = table["parent"] >= 0
+    table["parent"] = node.reindex(table["parent"]).set_axis(table.index).where(rooted)
+    table.insert(1, "node", node)
+    return table.astype({"parent": "Int64"})
+
+
+def _status(status: Tensor) -> np.ndarray:
+    names = np.array([name.lower() for name in Status.__members__])
+    return np.take(names, status.cpu().numpy().astype(int).ravel())
+
+
+def _numbers(values: Tensor) -> np.ndarray:
+    """As numpy, in double precision, whose decimal form reads back the same."""
+    return np.asarray(values.double().cpu())
+
+
+def _in_order(table: pd.DataFrame) -> pd.DataFrame:
+    """The methods as they came, their samples in the order of their numbers."""
+    keys = {"sample": table["sample"].to_numpy()}
+    if "method" in table:
+        keys = {"method": pd.factorize(table["method"])[0], **keys}
+    order = pd.DataFrame(keys).sort_values(list(keys), kind="stable").index
+    return table.iloc[order]

@@ -1,0 +1,253 @@
+"""Walks: the relevance of every path, by the exact recursion and train-free.
+
+What is expanded is the same function at the same points, so the sums over paths agree with the
+relevance to rounding: the largest difference seen was 7e-15. Only where a root lies a nudge off
+a kink may rounding in the last place grow by 2**20, and 1e-10 is what the sum is held to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from itertools import product
+
+import pytest
+import torch
+from mpmath import mp, mpf
+
+from cases import (
+    MANY,
+    lists,
+    network,
+    positive_input,
+    random_network,
+    recursion,
+    relevances,
+    spread,
+    tensor,
+)
+from dtd_cli.relevance import METHODS, Problem
+from dtd_cli.relevance.root_tree import lineage, root_tree
+from dtd_cli.relevance.walks import WALKS, path_count, recursive_walks, train_free_walks
+from dtd_cli.roots import (
+    ClosedForm,
+    HitAndRun,
+    Interpolation,
+    LineSearch,
+    Metropolis,
+    PolytopeSearch,
+    RandomSearch,
+)
+from literal import EPSILON_DIGITS, STEP_DIGITS, Literal, digits_for
+
+SUM = 1e-10
+RULES = ["z+", "w2", "gamma", "x", "zero", "pinv"]
+WIDTHS = [(3, 1), (3, 4, 1), (3, 4, 3, 1), (3, 3, 2, 2, 1)]
+
+
+def problem(net, rules, x, *, finders=None, max_points=MANY, moving_roots=True):
+    steps = recursion(net, rules, finders).steps
+    return Problem(net, 0, x, steps, max_points, False, steps[0], moving_roots)
+
+
+def all_walks(walks, what, start=0):
+    return torch.cat([part.relevance for part in walks(what, start)])
+
+
+def summed(walks):
+    """Over all layers but the lowest."""
+    return walks.flatten(2).sum(2) if walks.dim() > 2 else walks
+
+
+def marginal(walks, *axes):
+    """The sum over all units but those of some layers."""
+    others = [axis for axis in range(1, walks.dim()) if axis - 1 not in axes]
+    return walks.sum(others) if others else walks
+
+
+class LiteralWalks(Literal):
+    """The definition once more, with one path instead of a sum."""
+
+    def walk(self, layer, a, path, i, size=1):
+        """What the path (i ← path[0] ← …) has of [R_layer(a)]_i."""
+        if layer == self.depth:
+            return a[i]
+        j, *upper = path
+        root = self.root(layer, a, j)
+        if root is None:
+            return mpf(0)
+        epsilon = size * mpf(10) ** -EPSILON_DIGITS
+        smaller = size * epsilon
+        step = smaller * mpf(10) ** -STEP_DIGITS
+        ends = [
+            [r + epsilon * (p - r) + side * step * (k == i) for k, (r, p) in enumerate(pairs)]
+            for side in (1, -1)
+            for pairs in [list(zip(root, a, strict=True))]
+        ]
+        plus, minus = (self.walk(layer + 1, self.f(layer, end), upper, j, smaller) for end in ends)
+        return (plus - minus) / (2 * step) * (a[i] - root[i])
+
+    def walks(self, x):
+        widths = [len(x), *(len(w) for w in self.w_explained())]
+        with mp.workdps(digits_for(self.depth)):
+            anchor = [mpf(v) for v in x]
+            numbers = [
+                float(self.walk(0, anchor, path, i))
+                for i, *path in product(*(range(width) for width in widths))
+            ]
+        return tensor(numbers).view(widths).squeeze(-1)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("bias", ["negative", "positive", "zero"])
+@pytest.mark.parametrize("widths", WIDTHS, ids=str)
+def test_the_sum_over_walks_is_the_relevance(widths, bias, rule):
+    for seed in (1, 3):
+        net, x = random_network(widths, seed, bias), positive_input(3, seed, 3)
+        wanted = relevances(replace(recursion(net, rule), factored=False), x)
+        for start, want in enumerate(wanted):
+            walks = all_walks(recursive_walks, problem(net, rule, x), start)
+            assert walks.shape == (3, *widths[start:-1])
+            assert spread(summed(walks), want) < SUM
+
+
+SEARCHES = {
+    "line": LineSearch(samples=1),
+    "interpolation": Interpolation(directions=8),
+    "metropolis": Metropolis(chains=2, steps=3, warmup=2),
+    "hit_and_run": HitAndRun(chains=2, steps=3, warmup=2),
+    "polytope": PolytopeSearch(),
+    "random": RandomSearch(candidates=3, steps=3),
+}
+
+
+@pytest.mark.parametrize("moving_roots", [True, False], ids=["moving", "constant"])
+@pytest.mark.parametrize("name", SEARCHES)
+def test_the_sum_over_walks_with_searched_roots(name, moving_roots):
+    # Random search is for the upper layers alone: nested three times it takes a minute.
+    finders = [ClosedForm() if name == "random" else SEARCHES[name], *[SEARCHES[name]] * 2]
+    relevance_seen = False
+    for seed in (0, 1, 3, 9):
+        net, x = random_network((3, 3, 2, 1), seed, "positive"), positive_input(3, seed, 2)
+        rec = replace(recursion(net, "z+", finders), moving_roots=moving_roots, factored=False)
+        what = problem(net, "z+", x, finders=finders, moving_roots=moving_roots)
+        with torch.no_grad():
+            want = rec.relevance(0, x)
+        assert spread(summed(all_walks(recursive_walks, what)), want) < SUM
+        relevance_seen |= bool(want.any())
+    assert relevance_seen
+
+
+@pytest.mark.parametrize("widths", WIDTHS, ids=str)
+@pytest.mark.parametrize("rule", RULES)
+def test_marginals_of_train_free_walks_are_train_free_relevances(rule, widths):
+    net, x = random_network(widths, 3, "positive"), positive_input(3, 3, 4)
+    what = problem(net, rule, x)
+    wanted = METHODS["train_free"](what)
+    for start in range(net.depth):
+        walks = all_walks(train_free_walks, what, start)
+        assert walks.shape == (4, *widths[start:-1])
+        assert spread(marginal(walks, 0), wanted.relevances[start]) < 1e-13
+        # Where all relevance has a divisor and arrives, also the layers in between.
+        if rule != "zero":
+            for layer in range(start, net.depth):
+                if all(not wanted.ledgers[low].unresolved.any() for low in range(layer)):
+                    inner = marginal(walks, layer - start)
+                    assert spread(inner, wanted.relevances[layer]) < 1e-12
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_marginals_of_exact_walks_are_the_shares_that_units_pass_on(rule):
+    """Summed over all but (i, j) they are unit j's own term, not its relevance."""
+    net, x = random_network((3, 4, 3, 1), 38, "positive"), positive_input(3, 1, 3)
+    rec = recursion(net, rule)
+    walks = all_walks(recursive_walks, problem(net, rule, x))
+    with torch.no_grad():
+        expansion = rec.expand(0, x, rec.roots(0, x))
+        upper = rec.upper(0, x)
+    shares = torch.zeros_like(marginal(walks, 0, 1))
+    shares[expansion.anchor, :, expansion.unit] = expansion.shares[:, 0]
+    assert spread(marginal(walks, 0, 1), shares) < SUM
+    if rule == "z+":
+        assert spread(marginal(walks, 1), upper) > 0.01
+
+
+@pytest.mark.parametrize("rule", [*RULES, "zB"])
+@pytest.mark.parametrize(
+    ("widths", "seeds"), [((3, 4, 1), (2, 11)), ((3, 3, 2, 1), (1, 3))], ids=["two", "three"]
+)
+def test_against_the_literal_definition(rule, widths, seeds):
+    rules = ["zB", *["z+"] * (len(widths) - 2)] if rule == "zB" else [rule] * (len(widths) - 1)
+    for seed in seeds:
+        for bias in ("negative", "positive"):
+            net, x = random_network(widths, seed, bias), positive_input(3, seed)
+            literal = LiteralWalks(*lists(net), rules)
+            want = literal.walks(x[0].tolist())
+            got = all_walks(recursive_walks, problem(net, rules, x))[0]
+            # As in test_recursion_literal.py: rounding divided by 2**-20 where a limit is taken.
+            assert spread(got, want) < 1e-9
+            assert spread(summed(want.unsqueeze(0))[0], literal.relevance(0, x[0].tolist())) < 1e-14
+
+
+@cache
+def one_two_one():
+    """f = max(0, a_1 + a_2 - 1) with a_1 = max(0, 2x), a_2 = max(0, x - 1)."""
+    return network([[[2.0], [1.0]], [[1.0, 1.0]]], [[0.0, -1.0], [-1.0]])
+
+
+def test_by_hand():
+    """At x = 3: a = (6, 2), f = 7; z+ and x are the same rule here, the root is on the ray to 0.
+
+    R_1(a) = ∇f ⊙ (a - ã), ã = a / 8, so R_1 = (6, 2) · 7/8 where the output lives; with the root's
+    derivative R_1,j(a) = a_j (a_1 + a_2 - 1) / (a_1 + a_2). The root of unit 2 is x = 1, where
+    a = (2, 0) with its own gate open: ∂R_1,2 = (s - 1) / s = 1/2 at s = a_1 + a_2 = 2. Times
+    x - ã = 2 the second walk has 1. The root of unit 1 is x = 0, beside which f is dead: 0.
+    """
+    what = problem(one_two_one(), "x", tensor([[3.0]]))
+    assert all_walks(recursive_walks, what)[0].tolist() == [[0.0, pytest.approx(1.0)]]
+    # Train-free: R_1 = f · a / (a_1 + a_2), all of which goes down to x.
+    assert all_walks(train_free_walks, what)[0, 0].tolist() == pytest.approx([5.25, 1.75])
+
+
+@pytest.mark.parametrize("max_points", [1, 7, 60])
+@pytest.mark.parametrize("method", WALKS)
+def test_chunks_change_nothing(method, max_points):
+    net, x = random_network((3, 4, 3, 1), 38, "positive"), positive_input(3, 1, 5)
+    finders = [LineSearch(samples=1), ClosedForm(), ClosedForm()]
+    whole = problem(net, "gamma", x, finders=finders)
+    chunked = replace(whole, max_points=max_points)
+    wanted = all_walks(WALKS[method], whole)
+    assert wanted.any()
+    assert len(list(WALKS[method](chunked))) > 1
+    assert spread(all_walks(WALKS[method], chunked), wanted) < 1e-12
+
+
+def test_samples_do_not_see_each_other():
+    net, x = random_network((3, 4, 3, 1), 38, "positive"), positive_input(3, 1, 4)
+    together = all_walks(recursive_walks, problem(net, "z+", x))
+    for row in range(4):
+        alone = all_walks(recursive_walks, problem(net, "z+", x[row : row + 1]))
+        assert spread(together[row], alone[0]) < 1e-12
+
+
+def test_the_tree_of_roots():
+    """First the roots of the sample's own path; the image of each root is the next anchor."""
+    net, x = random_network((3, 4, 3, 1), 38, "positive"), positive_input(3, 1, 2)
+    rec = recursion(net, "z+")
+    first, second, third = root_tree(rec, 0, x)
+    assert torch.equal(first.roots.points, rec.roots(0, x).points)
+    with torch.no_grad():
+        assert torch.equal(second.relevance, rec.upper(1, second.anchors))
+    for lower, upper in ((first, second), (second, third)):
+        layer = net.layers[lower.start]
+        root = lower.roots.points[lower.anchor, lower.unit]
+        towards = lower.anchors[lower.anchor] - root
+        z = layer.preactivation(root + lower.step.unsqueeze(1) * towards)
+        assert torch.equal(upper.anchors, torch.where(lower.open_gates, z, z.relu()))
+    line = lineage((first, second, third))
+    assert torch.equal(second.anchor[line[1]], line[0])
+    assert torch.equal(third.anchor[line[2]], line[1])
+
+
+def test_the_number_of_paths():
+    assert path_count(random_network((3, 4, 2, 5), 0)) == 24

@@ -1,0 +1,230 @@
+"""``walks.csv``, ``flows.csv``, ``root_tree.csv``, and the pictures that are drawn from them."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from matplotlib.collections import LineCollection, PathCollection
+from matplotlib.colors import to_hex
+
+from cases import MANY, positive_input, random_network, recursion
+from dtd_cli.plots import Tables, style
+from dtd_cli.plots.root_tree import MOST_NODES, heights, root_tree
+from dtd_cli.plots.walk_graph import walk_graph
+from dtd_cli.records.walks import REST, Walked, walk_tables
+from dtd_cli.relevance import Problem
+from dtd_cli.relevance.walks import WALKS
+
+SAMPLES = np.array([4, 1, 7])
+OUTPUT = 1
+WIDTHS = (3, 5, 4, 2)
+
+
+def parts(max_points=MANY):
+    net, x = random_network(WIDTHS, 30, "positive"), positive_input(3, 38, 3)
+    steps = recursion(net, "w2").steps
+    problem = Problem(net, OUTPUT, x, steps, max_points, False, steps[0])
+    for method in WALKS:
+        done = 0
+        for walks in WALKS[method](problem):
+            count = len(walks.relevance)
+            yield Walked(method, OUTPUT, SAMPLES[done : done + count], walks)
+            done += count
+
+
+@cache
+def tables(top=5):
+    return walk_tables(parts(), top)
+
+
+@cache
+def dense():
+    """The relevance of all walks by method and sample."""
+    return {
+        (part.method, sample): walks.numpy()
+        for part in parts()
+        for sample, walks in zip(part.samples.tolist(), part.walks.relevance, strict=True)
+    }
+
+
+def test_the_cases_say_something():
+    for (method, _), walks in dense().items():
+        assert (walks < 0).any() == (method == "recursive")
+        assert (walks > 0).any()
+        assert (walks != 0).sum() > 5
+
+
+@pytest.mark.parametrize("top", [1, 5, 60, 1000])
+def test_the_strongest_and_the_rest(top):
+    table = tables(top)["walks.csv"]
+    assert list(dict.fromkeys(table["method"])) == list(WALKS)
+    for (method, sample), rows in table.groupby(["method", "sample"]):
+        walks = dense()[method, sample]
+        *_, last = rows["rank"]
+        assert last == REST
+        listed = rows[:-1]
+        wanted = sorted(walks[walks != 0], key=abs, reverse=True)[:top]
+        assert list(listed["rank"]) == [str(n + 1) for n in range(len(wanted))]
+        assert list(listed["relevance"]) == wanted
+        units = listed[["unit_0", "unit_1", "unit_2"]].to_numpy(dtype=int)
+        assert [walks[tuple(unit)] for unit in units] == wanted
+        assert (listed["unit_3"] == OUTPUT).all()
+        assert rows["relevance"].sum() == pytest.approx(walks.sum(), rel=1e-12)
+        assert rows.iloc[-1][["unit_0", "unit_1", "unit_2", "unit_3"]].isna().all()
+
+
+def test_samples_are_in_their_order():
+    for table in tables().values():
+        groups = table.groupby("method") if "method" in table else [("", table)]
+        for _, rows in groups:
+            assert rows["sample"].is_monotonic_increasing
+            assert set(rows["sample"]) == set(SAMPLES.tolist())
+
+
+def test_flows_are_sums_of_all_walks():
+    table = tables(1)["flows.csv"]
+    assert len(table) == 2 * 3 * (3 * 5 + 5 * 4 + 4)
+    for row in table.itertuples():
+        walks = dense()[row.method, row.sample]
+        through = np.take(walks, row.lower, row.layer)
+        if row.layer < 2:
+            through = np.take(through, row.upper, row.layer)
+        else:
+            assert row.upper == OUTPUT
+        assert row.relevance == pytest.approx(through.sum(), rel=1e-12, abs=1e-15)
+
+
+def test_the_tree_has_what_passes_through_every_root():
+    table = tables()["root_tree.csv"]
+    for sample, rows in table.groupby("sample"):
+        assert list(rows["node"]) == list(range(len(rows)))
+        tree = rows.set_index("node")
+        walks = dense()["recursive", sample]
+        for node, row in tree.iterrows():
+            path, above = [row["neuron"]], row["parent"]
+            while not pd.isna(above):
+                path.insert(0, tree.loc[above, "neuron"])
+                above = tree.loc[above, "parent"]
+            assert len(path) == row["layer"] + 1
+            if row["layer"] == 2:
+                assert path.pop() == OUTPUT
+            through = walks[(slice(None), *path)].sum()
+            rooted = row["status"] in ("found", "approximate")
+            assert row["passed"] == pytest.approx(through if rooted else 0, rel=1e-12, abs=1e-15)
+            assert pd.isna(row["step"]) == pd.isna(row["distance"]) == (not rooted)
+            children = (tree["parent"] == node).sum()
+            assert children == ((5, 4, 1)[row["layer"] + 1] if rooted and row["layer"] < 2 else 0)
+
+
+@pytest.mark.parametrize("max_points", [1, 60])
+def test_chunks_change_nothing(max_points):
+    for name, table in walk_tables(parts(max_points=max_points), 5).items():
+        pd.testing.assert_frame_equal(
+            table.reset_index(drop=True), tables()[name].reset_index(drop=True), rtol=1e-12
+        )
+
+
+def test_a_network_of_one_layer():
+    net, x = random_network((3, 2), 1, "positive"), positive_input(3, 1, 1)
+    steps = recursion(net.explaining(0), "z+").steps
+    problem = Problem(net, 0, x, steps, MANY, False, steps[0])
+    (walks,) = WALKS["recursive"](problem)
+    written = walk_tables([Walked("recursive", 0, np.array([0]), walks)], 20)
+    assert list(written["walks.csv"]["unit_1"].dropna()) == [0] * int((walks.relevance != 0).sum())
+    assert list(written["flows.csv"]["relevance"]) == walks.relevance[0].tolist()
+    assert list(written["root_tree.csv"]["passed"]) == [pytest.approx(walks.relevance.sum())]
+
+
+class TestPictures:
+    def picture_tables(self):
+        written = tables()
+        return Tables(flows=written["flows.csv"], root_tree=written["root_tree.csv"])
+
+    def edges(self, axes):
+        (lines,) = [c for c in axes.collections if isinstance(c, LineCollection)]
+        return lines
+
+    def test_edges_are_as_wide_as_the_flows(self):
+        flows = tables()["flows.csv"]
+        picture = walk_graph(self.picture_tables())
+        panels = iter(picture.axes)
+        for sample in sorted(SAMPLES):
+            of_sample = flows[flows["sample"] == sample]
+            widest = of_sample["relevance"].abs().max()
+            for method in WALKS:
+                drawn = self.edges(next(panels))
+                own = of_sample.loc[of_sample["method"] == method, "relevance"]
+                own = own[own.abs() > 0.004 * widest]
+                own = own.loc[own.abs().sort_values().index]
+                wanted = (13 * own.abs() / widest).clip(lower=0.3)
+                assert np.array(drawn.get_linewidths()) == pytest.approx(wanted.to_numpy())
+                colours = [to_hex(c) for c in drawn.get_colors()]
+                assert colours == [style.POSITIVE if value > 0 else style.NEGATIVE for value in own]
+
+    def test_an_edge_joins_its_units(self):
+        relevance = {(0, 1, 2): 1.0, (1, 2, 0): -2.0}
+        pairs = [*((0, i, j) for i in range(2) for j in range(3)), *((1, j, 0) for j in range(3))]
+        flows = pd.DataFrame(pairs, columns=["layer", "lower", "upper"]).assign(
+            method="recursive", sample=0, relevance=[relevance.get(pair, 0.0) for pair in pairs]
+        )
+        (axes,) = walk_graph(Tables(flows=flows)).axes
+        first, second = self.edges(axes).get_segments()
+        assert first[[0, -1]].tolist() == [[0, 0], [1, 0]]
+        assert second[[0, -1]].tolist() == [[1, 0], [2, 0.5]]
+        assert [to_hex(c) for c in self.edges(axes).get_colors()] == [
+            style.POSITIVE,
+            style.NEGATIVE,
+        ]
+
+    def test_branches_are_as_wide_as_what_passes(self):
+        tree = tables()["root_tree.csv"]
+        tree = tree[tree["sample"] == min(SAMPLES)].set_index("node")
+        (axes,) = root_tree(self.picture_tables()).axes
+        drawn = self.edges(axes)
+        passed = tree["passed"].to_numpy()
+        strong = np.sort(np.abs(passed)[np.abs(passed) > 0.1 * np.abs(passed).max()])
+        widths = np.array(drawn.get_linewidths())
+        assert len(widths) == len(tree)
+        assert widths[-len(strong) :] / widths.max() == pytest.approx(strong / strong.max())
+        place = heights(tree)
+        ends = {tuple(np.round([*s[0], *s[-1]], 9)) for s in drawn.get_segments()}
+        assert ends == {
+            tuple(np.round([r.layer - 1, place[-1 if pd.isna(r.parent) else r.parent]], 9))
+            + tuple(np.round([r.layer, place[n]], 9))
+            for n, r in zip(tree.index, tree.itertuples(), strict=True)
+        }
+
+    def test_roots_have_the_colour_of_their_status(self):
+        tree = tables()["root_tree.csv"]
+        tree = tree[tree["sample"] == min(SAMPLES)]
+        (axes,) = root_tree(self.picture_tables()).axes
+        _, marks = [c for c in axes.collections if isinstance(c, PathCollection)]
+        got = [to_hex(c) for c in marks.get_facecolors()]
+        assert got == [style.STATUS_COLOURS[s].lower() for s in tree["status"]]
+
+    def test_leaves_lie_below_each_other_and_parents_between(self):
+        tree = pd.DataFrame({"parent": [None, None, 0, 0, 1]}, index=range(5))
+        assert heights(tree) == {2: 0, 3: 1, 0: 0.5, 4: 2, 1: 2, -1: 1.25}
+
+    def test_only_small_trees(self):
+        tree = tables()["root_tree.csv"].query("sample == 1")
+        many = pd.concat([tree.head(1)] * (MOST_NODES + 1)).assign(node=range(MOST_NODES + 1))
+        assert root_tree(Tables(root_tree=many)) is None
+
+    def test_without_walks_none(self):
+        assert walk_graph(Tables()) is None
+        assert root_tree(Tables()) is None
+
+
+def test_steps_of_limits_are_in_the_tree():
+    """Without biases every derivative below the output is a limit."""
+    net, x = random_network((3, 4, 1), 3, "zero"), positive_input(3, 3, 1)
+    steps = recursion(net, "x").steps
+    (walks,) = WALKS["recursive"](Problem(net, 0, x, steps, MANY, False, steps[0]))
+    first, second = walks.tree
+    assert first.step.tolist() == [2.0**-20] * len(first.unit)
+    assert torch.equal(second.step, torch.zeros_like(second.step))
