@@ -58,6 +58,15 @@ def test_a_sweep_ends_with_its_report(monkeypatch, capsys):
     assert (report / "runs.csv").read_text().count("\n") == 7
 
 
+def test_an_experiment_that_is_a_sweep_names_its_failures(monkeypatch, capsys):
+    """Without -m: the experiment itself says that it is a sweep."""
+    dead = ["experiment=output_scaling", "inputs.threshold=1e9", "inputs.n=1", "seed=0"]
+    assert dtd_run(monkeypatch, *dead, "report=false", "progress=false", "sweep=a") == 2
+    said = capsys.readouterr()
+    assert "only 0 of" in said.err
+    assert "launcher" not in said.out
+
+
 def test_a_report_that_fails_takes_no_run_its_result(monkeypatch, capsys):
     def fail(folder, progress):
         raise OSError("disk full")

@@ -53,7 +53,12 @@ def _status() -> ExitStatus:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     # A full disk is told once, and not again by every line that the log cannot take.
     logging.raiseExceptions = False
-    single: list[ExitStatus] = []
+    statuses: list[ExitStatus] = []
+
+    def job(config: DictConfig) -> ExitStatus:
+        statuses.append(_job(config))
+        return statuses[-1]
+
     try:
         parser = get_args_parser()
         parser.exit_on_error = False
@@ -61,7 +66,6 @@ def _status() -> ExitStatus:
         if unknown:
             raise SettingError(unknown[0], "", "no such option; dtd-run --help shows what there is")
         overrides.check(arguments.overrides, sweep=arguments.multirun)
-        job = _job if arguments.multirun else lambda config: single.append(_job(config))
         hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
     except ArgumentError as error:
         return _refused(SettingError(error.argument_name or "", "", error.message))
@@ -79,7 +83,7 @@ def _status() -> ExitStatus:
         return ExitStatus.FAILED
     except KeyboardInterrupt:
         return ExitStatus.INTERRUPTED
-    return max(single, default=ExitStatus.DONE)
+    return max(statuses, default=ExitStatus.DONE)
 
 
 def _job(config: DictConfig) -> ExitStatus:
