@@ -35,7 +35,7 @@ class Layer:
         return self.activation(self.preactivation(a))
 
     def magnitude(self, a: Tensor) -> Tensor:
-        """``|W| |a| + |b|`` (N, units): the size against which rounding in ``z`` is measured."""
+        """``|W| |a| + |b|``: the size against which rounding in ``z`` is measured."""
         return linear(a.abs(), self.weight.abs(), self.bias.abs())
 
     def to(self, dtype: torch.dtype, device: torch.device | None = None) -> Layer:
