@@ -93,6 +93,6 @@ def policy(dtype: torch.dtype) -> Policy:
 
 
 def safe_divide(numerator: Tensor, denominator: Tensor) -> Tensor:
-    """``numerator / denominator``, and 0 where the denominator is 0, in value and gradient."""
+    """Elementwise ``numerator / denominator``, 0 where that is 0, in value and gradient."""
     zero = denominator == 0
     return torch.where(zero, 0, numerator / torch.where(zero, 1, denominator))

@@ -49,7 +49,7 @@ class Domain:
         return torch.where(at_low & at_high, 0, mirrored)
 
     def within(self, low: Tensor, high: Tensor) -> Domain:
-        """The part of the domain between two bounds that broadcast with its own."""
+        """The part of the domain between two bounds (..., d), broadcast with its own."""
         return Domain(torch.maximum(self.low, low), torch.minimum(self.high, high))
 
     def to(self, dtype: torch.dtype, device: torch.device | None = None) -> Domain:
@@ -58,7 +58,7 @@ class Domain:
 
 
 def real(size: int) -> Domain:
-    """The whole space."""
+    """The whole space of ``size`` dimensions."""
     return Domain(torch.full((size,), -torch.inf), torch.full((size,), torch.inf))
 
 

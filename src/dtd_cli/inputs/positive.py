@@ -51,7 +51,11 @@ class Positive(Inputs):
     def samples(
         self, source: Source, output: Callable[[Tensor], Tensor], generator: torch.Generator
     ) -> Tensor:
-        """Batches of 1000 are drawn; a network that never answers ends the search."""
+        """The first (n, d) that the network answers, of batches of 1000.
+
+        Raises:
+            SettingError: fewer of 100 000 inputs have f above the threshold.
+        """
         wanted = self.n or 1
         kept: list[Tensor] = []
         for _ in range(_TRIES):

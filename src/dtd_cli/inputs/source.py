@@ -40,7 +40,11 @@ class Inputs(ABC):
 
     @abstractmethod
     def open(self, input_size: int | None) -> Source:
-        """The inputs, for a network of ``input_size`` inputs (None: it will follow the data)."""
+        """The inputs, for a network of ``input_size`` inputs (None: it will follow the data).
+
+        Raises:
+            SettingError: the settings name no such inputs.
+        """
 
     def samples(
         self, source: Source, output: Callable[[Tensor], Tensor], generator: torch.Generator

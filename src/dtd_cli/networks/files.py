@@ -66,7 +66,7 @@ class File(NetworkSpec):
 
 
 def read_tensors(path: str) -> dict[str, Tensor]:
-    """Named tensors, in their order, from a state dict or a ``.safetensors`` file.
+    """Tensors of any shape by name, in their order, from a state dict or ``.safetensors`` file.
 
     Raises:
         SettingError: the file is missing or is neither of the two.

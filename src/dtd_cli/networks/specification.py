@@ -38,4 +38,7 @@ class NetworkSpec(ABC):
         """The network, in float32 unless a file says otherwise.
 
         The sizes are those of the data; a network of fixed size does not read them.
+
+        Raises:
+            SettingError: there is no such network.
         """

@@ -30,7 +30,7 @@ def gates(network: MLP, start: int, a: Tensor) -> list[Tensor]:
 def closed_gates(
     network: MLP, start: int, a: Tensor, anchors: Tensor, pattern: list[Tensor]
 ) -> list[Tensor]:
-    """The gates at ``a``, where a unit on its kink has the gate of the anchors' ``pattern``.
+    """The gates at ``a`` (N, d); a unit on its kink has that of the anchors' ``pattern``.
 
     So a point on the boundary of a region counts to the region, which is closed.
     """

@@ -74,7 +74,7 @@ class RootProblem:
     """``layer`` is a model of h in the regions of the anchors only: its zero need not be h's."""
 
     def draw_normal(self, *shape: int) -> Tensor:
-        """Standard normal numbers, drawn in float32 whatever the dtype of the anchors."""
+        """Standard normal numbers of this shape, drawn in float32 whatever the anchors' dtype."""
         generator = self.generator.clone_state()
         return torch.randn(shape, generator=generator).to(self.anchors)
 
@@ -94,7 +94,7 @@ class Line(ABC):
 
     @abstractmethod
     def curve(self, anchor: Tensor, unit: Tensor) -> Curve:
-        """The lines of the pairs (anchor, unit), both (N,)."""
+        """The lines of the pairs (anchor, unit), both (N,) indices into B anchors and J units."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -73,6 +73,6 @@ def projection_size(terms: tuple[Term, ...], layer: Layer) -> Tensor:
 
 
 def sum_of(tensors: list[Tensor]) -> Tensor:
-    """The sum of one or more tensors."""
+    """The sum of one or more tensors whose shapes broadcast."""
     first, *rest = tensors
     return sum(rest, first)

@@ -21,15 +21,19 @@ class Loss(ABC):
 
     @abstractmethod
     def targets(self, labels: np.ndarray, outputs: int) -> Tensor:
-        """The labels as a tensor, for a network with so many outputs."""
+        """The labels as a tensor (N,) or (N, K), for a network with so many outputs.
+
+        Raises:
+            SettingError: the outputs cannot stand for the labels.
+        """
 
     @abstractmethod
     def value(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """The loss that is minimised."""
+        """The loss that is minimised, a scalar, of outputs (N, K)."""
 
     @abstractmethod
     def figures(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
-        """What is reported."""
+        """What is reported of outputs (N, K), by name."""
 
 
 class CrossEntropy(Loss):

@@ -35,4 +35,8 @@ class Training(ABC):
 
     @abstractmethod
     def __call__(self, network: MLP, source: Source, seed: int, progress: bool) -> Trained:
-        """The trained network; the one that is given stays as it is."""
+        """The trained network; the one that is given stays as it is.
+
+        Raises:
+            SettingError: the inputs are none to train on.
+        """
