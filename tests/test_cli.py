@@ -486,3 +486,11 @@ def test_without_the_recursion_the_tables_of_roots_are_empty_but_have_their_colu
     roots = pd.read_csv(tmp_path / "run" / "roots.csv")
     assert roots.empty
     assert ",".join(roots.columns) == COLUMNS["roots.csv"]
+
+
+def test_errors_that_name_each_other_as_their_cause():
+    first, second = ValueError("first"), ValueError("second")
+    first.__cause__, second.__cause__ = second, first
+    assert not cli._interrupted(first)
+    second.__cause__ = KeyboardInterrupt()
+    assert cli._interrupted(first)

@@ -149,9 +149,14 @@ def _interrupts_later() -> Iterator[None]:
 
 def _interrupted(error: BaseException | None) -> bool:
     """Whether an interrupt is what an error began with; libraries make others of it on import."""
-    while error is not None and not isinstance(error, KeyboardInterrupt):
+    seen: set[int] = set()
+    # Errors that are raised again and again may name each other as their cause.
+    while error is not None and id(error) not in seen:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        seen.add(id(error))
         error = error.__cause__ or error.__context__
-    return error is not None
+    return False
 
 
 def _described(error: BaseException) -> str:
