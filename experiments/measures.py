@@ -175,6 +175,27 @@ def rank_collapse(run: Run) -> pd.DataFrame:
     return run.table("rank_collapse").groupby("layers")["mean_cosine"].mean().reset_index()
 
 
+def conservation(run: Run) -> pd.DataFrame:
+    """The share of f that each layer holds, by method: the median over samples.
+
+    Beside it, of the exact recursion, how alike its R_0 is to that of the train-free pass: the
+    median cosine, and the median of ``Σ |difference| / Σ |train-free|``.
+    """
+    f = run.table("inputs").set_index("sample")["f"]
+    layers = run.table("layers").groupby(["method", "layer", "sample"])["relevance_sum"].sum()
+    rows = layers.reset_index()
+    rows["conserved"] = rows["relevance_sum"] / rows["sample"].map(f)
+    rows = rows.groupby(["method", "layer"], as_index=False)["conserved"].median()
+    rows["below_output"] = rows["layer"].max() + 1 - rows["layer"]
+    exact, free = run.relevance("recursive"), run.relevance("train_free")
+    size = np.linalg.norm(exact, axis=1) * np.linalg.norm(free, axis=1)
+    alike = (exact * free).sum(1)[size > 0] / size[size > 0]
+    difference = np.abs(exact - free).sum(1) / np.abs(free).sum(1)
+    return rows.assign(
+        cosine=np.median(alike) if len(alike) else np.nan, difference=np.median(difference)
+    )
+
+
 def _quantiles(values: pd.Series, keys: dict[str, object]) -> dict[str, object]:
     return {**keys, **{name: values.quantile(q) for name, q in _QUANTILES.items()}}
 

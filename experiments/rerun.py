@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pandas as pd
 
+import conservation
 from document import filled
 from runs import runs
 from tables import TABLES
@@ -26,6 +27,7 @@ HERE = Path(__file__).parent
 README = HERE / "README.md"
 RESULTS = HERE / "results"
 OUTPUTS = HERE.parent / "outputs" / "experiments"
+FIGURE = HERE.parent / "docs" / "pictures" / "conservation.png"
 
 REFUSED = 2
 """The exit status of dtd-run for a sweep in which a network was dead."""
@@ -43,6 +45,9 @@ QUICK: dict[str, tuple[str, ...]] = {
     "rules_2layer_gamma": ("plots=none",),
     "constant_roots": ("inputs.n=5",),
     "regions_2d": ("plots=none",),
+    "conservation": ("inputs.n=5", "seed=range(0,1)", "training.epochs=5"),
+    "conservation_random": ("inputs.n=5", "seed=range(0,1)"),
+    "conservation_degree": ("inputs.n=1", "seed=range(0,1)", "network.hidden=[6]"),
     "notebook": (),
 }
 """Every experiment, the longest first, and the settings that make it small."""
@@ -64,6 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         run_all(OUTPUTS, options.jobs, dict.fromkeys(QUICK, ()))
         measure_all(OUTPUTS, RESULTS)
         README.write_text(written(README.read_text(), RESULTS))
+        conservation.draw(pd.read_csv(RESULTS / "conservation.csv"), FIGURE)
 
 
 def run_all(folder: Path, jobs: int, experiments: dict[str, tuple[str, ...]]) -> None:

@@ -31,8 +31,13 @@ class Run:
         return config
 
     def setting(self, key: str) -> Any:
-        """A value of the configuration, such as ``rule.name``; missing where it has none."""
+        """A value of the configuration, such as ``rule.name``; missing where it has none.
+
+        A list is its text.
+        """
         value = OmegaConf.select(self.config, key)
+        if OmegaConf.is_list(value):
+            return str(list(value))
         return np.nan if value is None else value
 
     def table(self, name: str) -> pd.DataFrame:
@@ -58,7 +63,8 @@ class Run:
     def relevance(self, method: str) -> NDArray[np.float64]:
         """R_0 by a method, (samples, features)."""
         rows = self.table("relevance").query("layer == 0 and method == @method")
-        wide = rows.pivot(index="sample", columns="neuron", values="relevance")
+        # With a series each degree has a row.
+        wide = rows.pivot_table(index="sample", columns="neuron", values="relevance", aggfunc="sum")
         return wide.to_numpy()
 
 

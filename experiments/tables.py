@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+import conservation
 import measures
 import shown
 from runs import Run, runs
@@ -15,6 +16,7 @@ from runs import Run, runs
 _RULE = {"rule": "rule.name", "gamma": "rule.gamma"}
 _SEED = {"seed": "seed"}
 _INIT = {"init": "network.init"}
+_NETWORK = {"rule": "rule.name", "hidden": "network.hidden", "seed": "seed"}
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,18 @@ TABLES = {
         measures.constant_roots,
         shown.constant_roots,
         {"rule": "rule.name", "roots": "relevance.root_dependence"},
+    ),
+    "conservation": Table(
+        ("conservation",), measures.conservation, conservation.by_layer, _NETWORK
+    ),
+    "conservation_random": Table(
+        ("conservation_random",), measures.conservation, conservation.by_layer, _NETWORK
+    ),
+    "conservation_degree": Table(
+        ("conservation_degree",),
+        measures.conservation,
+        conservation.by_degree,
+        _NETWORK | {"degree": "relevance.degree"},
     ),
     "rank_collapse": Table(
         ("rank_collapse",),

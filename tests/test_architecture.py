@@ -24,7 +24,8 @@ FLOORS = (
     ("preparation",),
     ("records", "studies"),
     ("plots",),
-    ("runner", "report", "sweep"),
+    ("runner", "report"),
+    ("sweep",),
     ("cli",),
 )
 FLOOR = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}

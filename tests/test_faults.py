@@ -28,8 +28,9 @@ def _in_a_folder_of_its_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("limit", [700, 3000, 9000])
-@pytest.mark.parametrize("sweep", [False, True], ids=["run", "sweep"])
+@pytest.mark.parametrize(
+    ("sweep", "limit"), [(False, 700), (False, 3000), (False, 9000), (True, 15000), (True, 20000)]
+)
 def test_a_full_disk(tmp_path, limit, sweep):
     """No file may grow beyond the limit, as if there were no more room."""
     place = ["-m", "sweep=full", "report=false"] if sweep else ["hydra.run.dir=run"]
@@ -41,10 +42,21 @@ def test_a_full_disk(tmp_path, limit, sweep):
     assert answer.returncode == 1, answer.stderr
     (line,) = answer.stderr.splitlines()
     assert "File too large" in line
-    (folder,) = tmp_path.glob("outputs/sweeps/full/*") if sweep else [tmp_path / "run"]
+    (folder,) = tmp_path.glob("outputs/sweeps/full/*/") if sweep else [tmp_path / "run"]
     assert "DONE" not in visible(folder)
     assert not list(folder.rglob(".*unfinished"))
     assert "File too large" in (folder / "FAILED").read_text()
+
+
+def test_a_disk_that_is_full_before_a_sweep_begins(tmp_path):
+    answer = subprocess.run(
+        [sys.executable, "-c", SCRIPT, "-m", "sweep=full", *TINY],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (700, 700)),
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert answer.returncode == 1
+    (line,) = answer.stderr.splitlines()
+    assert "File too large" in line
 
 
 @pytest.mark.parametrize("place", [["hydra.run.dir=taken/run"], ["-m", "hydra.sweep.dir=taken/a"]])

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
+from dtd_cli.locations import EXPERIMENTS
 from dtd_cli.overrides import _keys, groups
 from test_cli import COLUMNS, OTHERS, dtd_run, visible
 from test_configs import composed
@@ -52,7 +53,12 @@ MAY_BE_EMPTY = {
     "residual", "distance", "admissible", "same_region", "gradient_norm", "gradient_gap",
     "output_change", "position",
 }  # fmt: skip
-CHOICES = {group: (*options, "nonsense") for group, options in groups().items()}
+SWEEPS = {path.stem for path in EXPERIMENTS.rglob("*.yaml") if "MULTIRUN" in path.read_text()}
+"""Experiments that are many runs; they have tests of their own."""
+CHOICES = {
+    group: (*(option for option in options if option not in SWEEPS), "nonsense")
+    for group, options in groups().items()
+}
 
 
 @pytest.fixture(autouse=True)

@@ -28,7 +28,8 @@ def _in_a_folder_of_its_own(tmp_path, monkeypatch):
 def runs(sweep):
     """The folders of a sweep's runs, by name."""
     folders = Path("outputs/sweeps", sweep).iterdir()
-    return {path.name: path for path in folders if not path.name.startswith(".")}
+    hidden = (".", "report")
+    return {p.name: p for p in folders if p.is_dir() and not p.name.startswith(hidden)}
 
 
 def contents(sweep):

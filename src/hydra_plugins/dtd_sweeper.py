@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
@@ -29,6 +30,10 @@ class DtdSweeper(BasicSweeper):
         parser = OverridesParser.create(config_loader=loader)
         overrides = parser.parse_overrides([*self._parse_config(), *arguments])
         (runs,) = self.split_arguments(overrides, None)
+        # As Hydra does: what was asked for, from which a report sees the runs that never began.
+        folder = Path(self.config.hydra.sweep.dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(self.config, folder / "multirun.yaml")
         compose = partial(loader.load_sweep_config, self.config)
         serial = isinstance(self.launcher, BasicLauncher)
         sweep(self.config, runs, compose, self._serial if serial else self._launch)

@@ -18,7 +18,8 @@ from dtd_cli.report.run import CONFIG, OVERRIDES, Run, Status, flat, load_yaml
 
 REPORT = "report"
 _SWEEP = "multirun.yaml"
-_BASIC = f"{BasicSweeper.__module__}.{BasicSweeper.__name__}"
+_SWEEPER = "hydra_plugins.dtd_sweeper.DtdSweeper"
+"""It reads what to sweep as Hydra's basic sweeper does; others are not understood here."""
 
 
 def scan(folder: Path, progress: bool) -> list[Run]:
@@ -69,8 +70,8 @@ def _missing(sweep: Path, found: list[Path]) -> list[Run]:
 
 
 def _jobs(hydra: dict[str, Any]) -> list[list[str]]:
-    """The overrides of each run of a sweep by Hydra's own sweeper."""
-    if hydra["sweeper"]["_target_"] != _BASIC:
+    """The overrides of each run of a sweep by the program's own sweeper."""
+    if hydra["sweeper"]["_target_"] != _SWEEPER:
         return []
     params = hydra["sweeper"]["params"] or {}
     task = [f"{name}={value}" for name, value in params.items()] + hydra["overrides"]["task"]
