@@ -185,7 +185,7 @@ def conservation(run: Run) -> pd.DataFrame:
     layers = run.table("layers").groupby(["method", "layer", "sample"])["relevance_sum"].sum()
     rows = layers.reset_index()
     rows["conserved"] = rows["relevance_sum"] / rows["sample"].map(f)
-    rows = rows.groupby(["method", "layer"], as_index=False)["conserved"].median()
+    rows = rows.groupby(["method", "layer"])[["conserved"]].median().reset_index()
     rows["below_output"] = rows["layer"].max() + 1 - rows["layer"]
     exact, free = run.relevance("recursive"), run.relevance("train_free")
     size = np.linalg.norm(exact, axis=1) * np.linalg.norm(free, axis=1)
