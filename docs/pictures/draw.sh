@@ -14,7 +14,6 @@ draw() {  # NAME PLOT SETTINGS...
     cp "$runs/$name/plots/$plot" "$pictures/$name"
 }
 
-draw ledger.png ledger.png rule=z+ seed=3
 draw digits.png heatmaps.png rule=z+ seed=3 inputs.n=4
 draw regions.png region_map.png experiment=root_strategies network=mlp network.seed=2 \
     'network.hidden=[12,8]' inputs=grid inputs.points=4 region_map.sample=10 \

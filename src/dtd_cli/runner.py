@@ -44,6 +44,8 @@ def run(config: Config, folder: RunFolder, pictures: bool) -> None:
     with _timed(durations, "prepare"):
         prepared = prepare(config)
         _check_cost(config, prepared)
+        # Roots that are made for a sample are refused here, where they cannot be made.
+        list(_problems(config, prepared))
         _check_walks(config, prepared)
         mapped = map_request(config.region_map, prepared)
     folder.start()
