@@ -9,7 +9,8 @@ import torch
 from dtd_cli.inputs.domain import Domain, nonnegative
 from dtd_cli.networks.mlp import MLP, Layer
 from dtd_cli.regions.region import Regions
-from dtd_cli.relevance.recursion import Recursion, Step
+from dtd_cli.relevance.recursion import Recursion
+from dtd_cli.relevance.step import Step
 from dtd_cli.roots import ClosedForm
 from dtd_cli.rules import RULES, Gamma
 

@@ -12,7 +12,8 @@ from cases import alone, positive_input, random_network, recursion, relevances, 
 from dtd_cli.errors import SettingError
 from dtd_cli.inputs.domain import real
 from dtd_cli.networks.mlp import MLP, Layer
-from dtd_cli.relevance.recursion import Recursion, Step
+from dtd_cli.relevance.recursion import Recursion
+from dtd_cli.relevance.step import Step
 from dtd_cli.roots import ClosedForm, RandomSearch
 from dtd_cli.roots.contract import Place, RootProblem, Status
 from dtd_cli.rules import X, ZPlus

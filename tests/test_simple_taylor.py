@@ -13,7 +13,7 @@ from cases import box, network, positive_input, random_network, tensor
 from dtd_cli.inputs.domain import real
 from dtd_cli.regions.gates import branch, gates, gates_towards, gradient
 from dtd_cli.relevance import METHODS, Problem
-from dtd_cli.relevance.recursion import Step
+from dtd_cli.relevance.step import Step
 from dtd_cli.roots import ROOT_FINDERS
 from dtd_cli.roots.contract import Status
 from dtd_cli.rules import X, ZPlus

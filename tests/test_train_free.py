@@ -25,7 +25,7 @@ from cases import (
 from dtd_cli.inputs.domain import nonnegative
 from dtd_cli.networks.mlp import MLP
 from dtd_cli.relevance import METHODS, Problem
-from dtd_cli.relevance.recursion import Step
+from dtd_cli.relevance.step import Step
 from dtd_cli.roots import ClosedForm
 from literal import Literal
 

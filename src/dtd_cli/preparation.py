@@ -11,7 +11,7 @@ from dtd_cli.config import Config
 from dtd_cli.errors import SettingError
 from dtd_cli.inputs.domain import Domain, nonnegative
 from dtd_cli.networks.mlp import MLP
-from dtd_cli.relevance.recursion import Step
+from dtd_cli.relevance.step import Step
 from dtd_cli.roots.closed_form import ClosedForm
 from dtd_cli.rules import RULES
 from dtd_cli.rules.gamma import Gamma

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dtd_cli.relevance.recursion import Step
 from dtd_cli.relevance.series import Series
+from dtd_cli.relevance.step import Step
 
 
 def points_visited(

@@ -11,7 +11,7 @@ from dtd_cli.numerics import policy
 from dtd_cli.regions.gates import closed_gates, gates, gradient
 from dtd_cli.regions.region import Regions
 from dtd_cli.relevance.problem import Problem
-from dtd_cli.relevance.recursion import Expansion
+from dtd_cli.relevance.step import Expansion
 from dtd_cli.roots.contract import Chains, Roots, SearchLine, Solution, Status
 from dtd_cli.roots.effective_sample_size import effective_sample_size
 

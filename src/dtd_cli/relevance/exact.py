@@ -16,7 +16,8 @@ from dtd_cli.relevance.explanation import Explanation
 from dtd_cli.relevance.interactions import interactions
 from dtd_cli.relevance.ledger import Ledger, ledger
 from dtd_cli.relevance.problem import Problem
-from dtd_cli.relevance.recursion import Expansion, Recursion, Step
+from dtd_cli.relevance.recursion import Recursion
+from dtd_cli.relevance.step import Expansion, Step
 from dtd_cli.roots.closed_form import ClosedForm
 from dtd_cli.roots.contract import RootProblem, Roots
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from dtd_cli.networks.mlp import MLP
-from dtd_cli.relevance.recursion import Step
 from dtd_cli.relevance.series import Series
+from dtd_cli.relevance.step import Step
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,59 +15,18 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from dtd_cli.inputs.domain import Domain
 from dtd_cli.networks.mlp import MLP
-from dtd_cli.numerics import Policy, policy
+from dtd_cli.numerics import policy
 from dtd_cli.regions.region import Regions
+from dtd_cli.relevance.derivative import Derivative, OneSided
 from dtd_cli.relevance.factor_layer import FactorLayer
 from dtd_cli.relevance.factors import FactorPath
-from dtd_cli.relevance.one_sided import Above, Evaluation, nudged, one_sided
-from dtd_cli.relevance.series import Branches, Series, differentiable
+from dtd_cli.relevance.one_sided import Above
+from dtd_cli.relevance.series import Branches, Series
+from dtd_cli.relevance.step import Expansion, Step
 from dtd_cli.roots.closed_form import ClosedForm
-from dtd_cli.roots.contract import Place, RootFinder, RootProblem, Roots
+from dtd_cli.roots.contract import Place, RootProblem, Roots
 from dtd_cli.roots.implicit import moving_roots
-from dtd_cli.rules.rule import Rule, sum_of
-
-
-@dataclass(frozen=True, eq=False)
-class Step:
-    """How the relevance of one layer is decomposed onto the layer below it."""
-
-    rule: Rule
-    finder: RootFinder
-    domain: Domain
-    generator: torch.Generator
-    label: str
-    """What tables call the strategy."""
-    prefix: str = ""
-    """What stands before the label, to tell the roots of one method from another's."""
-
-
-class Expansion(NamedTuple):
-    """The Taylor expansions of one layer at the N pairs (anchor, unit) that have a root."""
-
-    anchor: Tensor
-    """(N,), the row of the anchor."""
-    unit: Tensor
-    """(N,), the unit of the upper layer."""
-    value: Tensor
-    """(N,), ``h_j(ã_j)`` on the branch of the anchor."""
-    slope: Tensor
-    """(N, d), ``∇⁺h_j(ã_j)``."""
-    limit: Tensor
-    """(N,), whether the one-sided limit was taken, at the root or above it."""
-    shares: Tensor
-    """(N, K, d), what the pair gives to each unit of the lower layer, by degree."""
-
-    def relevance(self, a: Tensor) -> Tensor:
-        """``R_l`` at the anchors ``a`` (B, d): the sum of the shares of all units."""
-        share = sum_of(list(self.shares.unbind(1)))
-        return torch.zeros_like(a).index_add(0, self.anchor, share)
-
-    def terms(self, a: Tensor) -> Tensor:
-        """What each degree contributes to ``R_l``, (B, K, d)."""
-        terms = a.new_zeros(len(a), *self.shares.shape[1:])
-        return terms.index_add(0, self.anchor, self.shares)
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,7 +204,7 @@ class Recursion:
         return self._branches(start, unit, points, anchors - points, at)
 
     def _branches(
-        self, start: int, unit: Tensor, roots: Tensor, delta: Tensor, at: _Derivative
+        self, start: int, unit: Tensor, roots: Tensor, delta: Tensor, at: Derivative
     ) -> Branches:
         def value(points: Tensor, open_gates: Tensor, units: Tensor) -> Tensor:
             return self._value(start, points, open_gates, units)[0]
@@ -291,62 +250,16 @@ class Recursion:
 
     def _differentiated(
         self, start: int, anchors: Tensor, roots: Tensor, unit: Tensor, place: Place
-    ) -> _Derivative:
+    ) -> Derivative:
         """The same by automatic differentiation: the general path."""
         above = None
         if start + 1 < self.explained.depth:
             step = self.steps[start + 1]
             above = Above(step.rule, step.domain)
-        steps = self._policy(roots)
-        at = one_sided(self.explained, start, anchors, roots, unit, place, above, steps)
-        here = self._differentiate(start, at, unit)
-        # A limit was taken at a root above, which may lie on other kinks on the way to the
-        # anchor: then the slope near the root is another.
-        doubtful = here.limit.nonzero().squeeze(1)
-        here = here._replace(
-            value=_extrapolated(here, at.points, roots), limit=here.limit | at.limit
-        )
-        if not len(doubtful):
-            return here
-        near = self._approached(start, anchors, roots, unit, doubtful, steps.outer)
-        moved = ~_same(here.slope[doubtful], near.slope)
-        if not moved.any():
-            return here
-        # The inner limit comes first: a step beside which its own is small is the judge.
-        # Of the two slopes the one closer to it is right.
-        doubtful, near = doubtful[moved], near.rows(moved)
-        judge = self._approached(start, anchors, roots, unit, doubtful, steps.judge)
-        gap = (near.slope - judge.slope).norm(dim=1)
-        nearer = gap < (here.slope[doubtful] - judge.slope).norm(dim=1)
-        return here.replaced(doubtful[nearer], near.rows(nearer))
-
-    def _policy(self, points: Tensor) -> Policy:
         degree = 1 if self.series is None else self.series.degree
-        return policy(points.dtype).at_degree(degree)
-
-    def _approached(
-        self, start: int, anchors: Tensor, roots: Tensor, unit: Tensor, rows: Tensor, step: float
-    ) -> _Derivative:
-        """Value and slope at some of the roots (N, d), from points a step towards their anchors."""
-        roots, unit = roots[rows], unit[rows]
-        points = nudged(anchors[rows], roots, step)
-        width = self.explained.widths[start + 1]
-        closed = torch.zeros(len(unit), width, dtype=torch.bool, device=unit.device)
-        at = Evaluation(points, closed, torch.full_like(points[:, 0], step))
-        there = self._differentiate(start, at, unit)
-        return there._replace(value=_extrapolated(there, points, roots), limit=at.limit)
-
-    def _differentiate(self, start: int, at: Evaluation, unit: Tensor) -> _Derivative:
-        """Value and slope of ``h_unit`` at points (N, d), with the given gates held open."""
-        keep = torch.is_grad_enabled()
-        with torch.enable_grad():
-            points = differentiable(at.points)
-            value, limit = self._value(start, points, at.open_gates, unit)
-            (slope,) = torch.autograd.grad(
-                value.sum(), points, create_graph=keep, materialize_grads=True
-            )
-        value = value if keep else value.detach()
-        return _Derivative(value, slope, limit, at.step, at.open_gates)
+        steps = policy(roots.dtype).at_degree(degree)
+        functions = OneSided(self.explained, start, above, steps, partial(self._value, start))
+        return functions.derivative(anchors, roots, unit, place)
 
     def _value(
         self, start: int, points: Tensor, open_gates: Tensor, unit: Tensor
@@ -370,36 +283,3 @@ class _Linear(NamedTuple):
     value: Tensor
     slope: Tensor
     limit: Tensor
-
-
-class _Derivative(NamedTuple):
-    """The same, and where it was taken."""
-
-    value: Tensor
-    slope: Tensor
-    limit: Tensor
-    """(N,), whether the one-sided limit was taken, at the root or above it."""
-    step: Tensor
-    """(N,), how far from the root it was taken, and ``open_gates`` (N, J) what was held open."""
-    open_gates: Tensor
-
-    def rows(self, index: Tensor) -> _Derivative:
-        """Some of the derivatives."""
-        return _Derivative(*(column[index] for column in self))
-
-    def replaced(self, index: Tensor, others: _Derivative) -> _Derivative:
-        """These derivatives, but for some."""
-        pairs = zip(self, others, strict=True)
-        return _Derivative(*(mine.index_copy(0, index, other) for mine, other in pairs))
-
-
-def _extrapolated(there: _Derivative, points: Tensor, roots: Tensor) -> Tensor:
-    """h at the roots, along the branch on which it was differentiated nearby, (N,)."""
-    return there.value - (there.slope * (points - roots)).sum(1)
-
-
-def _same(first: Tensor, second: Tensor) -> Tensor:
-    """Whether two slopes (N, d) are of one branch, but for its curvature."""
-    gap: Tensor = (first - second).norm(dim=1)
-    size: Tensor = first.norm(dim=1) + second.norm(dim=1)
-    return gap <= policy(first.dtype).jump * size

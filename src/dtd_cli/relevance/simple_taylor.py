@@ -17,7 +17,7 @@ from dtd_cli.relevance.exact import decompose
 from dtd_cli.relevance.explanation import Explanation
 from dtd_cli.relevance.one_sided import nudged
 from dtd_cli.relevance.problem import Problem
-from dtd_cli.relevance.recursion import Expansion
+from dtd_cli.relevance.step import Expansion
 from dtd_cli.roots.contract import Place, RootProblem, Roots
 
 

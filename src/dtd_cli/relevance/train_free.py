@@ -12,7 +12,7 @@ from dtd_cli.numerics import policy
 from dtd_cli.relevance.explanation import Explanation
 from dtd_cli.relevance.ledger import ledger
 from dtd_cli.relevance.problem import Problem
-from dtd_cli.relevance.recursion import Step
+from dtd_cli.relevance.step import Step
 from dtd_cli.rules.rule import sum_of
 
 
