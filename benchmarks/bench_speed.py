@@ -43,7 +43,7 @@ def problem(net, x, max_points=MAX_POINTS):
         Step(ZPlus(), ClosedForm(), nonnegative(width).to(torch.float64), torch.Generator(), "")
         for width in net.widths[:-1]
     )
-    return Problem(net, 0, x, steps, max_points, progress=False)
+    return Problem(net, 0, x, steps, max_points, progress=False, single_step=steps[0])
 
 
 def recursion(net, max_points=MAX_POINTS):
