@@ -283,3 +283,26 @@ def test_a_run_without_a_result_is_not_passed_over(tmp_path):
     (tmp_path / "FAILED").write_text("inputs.threshold=0.1: only 3 of 100000\n")
     assert [run.dead for run in runs(tmp_path)] == [True]
     assert math.isnan(Run(tmp_path).setting("rule.name"))
+
+
+def test_conservation_against_a_count_by_hand(folder, results):
+    run = finished(folder, "conservation", rule="z+")[0]
+    f = {r["sample"]: float(r["f"]) for r in rows(run, "inputs")}
+    stored = pd.read_csv(results / "conservation.csv")
+    hidden = str(list(run.config.network.hidden))
+    stored = stored[(stored["rule"] == "z+") & (stored["hidden"] == hidden)]
+    assert len(stored)
+    for row in stored.itertuples():
+        shares = [
+            float(r["relevance_sum"]) / f[r["sample"]]
+            for r in rows(run, "layers")
+            if r["method"] == row.method and int(r["layer"]) == row.layer
+        ]
+        assert row.conserved == pytest.approx(median(shares), rel=1e-12, abs=1e-15)
+    apart = [
+        sum(abs(a - b) for a, b in zip(one, two, strict=True)) / sum(abs(b) for b in two)
+        for one, two in zip(
+            run.relevance("recursive").tolist(), run.relevance("train_free").tolist(), strict=True
+        )
+    ]
+    assert stored["difference"].iloc[0] == pytest.approx(median(apart), rel=1e-12)
