@@ -415,7 +415,7 @@ def test_every_layer_of_the_recursion():
 
 
 def test_share_of_units_with_an_admissible_root_in_the_region():
-    """RS, section 5: for how many of the active units of layer 1 does such a root exist at all?
+    """RS (roots): for how many of the active units of layer 1 does such a root exist at all?
 
     For 81 %, in the network with seed 1 and inputs that output 0 answers. The closed form finds
     15 % (gamma = 1), 21 % (z+), 28 % (w2, half of them inadmissible).

@@ -23,7 +23,7 @@ class Positive(Inputs):
 
     ``features`` defaults to the number that the network takes.
 
-    Source: RS, section 5.
+    Source: RS (experiments).
     """
 
     threshold: float

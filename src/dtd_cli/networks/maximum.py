@@ -16,7 +16,7 @@ class Maximum(NetworkSpec):
 
     Nothing is drawn, so the seed does not matter.
 
-    Source: DTD, section 4.1 (the maximum of two inputs).
+    Source: theory, section 7 (the closed form of DTD for it).
     """
 
     @property

@@ -18,7 +18,7 @@ class Paper(NetworkSpec):
     by 1.4 three times: positive weights end up 1.4³ = 2.744 times as large, and a bias b as -|b|,
     where a bias that was drawn positive was first scaled by 1.4² = 1.96.
 
-    Source: RS, section 5 and its published code. ``network.seed=1`` is the published network.
+    Source: RS (experiments) and its published code. ``network.seed=1`` is the published network.
     """
 
     @property

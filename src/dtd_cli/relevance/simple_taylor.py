@@ -25,7 +25,7 @@ from dtd_cli.roots.contract import Place, RootProblem, Roots
 def simple_taylor(problem: Problem) -> Explanation:
     """``R = ∇⁺f(x̃) ⊙ (x - x̃)`` at the root x̃ that the single step finds, of the inputs alone.
 
-    Source: DTD, section 3.1; theory, section 5.
+    Source: DTD (Taylor decomposition); theory, section 5.
     """
     network = problem.network.explaining(problem.output)
     f = network.forward(problem.x)

@@ -15,9 +15,9 @@ def effective_sample_size(states: Tensor) -> Tensor:
     monotone sequence, and τ is bounded below by 1 / log10 S, as in Stan. Coordinates that never
     move do not count; a chain that never moves is worth 0.
 
-    Source: C. J. Geyer, Practical Markov chain Monte Carlo, Statistical Science 7, 1992,
-    section 3.3; A. Vehtari et al., Rank-normalization, folding, and localization: an improved R̂,
-    Bayesian Analysis 16, 2021, section 3.2.
+    Source: C. J. Geyer, Practical Markov chain Monte Carlo, Statistical Science 7, 1992
+    (initial sequence estimators); A. Vehtari et al., Rank-normalization, folding, and
+    localization: an improved R̂, Bayesian Analysis 16, 2021 (effective sample size).
     """
     series = states.movedim(-1, 0)
     moving = (series != series[..., :1]).any(-1)

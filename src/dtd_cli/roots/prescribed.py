@@ -1,7 +1,7 @@
 """Roots from which the exact recursion gives whatever relevance the user names.
 
 With roots that depend on their anchors the recursion proves little: here every root is a genuine
-zero of its relevance function, and R_0 is any vector (RS, section 4: arbitrary explanations).
+zero of its relevance function, and R_0 is any vector (RS, on roots that depend on the input).
 
 Layer L-1, ..., 1: one unit c of the layer is to hold the function ``ψ(a)``, another one r the
 rest. Of the upper relevance ``h(a) = α (z(a) - β)`` of one unit with weights w the root is

@@ -18,7 +18,7 @@ from dtd_cli.rules.rule import Rule, Term
 class Gamma(Rule):
     """``v_j = a * (1 + γ 1[w_j >= 0])`` on a >= 0: γ = 0 is ``x``, γ → ∞ is ``z+``.
 
-    Source: LRP, section 10.2 (LRP-γ), read as a direction of search.
+    Source: LRP, section 10.2.1 (LRP-γ), read as a direction of search.
     """
 
     gamma: float = 1.0

@@ -16,7 +16,7 @@ from dtd_cli.rules.rule import Rule, Term
 class WSquared(Rule):
     """``v_j = w_j``: the nearest root of z_j on the whole space.
 
-    Source: DTD, section 4.1 and appendix (w² rule). In a hidden layer the root may be
+    Source: DTD, unconstrained input space and appendix (w² rule). In a hidden layer the root may be
     inadmissible (negative), and the relevance there need not be zero.
     """
 

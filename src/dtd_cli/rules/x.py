@@ -20,7 +20,7 @@ class X(Rule):
     In a network without biases every root is the origin and the recursion gives
     gradient × input (theory, section 7).
 
-    Source: DTD, section 4.2 (z rule).
+    Source: DTD (z rule).
     """
 
     carries_factor: ClassVar[bool] = True

@@ -18,7 +18,7 @@ class ZBox(Rule):
 
     For the first layer, whose inputs lie in a box with low <= 0 <= high.
 
-    Source: DTD, section 4.2 and appendix (zB rule).
+    Source: DTD, constrained input space and appendix (zB rule).
     """
 
     needs_box: ClassVar[bool] = True

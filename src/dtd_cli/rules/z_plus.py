@@ -16,7 +16,7 @@ from dtd_cli.rules.rule import Rule, Term
 class ZPlus(Rule):
     """``v_j = a * 1[w_j >= 0]`` on the orthant a >= 0: only the positive part is removed.
 
-    Source: DTD, section 4.2 and appendix (z+ rule). With it the train-free relevance is
+    Source: DTD, constrained input space and appendix (z+ rule). With it the train-free relevance is
     α1β0-LRP with the bias set to zero.
     """
 

@@ -19,7 +19,7 @@ class Zero(Rule):
 
     What is there is expanded: for negative biases nothing. Its train-free form is LRP-0.
 
-    Source: LRP, section 10.2 (LRP-0).
+    Source: LRP, section 10.2.1 (LRP-0).
     """
 
     meets_hinge: ClassVar[bool] = False

@@ -18,7 +18,7 @@ def agreement(prepared: Prepared, tables: Mapping[str, pd.DataFrame]) -> pd.Data
     The cosine is missing where one of the two is zero everywhere, or gradient × input is not
     among the methods of the run.
 
-    Source: RS, section 6 (full backward pass).
+    Source: RS (full backward pass).
     """
     samples, relevances = input_relevances(tables)
     f = tables["inputs.csv"].set_index("sample")["f"].loc[samples].to_numpy()

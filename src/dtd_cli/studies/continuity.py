@@ -15,7 +15,8 @@ from dtd_cli.studies.study import input_relevances
 def continuity(prepared: Prepared, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """For every method the largest ``‖R_0(x) - R_0(x')‖₁ / ‖x - x'‖₂`` over all pairs of samples.
 
-    Source: LRP, section 10.2 (explanation continuity).
+    Source: G. Montavon, W. Samek, K.-R. Müller, Methods for interpreting and understanding deep
+    neural networks, Digital Signal Processing 73, 2018 (explanation continuity).
     """
     samples, relevances = input_relevances(tables)
     distance = pdist(prepared.x[samples.tolist()].double().cpu())

@@ -25,7 +25,7 @@ def nested_roots(prepared: Prepared, tables: Mapping[str, pd.DataFrame]) -> pd.D
     layer 1 is the anchor of the units of layer 2, and so on. One row a unit; ``parent`` is the
     root at which it is decomposed, empty in layer 0.
 
-    Source: RS, section 6 (full backward pass).
+    Source: RS (full backward pass).
     """
     sample = int(prepared.explained.nonzero()[0])
     recursion = Recursion(prepared.network, prepared.steps, _HELD, int(prepared.outputs[sample]))

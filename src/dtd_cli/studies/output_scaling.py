@@ -16,7 +16,7 @@ _STEPS = 101
 def output_scaling(prepared: Prepared, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """``f(c x) / f(x)`` for c from 0 to 1; in a network without biases it is c.
 
-    Source: RS, section 5 (the influence of biases).
+    Source: RS (the influence of biases).
     """
     samples = prepared.explained.nonzero().squeeze(1)
     x, f = prepared.x[samples], prepared.f[samples]

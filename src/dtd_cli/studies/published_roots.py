@@ -25,7 +25,7 @@ def published_roots(prepared: Prepared, tables: Mapping[str, pd.DataFrame]) -> p
     the theory takes it from the pre-activation; R_j is that of the method ``recursive``. All units
     of layer 1 take part, also dead ones, whose point is the input itself.
 
-    Source: RS, section 6, as computed by its published code.
+    Source: RS (roots and linear regions), as computed by its published code.
     """
     samples = prepared.explained.nonzero().squeeze(1)
     a, layer, step = prepared.x[samples], prepared.network.layers[0], prepared.steps[0]

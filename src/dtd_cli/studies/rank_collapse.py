@@ -20,7 +20,7 @@ def rank_collapse(prepared: Prepared, tables: Mapping[str, pd.DataFrame]) -> pd.
     of layer l is in its unit j. With ``z+`` the matrices have no negative entries, and their
     product converges to rank one: its columns become parallel, whatever is explained.
 
-    Source: Sixt, Granz, Landgraf, When explanations lie (ICML 2020), section 3.
+    Source: Sixt, Granz, Landgraf, When explanations lie (ICML 2020), on the z+ rule.
     """
     samples = prepared.explained.nonzero().squeeze(1)
     path = prepared.network.activations(prepared.x[samples])

@@ -20,7 +20,7 @@ def region_size(prepared: Prepared, tables: Mapping[str, pd.DataFrame]) -> pd.Da
     and those of its default settings elsewhere. The anchor is in the box too; where a region never
     ends there is no edge point. One row for each unit of each layer below the output.
 
-    Source: RS, section 6 (full backward pass).
+    Source: RS (full backward pass).
     """
     samples = prepared.explained.nonzero().squeeze(1)
     # Regions are those of all outputs, so it does not matter which one is explained.
