@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -204,6 +205,7 @@ def test_the_network_of_a_run_explains_the_same_again(tmp_path, monkeypatch):
         )
     kept, read_back = load_file("a/network.safetensors"), load_file("b/network.safetensors")
     assert list(kept) == list(read_back)
+    assert Path("a/network.safetensors").stat().st_mode == Path("a/inputs.csv").stat().st_mode
     for key, value in kept.items():
         assert torch.equal(value, read_back[key])
 

@@ -40,10 +40,14 @@ class Table(Inputs):
                 "inputs.domain", self.domain, "allowed are real, nonnegative and box"
             )
         for name, bound in (("low", self.low), ("high", self.high)):
-            if (bound is not None) != (self.domain == "box"):
+            if self.domain == "box" and bound is None:
                 raise SettingError(
-                    f"inputs.{name}", bound, "allowed is a bound exactly where inputs.domain=box"
+                    f"inputs.{name}",
+                    "null",
+                    "inputs.domain=box needs it; allowed is a number, or one for each feature",
                 )
+            if self.domain != "box" and bound is not None:
+                raise SettingError(f"inputs.{name}", bound, "allowed with inputs.domain=box alone")
 
     def open(self, input_size: int | None) -> Source:
         frame = self._read()
@@ -79,9 +83,19 @@ class Table(Inputs):
         try:
             # The byte order mark that spreadsheets write is not part of the first name.
             with path.open(newline="", encoding="utf-8-sig") as lines:
-                header = next(csv.reader(lines), [])
+                rows = filter(None, csv.reader(lines))
+                header = next(rows, [])
+                too_long = next(
+                    ((n, row) for n, row in enumerate(rows, 1) if any(row[len(header) :])), None
+                )
+            if too_long:
+                # Pandas would drop what has no name.
+                raise self._refused(
+                    f"data row {too_long[0]} has {len(too_long[1])} values; allowed are "
+                    f"{len(header)}, one for each name in the header row"
+                )
             frame = pd.read_csv(path, encoding="utf-8-sig", index_col=False, low_memory=False)
-        except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        except _NOT_A_TABLE as error:
             raise self._refused(f"not a CSV file with a header row ({error})") from error
         doubled = [name for name, count in Counter(header).items() if count > 1]
         if doubled:
@@ -123,6 +137,13 @@ class Table(Inputs):
     def _refused(self, reason: str) -> SettingError:
         return SettingError("inputs.path", self.path, reason)
 
+
+_NOT_A_TABLE = (
+    csv.Error,
+    pd.errors.ParserError,
+    pd.errors.EmptyDataError,
+    UnicodeDecodeError,
+)
 
 _DOMAINS = {
     "real": lambda table, size: real(size),

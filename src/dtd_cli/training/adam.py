@@ -22,8 +22,8 @@ class Adam(Training):
     """Adam on the last layer's pre-activations, in float32 whatever the dtype of the run.
 
     ``nonpositive_biases`` clamps every bias to <= 0 after each step, as the theory needs: then
-    the origin is a root of every unit (DTD, on networks of one layer). ``test_fraction`` of the rows are held
-    out, measured and explained; with 0 all rows are trained on, and explained.
+    the origin is a root of every unit (DTD, on networks of one layer). ``test_fraction`` of the
+    rows are held out, measured and explained; with 0 all rows are trained on, and explained.
     """
 
     loss: str
