@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from matplotlib import colormaps
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from dtd_cli.networks.files import File
 from dtd_cli.plots import Tables
@@ -71,6 +75,34 @@ def test_the_picture_shows_all_roots_of_the_sample(monkeypatch, tmp_path):
     for finder, rows in wide.groupby(level="finder"):
         np.testing.assert_array_equal(drawn[finder], rows.to_numpy())
     np.testing.assert_array_equal(drawn["x"][0], tables.values(1))
+
+
+def test_the_colours_of_f_are_those_of_its_bar(monkeypatch, tmp_path):
+    """Pixel by pixel: f of the network, in the colour that the bar beside the map has for it."""
+    folder = run(monkeypatch, tmp_path, *GRID, "region_map.sample=9")
+    figure = region_map(Tables.read(folder))
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba())[::-1, :, :3] / 255
+    axes = figure.axes[0]
+    x = np.random.default_rng(0).uniform(
+        *zip(axes.get_xlim(), axes.get_ylim(), strict=True), (400, 2)
+    )
+    column, row = np.floor(axes.transData.transform(x)).astype(int).T
+    shown = pixels[row, column]
+    table = pd.read_csv(folder / "regions.csv")
+    f = f_at(folder, x, int(table["output"].iloc[0]))
+    share = (f - table["f"].min()) / (table["f"].max() - table["f"].min())
+    wanted = colormaps["viridis"](share)[:, :3]
+    # Lines between regions are drawn on top.
+    assert np.quantile(np.abs(shown - wanted).max(1), 0.9) < 0.03
+
+
+def test_a_map_of_a_constant_f(monkeypatch, tmp_path):
+    folder = run(monkeypatch, tmp_path, *GRID, "region_map.sample=9")
+    tables = Tables.read(folder)
+    flat = tables.regions.assign(f=0.5, gradient_i=0.0, gradient_k=0.0)
+    FigureCanvasAgg(region_map(replace(tables, regions=flat))).draw()
 
 
 def test_inputs_of_more_features_have_no_map_unless_asked(monkeypatch, tmp_path):

@@ -6,8 +6,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.collections import PolyCollection
+from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.tri import Triangulation
 
@@ -15,6 +18,11 @@ from dtd_cli.plots import style
 from dtd_cli.plots.tables import Tables, Vector, has_rows
 
 _MOST_ARROWS = 150
+_PANEL, _AROUND, _SHAPES = 3.3, 1.1, (0.4, 1.6)
+"""Inches: a panel's width, what is above and below it; and how flat or high panels are."""
+_COLOURS = 256
+_LIGHT = ListedColormap(colormaps["Purples"](np.linspace(0, 0.6, _COLOURS)))
+"""No darker than that dark arrows show."""
 _MARKERS = "osD^vPX<>*"
 
 
@@ -29,9 +37,11 @@ def region_map(tables: Tables) -> Figure | None:
     sample, output, i, k = (int(table[name].iloc[0]) for name in ("sample", "output", "i", "k"))
     cells = [cell for _, cell in table.groupby("region")]
     flat = len(tables.features) == 2
+    points = _root_points(tables, sample)
+    low, high = table[["x_i", "x_k"]].min().to_numpy(), table[["x_i", "x_k"]].max().to_numpy()
     picture = style.figure(
-        12.0,
-        4.6,
+        style.MOST_WIDTH,
+        _AROUND + _PANEL * np.clip((high[1] - low[1]) / (high[0] - low[0]), *_SHAPES),
         f"{len(cells)} linear regions"
         + ("" if flat else f" in the plane through sample {sample}")
         + f", output {output}",
@@ -40,18 +50,18 @@ def region_map(tables: Tables) -> Figure | None:
     for axes, title in (
         (first, "f"),
         (second, "gradient of f, and its length"),
-        (third, f"roots of the units of layer 1, sample {sample}"),
+        (third, f"roots of the units of layer 1, sample {sample}" + ": none" * (not points)),
     ):
         style.plain(axes, title)
         axes.set_xlabel(style.literal(tables.features[i]), fontsize=style.LABEL)
         axes.set_aspect("equal", "box")
         axes.locator_params(nbins=5)
     first.set_ylabel(style.literal(tables.features[k]), fontsize=style.LABEL)
-    first.set_xlim(table["x_i"].min(), table["x_i"].max())
-    first.set_ylim(table["x_k"].min(), table["x_k"].max())
+    first.set_xlim(low[0], high[0])
+    first.set_ylim(low[1], high[1])
     _draw_f(first, table, cells)
     _draw_gradient(second, cells)
-    _draw_roots(third, tables, cells, sample, (i, k))
+    _draw_roots(third, tables.values(sample), points, cells, (i, k))
     return picture
 
 
@@ -60,7 +70,8 @@ def _outlines(cells: list[pd.DataFrame], **look: Any) -> PolyCollection:
 
 
 def _draw_f(axes: Axes, table: pd.DataFrame, cells: list[pd.DataFrame]) -> None:
-    # f is affine on a region, and so is the shading of a triangle: the colours are exact.
+    # f is affine on a triangle, and so bands of equal f are exact. Colours are not: between those
+    # of its corners they would pass through some that stand for no value at all.
     starts = np.cumsum([0, *(len(cell) for cell in cells[:-1])])
     fans = [
         (start, start + n, start + n + 1)
@@ -69,21 +80,26 @@ def _draw_f(axes: Axes, table: pd.DataFrame, cells: list[pd.DataFrame]) -> None:
     ]
     ordered = pd.concat(cells)
     mesh = Triangulation(ordered["x_i"], ordered["x_k"], fans)
-    shading = axes.tripcolor(mesh, ordered["f"], shading="gouraud", cmap="viridis")
+    low, high = ordered["f"].min(), ordered["f"].max()
+    if low == high:
+        high += 1.0
+    scale = ScalarMappable(Normalize(low, high), "viridis")
+    bands = np.linspace(low, high, _COLOURS + 1)
+    axes.tricontourf(mesh, ordered["f"], bands, norm=scale.norm, cmap=scale.cmap)
     axes.add_collection(
         _outlines(cells, facecolor="none", edgecolor="white", linewidth=0.4, alpha=0.6)
     )
-    axes.figure.colorbar(shading, ax=axes, shrink=0.7).ax.tick_params(labelsize=style.SMALL)
+    _colour_bar(axes, scale)
 
 
 def _draw_gradient(axes: Axes, cells: list[pd.DataFrame]) -> None:
     gradients = np.array([cell[["gradient_i", "gradient_k"]].iloc[0] for cell in cells])
     length = np.hypot(*gradients.T)
-    patches = _outlines(cells, cmap="Purples", edgecolor=style.FAINT, linewidth=0.4)
+    patches = _outlines(cells, cmap=_LIGHT, edgecolor=style.FAINT, linewidth=0.4)
     patches.set_array(length)
     patches.set_clim(0, length.max() or 1)
     axes.add_collection(patches)
-    axes.figure.colorbar(patches, ax=axes, shrink=0.7).ax.tick_params(labelsize=style.SMALL)
+    _colour_bar(axes, patches)
     areas = np.array([_area(cell) for cell in cells])
     alive = np.flatnonzero(length > 0)
     shown = alive[np.argsort(-areas[alive], kind="stable")[:_MOST_ARROWS]]
@@ -93,8 +109,15 @@ def _draw_gradient(axes: Axes, cells: list[pd.DataFrame]) -> None:
         axes.quiver(
             *centres.T,
             *(gradients[shown] / length[shown, None]).T,
-            color=style.INK, pivot="mid", scale=28, width=0.004,
+            color=style.INK, pivot="mid", scale=24, width=0.005,
         )  # fmt: skip
+
+
+def _colour_bar(axes: Axes, scale: ScalarMappable) -> None:
+    """A bar as high as its panel, whatever the panel's shape."""
+    bar = axes.figure.colorbar(scale, cax=axes.inset_axes((1.03, 0, 0.04, 1)))
+    bar.outline.set(edgecolor=style.FAINT, linewidth=0.6)
+    bar.ax.tick_params(labelsize=style.SMALL, color=style.MUTED, length=2.5)
 
 
 def _area(cell: pd.DataFrame) -> float:
@@ -103,11 +126,14 @@ def _area(cell: pd.DataFrame) -> float:
 
 
 def _draw_roots(
-    axes: Axes, tables: Tables, cells: list[pd.DataFrame], sample: int, shown: tuple[int, int]
+    axes: Axes,
+    anchor: Vector,
+    points: dict[str, Vector],
+    cells: list[pd.DataFrame],
+    shown: tuple[int, int],
 ) -> None:
     axes.add_collection(_outlines(cells, facecolor="white", edgecolor=style.GRAY, linewidth=0.5))
-    x = tables.values(sample)[list(shown)]
-    points = _root_points(tables, sample)
+    x = anchor[list(shown)]
     colours = style.colours(points, style.FINDER_COLOURS)
     for number, (finder, roots) in enumerate(points.items()):
         ends = roots[:, list(shown)]
