@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.image import imread
@@ -145,6 +147,14 @@ def shown(picture: Figure | None) -> Figure:
 
 def panel_titles(picture: Figure) -> list[str]:
     return [axes.get_title(loc="left") for axes in picture.axes]
+
+
+def error_bars(axes: Axes) -> list[Vector]:
+    """The ends (2, 2) of every error bar that is drawn."""
+    segments = [
+        s for c in axes.collections if isinstance(c, LineCollection) for s in c.get_segments()
+    ]
+    return [ends for ends in segments if len(ends) and np.isfinite(ends).all()]
 
 
 def curve(line: Line2D) -> tuple[Vector, Vector]:
@@ -377,7 +387,31 @@ class TestRelevanceBars:
                 assert to_hex(bars[0].get_facecolor()) == style.METHOD_COLOURS[method].lower()
 
     def test_at_most_six_samples(self) -> None:
-        assert len(shown(relevance_bars(some_tables(samples=9))).axes) == 6
+        picture = shown(relevance_bars(some_tables(samples=9)))
+        assert len(picture.axes) == 6
+        assert picture.get_suptitle() == "Relevance of each feature, first 6 of 9 samples"
+        assert "first" not in shown(relevance_bars(some_tables(samples=6))).get_suptitle()
+
+    def test_estimates_have_their_standard_errors(self) -> None:
+        tables = some_tables(samples=2)
+        exact = shown(relevance_bars(tables))
+        assert not any(axes.collections for axes in exact.axes)
+        table = frame(tables.relevance)
+        stderr = (table["neuron"] + 1.0).where(table["method"] == "recursive")
+        # A unit that no walk has met has none.
+        stderr = stderr.mask((table["sample"] == 1) & (table["neuron"] == 2))
+        picture = shown(relevance_bars(replace(tables, relevance=table.assign(stderr=stderr))))
+        for sample, axes in enumerate(picture.axes):
+            bars = error_bars(axes)
+            heights = tables.input_relevance()["recursive", sample]
+            assert len(bars) == len(heights) - sample
+            for neuron, (bar, height) in enumerate(zip(bars, heights, strict=False)):
+                centre = (
+                    axes.containers[0][neuron].get_x() + axes.containers[0][neuron].get_width() / 2
+                )
+                np.testing.assert_allclose(bar[:, 0], centre)
+                np.testing.assert_allclose(bar[:, 1], [height - neuron - 1, height + neuron + 1])
+        assert "standard error" in [text.get_text() for text in picture.legends[0].get_texts()]
 
     def test_only_for_tables_that_fit(self) -> None:
         assert relevance_bars(digits()) is None
@@ -423,6 +457,17 @@ class TestLedger:
                                   for part in ("zero_order", "unresolved"))  # fmt: skip
         assert (zero_order.ymax, zero_order.ymin) == pytest.approx((0, -1 / f))
         assert (unresolved.ymax, unresolved.ymin) == pytest.approx((-1 / f, -1.5 / f))
+
+    def test_estimates_have_at_most_the_mean_of_their_standard_errors(self) -> None:
+        tables = some_tables(samples=2)
+        layers = frame(tables.layers)
+        first, second = (sample.f for sample in tables.explained)
+        errors = layers["sample"].map({0: 0.2, 1: 0.6})
+        layers["relevance_sum_stderr"] = errors.where(layers["method"] == "recursive")
+        axes = shown(ledger(replace(tables, layers=layers))).axes[1]
+        reach = (0.2 / first + 0.6 / second) / 2
+        ends = [bar[:, 1] for bar in error_bars(axes)]
+        np.testing.assert_allclose(ends, [[0.36 - reach, 0.36 + reach], [0.6 - reach, 0.6 + reach]])
 
     def test_a_panel_for_each_recursion(self) -> None:
         tables = some_tables(methods=["recursive", "train_free", "recursive_refined"])
@@ -588,6 +633,36 @@ class TestRootStatus:
 
 
 class TestStyle:
+    @pytest.mark.parametrize("method", METHODS)
+    @pytest.mark.parametrize("table", [ABC[:1], PIXELS], ids=["one feature", "digits"])
+    def test_headings_fit(self, method: str, table: list[str]) -> None:
+        tables = some_tables(table, samples=10, methods=[method])
+        for name, draw_picture in PICTURES.items():
+            picture = draw_picture(tables)
+            if picture is not None:
+                canvas = FigureCanvasAgg(picture)
+                canvas.draw()
+                (heading,) = [text for text in picture.texts if text.get_text()]
+                right = heading.get_window_extent(canvas.get_renderer()).x1
+                assert right <= picture.bbox.width, name
+
+    def test_a_single_method_leaves_room_for_both_bars(self) -> None:
+        picture = shown(
+            heatmaps(replace(digits(1), relevance=some_tables(PIXELS, methods=["m"]).relevance))
+        )
+        canvas = FigureCanvasAgg(picture)
+        canvas.draw()
+        first, second = (
+            axes.xaxis.label.get_window_extent(canvas.get_renderer()) for axes in picture.axes[-2:]
+        )
+        assert first.x1 < second.x0
+        assert second.x1 <= picture.bbox.width
+
+    def test_numbers(self) -> None:
+        given = [0.0, -0.0, 0.12345, -1234.5, 999999.0, 1e7, 0.00001234, 1000.0]
+        want = ["0", "0", "0.123", "−1230", "1e+06", "1e+07", "1.23e−05", "1000"]
+        assert [style.number(value) for value in given] == want
+
     def test_colours_do_not_depend_on_company(self) -> None:
         alone = style.colours(["train_free"], style.METHOD_COLOURS)
         company = style.colours(["mine", "recursive", "train_free"], style.METHOD_COLOURS)

@@ -29,7 +29,7 @@ def heatmaps(tables: Tables) -> Figure | None:
     grid, relevance = pixel_grid(tables.features), tables.input_relevance()
     methods = [method for method in tables.methods if any(key[0] == method for key in relevance)]
     samples = [s for s in tables.explained if any((m, s.number) in relevance for m in methods)]
-    samples = samples[:_MOST_SAMPLES]
+    samples, others = style.first(samples, _MOST_SAMPLES)
     if grid is None or not samples:
         return None
 
@@ -43,7 +43,7 @@ def heatmaps(tables: Tables) -> Figure | None:
         len(samples),
         len(methods),
         (grid.shape[0], grid.shape[1]),
-        "Relevance of each pixel: red speaks for the output, blue against it",
+        f"Relevance of each pixel: red speaks for the output, blue against it{others}",
     )
     inputs = [tables.values(sample.number) for sample in samples]
     gray = Normalize(min(v.min() for v in inputs), max(v.max() for v in inputs))
@@ -69,10 +69,8 @@ def heatmaps(tables: Tables) -> Figure | None:
     for block in paper.blocks:
         for axes, method in zip(block[0], methods, strict=True):
             _name_column(axes, textwrap.fill(style.words(method), 12))
-    _colour_bar(paper.figure, paper.bars[0], shared, "relevance R, one scale for all images")
-    _colour_bar(
-        paper.figure, paper.bars[1], Normalize(-1, 1), "relevance R, a scale for each image"
-    )
+    _colour_bar(paper.figure, paper.bars[0], shared, "one scale for all")
+    _colour_bar(paper.figure, paper.bars[1], Normalize(-1, 1), "one scale for each")
     _name_ends(paper.bars[1])
     return paper.figure
 

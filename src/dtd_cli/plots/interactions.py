@@ -23,25 +23,26 @@ def interactions(tables: Tables) -> Figure | None:
     """The degree-2 matrix of the input layer, one panel a sample, red for the output.
 
     Of images there is a second row: the image, and on it the strongest pairs of different pixels,
-    as lines whose width says how much relevance the pair shares.
+    as lines whose width says how much relevance the pair shares, in the colours of the matrix.
     """
     if not has_rows(tables.interactions):
         return None
     rows = tables.interactions[tables.interactions["layer"] == 0]
-    samples = [s for s in tables.explained if (rows["sample"] == s.number).any()][:_MOST_SAMPLES]
+    samples = [s for s in tables.explained if (rows["sample"] == s.number).any()]
+    samples, others = style.first(samples, _MOST_SAMPLES)
     if not samples:
         return None
     grid = pixel_grid(tables.features)
     panels = 1 if grid is None else 2
     picture = style.figure(
         style.total_width(len(samples), _SIDE),
-        0.6 + (_SIDE + 0.2) * panels,
-        "Interactions: the second degree of the series, for pairs of input units",
+        0.4 + 0.95 * _SIDE * panels,
+        f"Interactions: relevance of pairs of inputs{others}",
     )
     cells = picture.subplots(panels, len(samples), squeeze=False)
     for column, sample in enumerate(samples):
         matrix = interaction_matrix(rows, sample.number)
-        _draw_matrix(picture, cells[0, column], matrix, sample, tables.features)
+        _draw_matrix(cells[0, column], matrix, sample, tables.features)
         if grid is not None:
             _draw_pairs(cells[1, column], tables.values(sample.number), matrix, grid)
     return picture
@@ -61,9 +62,7 @@ def strongest_pairs(matrix: Vector, count: int) -> list[tuple[int, int, float]]:
     return [(int(i[n]), int(k[n]), float(values[n])) for n in order if values[n] != 0]
 
 
-def _draw_matrix(
-    picture: Figure, axes: Axes, matrix: Vector, sample: Sample, features: list[str]
-) -> None:
+def _draw_matrix(axes: Axes, matrix: Vector, sample: Sample, features: list[str]) -> None:
     # What is nothing beside f(x) is rounding, and shall not look like something.
     norm = symmetric([matrix, np.array(_LEAST_SHARE * sample.f)])
     image = axes.imshow(matrix, cmap=style.DIVERGING, norm=norm)
@@ -74,8 +73,7 @@ def _draw_matrix(
         color=style.INK,
         loc="left",
     )
-    bar = picture.colorbar(image, ax=axes, shrink=0.8)
-    bar.ax.tick_params(labelsize=style.SMALL)
+    style.colour_bar(axes, image)
     axes.tick_params(labelsize=style.SMALL, color=style.MUTED, length=2.5)
     if len(features) <= _MOST_NAMES:
         names = [style.literal(name) for name in features]
@@ -93,7 +91,7 @@ def _draw_pairs(axes: Axes, values: Vector, matrix: Vector, grid: NDArray[np.int
         axes.plot(
             column[[i, k]],
             row[[i, k]],
-            color=style.VERMILLION if value > 0 else style.BLUE,
+            color=style.POSITIVE if value > 0 else style.NEGATIVE,
             linewidth=0.3 + 3.2 * abs(value) / abs(pairs[-1][2]),
             solid_capstyle="round",
             alpha=0.8,

@@ -15,9 +15,13 @@ PARTS = {
     "relevance_sum": ("passed on (ΣR)", style.BLUE),
     "zero_order": ("zero order (h at the root)", style.SKY),
     "unresolved": ("unresolved (no root)", style.VERMILLION),
-    "remainder": ("remainder (higher terms)", style.ORANGE),
+    "remainder": ("remainder (higher terms)", style.GRAY),
 }
-"""The ledger's columns that add up to what came from the layer above, and how they look."""
+"""The ledger's columns that add up to what came from the layer above, and how they look.
+
+No colour is that of a method, which stands for something else in the same picture, but for blue:
+what is passed on is the relevance of the recursion.
+"""
 
 _WITH_ROOTS = ("recursive", "simple_taylor")
 
@@ -32,7 +36,7 @@ def ledger(tables: Tables) -> Figure | None:
     Above: a line for each method, the median of the samples, in a band between their quartiles; a
     method that conserves f stays at 1. Below, for each method with roots: the mean of the ledger's
     four entries, stacked, those below zero downwards; the diamond is their sum, which is what the
-    layer above had to give.
+    layer above had to give. Where walks estimate it, ΣR has an error bar.
     """
     if not has_rows(tables.relevance) or not tables.explained:
         return None
@@ -80,6 +84,10 @@ def relevance_shares(relevance: pd.DataFrame, f: dict[int, float]) -> pd.DataFra
 def ledger_shares(layers: pd.DataFrame, f: dict[int, float]) -> dict[str, pd.DataFrame]:
     """For each method with roots the mean share of f of each entry, a row a layer."""
     columns = ["upper_sum", *PARTS]
+    if "relevance_sum_stderr" in layers:
+        # Samples share their random numbers, so their errors may be alike. The mean of standard
+        # errors is an upper bound on the standard error of the mean, whatever they share.
+        columns.append("relevance_sum_stderr")
     rows = whole_ledger(layers[layers["sample"].isin(list(f))])
     shares = rows[columns].div(rows["sample"].map(f), axis=0).assign(layer=rows["layer"])
     methods = [m for m in rows["method"].unique() if str(m).startswith(_WITH_ROOTS)]
@@ -123,6 +131,8 @@ def _draw_stack(axes: Axes, book: pd.DataFrame) -> None:
         start = np.where(share >= 0, above, below)
         axes.bar(layer, share, 0.56, start, color=colour, label=label, zorder=2)
         above, below = above + share.clip(min=0), below + share.clip(max=0)
+    if "relevance_sum_stderr" in book:
+        style.error_bars(axes, layer, book["relevance_sum"], book["relevance_sum_stderr"])
     axes.plot(
         layer,
         book["upper_sum"],

@@ -56,7 +56,8 @@ def nested_roots(tables: Tables) -> Figure | None:
     picture = style.figure(
         8.6,
         1.6 + 0.055 * min(max(place.nunique(), 30), 110),
-        f"{len(tree)} nested roots of {len(table)} units, sample {table['sample'].iloc[0]}",
+        f"{len(tree)} nested roots of {len(table)} units, sample {table['sample'].iloc[0]}; "
+        "the larger, the more relevance",
     )
     axes = picture.subplots()
     style.plain(axes)
@@ -107,9 +108,11 @@ def summed_root(tables: Tables) -> Figure | None:
     if not has_rows(tables.summed_root):
         return None
     table = tables.summed_root
-    samples = table["sample"].unique()[:_MOST_SAMPLES]
+    samples, others = style.first(list(table["sample"].unique()), _MOST_SAMPLES)
     picture = style.figure(
-        style.total_width(2, 4.0), 0.9 + 2.2 * len(samples), "The root of the summed relevance"
+        style.total_width(2, 4.0),
+        0.9 + 2.2 * len(samples),
+        f"The root of the summed relevance{others}",
     )
     grid = picture.subplots(len(samples), 2, squeeze=False)
     for (left, right), sample in zip(grid, samples, strict=True):

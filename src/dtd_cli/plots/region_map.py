@@ -89,7 +89,7 @@ def _draw_f(axes: Axes, table: pd.DataFrame, cells: list[pd.DataFrame]) -> None:
     axes.add_collection(
         _outlines(cells, facecolor="none", edgecolor="white", linewidth=0.4, alpha=0.6)
     )
-    _colour_bar(axes, scale)
+    style.colour_bar(axes, scale)
 
 
 def _draw_gradient(axes: Axes, cells: list[pd.DataFrame]) -> None:
@@ -99,7 +99,7 @@ def _draw_gradient(axes: Axes, cells: list[pd.DataFrame]) -> None:
     patches.set_array(length)
     patches.set_clim(0, length.max() or 1)
     axes.add_collection(patches)
-    _colour_bar(axes, patches)
+    style.colour_bar(axes, patches)
     areas = np.array([_area(cell) for cell in cells])
     alive = np.flatnonzero(length > 0)
     shown = alive[np.argsort(-areas[alive], kind="stable")[:_MOST_ARROWS]]
@@ -111,13 +111,6 @@ def _draw_gradient(axes: Axes, cells: list[pd.DataFrame]) -> None:
             *(gradients[shown] / length[shown, None]).T,
             color=style.INK, pivot="mid", scale=24, width=0.005,
         )  # fmt: skip
-
-
-def _colour_bar(axes: Axes, scale: ScalarMappable) -> None:
-    """A bar as high as its panel, whatever the panel's shape."""
-    bar = axes.figure.colorbar(scale, cax=axes.inset_axes((1.03, 0, 0.04, 1)))
-    bar.outline.set(edgecolor=style.FAINT, linewidth=0.6)
-    bar.ax.tick_params(labelsize=style.SMALL, color=style.MUTED, length=2.5)
 
 
 def _area(cell: pd.DataFrame) -> float:

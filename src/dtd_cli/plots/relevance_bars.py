@@ -13,10 +13,13 @@ _MOST_SAMPLES, _MOST_FEATURES = 6, 30
 
 
 def relevance_bars(tables: Tables) -> Figure | None:
-    """How much each feature contributes: one panel a sample, one colour a method."""
-    features, relevance = tables.features, tables.input_relevance()
+    """How much each feature contributes: one panel a sample, one colour a method.
+
+    What is estimated by walks has its standard error.
+    """
+    features, relevance, stderr = tables.features, tables.input_relevance(), tables.input_stderr()
     samples = [s for s in tables.explained if any(key[1] == s.number for key in relevance)]
-    samples = samples[:_MOST_SAMPLES]
+    samples, others = style.first(samples, _MOST_SAMPLES)
     if not samples or len(features) > _MOST_FEATURES or pixel_grid(features) is not None:
         return None
 
@@ -24,7 +27,7 @@ def relevance_bars(tables: Tables) -> Figure | None:
     width = max(2.6, 0.5 + len(features) * (0.16 + 0.07 * len(methods)))
     rows, columns = style.shape(len(samples), width)
     picture = style.figure(
-        style.total_width(columns, width), 0.9 + 2.3 * rows, "Relevance of each feature"
+        style.total_width(columns, width), 0.9 + 2.3 * rows, f"Relevance of each feature{others}"
     )
     grid = style.panels(picture, rows, columns, len(samples), "relevance")
     colours = style.colours(methods, style.METHOD_COLOURS)
@@ -35,14 +38,17 @@ def relevance_bars(tables: Tables) -> Figure | None:
         for i, method in enumerate(methods):
             heights = relevance.get((method, sample.number))
             if heights is not None:
+                centres = np.arange(len(features)) + (i - (len(methods) - 1) / 2) * thickness
                 axes.bar(
-                    np.arange(len(features)) + (i - (len(methods) - 1) / 2) * thickness,
+                    centres,
                     heights,
                     thickness * 0.94,
                     color=colours[method],
                     label=style.words(method),
                     zorder=2,
                 )
+                if (method, sample.number) in stderr:
+                    style.error_bars(axes, centres, heights, stderr[method, sample.number])
         style.name_features(axes, features, tables.values(sample.number).tolist())
     style.legend_below(picture, grid)
     return picture

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+T = TypeVar("T")
 
 DPI = 120
 HEADING, TITLE, LABEL, SMALL = 10.5, 9.0, 8.0, 7.0
@@ -20,6 +25,8 @@ POSITIVE, NEGATIVE = "#b2182b", "#2166ac"
 LONGEST_NAME = 18
 LEAST_WIDTH, MOST_WIDTH = 5.8, 12.0
 """Inches: room for the heading, and what a screen shows without scrolling."""
+_HEADING_LETTER = 0.075
+"""Inches: a letter of a heading, on average."""
 
 # Okabe and Ito's palette, which stays distinct under the common colour blindnesses; its black
 # is softened.
@@ -82,15 +89,22 @@ def literal(text: str, longest: int = LONGEST_NAME) -> str:
 
 
 def number(value: float) -> str:
-    """A number with three digits and a true minus sign."""
-    return f"{value + 0.0:.3g}".replace("-", "−")
+    """A number of three digits, those below a million without an exponent, with a true minus."""
+    return f"{float(f'{value + 0.0:.3g}'):g}".replace("-", "−")
 
 
 def figure(width: float, height: float, heading: str) -> Figure:
-    """An empty figure of so many inches, with its heading."""
+    """An empty figure of so many inches, with its heading on as many lines as it needs."""
+    heading = textwrap.fill(heading, int((width - 0.2) / _HEADING_LETTER))
     picture = Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
     picture.suptitle(heading, x=0.1 / width, ha="left", fontsize=HEADING, color=INK)
     return picture
+
+
+def first(samples: list[T], most: int) -> tuple[list[T], str]:
+    """The samples that a picture has room for, and what its heading says of the others."""
+    note = f", first {most} of {len(samples)} samples" if len(samples) > most else ""
+    return samples[:most], note
 
 
 def shape(count: int, width: float) -> tuple[int, int]:
@@ -169,6 +183,30 @@ def plain(axes: Axes, title: str = "") -> None:
     axes.tick_params(labelsize=SMALL, color=MUTED, labelcolor=INK, length=2.5)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(MUTED)
+
+
+def colour_bar(axes: Axes, scale: ScalarMappable) -> None:
+    """A colour bar beside a panel and as high as it, whatever the panel's shape."""
+    bar = axes.figure.colorbar(scale, cax=axes.inset_axes((1.03, 0, 0.04, 1)))
+    bar.outline.set(edgecolor=FAINT, linewidth=0.6)
+    bar.ax.tick_params(labelsize=SMALL, color=MUTED, length=2.5)
+
+
+def error_bars(axes: Axes, x: ArrayLike, heights: ArrayLike, stderr: ArrayLike) -> None:
+    """One standard error up and down from the end of each bar; none where it is NaN."""
+    if np.isfinite(stderr).any():
+        axes.errorbar(
+            x,
+            heights,
+            stderr,
+            fmt="none",
+            ecolor=INK,
+            elinewidth=0.8,
+            capsize=1.5,
+            capthick=0.8,
+            label="standard error",
+            zorder=3,
+        )
 
 
 def zero_line(axes: Axes) -> None:

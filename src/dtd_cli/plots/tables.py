@@ -89,13 +89,18 @@ class Tables:
 
     def input_relevance(self) -> dict[tuple[str, int], Vector]:
         """The relevance of the input's neurons, for each method and sample that has it."""
-        if not has_rows(self.relevance):
+        return self._of_input("relevance")
+
+    def input_stderr(self) -> dict[tuple[str, int], Vector]:
+        """The standard errors of these relevances; NaN for what is not estimated by walks."""
+        return self._of_input("stderr")
+
+    def _of_input(self, column: str) -> dict[tuple[str, int], Vector]:
+        if not has_rows(self.relevance) or column not in self.relevance:
             return {}
         rows = self.relevance[self.relevance["layer"] == 0]
         # With a series every degree has a row.
-        sums = rows.groupby(["method", "sample", "neuron"], sort=False)["relevance"].sum(
-            min_count=1
-        )
+        sums = rows.groupby(["method", "sample", "neuron"], sort=False)[column].sum(min_count=1)
         wide = sums.unstack("neuron")
         wide = wide.reindex(columns=range(len(self.features)))
         methods, samples = (wide.index.get_level_values(name) for name in ("method", "sample"))

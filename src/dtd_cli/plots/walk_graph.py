@@ -28,14 +28,14 @@ def walk_graph(tables: Tables) -> Figure | None:
     if not has_rows(tables.flows):
         return None
     flows = tables.flows
-    samples = list(flows["sample"].unique())[:_MOST_SAMPLES]
+    samples, others = style.first(list(flows["sample"].unique()), _MOST_SAMPLES)
     methods = list(flows["method"].unique())
     widest = flows.groupby(["sample", "layer"])[["lower"]].nunique().to_numpy().max()
     width, height = style.MOST_WIDTH / 2, min(7.0, 1.6 + 0.24 * float(widest))
     picture = style.figure(
         style.total_width(len(methods), width),
         0.7 + height * len(samples),
-        "Relevance on its way from the output to the input",
+        f"Relevance from the output to the input{others}",
     )
     grid = picture.subplots(len(samples), len(methods), squeeze=False)
     f = {sample.number: sample.f for sample in tables.explained}
