@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from dtd_cli import cli
 
@@ -322,6 +323,9 @@ REFUSED = [
     (["~seed"], ["seed", "cannot be removed"]),
     (["--foo"], ["--foo"]),
     (["--cfg", "nonsense"], ["--cfg", "invalid choice"]),
+    (["rule=x", "--foo", "seed=1"], ["--foo", "no such option"]),
+    (["--resolve", "rule=x"], ["--resolve", "--cfg"]),
+    (["--multirun", "--cfg", "job", "seed=1,2"], ["--cfg", "--multirun"]),
     (["nonsense"], ["nonsense", "SETTING=VALUE"]),
     (["dtype=float16"], ["dtype=float16", "float64, float32"]),
     (["device=tpu"], ["device=tpu", "cpu"]),
@@ -399,6 +403,16 @@ def silent_seed():
         for seed in range(1000)
         if Notebook(seed, "relu", None, 10.0).build(3, 1).forward(x) <= 0
     )
+
+
+def test_options_stand_anywhere(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    assert dtd_run(monkeypatch, "rule=x", "--cfg", "job", "seed=7") == 0
+    shown = OmegaConf.create(capfd.readouterr().out)
+    assert (shown.rule.name, shown.seed) == ("x", 7)
+    assert dtd_run(monkeypatch, "seed=1,2", "-m", "sweep=s", *TINY) == 0
+    configs = Path("outputs/sweeps/s").glob("*/.hydra/config.yaml")
+    assert sorted(OmegaConf.load(config).seed for config in configs) == [1, 2]
 
 
 @pytest.mark.parametrize(("arguments", "words"), REFUSED, ids=" ".join)

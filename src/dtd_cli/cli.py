@@ -11,14 +11,14 @@ import os
 import signal
 import sys
 import time
-from argparse import ArgumentError
+from argparse import ArgumentError, ArgumentParser, Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-import hydra
-from hydra._internal.utils import get_args_parser
+from hydra import version as hydra_version
+from hydra._internal.utils import _run_hydra, get_args_parser
 from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
@@ -59,14 +59,13 @@ def _status() -> ExitStatus:
         statuses.append(_job(config))
         return statuses[-1]
 
+    parser = get_args_parser()
     try:
-        parser = get_args_parser()
-        parser.exit_on_error = False
-        arguments, unknown = parser.parse_known_args()
-        if unknown:
-            raise SettingError(unknown[0], "", "no such option; dtd-run --help shows what there is")
+        arguments = _arguments(parser)
         overrides.check(arguments.overrides, sweep=arguments.multirun)
-        hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
+        # What hydra.main does, but for reading the command line: there options end the settings.
+        hydra_version.setbase("1.3")
+        _run_hydra(arguments, parser, job, str(CONF), "config")
     except ArgumentError as error:
         return _refused(SettingError(error.argument_name or "", "", error.message))
     except SettingError as error:
@@ -84,6 +83,26 @@ def _status() -> ExitStatus:
     except KeyboardInterrupt:
         return ExitStatus.INTERRUPTED
     return max(statuses, default=ExitStatus.DONE)
+
+
+def _arguments(parser: ArgumentParser) -> Namespace:
+    """The command line; options stand anywhere among the settings.
+
+    Raises:
+        ArgumentError: an option has a value that it cannot have.
+        SettingError: an option is unknown, or cannot stand with another one.
+    """
+    parser.exit_on_error = False
+    arguments, unknown = parser.parse_known_intermixed_args()
+    if unknown:
+        raise SettingError(unknown[0], "", "no such option; dtd-run --help shows what there is")
+    modes = ("run", "multirun", "cfg", "info", "shell_completion")
+    asked = [f"--{name}" for name in modes if getattr(arguments, name)]
+    if len(asked) > 1:
+        raise SettingError(asked[1], "", f"allowed without {asked[0]}")
+    if arguments.resolve and not arguments.cfg:
+        raise SettingError("--resolve", "", "allowed with --cfg job")
+    return arguments
 
 
 def _job(config: DictConfig) -> ExitStatus:
