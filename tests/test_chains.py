@@ -14,7 +14,8 @@ from cases import alone, box, positive_input, random_network, recursion, relevan
 from dtd_cli.errors import SettingError
 from dtd_cli.inputs.domain import Domain, nonnegative, real
 from dtd_cli.networks.mlp import Layer
-from dtd_cli.records.tables import Explained, chains_table
+from dtd_cli.records.rows import Explained
+from dtd_cli.records.searches import chains_table
 from dtd_cli.regions.cell import Cell
 from dtd_cli.regions.gates import gates
 from dtd_cli.regions.region import Polytope, Regions

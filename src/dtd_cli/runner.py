@@ -16,13 +16,12 @@ from dtd_cli.config import Config
 from dtd_cli.errors import SettingError
 from dtd_cli.networks.files import write_network
 from dtd_cli.preparation import Prepared, prepare
-from dtd_cli.records import tables
 from dtd_cli.records.environment import environment
 from dtd_cli.records.folder import RunFolder
 from dtd_cli.records.region_map import MapRequest, map_request, regions_table
-from dtd_cli.records.strategies import strategies_table
+from dtd_cli.records.rows import Explained
 from dtd_cli.records.summary import limits, summary
-from dtd_cli.records.tables import Explained
+from dtd_cli.records.tables import tables
 from dtd_cli.records.walks import Walked, walk_tables
 from dtd_cli.relevance import METHODS, Explanation, Problem, recursive, sampled
 from dtd_cli.relevance.cost import points_visited
@@ -99,30 +98,7 @@ def write(
     studies: list[str],
 ) -> None:
     """All tables of the run, its summary and the network."""
-    roots = [
-        roots for part in parts for layer in part.explanation.evidence.values() for roots in layer
-    ]
-    written = {
-        "relevance.csv": tables.relevance_table(parts, prepared.steps[0].finder.prescription),
-        "layers.csv": tables.ledger_table(parts),
-        "roots.csv": tables.roots_table(parts),
-        "root_points.csv": tables.root_points_table(parts),
-        "inputs.csv": tables.inputs_table(
-            prepared.names, prepared.x, prepared.explained, prepared.outputs, prepared.f
-        ),
-    }
-    if any(search.line is not None for search in roots):
-        written["search_lines.csv"] = tables.search_lines_table(parts)
-        written["search_roots.csv"] = tables.search_roots_table(parts)
-    if any(search.chains is not None for search in roots):
-        written["chains.csv"] = tables.chains_table(parts)
-    if any(search.solution is not None for search in roots):
-        written["solutions.csv"] = tables.solutions_table(parts)
-    if any(part.explanation.interactions for part in parts):
-        written["interactions.csv"] = tables.interactions_table(parts)
-    if written["roots.csv"]["finder"].nunique() > 1:
-        written["strategies.csv"] = strategies_table(written["roots.csv"])
-    written |= walks
+    written = tables(prepared, parts) | walks
     if mapped:
         written["regions.csv"] = regions_table(mapped, prepared, written["root_points.csv"])
     for name in studies:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
 
+from dtd_cli.records.rows import in_order, names, numbers
 from dtd_cli.relevance.root_tree import RootTree
 from dtd_cli.relevance.walks import Walks
 from dtd_cli.roots.contract import Status
@@ -42,7 +42,10 @@ def walk_tables(parts: Iterable[Walked], top: int) -> dict[str, pd.DataFrame]:
         if part.walks.tree is not None:
             rows = _root_tree(part, part.walks.tree)
             frames.setdefault("root_tree.csv", []).append(rows)
-    return {name: _in_order(pd.concat(tables)) for name, tables in frames.items()}
+    return {
+        name: in_order(tables, [key for key in ("method", "sample") if key in tables[0]])
+        for name, tables in frames.items()
+    }
 
 
 def _walks(part: Walked, top: int) -> pd.DataFrame:
@@ -59,13 +62,13 @@ def _walks(part: Walked, top: int) -> pd.DataFrame:
     for layer, unit in enumerate(units):
         table[f"unit_{layer}"] = unit
     table[f"unit_{len(widths)}"] = part.output
-    table["relevance"] = _numbers(ordered[:, :top][listed])
+    table["relevance"] = numbers(ordered[:, :top][listed])
     rest = pd.DataFrame(
         {
             "method": part.method,
             "sample": part.samples,
             "rank": REST,
-            "relevance": _numbers(ordered[:, top:].sum(1)),
+            "relevance": numbers(ordered[:, top:].sum(1)),
         }
     )
     both = pd.concat([table.astype({"rank": str}), rest])
@@ -90,7 +93,7 @@ def _flows(part: Walked) -> pd.DataFrame:
                     "layer": layer,
                     "lower": np.tile(np.repeat(np.arange(lower), upper), samples),
                     "upper": np.tile(unit, samples * lower),
-                    "relevance": _numbers(flow).ravel(),
+                    "relevance": numbers(flow).ravel(),
                 }
             )
         )
@@ -121,11 +124,11 @@ def _root_tree(part: Walked, tree: RootTree) -> pd.DataFrame:
                     "parent": np.repeat(parent.cpu().numpy(), units),
                     "layer": level.start,
                     "neuron": np.tile([part.output] if last else np.arange(units), anchors),
-                    "status": _status(level.roots.status),
-                    "relevance": _numbers(level.relevance).ravel(),
-                    "distance": _numbers(distance.where(contributes, torch.nan)).ravel(),
-                    "step": _numbers(step).ravel(),
-                    "passed": _numbers(passed.where(contributes.view_as(passed), 0)).ravel(),
+                    "status": names(level.roots.status, Status),
+                    "relevance": numbers(level.relevance).ravel(),
+                    "distance": numbers(distance.where(contributes, torch.nan)).ravel(),
+                    "step": numbers(step).ravel(),
+                    "passed": numbers(passed.where(contributes.view_as(passed), 0)).ravel(),
                 }
             )
         )
@@ -138,22 +141,3 @@ def _root_tree(part: Walked, tree: RootTree) -> pd.DataFrame:
     table["parent"] = node.reindex(table["parent"]).set_axis(table.index).where(rooted)
     table.insert(1, "node", node)
     return table.astype({"parent": "Int64"})
-
-
-def _status(status: Tensor) -> np.ndarray:
-    names = np.array([name.lower() for name in Status.__members__])
-    return np.take(names, status.cpu().numpy().astype(int).ravel())
-
-
-def _numbers(values: Tensor) -> np.ndarray:
-    """As numpy, in double precision, whose decimal form reads back the same."""
-    return np.asarray(values.double().cpu())
-
-
-def _in_order(table: pd.DataFrame) -> pd.DataFrame:
-    """The methods as they came, their samples in the order of their numbers."""
-    keys = {"sample": table["sample"].to_numpy()}
-    if "method" in table:
-        keys = {"method": pd.factorize(table["method"])[0], **keys}
-    order = pd.DataFrame(keys).sort_values(list(keys), kind="stable").index
-    return table.iloc[order]
