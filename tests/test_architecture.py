@@ -13,13 +13,14 @@ PACKAGE = Path(dtd_cli.__file__).parent
 
 FLOORS = (
     ("errors", "numerics", "locations", "row_products"),
-    ("launchers",),
+    ("launchers", "typed"),
     ("networks", "overrides"),
     ("identity",),
     ("inputs",),
     ("training", "regions", "rules"),
     ("roots",),
     ("relevance",),
+    ("settings",),
     ("config",),
     ("preparation",),
     ("records", "studies"),

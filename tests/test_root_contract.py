@@ -12,13 +12,13 @@ import torch
 from omegaconf import OmegaConf
 
 from cases import network, positive_input, random_network, recursion, rule_named, tensor
-from dtd_cli.config import _option
 from dtd_cli.inputs.domain import Domain, nonnegative, real
 from dtd_cli.locations import CONF
 from dtd_cli.networks.mlp import MLP
 from dtd_cli.regions.region import Regions
 from dtd_cli.roots import ROOT_FINDERS
 from dtd_cli.roots.contract import RootProblem, Status
+from dtd_cli.typed import option
 
 SETTINGS = {path.stem: OmegaConf.to_container(OmegaConf.load(path)) for path in
             sorted((CONF / "roots").glob("*.yaml"))}  # fmt: skip
@@ -104,7 +104,7 @@ CASES = {
 
 
 def finder(name):
-    return _option("roots", ROOT_FINDERS, SETTINGS[name])
+    return option("roots", ROOT_FINDERS, SETTINGS[name])
 
 
 def test_every_strategy_has_its_settings():
