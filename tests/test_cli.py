@@ -430,6 +430,25 @@ def test_what_is_refused(files, monkeypatch, capfd, arguments, words):
     assert written(files) == before
 
 
+@pytest.mark.parametrize(
+    ("run", "left"),
+    [
+        ("x", set()),
+        ("x/y/z", set()),
+        (".", set()),
+        ("../beside/x", {"beside"}),
+    ],
+)
+def test_a_refused_run_takes_away_no_folder_but_its_own(tmp_path, monkeypatch, run, left):
+    here = tmp_path / "only" / "here"
+    here.mkdir(parents=True)
+    monkeypatch.chdir(here)
+    assert dtd_run(monkeypatch, "seed=-1", f"hydra.run.dir={run}") == 2
+    assert here.is_dir()
+    assert list(here.iterdir()) == []
+    assert {path.name for path in here.parent.iterdir()} == {"here", *left}
+
+
 @pytest.mark.parametrize("arguments", [["seed=abc"], ["explain.output=99", *TINY]], ids=" ".join)
 def test_a_refused_run_leaves_no_folder(tmp_path, monkeypatch, arguments):
     assert dtd_run(monkeypatch, *arguments) == 2

@@ -167,6 +167,20 @@ def test_settings_that_cannot_be(settings):
         adam(**settings)
 
 
+@pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
+@pytest.mark.parametrize("labels", [["x", np.nan, "y", "x"], [0.0, np.nan, 1.0, 0.0]])
+def test_a_label_that_is_missing(loss, labels):
+    labels = np.array(labels, dtype=object if isinstance(labels[0], str) else float)
+    with pytest.raises(SettingError, match="training=adam: data row 2 has no label"):
+        adam(loss).output_size(labels)
+    assert NoTraining().output_size(labels) == 2
+
+
+def test_training_that_diverges():
+    with pytest.raises(SettingError, match=r"learning_rate=1e\+30: training diverged"):
+        adam(rate=1e30)(mlp(2, 2), table(halves), 0, progress=False)
+
+
 def test_no_training():
     network, source = mlp(2, 2), table(halves)
     trained = NoTraining()(network, source, 0, False)

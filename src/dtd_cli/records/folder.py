@@ -49,11 +49,17 @@ class RunFolder:
             (self.path / name).unlink(missing_ok=True)
 
     def discard(self) -> None:
-        """Take away the folders that Hydra made for a run that never began."""
-        # outputs/<date>/<time>, from the inside out.
-        for folder in (self.path, *self.path.parents[:2]):
-            if folder.is_dir() and not any(folder.iterdir()):
-                folder.rmdir()
+        """Take away the empty folders that Hydra made for a run that never began.
+
+        The run's own, and those above it as far as the working directory, which stays itself.
+        """
+        here = Path.cwd()
+        above = [folder for folder in self.path.parents if here in folder.parents]
+        # The first that is not empty is not removed, and ends it.
+        with suppress(OSError):
+            for folder in (self.path, *above):
+                if folder not in (here, *here.parents):
+                    folder.rmdir()
 
     def write(self, name: str, content: Callable[[Path], object]) -> None:
         """A file that ``content`` writes under a name of its own and that then gets its name.

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 from tqdm import tqdm
@@ -64,6 +65,10 @@ class Adam(Training):
         free = MLP((*hidden, replace(last, relu=False)))
         rows = source.rows.float()
         free = self._fit(free, loss, rows[train], targets[train], seed, progress)
+        if not all(layer.weight.isfinite().all() for layer in free.layers):
+            raise SettingError(
+                "training.learning_rate", self.learning_rate, "training diverged; try a smaller one"
+            )
         figures = {
             f"{part}_{name}": value
             for part, index in (("train", train), ("test", test))
@@ -81,6 +86,14 @@ class Adam(Training):
                 "adam",
                 "these inputs have no labels; allowed are inputs=digits, inputs=csv with "
                 "inputs.label, or training=none",
+            )
+        missing = np.flatnonzero(pd.isna(labels))
+        if len(missing):
+            raise SettingError(
+                "training",
+                "adam",
+                f"data row {missing[0] + 1} has no label; allowed is a label for every row, or "
+                "training=none",
             )
         return labels
 
