@@ -213,6 +213,41 @@ def test_summed_root(monkeypatch, tmp_path):
     assert units["relevance_at_root"].sum() == pytest.approx(net.forward(root[None]).item())
 
 
+def test_the_degrees_of_a_series_count_together(monkeypatch, tmp_path):
+    """Degree 2 with rule x in a network without biases adds nothing: the relevance is linear."""
+    runs = {}
+    for degree in (1, 2):
+        where = tmp_path / str(degree)
+        arguments = [
+            *(
+                "network=mlp",
+                "network.hidden=[6]",
+                "network.init=no_bias",
+                "training=none",
+                "rule=x",
+            ),
+            *("inputs=positive", "inputs.features=3", "inputs.n=3", "plots=none", "progress=false"),
+            *("studies=[agreement,continuity,published_roots]", f"relevance.degree={degree}"),
+        ]
+        assert dtd_run(monkeypatch, *arguments, f"hydra.run.dir={where}") == 0
+        runs[degree] = where
+    for study in ("agreement", "continuity", "published_roots"):
+        first, second = (read(where, study) for where in runs.values())
+        pd.testing.assert_frame_equal(first, second, rtol=1e-6)
+
+
+def test_prescribed_roots_are_nested_too(monkeypatch, tmp_path):
+    arguments = ["network=paper", "network.seed=1", "training=none", "inputs=positive",
+                 "inputs.n=2", "roots=prescribed", f"roots.target={[1] * 10}", "plots=none", "progress=false",
+                 "studies=[nested_roots,summed_root]"]  # fmt: skip
+    assert dtd_run(monkeypatch, *arguments, f"hydra.run.dir={tmp_path}") == 0
+    tree, roots = read(tmp_path, "nested_roots"), pd.read_csv(tmp_path / "roots.csv")
+    first = tree[tree["layer"] == 0].set_index("neuron")
+    own = roots.query("sample == 0 and layer == 0 and finder == 'prescribed'").set_index("neuron")
+    assert (first["status"] == own["status"]).all()
+    np.testing.assert_allclose(first["distance"], own["distance"], rtol=1e-12)
+
+
 def test_each_has_its_picture(folder):
     pictures = {path.stem for path in (folder / "plots").iterdir()}
     assert pictures >= set(NAMES)

@@ -11,7 +11,7 @@ from dtd_cli.config import Config
 from dtd_cli.errors import SettingError
 from dtd_cli.inputs.domain import Domain, nonnegative
 from dtd_cli.networks.mlp import MLP
-from dtd_cli.relevance.step import Step
+from dtd_cli.relevance.step import Step, of_sample
 from dtd_cli.roots.closed_form import ClosedForm
 from dtd_cli.rules import RULES
 from dtd_cli.rules.gamma import Gamma
@@ -38,6 +38,11 @@ class Prepared:
     single_step: Step
     compared: dict[str, tuple[Step, ...]]
     figures: dict[str, float]
+
+    def steps_of(self, sample: int) -> tuple[Step, ...]:
+        """How every layer is decomposed for one sample, whose roots may be its own."""
+        network = self.network.explaining(int(self.outputs[sample]))
+        return of_sample(self.steps, network, self.x[sample : sample + 1])
 
     @property
     def explained(self) -> Tensor:

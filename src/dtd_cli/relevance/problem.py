@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dtd_cli.networks.mlp import MLP
 from dtd_cli.relevance.series import Series
-from dtd_cli.relevance.step import Step
+from dtd_cli.relevance.step import Step, of_sample
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +37,4 @@ class Problem:
     def of_sample(self, x: Tensor) -> Problem:
         """The problem of one sample (1, d) alone, with the roots that are its own."""
         network = self.network.explaining(self.output)
-        steps = tuple(
-            replace(step, finder=step.finder.for_sample(network, start, x))
-            for start, step in enumerate(self.steps)
-        )
-        return replace(self, x=x, steps=steps)
+        return replace(self, x=x, steps=of_sample(self.steps, network, x))

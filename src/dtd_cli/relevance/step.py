@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from dtd_cli.inputs.domain import Domain
+from dtd_cli.networks.mlp import MLP
 from dtd_cli.roots.contract import RootFinder
 from dtd_cli.rules.rule import Rule, sum_of
 
@@ -25,6 +26,14 @@ class Step:
     """What tables call the strategy."""
     prefix: str = ""
     """What stands before the label, to tell the roots of one method from another's."""
+
+
+def of_sample(steps: tuple[Step, ...], network: MLP, x: Tensor) -> tuple[Step, ...]:
+    """The steps below one sample (1, d) of a network with one output, with roots of its own."""
+    return tuple(
+        replace(step, finder=step.finder.for_sample(network, start, x))
+        for start, step in enumerate(steps)
+    )
 
 
 class Expansion(NamedTuple):

@@ -11,6 +11,7 @@ from torch import Tensor
 from dtd_cli.preparation import Prepared
 from dtd_cli.regions.gates import gates, gradient
 from dtd_cli.rules.rule import direction, projection
+from dtd_cli.studies.study import by_unit
 
 _PARALLEL = 1e-5
 """The published code skips a unit with ``|w_j v_j|`` below this."""
@@ -53,8 +54,7 @@ def published_roots(prepared: Prepared, tables: Mapping[str, pd.DataFrame]) -> p
 
 def _relevance(prepared: Prepared, tables: Mapping[str, pd.DataFrame], samples: Tensor) -> Tensor:
     """R_1 of the exact recursion, (B, J)."""
-    rows = tables["relevance.csv"].query("method == 'recursive' and layer == 1")
-    wide = rows.pivot(index="sample", columns="neuron", values="relevance")
+    wide = by_unit(tables["relevance.csv"].query("method == 'recursive'"), layer=1)
     return torch.tensor(wide.loc[samples.tolist()].to_numpy()).to(prepared.x)
 
 

@@ -18,10 +18,16 @@ def input_relevances(
     tables: Mapping[str, pd.DataFrame],
 ) -> tuple[pd.Index, dict[str, NDArray[np.float64]]]:
     """The samples (N,), and each method's relevances of the inputs (N, d)."""
-    rows = tables["relevance.csv"].query("layer == 0")
     methods = {
-        str(method): part.pivot(index="sample", columns="neuron", values="relevance")
-        for method, part in rows.groupby("method", sort=False)
+        str(method): by_unit(part, layer=0)
+        for method, part in tables["relevance.csv"].groupby("method", sort=False)
     }
     samples = next(iter(methods.values())).index
     return samples, {name: wide.to_numpy() for name, wide in methods.items()}
+
+
+def by_unit(relevance: pd.DataFrame, layer: int) -> pd.DataFrame:
+    """The relevances of a layer by one method: a row a sample, a column a unit."""
+    rows = relevance[relevance["layer"] == layer]
+    # With a series every degree has a row.
+    return rows.groupby(["sample", "neuron"])["relevance"].sum().unstack("neuron")

@@ -39,7 +39,8 @@ def summed_root(prepared: Prepared, tables: Mapping[str, pd.DataFrame]) -> pd.Da
 
 def _of_sample(prepared: Prepared, sample: int) -> pd.DataFrame:
     x = prepared.x[sample]
-    recursion = Recursion(prepared.network, prepared.steps, _HELD, int(prepared.outputs[sample]))
+    steps, output = prepared.steps_of(sample), int(prepared.outputs[sample])
+    recursion = Recursion(prepared.network, steps, _HELD, output)
     with torch.no_grad():
         here = recursion.upper(0, x.unsqueeze(0)).squeeze(0)
         root = _nearest_root(recursion, x)
