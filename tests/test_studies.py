@@ -238,8 +238,8 @@ def test_the_degrees_of_a_series_count_together(monkeypatch, tmp_path):
 
 def test_prescribed_roots_are_nested_too(monkeypatch, tmp_path):
     arguments = ["network=paper", "network.seed=1", "training=none", "inputs=positive",
-                 "inputs.n=2", "roots=prescribed", f"roots.target={[1] * 10}", "plots=none", "progress=false",
-                 "studies=[nested_roots,summed_root]"]  # fmt: skip
+                 "inputs.n=2", "roots=prescribed", f"roots.target={[1] * 10}", "plots=none",
+                 "progress=false", "studies=[nested_roots,summed_root]"]  # fmt: skip
     assert dtd_run(monkeypatch, *arguments, f"hydra.run.dir={tmp_path}") == 0
     tree, roots = read(tmp_path, "nested_roots"), pd.read_csv(tmp_path / "roots.csv")
     first = tree[tree["layer"] == 0].set_index("neuron")
