@@ -325,6 +325,7 @@ REFUSED = [
     (["--cfg", "nonsense"], ["--cfg", "invalid choice"]),
     (["rule=x", "--foo", "seed=1"], ["--foo", "no such option"]),
     (["--resolve", "rule=x"], ["--resolve", "--cfg"]),
+    (["-m", "seed=1,2", "hydra.run.dir=x"], ["hydra.run.dir=x", "sweep=NAME"]),
     (["--multirun", "--cfg", "job", "seed=1,2"], ["--cfg", "--multirun"]),
     (["nonsense"], ["nonsense", "SETTING=VALUE"]),
     (["dtype=float16"], ["dtype=float16", "float64, float32"]),

@@ -29,14 +29,19 @@ def check(arguments: Sequence[str], sweep: bool) -> None:
     Raises:
         SettingError: with the setting, its value and what is allowed.
     """
+    placed = any(argument.startswith("hydra.sweep.dir=") for argument in arguments)
     for argument in arguments:
         override = _parsed(argument)
-        key = override.key_or_group
+        key, value = override.key_or_group, argument.partition("=")[2]
+        if sweep and key == "hydra.run.dir" and not placed:
+            # Hydra would not look at it, and write elsewhere.
+            raise SettingError(
+                key, value, "for a single run; allowed with -m are sweep=NAME and hydra.sweep.dir"
+            )
         if key.startswith("hydra"):
             continue
         if override.is_delete():
             raise SettingError(f"~{key}", "", "settings cannot be removed; allowed is a value")
-        value = argument.partition("=")[2]
         if override.is_add() and not _compared(override):
             raise SettingError(key, value, f"settings cannot be added; {_hint(key, arguments)}")
         if override.is_sweep_override() and not sweep:
