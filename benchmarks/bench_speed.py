@@ -172,7 +172,11 @@ def test_walks_in_every_layer(compare):
 
 @pytest.mark.parametrize("depth", [2, 4, 8, 16])
 def test_walks_of_growing_depth(compare, depth):
-    """A forward pass grows linearly with depth; so the ratio must not grow without bound."""
+    """Time must grow linearly with depth, as that of a forward pass does.
+
+    No unit is drawn in the first layer and in the last, so the ratio is c (L - 2) / L: it grows
+    towards c, and must not grow beyond.
+    """
     layers = drawn((128, *[128] * (depth - 1), 1)).layers
     net = MLP(tuple(replace(layer, weight=3 * layer.weight) for layer in layers))
     points = uniform(2000, 128)
