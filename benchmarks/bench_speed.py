@@ -175,7 +175,7 @@ def test_walks_in_every_layer(compare):
             "a forward pass on 2000 points", lambda: net.forward(points), rounds=5)  # fmt: skip
 
 
-@pytest.mark.parametrize("depth", [2, 4, 8, 16])
+@pytest.mark.parametrize("depth", [2, 4, 8, 16, 32])
 def test_walks_of_growing_depth(compare, depth):
     """Time must grow linearly with depth, as that of a forward pass does.
 

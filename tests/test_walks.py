@@ -161,7 +161,7 @@ def test_the_same_generator_gives_the_same_walks():
 
 @pytest.mark.parametrize("max_points", [1, 20000])
 def test_chunks_change_nothing(max_points):
-    net, x = answered((5, 8, 7, 1), 40, "positive", n=7)
+    net, x = answered((33, 17, 9, 1), 40, "positive", n=25)
     whole = estimates(recursion(net, "z+"), x)
     chunked = estimates(recursion(net, "z+", max_points=max_points), x)
     for got, want in zip(chunked, whole, strict=True):
