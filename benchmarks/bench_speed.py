@@ -99,6 +99,11 @@ def forward_on_the_points_of(task, net, monkeypatch):
 
 @pytest.mark.parametrize(("n", "faster"), [(1, 8), (1000, 3)])
 def test_train_free_and_captum(compare, n, faster):
+    """Both targets are close to what the tensor operations alone allow, without any of our Python.
+
+    For one sample, where Captum leaves the caches cold, these are about 8.3 times faster than it
+    is; for 1000 their nine products of matrices alone, without all else, about 3.1 times.
+    """
     net, x = drawn((100, 100, 100, 100, 2)), uniform(n, 100)
     what = problem(net, x)
     task = f"train-free z+, 100-100-100-100-2, {n} samples"
@@ -170,9 +175,13 @@ def test_walks_in_every_layer(compare):
             "a forward pass on 2000 points", lambda: net.forward(points), rounds=5)  # fmt: skip
 
 
-@pytest.mark.parametrize("depth", [2, 4, 8, 16])
+@pytest.mark.parametrize("depth", [2, 4, 8, 16, 32])
 def test_walks_of_growing_depth(compare, depth):
-    """A forward pass grows linearly with depth; so the ratio must not grow without bound."""
+    """Time must grow linearly with depth, as that of a forward pass does.
+
+    No unit is drawn in the first layer and in the last, so the ratio is c (L - 2) / L: it grows
+    towards c, and must not grow beyond.
+    """
     layers = drawn((128, *[128] * (depth - 1), 1)).layers
     net = MLP(tuple(replace(layer, weight=3 * layer.weight) for layer in layers))
     points = uniform(2000, 128)

@@ -28,11 +28,11 @@ STEP_DIGITS = 10
 TIE = mpf("1e-13")
 
 
-def digits_for(depth: int, degree: int = 1) -> int:
+def digits_for(depth: int, degree: int = 1, apart: int = 1) -> int:
     """Decimal digits for ``depth`` nested derivatives of ``degree``."""
     lost, size = 40, 0
     for _ in range(depth):
-        size += size + EPSILON_DIGITS
+        size += apart * size + EPSILON_DIGITS
         lost += degree * (degree * size + STEP_DIGITS)
     return lost
 
@@ -69,9 +69,10 @@ class Literal:
         box=(0.0, 1.0),
         output_relu=True,
         degree=1,
+        apart=1,
     ):
-        self.depth, self.degree = len(weights), degree
-        self.digits = digits_for(self.depth, degree)
+        self.depth, self.degree, self.apart = len(weights), degree, apart
+        self.digits = digits_for(self.depth, degree, apart)
         self.rules, self.output, self.output_relu = rules, output, output_relu
         self.limits = 0
         """How often a root was met where the derivative exists as a limit only."""
@@ -139,7 +140,7 @@ class Literal:
     def one_sided(self, layer, root, a, j, i, size):
         """∂_i D^(k-1) h_j[Δ, ..., Δ] at the root, for k = 1, 2, ..., one-sided, Δ constant."""
         self.limits += self.only_a_limit(layer, root, a, j)
-        epsilon = size * mpf(10) ** -EPSILON_DIGITS
+        epsilon = size**self.apart * mpf(10) ** -EPSILON_DIGITS
         smaller = size * epsilon
         step = smaller**self.degree * mpf(10) ** -STEP_DIGITS
         delta = [p - r for r, p in zip(root, a, strict=True)]

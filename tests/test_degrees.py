@@ -24,7 +24,7 @@ from cases import (
     tensor,
     terms,
 )
-from dtd_cli.numerics import policy
+from dtd_cli.relevance.approach import Approach
 from dtd_cli.relevance.series import Branches
 from dtd_cli.relevance.taylor import Taylor
 from dtd_cli.roots import ClosedForm
@@ -38,12 +38,6 @@ CASES = [(2, 3), (3, 2), (3, 3)]
 """Depth and degree."""
 
 
-def tolerance(depth, degree, limits):
-    """Rounding; where a limit is taken, its step, times the derivative that comes next."""
-    steps = policy(torch.float64).at_degree(degree)
-    return 64 * (steps.outer if depth > 2 else steps.nudge) if limits else EXACT
-
-
 @pytest.mark.parametrize("bias", ["negative", "positive"])
 @pytest.mark.parametrize(("depth", "degree"), CASES)
 @pytest.mark.parametrize("rule", RULES)
@@ -55,18 +49,31 @@ def test_every_degree_against_the_literal(rule, depth, degree, bias):
         got = terms(recursion(net, rules, gamma=0.5, bounds=BOX, series=Taylor(degree)), x)
         for layer, a in enumerate(literal.activations(x[0].tolist())[:-1]):
             wanted = tensor(literal.terms(layer, a))
-            allowed = tolerance(depth, degree, literal.limits)
-            assert spread(got[layer][0], wanted) < allowed, f"R_{layer}"
+            assert spread(got[layer][0], wanted) < EXACT, f"R_{layer}"
 
 
 @pytest.mark.parametrize("rule", ["z+", "w2", "gamma", "x"])
 def test_without_biases_against_the_literal(rule):
-    """All roots are on ties; nothing but rounding, which degree 3 divides by the nudge squared."""
+    """All roots are on ties."""
     for seed in (7, 9):
         net, x = random_network((3, 4, 1), seed, "zero"), positive_input(3, seed)
         literal = Literal(*lists(net), [rule] * 2, degree=3)
         got = terms(recursion(net, rule, series=Taylor(3)), x)[0][0]
-        assert spread(got, tensor(literal.terms(0, x[0].tolist()))) < 1e-7
+        assert spread(got, tensor(literal.terms(0, x[0].tolist()))) < EXACT
+
+
+@pytest.mark.parametrize("rule", ["z+", "gamma", "x", "zB"])
+@pytest.mark.parametrize("seed", [8, 9])
+def test_three_layers_without_biases_against_the_literal(rule, seed):
+    """Limits inside limits, differentiated six times."""
+    rules = per_layer(rule, 3)
+    net, x = random_network((3, 4, 3, 1), seed, "zero"), positive_input(3, seed)
+    literal = Literal(*lists(net), rules, gamma=0.5, box=BOX, degree=3)
+    got = terms(recursion(net, rules, gamma=0.5, bounds=BOX, series=Taylor(3)), x)[0][0]
+    assert literal.limits == 0
+    wanted = tensor(literal.terms(0, x[0].tolist()))
+    assert literal.limits > 0
+    assert spread(got, wanted) < EXACT
 
 
 @pytest.mark.parametrize("rule", ["z+", "gamma", "x", "zB"])
@@ -91,9 +98,9 @@ def test_shares_add_up_to_the_series_of_h(rule):
 
                 series = mpmath.taylor(h, mpf("1e-40"), 4, direction=1)[1:]
                 error = spread(shares.sum(1), [float(t) for t in series])
-                assert error < (1e-2 if limit else 1e-10)
-                seen += not limit
-    assert seen >= 6
+                assert error < 1e-10
+                seen += limit
+    assert seen >= 2
 
 
 def test_a_series_of_degree_one_is_the_core():
@@ -179,8 +186,7 @@ def branches(h, roots, delta):
         unit=torch.zeros(len(roots), dtype=torch.long),
         roots=roots,
         delta=delta,
-        step=torch.zeros(len(roots), dtype=torch.float64),
-        open_gates=torch.zeros(len(roots), 1, dtype=torch.bool),
+        approach=Approach.at_roots(torch.zeros(len(roots), 1, dtype=torch.bool), roots),
         value=lambda points, gates, unit: h(points),
         together=10,
     )

@@ -26,29 +26,25 @@ def matrices(rec, layer, a):
 
 @pytest.mark.parametrize("rule", ["z+", "gamma", "x"])
 @pytest.mark.parametrize("widths", [(3, 4, 1), (3, 4, 3, 1)])
-def test_symmetric_and_rows_are_the_second_degree(widths, rule):
+@pytest.mark.parametrize("bias", ["negative", "positive", "zero"])
+def test_symmetric_and_rows_are_the_second_degree(widths, rule, bias):
     seen = 0
     for seed in (1, 11, 38):
-        net, x = random_network(widths, seed, "positive"), positive_input(3, seed, n=9)
+        net, x = random_network(widths, seed, bias), positive_input(3, seed, n=9)
         whole, chunked = (
             recursion(net, rule, series=Taylor(3), max_points=size) for size in (10**6, 3)
         )
-        exact = torch.ones(len(x), 1, 1, dtype=torch.bool)
-        for layer, a in reversed(list(enumerate(net.activations(x)[:-1]))):
+        for layer, a in enumerate(net.activations(x)[:-1]):
             with torch.no_grad():
-                found = expansion(whole, layer, a)
-            got, second = matrices(whole, layer, a), found.terms(a)[:, 1]
-            exact[found.anchor[found.limit]] = False
-            sums, transposed = exact[:, 0] * got.sum(2), exact * got.mT
-            assert spread(transposed, exact * got) < 1e-11
-            assert spread(sums, exact[:, 0] * second) < 1e-11
-            assert spread(exact * matrices(chunked, layer, a), exact * got) < 1e-11
-            if len(widths) == 3:
-                # A limit divides rounding by the nudge squared, one inside another once more.
-                assert spread(got.mT, got) < 1e-7
-                assert spread(got.sum(2), second) < 1e-7
-            seen += int((exact * got != 0).any())
-    assert seen
+                second = expansion(whole, layer, a).terms(a)[:, 1]
+            got = matrices(whole, layer, a)
+            size = net.forward(x).max() + got.abs().max()
+            for mine, same in (
+                (got.mT, got), (got.sum(2), second), (matrices(chunked, layer, a), got)
+            ):  # fmt: skip
+                assert (mine - same).abs().max() <= 1e-9 * size
+            seen += int(got.abs().max() > 1e-3 * size)
+    assert seen or bias == "zero"
 
 
 def test_by_finite_differences():

@@ -55,6 +55,16 @@ def literal(layer, rule, gamma=0.5):
     )
 
 
+@pytest.mark.parametrize("name", RULES)
+def test_products_are_those_of_weights_and_masks(name):
+    layer, domain, a = layer_of(bias="positive"), box(4, LOW, HIGH), positive_input(4, 1, 3)
+    rule = rule_named(name, 0.5)
+    products = rule.products(a, layer, domain)
+    for (factor, product), term in zip(products, rule.terms(a, layer, domain), strict=True):
+        assert torch.equal(factor, term.factor)
+        assert torch.equal(product, layer.weight * term.mask)
+
+
 def test_all_rules_are_here():
     assert set(RULES) == {*DIRECTIONS, "zero", "pinv"}
 

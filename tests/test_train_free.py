@@ -137,11 +137,16 @@ def test_z_plus_conserves_f(depth):
         assert not ledger.unresolved.any()
 
 
-def test_what_has_no_divisor_is_unresolved():
+@pytest.mark.parametrize(("rule", "weights"), [("z+", [-1.0, -1.0]), ("x", [1.0, -1.0])])
+def test_what_has_no_divisor_is_unresolved(rule, weights):
     """A unit that lives of its bias alone has nobody to give its relevance to."""
-    net = network([[[-1.0, -1.0]], [[1.0]]], [[3.0], [0.0]])
-    explanation = train_free(net, ["z+", "z+"], tensor([[1.0, 1.0]]))
-    assert explanation.relevances[0].tolist() == [[0.0, 0.0]]
-    assert explanation.relevances[1].tolist() == [[1.0]]
-    assert explanation.ledgers[0].unresolved.tolist() == [1.0]
-    assert explanation.ledgers[0].remainder.tolist() == [0.0]
+    net = network([[weights], [[1.0]]], [[3.0], [2.0]])
+    x = tensor([[1.0, 1.0], [0.1, 0.1]])
+    explanation = train_free(net, [rule, "z+"], x)
+    f = net.forward(x)[:, 0]
+    assert (f > 2).all()
+    assert not explanation.relevances[0].any()
+    assert torch.equal(explanation.relevances[1][:, 0], f)
+    assert torch.equal(explanation.ledgers[0].unresolved, f)
+    assert not explanation.ledgers[0].remainder.any()
+    assert not explanation.ledgers[1].unresolved.any()

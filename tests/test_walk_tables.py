@@ -226,5 +226,33 @@ def test_steps_of_limits_are_in_the_tree():
     steps = recursion(net, "x").steps
     (walks,) = WALKS["recursive"](Problem(net, 0, x, steps, MANY, False, steps[0]))
     first, second = walks.tree
-    assert first.step.tolist() == [2.0**-20] * len(first.unit)
-    assert torch.equal(second.step, torch.zeros_like(second.step))
+    assert (first.approach.step > 0).all()
+    assert torch.equal(second.approach.step, torch.zeros_like(second.approach.step))
+
+
+def test_a_root_that_is_expanded_from_several_points_is_listed_once():
+    seen = 0
+    for seed in range(12):
+        net, x = random_network((3, 4, 3, 1), seed, "positive"), positive_input(3, seed, 2)
+        steps = recursion(net, "gamma").steps
+        (walks,) = WALKS["recursive"](Problem(net, 0, x, steps, MANY, False, steps[0]))
+        part = Walked("recursive", 0, np.arange(2), walks)
+        tree = walk_tables([part], 5)["root_tree.csv"].set_index(["sample", "node"])
+        several = [level for level in walks.tree if len(level.nearest) < len(level.unit)]
+        seen += len(several)
+        expanded = tree[tree["step"].notna()]
+        parents = pd.MultiIndex.from_arrays(
+            [tree.index.get_level_values("sample"), tree["parent"].fillna(-1).astype(int)]
+        )
+        for key, row in expanded.iterrows():
+            children = tree[parents == key]
+            units = {0: 3, 1: 1, 2: 0}[row["layer"]]
+            assert children["neuron"].tolist() == list(range(units))
+            assert (children["layer"] == row["layer"] + 1).all()
+        assert (
+            len(tree) == 2 * 4 + 3 * (expanded["layer"] == 0).sum() + (expanded["layer"] == 1).sum()
+        )
+        # What all points of a root pass on, once.
+        roots = tree[tree["layer"] == 0]
+        assert roots["passed"].sum() == pytest.approx(walks.relevance.sum().item(), rel=1e-9)
+    assert seen

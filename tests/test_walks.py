@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from cases import network, positive_input, random_network, recursion, relevances, spread, tensor
+from cases import network, positive_input, random_network, recursion, relevances, tensor
+from dtd_cli.relevance.factors import FactorPath
 from dtd_cli.relevance.walk_sampling import WalkSampling
 from test_cli import dtd_run
 
@@ -114,6 +117,27 @@ def test_a_limit_inside_a_limit():
     assert estimates(rec, x)[0].relevance.any()
 
 
+def test_a_walk_stands_once_in_every_layer(monkeypatch):
+    """Also where it takes limits: so a layer costs the same however many are above it."""
+    net, x = answered((4, 5, 4, 4, 1), 7, "positive")
+    rec = recursion(net, "z+")
+    stood, limits = Counter(), Counter()
+    original = FactorPath.reach
+
+    def noted(path, start, anchors, *roots):
+        reached = original(path, start, anchors, *roots)
+        stood[start] += len(anchors)
+        limits[start] += int(reached.lost.sum())
+        return reached
+
+    with torch.no_grad():
+        sampling = walks(rec)
+        monkeypatch.setattr(FactorPath, "reach", noted)
+        sampling.estimate(0, x)
+    assert min(limits[start] for start in range(3)) > 0
+    assert max(stood[start] for start in range(3)) == WALKS
+
+
 def test_zero_order_of_units_that_live_of_a_bias():
     """f = relu(2 relu(x - 1) + 1): at the root x = 1 all of the bias is left."""
     net = network([[[1.0]], [[2.0]]], [[-1.0], [1.0]])
@@ -137,13 +161,11 @@ def test_the_same_generator_gives_the_same_walks():
 
 @pytest.mark.parametrize("max_points", [1, 20000])
 def test_chunks_change_nothing(max_points):
-    net, x = answered((5, 8, 7, 1), 40, "positive", n=7)
+    net, x = answered((33, 17, 9, 1), 40, "positive", n=25)
     whole = estimates(recursion(net, "z+"), x)
-    for got, want in zip(
-        estimates(recursion(net, "z+", max_points=max_points), x), whole, strict=True
-    ):
-        assert spread(got.relevance, want.relevance) < 1e-12
-        assert spread(got.stderr, want.stderr) < 1e-6
+    chunked = estimates(recursion(net, "z+", max_points=max_points), x)
+    for got, want in zip(chunked, whole, strict=True):
+        assert all(map(torch.equal, got, want))
 
 
 def test_nothing_to_explain():

@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from dtd_cli.overrides import groups
 
-NUMERICS = 1
+NUMERICS = 2
 """Version of the numerics: raised with every change that gives a configuration other numbers."""
 
 NOT_OF_THE_RUN = ("sweep", "device", "progress", "force", "report")

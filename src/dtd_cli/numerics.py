@@ -6,8 +6,7 @@ nested anchors as small as ``nudge ** 2``.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -20,15 +19,17 @@ class Policy:
     tie: float
     """A pre-activation below ``tie * (|W||a| + |b|)`` lies on the kink of its ReLU."""
     nudge: float
-    """The step from a root towards its anchor that stands for the one-sided limit.
+    """The smallest step from a root towards its anchor, which tells the anchor's branch.
 
-    A power of two: scaling by it is exact, so the limit has no error where the network is
-    homogeneous.
+    A power of two, as all steps are: scaling by it is exact, so a one-sided limit has no error
+    where the network is homogeneous.
     """
     outer: float
-    """The nudge of a limit that has another inside it, whose step must be the smaller."""
+    """The smallest step of a limit that has another inside it, whose steps must be smaller."""
     judge: float
-    """A step beside which both are small; it decides which slope is right."""
+    """The step that tells the branch of such a limit."""
+    settled: float
+    """A limit is settled when its extrapolations differ by less, relative to its size."""
     jump: float
     """Slopes that differ by more, relative to their size, lie on different branches."""
     degenerate: float
@@ -40,24 +41,6 @@ class Policy:
 
     The better rule's own error is then about the power 3/2 of it.
     """
-    rounding: float
-    """The spacing of the numbers next to 1."""
-
-    def at_degree(self, degree: int) -> Policy:
-        """The policy for derivatives up to ``degree``: at degree 1 the policy itself.
-
-        Near a root where relevance is 0/0 the derivative of degree k magnifies rounding by
-        ``nudge ** -k``, and the step costs O(nudge): they balance where nudge^(k+1) is rounding.
-        Beyond degree 2 all steps grow by the same factor, up to an eighth for the largest.
-        """
-        balanced = math.ceil(math.log2(self.rounding) / (degree + 1))
-        wider = min(max(1.0, 2.0**balanced / self.nudge), _LARGEST_STEP / self.judge)
-        return replace(
-            self, nudge=self.nudge * wider, outer=self.outer * wider, judge=self.judge * wider
-        )
-
-
-_LARGEST_STEP = 2.0**-3
 
 
 _POLICIES = {
@@ -66,11 +49,11 @@ _POLICIES = {
         nudge=2.0**-20,
         outer=2.0**-17,
         judge=2.0**-12,
+        settled=2.0**-38,
         jump=2.0**-10,
         degenerate=1e-12,
         residual=1e-9,
         quadrature=1e-9,
-        rounding=2.0**-52,
     ),
     # Single precision: 84 units in the last place for a tie, and a nudge well beyond that.
     torch.float32: Policy(
@@ -78,11 +61,11 @@ _POLICIES = {
         nudge=2.0**-10,
         outer=2.0**-8,
         judge=2.0**-5,
+        settled=2.0**-14,
         jump=2.0**-3,
         degenerate=1e-5,
         residual=1e-4,
         quadrature=1e-5,
-        rounding=2.0**-23,
     ),
 }
 

@@ -77,7 +77,7 @@ class MLP:
         """The network with one output only: ``R_L(a) = a * e_output`` then is ``a`` itself."""
         *hidden, last = self.layers
         row = slice(output, output + 1)
-        return MLP((*hidden, replace(last, weight=last.weight[row], bias=last.bias[row])))
+        return MLP((*hidden, Layer(last.weight[row], last.bias[row], last.relu)))
 
     def to(self, dtype: torch.dtype, device: torch.device | None = None) -> MLP:
         """The same network in another dtype or on another device."""

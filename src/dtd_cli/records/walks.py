@@ -103,17 +103,21 @@ def _flows(part: Walked) -> pd.DataFrame:
 def _root_tree(part: Walked, tree: RootTree) -> pd.DataFrame:
     """All roots that the recursion visits, whatever became of them, level by level."""
     through = part.walks.relevance.sum(1)
-    # Of each anchor of the level: the sample and the units that led to it, and the parent's row.
-    index = [torch.arange(len(part.samples), device=through.device)]
-    parent, offset = torch.full_like(index[0], -1), 0
+    # Of each anchor that is listed: its number in the level, the sample and the units that led to
+    # it, and the parent's row. A root that is expanded from several points leads to the images of
+    # all of them; the one nearest to the root is listed.
+    listed = torch.arange(len(part.samples), device=through.device)
+    index = [listed]
+    parent, offset = torch.full_like(listed, -1), 0
     tables = []
     for level in tree:
-        anchors, units = level.relevance.shape
-        contributes = level.roots.contributes
-        points = level.roots.points
-        distance = (level.anchors.unsqueeze(1) - points).norm(dim=2)
+        anchors, units = len(listed), level.relevance.shape[1]
+        contributes = level.roots.contributes[listed]
+        points = level.roots.points[listed]
+        distance = (level.anchors[listed].unsqueeze(1) - points).norm(dim=2)
+        nearest = level.nearest
         step = torch.full_like(level.relevance, torch.nan)
-        step[level.anchor, level.unit] = level.step
+        step[level.anchor[nearest], level.unit[nearest]] = level.approach.step[nearest]
         above = tuple(range(len(index) + 1, through.dim()))
         passed = (through.sum(above) if above else through)[tuple(index)]
         last = level is tree[-1]
@@ -124,16 +128,20 @@ def _root_tree(part: Walked, tree: RootTree) -> pd.DataFrame:
                     "parent": np.repeat(parent.cpu().numpy(), units),
                     "layer": level.start,
                     "neuron": np.tile([part.output] if last else np.arange(units), anchors),
-                    "status": names(level.roots.status, Status),
-                    "relevance": numbers(level.relevance).ravel(),
+                    "status": names(level.roots.status[listed], Status),
+                    "relevance": numbers(level.relevance[listed]).ravel(),
                     "distance": numbers(distance.where(contributes, torch.nan)).ravel(),
-                    "step": numbers(step).ravel(),
+                    "step": numbers(step[listed]).ravel(),
                     "passed": numbers(passed.where(contributes.view_as(passed), 0)).ravel(),
                 }
             )
         )
-        parent = offset + level.anchor * units + level.unit
-        index = [*(column[level.anchor] for column in index), level.unit]
+        place = torch.full_like(level.relevance[:, 0], -1, dtype=torch.long)
+        place[listed] = torch.arange(anchors, device=listed.device)
+        listed = nearest[place[level.anchor[nearest]] >= 0]
+        row = place[level.anchor[listed]]
+        parent = offset + row * units + level.unit[listed]
+        index = [*(column[row] for column in index), level.unit[listed]]
         offset += anchors * units
     table = pd.concat(tables, ignore_index=True)
     node = table.groupby("sample").cumcount()

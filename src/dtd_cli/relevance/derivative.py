@@ -1,12 +1,12 @@
 """The one-sided derivative of a relevance function at its roots, by automatic differentiation.
 
-The general path: it asks nothing of the rules. A limit inside another limit is checked from
-further away (theory, section 2; docs/theory.md says where this can fail).
+The general path: it asks nothing of the rules (theory, section 2; docs/theory.md says where the
+limits that it takes can fail).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from dtd_cli.networks.mlp import MLP
-from dtd_cli.numerics import Policy, policy
-from dtd_cli.relevance.one_sided import Above, Evaluation, nudged, one_sided
+from dtd_cli.numerics import policy
+from dtd_cli.relevance.approach import Approach, extrapolated
+from dtd_cli.relevance.one_sided import Above, nudged, one_sided
 from dtd_cli.relevance.series import differentiable
 from dtd_cli.roots.contract import Place
 
@@ -32,20 +33,69 @@ class Derivative(NamedTuple):
     slope: Tensor
     """(N, d)."""
     limit: Tensor
-    """(N,), whether the one-sided limit was taken, at the root or above it."""
-    step: Tensor
-    """(N,), how far from the root towards its anchor, 0 for none."""
-    open_gates: Tensor
-    """(N, J), which gates were held open."""
+    """(N,), whether a one-sided limit was taken, at the root or above it."""
+    approach: Approach
 
-    def rows(self, index: Tensor) -> Derivative:
-        """Some of the derivatives."""
-        return Derivative(*(column[index] for column in self))
+    @classmethod
+    def untaken(cls, roots: Tensor, units: int) -> Derivative:
+        """Numbers that nobody looks at, for roots (N, d) of a layer of so many units."""
+        closed = torch.zeros(len(roots), units, dtype=torch.bool, device=roots.device)
+        nothing = torch.full_like(roots, torch.nan)
+        return cls(nothing[:, 0], nothing, closed[:, 0], Approach.at_roots(closed, roots))
 
     def replaced(self, index: Tensor, others: Derivative) -> Derivative:
         """These derivatives, but for some."""
-        pairs = zip(self, others, strict=True)
-        return Derivative(*(mine.index_copy(0, index, other) for mine, other in pairs))
+        return Derivative(
+            self.value.index_copy(0, index, others.value),
+            self.slope.index_copy(0, index, others.slope),
+            self.limit.index_copy(0, index, others.limit),
+            self.approach.replaced(index, others.approach),
+        )
+
+
+class _Pairs(NamedTuple):
+    """N roots and what they belong to."""
+
+    anchors: Tensor
+    """(N, d)."""
+    roots: Tensor
+    """(N, d)."""
+    unit: Tensor
+    """(N,)."""
+
+    def rows(self, index: Tensor) -> _Pairs:
+        return _Pairs(*(column[index] for column in self))
+
+
+class _At(NamedTuple):
+    """``h_unit`` at N points near or at roots."""
+
+    value: Tensor
+    """(N,)."""
+    slope: Tensor
+    """(N, d)."""
+    limit: Tensor
+    """(N,), whether a one-sided limit was taken above."""
+
+    def spread(self, rows: Tensor) -> _At:
+        """The same in the true ones of more rows (N,), and zeros in the others."""
+        index = rows.nonzero().squeeze(1)
+        columns = (column.new_zeros(len(rows), *column.shape[1:]) for column in self)
+        pairs = zip(columns, self, strict=True)
+        return _At(*(empty.index_copy(0, index, column) for empty, column in pairs))
+
+
+class _Lost(NamedTuple):
+    """Some roots at which the derivative exists as a limit only."""
+
+    rows: Tensor
+    """(n,)."""
+    near: Tensor
+    """(n, d), slopes on the anchors' branches."""
+    nearness: float
+    """The step at which they are."""
+    smallest: float
+    """The smallest step that is of use."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,69 +103,100 @@ class OneSided:
     """The relevance functions of layer ``start + 1`` as ones to be differentiated.
 
     ``network`` has one output; ``above`` says how the layer above is decomposed, None where it is
-    the output; ``steps`` has the nudges.
+    the output.
     """
 
     network: MLP
     start: int
     above: Above | None
-    steps: Policy
     value: Value
 
     def derivative(self, anchors: Tensor, roots: Tensor, unit: Tensor, place: Place) -> Derivative:
         """At the roots (N, d) of the units (N,), on the branches of the anchors (N, d)."""
-        at = one_sided(
-            self.network, self.start, anchors, roots, unit, place, self.above, self.steps
-        )
-        here = self._differentiate(at, unit)
-        # A limit was taken at a root above, which may lie on other kinks on the way to the
-        # anchor: then the slope near the root is another.
-        doubtful = here.limit.nonzero().squeeze(1)
-        here = here._replace(
-            value=_extrapolated(here, at.points, roots), limit=here.limit | at.limit
-        )
-        if not len(doubtful):
-            return here
-        near = self._approached(anchors, roots, unit, doubtful, self.steps.outer)
-        moved = ~_same(here.slope[doubtful], near.slope)
-        if not moved.any():
-            return here
-        # The inner limit comes first: a step beside which its own is small is the judge.
-        # Of the two slopes the one closer to it is right.
-        doubtful, near = doubtful[moved], near.rows(moved)
-        judge = self._approached(anchors, roots, unit, doubtful, self.steps.judge)
-        gap = (near.slope - judge.slope).norm(dim=1)
-        nearer = gap < (here.slope[doubtful] - judge.slope).norm(dim=1)
-        return here.replaced(doubtful[nearer], near.rows(nearer))
+        side = one_sided(self.network, self.start, anchors, roots, unit, place, self.above)
+        sure = ~side.limit
+        if sure.all():
+            at = self._differentiate(roots, side.open_gates, unit)
+        else:
+            at = self._differentiate(roots[sure], side.open_gates[sure], unit[sure]).spread(sure)
+        found = Derivative(*at, Approach.at_roots(side.open_gates, roots))
+        if not (side.limit | at.limit).any():
+            return found
+        pairs = _Pairs(anchors, roots, unit)
+        for lost in self._lost(pairs, side.limit, at):
+            if len(lost.rows):
+                some = pairs.rows(lost.rows)
+                approach = self._approach(some, lost)
+                found = found.replaced(lost.rows, self._approached(some, approach))
+        return found
 
-    def _approached(
-        self, anchors: Tensor, roots: Tensor, unit: Tensor, rows: Tensor, step: float
-    ) -> Derivative:
-        """Value and slope at some of the roots (N, d), from points a step towards their anchors."""
-        roots, unit = roots[rows], unit[rows]
-        points = nudged(anchors[rows], roots, step)
+    @torch.no_grad()
+    def _lost(self, pairs: _Pairs, limit: Tensor, at: _At) -> Iterator[_Lost]:
+        """The roots at which the derivative exists as a limit only.
+
+        A limit inside another is to be taken first: then the outer steps must be such that the
+        steps inside can be small beside them.
+        """
+        steps = policy(at.slope.dtype)
+        nested = at.limit
+        if limit.any():
+            rows = limit.nonzero().squeeze(1)
+            near = self._near(pairs.rows(rows), steps.nudge)
+            nested = nested.index_copy(0, rows, near.limit)
+            inner = ~near.limit
+            yield _Lost(rows[inner], near.slope[inner], steps.nudge, steps.nudge)
+        if nested.any():
+            rows = nested.nonzero().squeeze(1)
+            slope = self._near(pairs.rows(rows), steps.judge).slope
+            # A limit taken at a root above does no harm unless that root lies on other kinks on
+            # the way to the anchor: then the slope near the root is another.
+            lost = limit[rows] | ~_same(at.slope[rows], slope)
+            yield _Lost(rows[lost], slope[lost], steps.judge, steps.outer)
+
+    @torch.no_grad()
+    def _approach(self, pairs: _Pairs, lost: _Lost) -> Approach:
+        """From where to extrapolate."""
+        weights = extrapolated(
+            lambda rows, step: self._near(pairs.rows(rows), step).slope,
+            lost.near,
+            lost.nearness,
+            lost.smallest,
+            policy(lost.near.dtype),
+        )
+        return Approach.weighted(weights, self.network.widths[self.start + 1])
+
+    def _approached(self, pairs: _Pairs, approach: Approach) -> Derivative:
+        """Value and slope at the roots, extrapolated."""
+        at = pairs.rows(approach.row)
+        points = nudged(at.anchors, at.roots, approach.step.unsqueeze(1))
+        there = self._differentiate(points, approach.open_gates, at.unit)
+        # Each point says by its slope what h is at the root.
+        value = there.value - (there.slope * (points - at.roots)).sum(1)
+        count = len(pairs.unit)
+        return Derivative(
+            approach.total(value, count),
+            approach.total(there.slope, count),
+            torch.ones(count, dtype=torch.bool, device=value.device),
+            approach,
+        )
+
+    def _near(self, pairs: _Pairs, step: float) -> _At:
+        """A step from the roots towards their anchors."""
         width = self.network.widths[self.start + 1]
-        closed = torch.zeros(len(unit), width, dtype=torch.bool, device=unit.device)
-        at = Evaluation(points, closed, torch.full_like(points[:, 0], step))
-        there = self._differentiate(at, unit)
-        return there._replace(value=_extrapolated(there, points, roots), limit=at.limit)
+        closed = torch.zeros(len(pairs.unit), width, dtype=torch.bool, device=pairs.unit.device)
+        points = nudged(pairs.anchors, pairs.roots, step)
+        return self._differentiate(points, closed, pairs.unit)
 
-    def _differentiate(self, at: Evaluation, unit: Tensor) -> Derivative:
-        """Value and slope of ``h_unit`` at points (N, d), with the given gates held open."""
+    def _differentiate(self, points: Tensor, open_gates: Tensor, unit: Tensor) -> _At:
+        """At points (N, d), with the given gates held open."""
         keep = torch.is_grad_enabled()
         with torch.enable_grad():
-            points = differentiable(at.points)
-            value, limit = self.value(points, at.open_gates, unit)
+            points = differentiable(points)
+            value, limit = self.value(points, open_gates, unit)
             (slope,) = torch.autograd.grad(
                 value.sum(), points, create_graph=keep, materialize_grads=True
             )
-        value = value if keep else value.detach()
-        return Derivative(value, slope, limit, at.step, at.open_gates)
-
-
-def _extrapolated(there: Derivative, points: Tensor, roots: Tensor) -> Tensor:
-    """h at the roots, along the branch on which it was differentiated nearby, (N,)."""
-    return there.value - (there.slope * (points - roots)).sum(1)
+        return _At(value if keep else value.detach(), slope, limit)
 
 
 def _same(first: Tensor, second: Tensor) -> Tensor:

@@ -58,9 +58,14 @@ class FactorLayer:
         return cls(layer, mask, product, rule.one_sign and domain.is_nonnegative)
 
     @cached_property
+    def columns(self) -> Tensor:
+        """What each lower unit (row) adds to the projections of the layer, (d, J)."""
+        return self.product.T.contiguous()
+
+    @cached_property
     def gives(self) -> Tensor:
         """Which lower units (row) are given anything by which units of the layer, (d, J)."""
-        return (self.product != 0).T.contiguous()
+        return self.columns != 0
 
     @cached_property
     def _sizes(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -90,10 +95,10 @@ class FactorLayer:
         """The units at the points ``a`` (N, d), which have anchors of the given ``size`` (N,)."""
         z = self.layer.preactivation(a)
         total, whole = self.totals(a)
-        awake = z > -self.slack(size)
-        rooted = awake & (total.abs() > policy(a.dtype).degenerate * whole)
-        step = torch.where(rooted, z.relu(), 0) / torch.where(rooted, total, 1)
-        return Units(z, step, rooted, awake & (total.abs() < self.faint(size)))
+        awake, magnitude = z > -self.slack(size), total.abs()
+        rooted = awake & (magnitude > policy(a.dtype).degenerate * whole)
+        step = z.relu() / torch.where(rooted, total, torch.inf)
+        return Units(z, step, rooted, awake & (magnitude < self.faint(size)))
 
     def roots(self, a: Tensor, step: Tensor, unit: Tensor) -> Tensor:
         """The roots (N, d) of one unit for each anchor ``a`` (N, d); step and unit (N,)."""

@@ -24,9 +24,7 @@ class Integral(Series):
     Source of the rules and of the error estimate: Piessens et al., QUADPACK, 1983 (QK15).
     """
 
-    @property
-    def degree(self) -> int:
-        return 1
+    at_roots = False
 
     def shares(self, branches: Branches) -> Tensor:
         if branches.affine:
@@ -115,8 +113,9 @@ def _slopes(branches: Branches, points: Tensor, unit: Tensor) -> Tensor:
     keep = torch.is_grad_enabled()
     with torch.enable_grad():
         at = differentiable(points)
-        gates = torch.zeros_like(branches.open_gates[:1]).expand(len(at), -1)
-        value = branches.value(at, gates, unit)
+        width = branches.network.widths[branches.start + 1]
+        closed = torch.zeros(len(at), width, dtype=torch.bool, device=at.device)
+        value = branches.value(at, closed, unit)
         (slope,) = torch.autograd.grad(value.sum(), at, create_graph=keep, materialize_grads=True)
     return slope
 

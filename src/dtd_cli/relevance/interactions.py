@@ -27,15 +27,17 @@ def interactions(recursion: Recursion, start: int, a: Tensor, roots: Roots) -> T
 
 def _add(matrices: Tensor, anchor: Tensor, branches: Branches) -> None:
     """Add the matrices of N pairs to those of their anchors, row by row: never (N, d, d)."""
+    row, _, weight, _ = branches.approach
+    anchor, delta = anchor[row], branches.delta[row]
+    weighted = weight.unsqueeze(1) * delta / 2
     with torch.enable_grad():
         points = differentiable(branches.points)
-        value = branches.value(points, branches.open_gates, branches.unit)
+        value = branches.value_at(points)
         (slope,) = torch.autograd.grad(
             value.sum(), points, create_graph=True, materialize_grads=True
         )
         for i, component in enumerate(slope.unbind(1) if slope.requires_grad else ()):
-            (row,) = torch.autograd.grad(
+            (second,) = torch.autograd.grad(
                 component.sum(), points, retain_graph=True, materialize_grads=True
             )
-            term = branches.delta[:, i, None] * row * branches.delta / 2
-            matrices[:, i].index_add_(0, anchor, term)
+            matrices[:, i].index_add_(0, anchor, delta[:, i, None] * second * weighted)

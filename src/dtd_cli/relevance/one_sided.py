@@ -1,8 +1,8 @@
-"""Where the one-sided derivative is evaluated (theory, section 2).
+"""The anchor's side of a root (theory, section 2).
 
 ``∇⁺h_j(ã; a)`` is the limit of ``∇h_j(ã + ε(a - ã))`` for ε → 0+. At a root whose only kink is
-its own unit's, opening that unit's gate gives the limit exactly; anywhere else a point slightly
-towards the anchor stands for it.
+its own unit's, opening that unit's gate gives the limit exactly; anywhere else the root has to be
+approached.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from dtd_cli.inputs.domain import Domain
 from dtd_cli.networks.mlp import MLP
-from dtd_cli.numerics import Policy, policy
+from dtd_cli.numerics import policy
 from dtd_cli.roots.contract import Place
 from dtd_cli.rules.rule import Rule, projection, projection_size
 
@@ -26,20 +26,13 @@ class Above(NamedTuple):
     domain: Domain
 
 
-class Evaluation(NamedTuple):
-    """Points at which to differentiate, and the gates to hold open there."""
+class Side(NamedTuple):
+    """How the anchor's side of N roots is reached."""
 
-    points: Tensor
-    """(N, d), with the graph of the roots and anchors."""
     open_gates: Tensor
-    """(N, J), true where a unit's ReLU is replaced by the identity."""
-    step: Tensor
-    """(N,), how far towards the anchor the point is from the root; 0 at the root itself."""
-
-    @property
-    def limit(self) -> Tensor:
-        """Where the point stands for a limit, (N,)."""
-        return self.step > 0
+    """(N, J), true where a unit's ReLU is replaced by the identity at the root."""
+    limit: Tensor
+    """(N,), whether that is not enough, so that the root has to be approached."""
 
 
 def one_sided(
@@ -50,12 +43,11 @@ def one_sided(
     units: Tensor,
     place: Place,
     above: Above | None,
-    steps: Policy,
-) -> Evaluation:
-    """The evaluation of ``h_unit`` for each pair of an anchor and a root, both (N, d).
+) -> Side:
+    """The anchor's side of ``h_unit`` for each pair of an anchor and a root, both (N, d).
 
     ``above`` is the rule and domain by which the upper layer is decomposed in its turn; None
-    where the upper layer is the output. ``steps`` has the nudge of the limit.
+    where the upper layer is the output.
     """
     layer = network.layers[start]
     tolerance = policy(roots.dtype)
@@ -75,9 +67,7 @@ def one_sided(
             limit |= _loses_direction(network, start + 1, layer(anchors), upper, above)
         if place is Place.BOUNDARY:
             limit |= ~own_tie
-        open_gates &= ~limit.unsqueeze(1)
-    points = torch.where(limit.unsqueeze(1), nudged(anchors, roots, steps.nudge), roots)
-    return Evaluation(points, open_gates, torch.where(limit, steps.nudge, 0).to(roots))
+        return Side(open_gates & ~limit.unsqueeze(1), limit)
 
 
 def nudged(anchors: Tensor, roots: Tensor, step: float | Tensor) -> Tensor:

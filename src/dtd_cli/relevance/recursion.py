@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from dtd_cli.networks.mlp import MLP
-from dtd_cli.numerics import policy
 from dtd_cli.regions.region import Regions
+from dtd_cli.relevance.approach import Approach
 from dtd_cli.relevance.derivative import Derivative, OneSided
 from dtd_cli.relevance.factor_layer import FactorLayer
 from dtd_cli.relevance.factors import FactorPath
@@ -160,9 +160,13 @@ class Recursion:
         if self.series is None:
             linear = self._one_sided(start, anchors, points, unit, roots.place)
             return Expansion(anchor, unit, *linear, (linear.slope * delta).unsqueeze(1))
-        # A series has a graph of its own, and only has to be told the branch.
-        with torch.no_grad():
-            at = self._differentiated(start, anchors, points, unit, roots.place)
+        # A series has a graph of its own, and only has to be told the branch. Inside another
+        # expansion its shares alone count.
+        if self.series.at_roots or not torch.is_grad_enabled():
+            with torch.no_grad():
+                at = self._differentiated(start, anchors, points, unit, roots.place)
+        else:
+            at = Derivative.untaken(points, self.explained.widths[start + 1])
         shares = self.series.shares(self._branches(start, unit, points, delta, at))
         return Expansion(anchor, unit, at.value, at.slope, at.limit, shares)
 
@@ -178,16 +182,11 @@ class Recursion:
         curve = roots.line.curve(anchor, unit)
         return moving_roots(anchors, roots.line.positions[anchor, unit], curve, slope)
 
-    def branch(
+    def approach(
         self, start: int, anchors: Tensor, roots: Tensor, unit: Tensor, place: Place
-    ) -> tuple[Tensor, Tensor]:
-        """Where the one-sided slope of ``h_unit`` at the roots (N, d) is taken.
-
-        Returns the step from each root towards its anchor (N,), 0 for none, and the gates that
-        are held open there (N, J).
-        """
-        at = self._differentiated(start, anchors, roots, unit, place)
-        return at.step, at.open_gates
+    ) -> Approach:
+        """Where the one-sided slopes of ``h_unit`` at the roots (N, d) are taken."""
+        return self._differentiated(start, anchors, roots, unit, place).approach
 
     def open_layer(self, start: int, points: Tensor, open_gates: Tensor) -> Tensor:
         """The activations of layer ``start + 1`` at points (N, d), some gates held open (N, J)."""
@@ -215,8 +214,7 @@ class Recursion:
             unit=unit,
             roots=roots,
             delta=delta,
-            step=at.step,
-            open_gates=at.open_gates,
+            approach=at.approach,
             value=value,
             together=self.together(start),
         )
@@ -256,9 +254,7 @@ class Recursion:
         if start + 1 < self.explained.depth:
             step = self.steps[start + 1]
             above = Above(step.rule, step.domain)
-        degree = 1 if self.series is None else self.series.degree
-        steps = policy(roots.dtype).at_degree(degree)
-        functions = OneSided(self.explained, start, above, steps, partial(self._value, start))
+        functions = OneSided(self.explained, start, above, partial(self._value, start))
         return functions.derivative(anchors, roots, unit, place)
 
     def _value(

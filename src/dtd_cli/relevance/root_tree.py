@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from dtd_cli.relevance.approach import Approach
 from dtd_cli.relevance.concatenate import concatenate
 from dtd_cli.relevance.one_sided import nudged
 from dtd_cli.relevance.recursion import Recursion
@@ -20,9 +21,10 @@ from dtd_cli.roots.contract import Roots
 
 @dataclass(frozen=True, eq=False)
 class Level:
-    """The roots in one layer: of the J units above it, for M anchors; N of them are expanded.
+    """The roots in one layer, of the J units above it, for M anchors; they are expanded from N
+    points.
 
-    Anchor m is sample m in the first level, and the image of root m of the level before in the
+    Anchor m is sample m in the first level, and the image of point m of the level before in the
     others.
     """
 
@@ -36,13 +38,19 @@ class Level:
     follows: bool
     """Whether the roots' points are a formula of the anchors."""
     anchor: Tensor
-    """(N,), the anchor of each root that is expanded."""
+    """(N,), the anchor whose root is expanded from each point."""
     unit: Tensor
-    """(N,), and its unit."""
-    step: Tensor
-    """(N,), how far from the root towards its anchor the expansion is taken; 0 at the root."""
-    open_gates: Tensor
-    """(N, J), true where a unit's ReLU is replaced by the identity there."""
+    """(N,), and the unit."""
+    approach: Approach
+    """The points (N,); its rows are the roots that are expanded."""
+
+    @property
+    def nearest(self) -> Tensor:
+        """Of each root that is expanded the nearest point, by its number."""
+        row = self.approach.row
+        last = torch.ones_like(row, dtype=torch.bool)
+        last[:-1] = row[1:] != row[:-1]
+        return last.nonzero().squeeze(1)
 
 
 RootTree = tuple[Level, ...]
@@ -60,9 +68,9 @@ def root_tree(recursion: Recursion, start: int, a: Tensor) -> RootTree:
 
 
 def lineage(tree: RootTree) -> list[Tensor]:
-    """For each root of the last level the roots that led to it, level by level, each (N,)."""
-    roots = torch.arange(len(tree[-1].unit), device=tree[-1].unit.device)
-    line = [roots]
+    """For each point of the last level the points that led to it, level by level, each (N,)."""
+    points = torch.arange(len(tree[-1].unit), device=tree[-1].unit.device)
+    line = [points]
     for level in reversed(tree[1:]):
         line.insert(0, level.anchor[line[0]])
     return line
@@ -72,15 +80,16 @@ def _level(recursion: Recursion, start: int, a: Tensor) -> Level:
     found = [_search(recursion, start, chunk) for chunk in a.split(recursion.rows(start))]
     roots = concatenate([roots for roots, _ in found])
     anchor, unit = roots.contributes.nonzero(as_tuple=True)
-    size = max(1, recursion.max_points // (1 + recursion.tree_size(start + 1)))
-    branches = [
-        recursion.branch(start, a[n], roots.points[n, j], j, roots.place)
-        for n, j in zip(anchor.split(size), unit.split(size), strict=True)
+    size = recursion.together(start)
+    parts = [
+        recursion.approach(start, a[n], roots.points[n, j], j, roots.place).moved(index * size)
+        for index, (n, j) in enumerate(zip(anchor.split(size), unit.split(size), strict=True))
     ]
-    step, open_gates = (torch.cat(columns) for columns in zip(*branches, strict=True))
+    approach = Approach(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
     relevance = recursion.upper(start, a)
     follows = found[0][1]
-    return Level(start, a, relevance, roots, follows, anchor, unit, step, open_gates)
+    row = approach.row
+    return Level(start, a, relevance, roots, follows, anchor[row], unit[row], approach)
 
 
 def _search(recursion: Recursion, start: int, a: Tensor) -> tuple[Roots, bool]:
@@ -92,7 +101,7 @@ def _search(recursion: Recursion, start: int, a: Tensor) -> tuple[Roots, bool]:
 
 
 def _images(recursion: Recursion, level: Level) -> Tensor:
-    """The activations of the next layer where the roots of this one are expanded, (N, J)."""
+    """The activations of the next layer at the points of this one, (N, J)."""
     roots = level.roots.points[level.anchor, level.unit]
-    points = nudged(level.anchors[level.anchor], roots, level.step.unsqueeze(1))
-    return recursion.open_layer(level.start, points, level.open_gates)
+    points = nudged(level.anchors[level.anchor], roots, level.approach.step.unsqueeze(1))
+    return recursion.open_layer(level.start, points, level.approach.open_gates)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from torch import Tensor
 
 from dtd_cli.networks.mlp import MLP
+from dtd_cli.relevance.approach import Approach
 
 
 class Branches(NamedTuple):
     """The functions ``h_unit`` along the segments from N roots to their anchors.
 
-    The one-sided derivatives of all degrees at a root are those at one point, a step of the
-    segment away from it or none, with some gates of the next layer held open.
+    ``approach`` says where their derivatives at the roots are taken: of all degrees at the same
+    points, for those of degree k are derivatives of the slope along the segment.
     """
 
     network: MLP
@@ -28,10 +29,7 @@ class Branches(NamedTuple):
     """(N, d), with their graph."""
     delta: Tensor
     """(N, d), ``Δ = a - ã``, with its graph."""
-    step: Tensor
-    """(N,), the step: 0 where the derivative exists at the root itself."""
-    open_gates: Tensor
-    """(N, J), true where a unit's ReLU is replaced by the identity."""
+    approach: Approach
     value: Callable[[Tensor, Tensor, Tensor], Tensor]
     """``h`` (M,) from points (M, d), open gates (M, J) and units (M,)."""
     together: int
@@ -44,8 +42,13 @@ class Branches(NamedTuple):
 
     @property
     def points(self) -> Tensor:
-        """Where the derivatives at the roots are taken, (N, d)."""
-        return self.roots + self.step.unsqueeze(1) * self.delta
+        """The points of the approach, (M, d)."""
+        row, step = self.approach.row, self.approach.step
+        return self.roots[row] + step.unsqueeze(1) * self.delta[row]
+
+    def value_at(self, points: Tensor) -> Tensor:
+        """``h_unit`` (M,) at the points of the approach."""
+        return self.value(points, self.approach.open_gates, self.unit[self.approach.row])
 
 
 def differentiable(points: Tensor) -> Tensor:
@@ -56,10 +59,8 @@ def differentiable(points: Tensor) -> Tensor:
 class Series(ABC):
     """How much of the series each expansion distributes."""
 
-    @property
-    @abstractmethod
-    def degree(self) -> int:
-        """The highest derivative that is taken at the root."""
+    at_roots: ClassVar[bool]
+    """Whether derivatives at the roots are part of it."""
 
     @abstractmethod
     def shares(self, branches: Branches) -> Tensor:

@@ -20,19 +20,17 @@ class Taylor(Series):
     """
 
     highest: int
-
-    @property
-    def degree(self) -> int:
-        return self.highest
+    at_roots = True
 
     def shares(self, branches: Branches) -> Tensor:
         keep = torch.is_grad_enabled()
-        delta, last = branches.delta, 1 if branches.affine else self.highest
+        last = 1 if branches.affine else self.highest
+        delta = branches.delta[branches.approach.row]
         shares = []
         with torch.enable_grad():
             # A tensor of its own: Δ depends on the roots, and is constant here.
             points = differentiable(branches.points)
-            along = branches.value(points, branches.open_gates, branches.unit)
+            along = branches.value_at(points)
             factorial = 1
             for k in range(1, last + 1):
                 factorial *= k
@@ -43,8 +41,8 @@ class Taylor(Series):
                 shares.append(terms / factorial)
                 along = terms.sum(1)
         shares += [torch.zeros_like(delta)] * (self.highest - last)
-        stacked = torch.stack(shares, 1)
-        return stacked if keep else stacked.detach()
+        total = branches.approach.total(torch.stack(shares, 1), len(branches.unit))
+        return total if keep else total.detach()
 
     def points(self) -> int:
         return self.highest

@@ -3,7 +3,8 @@
 ``R_{l,i}(a) = a_i Σ_j C_{l+1,j}(f_{l+1}(ã_j)) t_j w_ji mask_ji`` is a sum over paths of units from
 layer l + 1 to the output (see ``factors.py``). A walk draws one path, unit by unit from below,
 and weighs its term with one over the probability of the path: the mean of many walks is an
-unbiased estimate of the sum, at a cost that grows with depth and not with the number of paths.
+unbiased estimate of the sum, at a cost that grows linearly with depth and not with the number of
+paths: in every layer a walk stands at one root, and needs the layer above it and no other.
 
 Where the derivative at a root exists as a one-sided limit only, the walk goes on from the nudged
 point, as the definition says, and is differentiated there: the draws do not depend on the point's
@@ -23,7 +24,7 @@ from dtd_cli.numerics import policy, safe_divide
 from dtd_cli.relevance.factor_layer import Units
 from dtd_cli.relevance.factors import FactorPath
 from dtd_cli.relevance.one_sided import nudged
-from dtd_cli.rules.rule import sum_of
+from dtd_cli.row_products import row_product
 
 
 class Estimate(NamedTuple):
@@ -39,18 +40,17 @@ class Estimate(NamedTuple):
     """(B,), the estimated relevance at the roots of the anchors."""
 
 
-_EACH = slice(None)
-"""One walk for each root."""
-
-
 class _Expansion(NamedTuple):
-    """As in ``factors.py``, estimated from one walk each."""
+    """As in ``factors.py``, estimated from W walks, one each."""
 
     factor: Tensor
+    """(W,), zero for the lost ones."""
     lost: Tensor
+    """(n,), which walks have a slope instead of a factor."""
     value: Tensor
-    """(n,), of the lost ones."""
+    """(n,)."""
     slope: Tensor
+    """(n, d)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +77,7 @@ class WalkSampling:
         # Not in float32: its steps of 2**-24 would leave out units of little probability.
         generator = self.generator.clone_state()
         draws = torch.rand(shape, generator=generator, dtype=torch.float64).to(a)
-        # A walk holds a point in every layer.
+        # A walk that takes a limit holds a point in every layer.
         chunks = a.split(max(1, self.factors.max_points // draws.numel()))
         parts = [self._estimate(start, chunk, draws) for chunk in chunks]
         return Estimate(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
@@ -97,8 +97,8 @@ class WalkSampling:
         mean, variance = _moments(there.factor, pair, count)
         gains = torch.zeros_like(units.z).index_put((row, unit), t * mean)
         noise = torch.zeros_like(units.z).index_put((row, unit), t.square() * variance)
-        relevance = a * (gains @ step.product)
-        square = a.square() * (noise @ step.product.square())
+        relevance = a * row_product(gains, step.product)
+        square = a.square() * row_product(noise, step.product.square())
         total_square = torch.zeros_like(a[:, 0]).index_add(0, row, z.square() * variance)
         zero_order = torch.zeros_like(total_square)
         if len(there.lost):
@@ -132,18 +132,69 @@ class WalkSampling:
         unit: Tensor,
         draws: Tensor,
         walk: Tensor,
-        pair: Tensor | slice = _EACH,
+        pair: Tensor,
     ) -> _Expansion:
         """Walks on from N roots: ``pair`` (W,) names the root of each, ``walk`` its draws."""
         if start + 1 == self.factors.network.depth:
             return _Expansion(torch.ones_like(size)[pair], unit[:0], size[:0], anchors[:0])
         reached = self.factors.reach(start, anchors, size, roots, unit)
-        units = Units(*(column[pair] for column in reached.units))
-        factor = self._factor(start + 1, reached.a[pair], units, unit[pair], draws, walk)
-        lost = reached.lost[pair].nonzero().squeeze(1)
-        if not len(lost):
-            return _Expansion(factor, lost, size[:0], anchors[:0])
-        anchors, roots, unit = (column[pair][lost] for column in (anchors, roots, unit))
+        onward, lost = _told_apart(reached.lost[pair])
+        there = pair[onward]
+        units = Units(*(column[there] for column in reached.units))
+        factor = self._factor(start + 1, reached.a[there], units, unit[there], draws, walk[onward])
+        there = pair[lost]
+        limits = self._limits(start, anchors[there], roots[there], unit[there], draws, walk[lost])
+        return _Expansion(factor.new_zeros(len(walk)).index_copy(0, onward, factor), lost, *limits)
+
+    def _factor(
+        self, start: int, a: Tensor, units: Units, unit: Tensor, draws: Tensor, walk: Tensor
+    ) -> Tensor:
+        """An estimate of ``C_{l,unit}(a)``, l = ``start``, from one walk for each row, (N,).
+
+        All walks climb together, a layer at a time, and nothing is kept of the layers below.
+        """
+        depth = self.factors.network.depth
+        row, weight = torch.arange(len(a), device=a.device), torch.ones_like(a[:, 0])
+        factor = torch.zeros_like(weight)
+        for layer in range(start, depth - 1):
+            step = self.factors.layers[layer]
+            terms = units.step * step.columns[unit]
+            shares = _shares(terms.detach().abs(), self.importance[layer + 1])
+            alive = shares.sum(1).nonzero().squeeze(1)
+            row, walk, unit, weight, a = (c[alive] for c in (row, walk, unit, weight, a))
+            upper, inverse = _draw(shares[alive], draws[walk, layer + 1 - depth])
+            weight, t = weight * inverse, units.step[alive, upper]
+            roots = step.roots(a, t, upper)
+            reached = self.factors.reach(layer, a, units.size[alive], roots, upper)
+            weights = weight * terms[alive, upper]
+            walks: tuple[Tensor, ...] = row, walk, weights, upper, reached.a, *reached.units
+            onward, lost = _told_apart(reached.lost)
+            if len(lost):
+                # These walks end here: what is left of each is in the slope.
+                ends = a[lost], roots[lost], upper[lost]
+                _, slope = self._limits(layer, *ends, draws, walk[lost])
+                slope = slope.gather(1, unit[lost].unsqueeze(1)).squeeze(1)
+                share = slope * (weight * t * step.mask[upper, unit])[lost]
+                factor = factor.index_copy(0, row[lost], share)
+                walks = tuple(column[onward] for column in walks)
+            row, walk, weight, unit, a, *columns = walks
+            units = Units(*columns)
+        last = self.factors.layers[depth - 1]
+        terms = units.step.squeeze(1) * last.product[0, unit]
+        return factor.index_copy(0, row, weight * terms)
+
+    def _limits(
+        self,
+        start: int,
+        anchors: Tensor,
+        roots: Tensor,
+        unit: Tensor,
+        draws: Tensor,
+        walk: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Value and one-sided slope at n roots, (n,) and (n, d), from one walk each."""
+        if not len(unit):
+            return anchors.new_zeros(0), anchors
         tolerance, keep = policy(anchors.dtype), torch.is_grad_enabled()
         with torch.enable_grad():
             # A limit inside another takes the smaller step.
@@ -153,35 +204,17 @@ class WalkSampling:
             a = self.factors.network.layers[start](points)
             units = self.factors.layers[start + 1].units(a, a.detach().amax(1))
             own = a.gather(1, unit.unsqueeze(1)).squeeze(1)
-            value = own * self._factor(start + 1, a, units, unit, draws, walk[lost])
+            value = own * self._factor(start + 1, a, units, unit, draws, walk)
             (slope,) = torch.autograd.grad(
                 value.sum(), points, create_graph=keep, materialize_grads=True
             )
         value = value if keep else value.detach()
-        value = value - (slope * (points - roots)).sum(1)
-        return _Expansion(factor.index_fill(0, lost, 0), lost, value, slope)
+        return value - (slope * (points - roots)).sum(1), slope
 
-    def _factor(
-        self, start: int, a: Tensor, units: Units, unit: Tensor, draws: Tensor, walk: Tensor
-    ) -> Tensor:
-        """An estimate of ``C_{l,unit}(a)``, l = ``start``, from one walk for each row, (N,)."""
-        step = self.factors.layers[start]
-        terms = units.step * step.product.T[unit]
-        if start + 1 == self.factors.network.depth:
-            return terms.squeeze(1)
-        shares = _shares(terms.detach().abs(), self.importance[start + 1])
-        alive = shares.any(1).nonzero().squeeze(1)
-        walk, unit, a = walk[alive], unit[alive], a[alive]
-        depth = start + 1 - self.factors.network.depth
-        upper, inverse = _draw(shares[alive], draws[walk, depth])
-        t = units.step[alive, upper]
-        roots = step.roots(a, t, upper)
-        there = self._expand(start, a, units.size[alive], roots, upper, draws, walk)
-        share = there.factor * terms[alive, upper]
-        slope = there.slope.gather(1, unit[there.lost].unsqueeze(1)).squeeze(1)
-        lost = slope * (t * step.mask[upper, unit])[there.lost]
-        share = share.index_copy(0, there.lost, lost) * inverse
-        return torch.zeros_like(units.z[:, 0]).index_copy(0, alive, share)
+
+def _told_apart(lost: Tensor) -> tuple[Tensor, Tensor]:
+    """The indices at which ``lost`` (N,) is false, and those at which it is true."""
+    return (~lost).nonzero().squeeze(1), lost.nonzero().squeeze(1)
 
 
 def _shares(terms: Tensor, importance: Tensor) -> Tensor:
@@ -191,9 +224,9 @@ def _shares(terms: Tensor, importance: Tensor) -> Tensor:
     what was compared this was never far from the smallest variance: the second half alone is up
     to three times better where the guess is good, and up to thirty times worse where it is not.
     """
-    active, weights = (terms > 0).to(terms), terms * importance
-    parts = (safe_divide(part, part.sum(1, keepdim=True)) for part in (active, weights))
-    return sum_of(list(parts)) / 2
+    active, weights, half = terms.sign(), terms * importance, terms.new_tensor(0.5)
+    evenly, by_weight = (safe_divide(half, part.sum(1, keepdim=True)) for part in (active, weights))
+    return torch.addcmul(active * evenly, weights, by_weight)
 
 
 def _draw(shares: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:

@@ -103,7 +103,8 @@ def _along_tree(recursion: Recursion, tree: RootTree) -> Tensor:
         nodes = [level[rows] for level in line]
         units = [level.unit[node] for level, node in zip(tree[:-1], nodes, strict=False)]
         sample = first.anchor[nodes[0]]
-        walks[(sample, *units)] = _shares(recursion, tree, nodes, first.anchors[sample])
+        shares = _shares(recursion, tree, nodes, first.anchors[sample])
+        walks.index_put_((sample, *units), shares, accumulate=True)
     return walks.movedim(-1, 1)
 
 
@@ -113,9 +114,9 @@ def _rows(recursion: Recursion, first: Level) -> int:
 
 
 def _shares(recursion: Recursion, tree: RootTree, nodes: list[Tensor], a: Tensor) -> Tensor:
-    """What each of N lines of roots gives to the units of its first layer, (N, d).
+    """What each of N lines of points gives to the units of its first layer, (N, d).
 
-    Row n decomposes the anchor ``a[n]`` (d,) along the roots ``nodes[0][n]``, ``nodes[1][n]``, …
+    Row n decomposes the anchor ``a[n]`` (d,) along the points ``nodes[0][n]``, ``nodes[1][n]``, …
     of the levels of the tree, and along these alone. Keeps the graph if one is kept.
     """
     if not tree:
@@ -124,16 +125,16 @@ def _shares(recursion: Recursion, tree: RootTree, nodes: list[Tensor], a: Tensor
     roots = _moving(recursion, level, node, a)
     keep = torch.is_grad_enabled()
     with torch.enable_grad():
-        points = nudged(a, roots, level.step[node].unsqueeze(1))
+        points = nudged(a, roots, level.approach.step[node].unsqueeze(1))
         if not points.requires_grad:
             points = points.detach().requires_grad_()
-        activation = recursion.open_layer(level.start, points, level.open_gates[node])
+        activation = recursion.open_layer(level.start, points, level.approach.open_gates[node])
         shares = _shares(recursion, tuple(upper), rest, activation)
         value = shares.gather(1, level.unit[node].unsqueeze(1))
         (slope,) = torch.autograd.grad(
             value.sum(), points, create_graph=keep, materialize_grads=True
         )
-    return slope * (a - roots)
+    return level.approach.weight[node].unsqueeze(1) * slope * (a - roots)
 
 
 def _moving(recursion: Recursion, level: Level, node: Tensor, a: Tensor) -> Tensor:

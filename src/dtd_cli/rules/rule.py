@@ -45,6 +45,10 @@ class Rule(ABC):
     def terms(self, a: Tensor, layer: Layer, domain: Domain) -> tuple[Term, ...]:
         """The terms of the direction at the anchors ``a`` (B, d)."""
 
+    def products(self, a: Tensor, layer: Layer, domain: Domain) -> list[tuple[Tensor, Tensor]]:
+        """Of each term the factor (B, d) and ``W ⊙ mask`` (J, d): ``w_ji v_ji`` in two parts."""
+        return [(factor, layer.weight * mask) for factor, mask in self.terms(a, layer, domain)]
+
     def train_free_total(self, a: Tensor, layer: Layer, projection: Tensor) -> Tensor:
         """What the train-free shares of a unit are divided by, (B, J) like the projection."""
         return projection
