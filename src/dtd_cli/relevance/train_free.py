@@ -53,7 +53,7 @@ def redistribute(a: Tensor, layer: Layer, step: Step, upper: Tensor) -> tuple[Te
     ``R_i = Σ_j R_j v_ji w_ji / Σ_i' v_ji' w_ji'``, which is the first-order term where the ratio
     of relevance to activation is taken as constant. For ``zero`` the divisor is z_j (LRP-0).
 
-    Source: DTD, section 5.2 (training-free relevance model).
+    Source: DTD, training-free relevance model.
 
     Args:
         a: activations (B, d) of the lower layer.
