@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +12,8 @@ from matplotlib.axes import Axes
 from document import grid, share
 from dtd_cli.plots import style
 
-RULES = ("z+", "gamma", "x", "w2", "zero", "pinv")
+RULES = ("z+", "gamma", "x", "w2", "zero", "pinv", "zB")
+"""``zB`` stands for zB in the input layer and z+ above it."""
 METHODS = {"recursive": "exact recursion", "train_free": "train-free (LRP)"}
 _COLOURS = {
     "z+": style.BLUE,
@@ -19,12 +22,13 @@ _COLOURS = {
     "w2": style.ORANGE,
     "zero": style.PURPLE,
     "pinv": style.SKY,
+    "zB": style.DARK,
 }
 
 
 def by_layer(rows: pd.DataFrame) -> str:
     """One rule and depth a row: what the exact recursion keeps in each layer, and the likeness."""
-    rows = _with_depth(rows)
+    rows = _finished(rows)
     head = [
         "rule", "layers", "R_{L−1}", "R_{L−2}", "R_{L−3}", "R_{L−4}", "train-free R_0",
         "cosine, exact and train-free", "difference",
@@ -48,64 +52,93 @@ def by_layer(rows: pd.DataFrame) -> str:
 
 
 def by_degree(rows: pd.DataFrame) -> str:
-    """One rule and depth a row: ΣR_0 / f of the exact recursion for each degree."""
-    rows = _with_depth(rows)
-    exact = rows[(rows["method"] == "recursive") & (rows["layer"] == 0)]
-    exact = exact.assign(degree=exact["degree"].map(float))
-    degrees = sorted(exact["degree"].unique())
-    head = ["rule", "layers", *(_degree(degree) for degree in degrees)]
-    lines = []
-    for rule in RULES:
-        for depth, part in exact[exact["rule"] == rule].groupby("depth"):
-            kept = part.groupby("degree")["conserved"].median()
-            lines.append([f"`{rule}`", depth, *(share(kept.get(degree)) for degree in degrees)])
-    return grid(head, lines)
+    """One rule and depth a row: ΣR_0 / f of the exact recursion for each degree.
+
+    Depths of which the first degree alone was run are left out.
+    """
+    shares = _input_shares(rows).dropna(thresh=2)
+    lines = [
+        [f"`{rule}`", depth, *map(share, kept)]
+        for rule, depth, *kept in shares.reset_index().itertuples(index=False)
+    ]
+    return grid(["rule", "layers", *map(_degree, shares.columns.astype(float))], lines)
 
 
-def draw(rows: pd.DataFrame, path: Path) -> None:
-    """The figure: a panel for each depth, from the output down to the input."""
-    rows = _with_depth(rows)
-    depths = sorted(rows["depth"].unique())
-    picture = style.figure(
-        11.0, 3.9, "How much of f(x) is left: the exact recursion, and train-free DTD (LRP)"
-    )
-    grid = picture.subplots(1, len(depths), sharey=True)
-    for axes, depth in zip(grid, depths, strict=True):
-        _panel(axes, rows[rows["depth"] == depth], int(depth))
-    grid[0].set_ylabel("ΣR / f(x), median", fontsize=style.LABEL)
-    style.legend_below(picture, grid)
+def draw(layers: pd.DataFrame, degrees: pd.DataFrame, path: Path) -> None:
+    """The figure: a panel for each of three depths, from the output down, and one by degree."""
+    layers = _finished(layers)
+    depths = sorted(layers["depth"].unique())
+    heading = "How much of f(x) is left in networks trained on digits: medians, and range of seeds"
+    picture = style.figure(8.6, 6.9, heading)
+    *above, last = style.panels(picture, 2, 2, 1 + len(depths), "ΣR / f(x)")
+    for axes, depth in zip(above, depths, strict=True):
+        _by_layer(axes, layers[layers["depth"] == depth], int(depth))
+    for axes in above[1:]:
+        axes.sharey(above[0])
+    shares = _input_shares(degrees).reset_index("depth")
+    least = shares[shares["depth"] == depths[0]].drop(columns="depth")
+    _by_degree(last, least, int(depths[0]))
+    style.legend_below(picture, above)
     style.save(picture, path)
 
 
-def _panel(axes: Axes, rows: pd.DataFrame, depth: int) -> None:
-    style.plain(axes, f"{depth} layers, trained on digits")
+def _by_layer(axes: Axes, rows: pd.DataFrame, depth: int) -> None:
+    style.plain(axes, f"{depth} layers")
     free = rows[rows["method"] == "train_free"].groupby("below_output")["conserved"].median()
     axes.plot(
-        [0, *free.index], [1, *free], color=style.GRAY, linewidth=3, zorder=1,
-        label="train-free, median of all rules",
+        [0, *free.index], [1, *free], color=style.GRAY, linewidth=6, zorder=1,
+        label="train-free (LRP), all rules",
     )  # fmt: skip
     exact = rows[rows["method"] == "recursive"]
-    for rule in RULES:
+    for rule, width in zip(RULES, style.nested(len(RULES)), strict=True):
         kept = exact[exact["rule"] == rule].groupby("below_output")["conserved"]
         low, middle, high = kept.min(), kept.median(), kept.max()
         axes.fill_between(
-            [0, *low.index], [1, *low], [1, *high], color=_COLOURS[rule], alpha=0.12, linewidth=0
+            [0, *low.index], [1, *low], [1, *high], color=_COLOURS[rule], alpha=0.1, linewidth=0
         )
-        axes.plot(
-            [0, *middle.index], [1, *middle], color=_COLOURS[rule], marker="o", markersize=3.5,
-            label=f"exact, {rule}",
-        )  # fmt: skip
+        _line(axes, [0, *middle.index], [1, *middle], rule, width)
     axes.set_xticks(range(depth + 1), ["f", *(f"R_{layer}" for layer in range(depth - 1, -1, -1))])
-    axes.axhline(0, color=style.MUTED, linewidth=0.8)
 
 
-def _with_depth(rows: pd.DataFrame) -> pd.DataFrame:
+def _by_degree(axes: Axes, shares: pd.DataFrame, depth: int) -> None:
+    """The integral stands apart: it is no next term of the series."""
+    style.plain(axes, f"{depth} layers, R_0 by Taylor degree")
+    series, integral = shares.drop(columns=math.inf).T, shares[math.inf]
+    end = len(series)
+    for rule, width in zip(RULES, style.nested(len(RULES)), strict=True):
+        _line(axes, range(end), series[rule], rule, width)
+        _line(axes, [end], [integral[rule]], rule, width)
+    axes.set_xticks(range(end + 1), [*(f"{degree:.0f}" for degree in series.index), "integral"])
+
+
+def _line(axes: Axes, x: Iterable[int], y: Iterable[float], rule: str, width: float) -> None:
+    axes.plot(
+        list(x), list(y), color=_COLOURS[rule], linewidth=width, marker="o",
+        markersize=2 + 1.6 * width, label=f"exact, {rule}",
+    )  # fmt: skip
+
+
+def _input_shares(rows: pd.DataFrame) -> pd.DataFrame:
+    """ΣR_0 / f of the exact recursion, the median of networks: rule and depth by degree."""
+    rows = _finished(rows)
+    exact = rows[(rows["method"] == "recursive") & (rows["layer"] == 0)]
+    shares = exact.pivot_table(
+        index=["rule", "depth"], columns="degree", values="conserved", aggfunc="median"
+    )
+    return shares.reindex(RULES, level="rule")
+
+
+def _finished(rows: pd.DataFrame) -> pd.DataFrame:
+    """The runs that are done, by the rule of their input layer and their number of layers."""
     done = rows[rows["status"] == "done"]
-    return done.assign(depth=done["hidden"].str.count(",") + 2)
+    return done.assign(
+        rule=done["input_rule"].combine_first(done["rule"]),
+        depth=done["hidden"].str.count(",") + 2,
+    )
 
 
 def _degree(degree: float) -> str:
-    return "integrated limit" if degree == float("inf") else f"degree {degree:.0f}"
+    return "integrated limit" if math.isinf(degree) else f"degree {degree:.0f}"
 
 
 def _plain(value: float) -> str:

@@ -32,23 +32,32 @@ FIGURE = HERE.parent / "docs" / "pictures" / "conservation.png"
 REFUSED = 2
 """The exit status of dtd-run for a sweep in which a network was dead."""
 
+_FEW = ("inputs.n=5", "seed=range(0,1)")
+_FEW_TRAINED = (*_FEW, "training.epochs=5")
+
 QUICK: dict[str, tuple[str, ...]] = {
-    "maximum": ("inputs.points=6,11",),
-    "full_backward": ("inputs.n=20", "roots.directions=10"),
-    "roots_leave_region": ("inputs.n=20", "seed=range(1,4)"),
     "roots_leave_region_gamma": ("inputs.n=20", "seed=range(1,3)"),
-    "rank_collapse": ("inputs.n=5", "seed=range(0,2)"),
-    "root_strategies": ("inputs.n=10",),
-    "any_explanation": ("inputs.n=1",),
-    "output_scaling": ("inputs.n=5", "seed=range(0,3)"),
-    "rules_2layer": ("plots=none",),
-    "rules_2layer_gamma": ("plots=none",),
-    "constant_roots": ("inputs.n=5",),
+    "roots_leave_region": ("inputs.n=20", "seed=range(1,4)"),
+    "maximum": ("inputs.points=6,11",),
+    "conservation_degree": _FEW_TRAINED,
+    "conservation": _FEW_TRAINED,
+    "conservation_degree_random": ("inputs.n=1", "seed=range(0,1)", "network.hidden=[6]"),
+    "full_backward": ("inputs.n=20", "roots.directions=10"),
+    "conservation_integral": _FEW_TRAINED,
     "regions_2d": ("plots=none",),
-    "conservation": ("inputs.n=5", "seed=range(0,1)", "training.epochs=5"),
-    "conservation_random": ("inputs.n=5", "seed=range(0,1)"),
-    "conservation_degree": ("inputs.n=1", "seed=range(0,1)", "network.hidden=[6]"),
+    "conservation_random": _FEW,
+    "conservation_degree_box": _FEW_TRAINED,
+    "rank_collapse": ("inputs.n=5", "seed=range(0,2)"),
+    "conservation_box": _FEW_TRAINED,
+    "constant_roots": ("inputs.n=5",),
+    "rules_2layer": ("plots=none",),
+    "conservation_integral_box": _FEW_TRAINED,
+    "output_scaling": ("inputs.n=5", "seed=range(0,3)"),
+    "root_strategies": ("inputs.n=10",),
+    "rules_2layer_gamma": ("plots=none",),
+    "conservation_random_box": _FEW,
     "notebook": (),
+    "any_explanation": ("inputs.n=1",),
 }
 """Every experiment, the longest first, and the settings that make it small."""
 
@@ -69,7 +78,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         run_all(OUTPUTS, options.jobs, dict.fromkeys(QUICK, ()))
         measure_all(OUTPUTS, RESULTS)
         README.write_text(written(README.read_text(), RESULTS))
-        conservation.draw(pd.read_csv(RESULTS / "conservation.csv"), FIGURE)
+        layers, degrees = (
+            pd.read_csv(RESULTS / f"{name}.csv") for name in ("conservation", "conservation_degree")
+        )
+        conservation.draw(layers, degrees, FIGURE)
 
 
 def run_all(folder: Path, jobs: int, experiments: dict[str, tuple[str, ...]]) -> None:
@@ -89,7 +101,10 @@ def run(name: str, folder: Path, settings: Sequence[str]) -> str:
     """
     shutil.rmtree(folder, ignore_errors=True)
     several = ["-m"] * any("=range(" in setting or "," in setting for setting in settings)
-    where = [f"hydra.run.dir={folder}", f"hydra.sweep.dir={folder}", "progress=false"]
+    where = [
+        *(f"hydra.run.dir={folder}", f"hydra.sweep.dir={folder}"),
+        *("progress=false", "report=false"),
+    ]
     ended = subprocess.run(
         [Path(sys.executable).with_name("dtd-run"), *several, f"experiment={name}",
          *settings, *where],

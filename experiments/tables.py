@@ -16,7 +16,13 @@ from runs import Run, runs
 _RULE = {"rule": "rule.name", "gamma": "rule.gamma"}
 _SEED = {"seed": "seed"}
 _INIT = {"init": "network.init"}
-_NETWORK = {"rule": "rule.name", "hidden": "network.hidden", "seed": "seed"}
+_NETWORK = {
+    "rule": "rule.name",
+    "input_rule": "input_rule.name",
+    "hidden": "network.hidden",
+    "seed": "seed",
+}
+_DEGREE = {"degree": "relevance.degree"}
 
 
 @dataclass(frozen=True)
@@ -71,16 +77,35 @@ TABLES = {
         {"rule": "rule.name", "roots": "relevance.root_dependence"},
     ),
     "conservation": Table(
-        ("conservation",), measures.conservation, conservation.by_layer, _NETWORK
+        ("conservation", "conservation_box"),
+        measures.conservation,
+        conservation.by_layer,
+        _NETWORK,
     ),
     "conservation_random": Table(
-        ("conservation_random",), measures.conservation, conservation.by_layer, _NETWORK
+        ("conservation_random", "conservation_random_box"),
+        measures.conservation,
+        conservation.by_layer,
+        _NETWORK,
     ),
     "conservation_degree": Table(
-        ("conservation_degree",),
+        (
+            "conservation",
+            "conservation_box",
+            "conservation_degree",
+            "conservation_degree_box",
+            "conservation_integral",
+            "conservation_integral_box",
+        ),
         measures.conservation,
         conservation.by_degree,
-        _NETWORK | {"degree": "relevance.degree"},
+        _NETWORK | _DEGREE,
+    ),
+    "conservation_degree_random": Table(
+        ("conservation_degree_random",),
+        measures.conservation,
+        conservation.by_degree,
+        _NETWORK | _DEGREE,
     ),
     "rank_collapse": Table(
         ("rank_collapse",),

@@ -11,7 +11,9 @@ from statistics import mean, median
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.image import imread
 
+import conservation
 import document
 import rerun
 import shown
@@ -290,7 +292,8 @@ def test_conservation_against_a_count_by_hand(folder, results):
     f = {r["sample"]: float(r["f"]) for r in rows(run, "inputs")}
     stored = pd.read_csv(results / "conservation.csv")
     hidden = str(list(run.config.network.hidden))
-    stored = stored[(stored["rule"] == "z+") & (stored["hidden"] == hidden)]
+    stored = stored[(stored["rule"] == "z+") & stored["input_rule"].isna()]
+    stored = stored[stored["hidden"] == hidden]
     assert len(stored)
     for row in stored.itertuples():
         shares = [
@@ -306,3 +309,42 @@ def test_conservation_against_a_count_by_hand(folder, results):
         )
     ]
     assert stored["difference"].iloc[0] == pytest.approx(median(apart), rel=1e-12)
+
+
+def test_the_box_is_for_the_input_layer_alone(results):
+    stored = pd.read_csv(results / "conservation.csv")
+    stored = stored[(stored["rule"] == "z+") & (stored["method"] == "recursive")]
+    plain, box = (stored[stored["input_rule"].isna()], stored[stored["input_rule"] == "zB"])
+    pairs = plain.merge(box, on=["hidden", "seed", "layer"], suffixes=("", "_box"))
+    assert len(pairs) == len(plain) == len(box) == 2 + 3 + 4
+    upper = pairs["layer"] > 0
+    assert (pairs["conserved"] == pairs["conserved_box"])[upper].all()
+    assert not np.isclose(pairs["conserved"], pairs["conserved_box"])[~upper].any()
+
+
+def test_degrees_add_up_to_what_the_table_shows(folder, results):
+    stored = pd.read_csv(results / "conservation_degree.csv")
+    stored = stored[(stored["rule"] == "gamma") & (stored["layer"] == 0)]
+    stored = stored[stored["method"] == "recursive"].set_index(["hidden", "degree"])["conserved"]
+    for run in finished(folder, "conservation_degree", rule="gamma"):
+        shares = {r["sample"]: 0.0 for r in rows(run, "inputs")}
+        f = {r["sample"]: float(r["f"]) for r in rows(run, "inputs")}
+        for r in rows(run, "layers"):
+            if r["method"] == "recursive" and r["layer"] == "0":
+                shares[r["sample"]] += float(r["relevance_sum"]) / f[r["sample"]]
+        place = (run.setting("network.hidden"), run.setting("relevance.degree"))
+        assert stored[place] == pytest.approx(median(shares.values()), rel=1e-12, abs=1e-15)
+    table = TABLES["conservation_degree"].show(pd.read_csv(results / "conservation_degree.csv"))
+    shown_once = f"| `gamma` | 2 | {' | '.join(map(document.share, stored['[16]'].sort_index()))} |"
+    assert shown_once in table
+    assert "| `zB` | 3 |" in table
+    assert "| 4 |" not in table
+
+
+def test_the_flagship_figure(results, tmp_path):
+    layers, degrees = (
+        pd.read_csv(results / f"{name}.csv") for name in ("conservation", "conservation_degree")
+    )
+    conservation.draw(layers, degrees, tmp_path / "figure.png")
+    assert (imread(tmp_path / "figure.png")[..., :3].std((0, 1)) > 0.05).all()
+    assert rerun.FIGURE.stat().st_size < 300_000

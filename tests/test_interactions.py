@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -130,6 +132,15 @@ def test_the_pictures(folder):
     for layer in (0, 1):
         drawn = np.concatenate([line.get_ydata() for line in lines[f"layer {layer}"]])
         assert set(shares.loc[shares["layer"] == layer, "middle"]) <= set(drawn)
+
+
+def test_headings_fit(folder):
+    tables = Tables.read(folder / "run")
+    one = replace(tables, interactions=tables.interactions.query("sample == 0"))
+    for picture in (series(tables), draw_interactions(one)):
+        picture.draw_without_rendering()
+        (heading,) = picture.texts
+        assert heading.get_window_extent().x1 <= picture.bbox.x1
 
 
 def test_strongest_pairs():

@@ -16,7 +16,7 @@ from dtd_cli.plots.tables import Sample, Tables, Vector, has_rows
 
 _MOST_SAMPLES, _MOST_NAMES, _STRONGEST = 4, 12, 25
 _LEAST_SHARE = 1e-6
-_SIDE = 3.0
+_SIDE, _HEIGHT = 3.0, 2.6
 
 
 def interactions(tables: Tables) -> Figure | None:
@@ -36,9 +36,11 @@ def interactions(tables: Tables) -> Figure | None:
     panels = 1 if grid is None else 2
     picture = style.figure(
         style.total_width(len(samples), _SIDE),
-        0.4 + 0.95 * _SIDE * panels,
-        f"Interactions: relevance of pairs of inputs{others}",
+        0.6 + _HEIGHT * panels,
+        f"Interactions of input units: red for the output, blue against it{others}",
     )
+    # The panels are squares, whatever room they have.
+    picture.set_layout_engine("compressed")
     cells = picture.subplots(panels, len(samples), squeeze=False)
     for column, sample in enumerate(samples):
         matrix = interaction_matrix(rows, sample.number)

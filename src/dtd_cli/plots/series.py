@@ -30,7 +30,7 @@ def series(tables: Tables) -> Figure | None:
     picture = style.figure(
         style.total_width(columns, _WIDTH),
         0.9 + 2.3 * rows,
-        "The series: what degrees up to K leave of f(x)"
+        "What degrees up to K leave of f(x)"
         + (f", median and quartiles of {len(f)} samples" if len(f) > 1 else ""),
     )
     grid = style.panels(picture, rows, columns, len(layers), "remainder / f(x)")

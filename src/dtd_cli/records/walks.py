@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
 from dtd_cli.records.rows import in_order, names, numbers
-from dtd_cli.relevance.root_tree import RootTree
+from dtd_cli.relevance.root_tree import Level, RootTree
 from dtd_cli.relevance.walks import Walks
 from dtd_cli.roots.contract import Status
 
@@ -100,52 +102,71 @@ def _flows(part: Walked) -> pd.DataFrame:
     return pd.concat(tables)
 
 
+class _Listed(NamedTuple):
+    """The M anchors of a level that are listed."""
+
+    anchor: Tensor
+    """(M,), their numbers in the level."""
+    path: tuple[Tensor, ...]
+    """The sample, and the units whose roots led to the anchor, each (M,)."""
+    parent: Tensor
+    """(M,), the row of the root whose image the anchor is."""
+
+
 def _root_tree(part: Walked, tree: RootTree) -> pd.DataFrame:
     """All roots that the recursion visits, whatever became of them, level by level."""
     through = part.walks.relevance.sum(1)
-    # Of each anchor that is listed: its number in the level, the sample and the units that led to
-    # it, and the parent's row. A root that is expanded from several points leads to the images of
-    # all of them; the one nearest to the root is listed.
-    listed = torch.arange(len(part.samples), device=through.device)
-    index = [listed]
-    parent, offset = torch.full_like(listed, -1), 0
-    tables = []
+    sample = torch.arange(len(part.samples), device=through.device)
+    listed = _Listed(sample, (sample,), torch.full_like(sample, -1))
+    tables, rows = [], 0
     for level in tree:
-        anchors, units = len(listed), level.relevance.shape[1]
-        contributes = level.roots.contributes[listed]
-        points = level.roots.points[listed]
-        distance = (level.anchors[listed].unsqueeze(1) - points).norm(dim=2)
-        nearest = level.nearest
-        step = torch.full_like(level.relevance, torch.nan)
-        step[level.anchor[nearest], level.unit[nearest]] = level.approach.step[nearest]
-        above = tuple(range(len(index) + 1, through.dim()))
-        passed = (through.sum(above) if above else through)[tuple(index)]
-        last = level is tree[-1]
-        tables.append(
-            pd.DataFrame(
-                {
-                    "sample": np.repeat(part.samples[index[0].cpu().numpy()], units),
-                    "parent": np.repeat(parent.cpu().numpy(), units),
-                    "layer": level.start,
-                    "neuron": np.tile([part.output] if last else np.arange(units), anchors),
-                    "status": names(level.roots.status[listed], Status),
-                    "relevance": numbers(level.relevance[listed]).ravel(),
-                    "distance": numbers(distance.where(contributes, torch.nan)).ravel(),
-                    "step": numbers(step[listed]).ravel(),
-                    "passed": numbers(passed.where(contributes.view_as(passed), 0)).ravel(),
-                }
-            )
-        )
-        place = torch.full_like(level.relevance[:, 0], -1, dtype=torch.long)
-        place[listed] = torch.arange(anchors, device=listed.device)
-        listed = nearest[place[level.anchor[nearest]] >= 0]
-        row = place[level.anchor[listed]]
-        parent = offset + row * units + level.unit[listed]
-        index = [*(column[row] for column in index), level.unit[listed]]
-        offset += anchors * units
+        above = tuple(range(len(listed.path) + 1, through.dim()))
+        passed = (through.sum(above) if above else through)[listed.path]
+        tables.append(_roots(part, level, listed, passed, last=level is tree[-1]))
+        listed = _images(level, listed, rows)
+        rows += len(tables[-1])
     table = pd.concat(tables, ignore_index=True)
     node = table.groupby("sample").cumcount()
     rooted = table["parent"] >= 0
     table["parent"] = node.reindex(table["parent"]).set_axis(table.index).where(rooted)
     table.insert(1, "node", node)
     return table.astype({"parent": "Int64"})
+
+
+def _roots(part: Walked, level: Level, listed: _Listed, passed: Tensor, last: bool) -> pd.DataFrame:
+    """The roots of all units for the anchors that are listed."""
+    anchors, units = len(listed.anchor), level.relevance.shape[1]
+    contributes = level.roots.contributes[listed.anchor]
+    points = level.roots.points[listed.anchor]
+    distance = (level.anchors[listed.anchor].unsqueeze(1) - points).norm(dim=2)
+    nearest = level.nearest
+    step = torch.full_like(level.relevance, torch.nan)
+    step[level.anchor[nearest], level.unit[nearest]] = level.approach.step[nearest]
+    return pd.DataFrame(
+        {
+            "sample": np.repeat(part.samples[listed.path[0].cpu().numpy()], units),
+            "parent": np.repeat(listed.parent.cpu().numpy(), units),
+            "layer": level.start,
+            "neuron": np.tile([part.output] if last else np.arange(units), anchors),
+            "status": names(level.roots.status[listed.anchor], Status),
+            "relevance": numbers(level.relevance[listed.anchor]).ravel(),
+            "distance": numbers(distance.where(contributes, torch.nan)).ravel(),
+            "step": numbers(step[listed.anchor]).ravel(),
+            "passed": numbers(passed.where(contributes.view_as(passed), 0)).ravel(),
+        }
+    )
+
+
+def _images(level: Level, listed: _Listed, rows: int) -> _Listed:
+    """The anchors of the next level to which the listed ones lead, given the rows before theirs.
+
+    A root that is expanded from several points leads to the images of all of them; that of the
+    point nearest to it is listed.
+    """
+    place = torch.full_like(level.relevance[:, 0], -1, dtype=torch.long)
+    place[listed.anchor] = torch.arange(len(listed.anchor), device=place.device)
+    point = level.nearest
+    point = point[place[level.anchor[point]] >= 0]
+    row, unit = place[level.anchor[point]], level.unit[point]
+    path = (*(column[row] for column in listed.path), unit)
+    return _Listed(point, path, rows + row * level.relevance.shape[1] + unit)
