@@ -52,8 +52,13 @@ class Run:
     @property
     def dead(self) -> bool:
         """Whether the run was refused because the network has nothing to explain."""
+        return self.failure.startswith(_NOTHING_TO_EXPLAIN)
+
+    @property
+    def failure(self) -> str:
+        """Why the run has no result; empty if nobody wrote it down."""
         failed = self.path / "FAILED"
-        return failed.exists() and failed.read_text().startswith(_NOTHING_TO_EXPLAIN)
+        return failed.read_text() if failed.exists() else ""
 
     def features(self) -> pd.DataFrame:
         """The explained inputs: a row a sample, a column a feature."""
@@ -77,5 +82,5 @@ def runs(folder: Path) -> Iterator[Run]:
     paths = sorted(path.parent.parent for path in folder.rglob(".hydra/config.yaml"))
     for run in map(Run, paths):
         if not run.done and not run.dead:
-            raise RuntimeError(f"{run.path} has no result")
+            raise RuntimeError(f"{run.path} has no result. {run.failure}".rstrip())
         yield run

@@ -221,4 +221,5 @@ def test_bad_degrees_are_refused_with_the_number(tmp_path, monkeypatch, capfd, d
     monkeypatch.chdir(tmp_path)
     assert dtd_run(monkeypatch, f"relevance.degree={degree}") == 2
     error = capfd.readouterr().err
-    assert error == f"dtd-run: relevance.degree={degree}: allowed is any integer >= 1, or inf\n"
+    allowed = "allowed is any integer >= 1, or inf (.inf in a file)"
+    assert error == f"dtd-run: relevance.degree={degree}: {allowed}\n"
