@@ -69,7 +69,9 @@ class RelevanceSettings:
             )
         if self.degree != math.inf and not (type(self.degree) is int and self.degree >= 1):
             raise SettingError(
-                "relevance.degree", self.degree, "allowed is any integer >= 1, or inf (.inf in a file)"
+                "relevance.degree",
+                self.degree,
+                "allowed is any integer >= 1, or inf (.inf in a file)",
             )
         if self.interactions and "recursive" not in self.methods:
             raise SettingError(
