@@ -17,13 +17,13 @@ from dtd_cli.inputs.domain import nonnegative
 from dtd_cli.networks.mlp import MLP, initial
 from dtd_cli.networks.paper import Paper
 from dtd_cli.relevance import Problem
-from dtd_cli.relevance.factors import FactorPath
+from dtd_cli.relevance.factors.path import FactorPath
+from dtd_cli.relevance.factors.sampling import WalkSampling
+from dtd_cli.relevance.methods.sampled import sampled
+from dtd_cli.relevance.methods.sampled import train_free_importance as importance
+from dtd_cli.relevance.methods.train_free import propagate
 from dtd_cli.relevance.recursion import Recursion
-from dtd_cli.relevance.sampled import sampled
-from dtd_cli.relevance.sampled import train_free_importance as importance
 from dtd_cli.relevance.step import Step
-from dtd_cli.relevance.train_free import propagate
-from dtd_cli.relevance.walk_sampling import WalkSampling
 from dtd_cli.roots import ClosedForm
 from dtd_cli.rules.z_plus import ZPlus
 

@@ -7,7 +7,7 @@ import torch
 
 from cases import tensor
 from dtd_cli.numerics import policy
-from dtd_cli.relevance.approach import Approach, extrapolated
+from dtd_cli.relevance.one_sided.approach import Approach, extrapolated
 
 STEPS = policy(torch.float64)
 

@@ -29,19 +29,39 @@ FLOORS = (
     ("sweep",),
     ("cli",),
 )
-FLOOR = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}
+RELEVANCE = (
+    ("step", "ledger", "concatenate"),
+    ("one_sided",),
+    ("series", "factors"),
+    ("problem", "recursion", "cost"),
+    ("evidence", "interactions", "root_tree"),
+    ("explanation",),
+    ("methods",),
+    ("walks",),
+)
+"""The floors inside ``relevance``."""
+
+
+def floors(tower):
+    return {part: floor for floor, parts in enumerate(tower) for part in parts}
+
+
+FLOOR = floors(FLOORS)
 FILES = [path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py"]
 
 
-def part_of(path):
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def part_of(path, package=PACKAGE):
+    return path.relative_to(package).parts[0].removesuffix(".py")
+
+
+def imported_modules(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("dtd_cli"):
+            yield node.module.split(".")[1:] or [alias.name for alias in node.names]
 
 
 def imported_parts(path):
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("dtd_cli"):
-            parts = node.module.split(".")[1:] or [alias.name for alias in node.names]
-            yield parts[0]
+    return (parts[0] for parts in imported_modules(path))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -49,6 +69,15 @@ def test_imports_point_down(path):
     part = part_of(path)
     for other in imported_parts(path):
         assert other == part or FLOOR[other] < FLOOR[part]
+
+
+def test_imports_point_down_in_relevance():
+    package, floor = PACKAGE / "relevance", floors(RELEVANCE)
+    for path in set(package.rglob("*.py")) - {package / "__init__.py"}:
+        part = part_of(path, package)
+        for first, *rest in imported_modules(path):
+            if first == "relevance":
+                assert rest[0] == part or floor[rest[0]] < floor[part], path
 
 
 def test_plots_know_tables_only():

@@ -24,9 +24,9 @@ from cases import (
     tensor,
     terms,
 )
-from dtd_cli.relevance.approach import Approach
-from dtd_cli.relevance.series import Branches
-from dtd_cli.relevance.taylor import Taylor
+from dtd_cli.relevance.one_sided.approach import Approach
+from dtd_cli.relevance.series.series import Branches
+from dtd_cli.relevance.series.taylor import Taylor
 from dtd_cli.roots import ClosedForm
 from dtd_cli.roots.random_search import RandomSearch
 from literal import Literal

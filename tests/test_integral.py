@@ -20,9 +20,9 @@ from cases import (
     terms,
 )
 from dtd_cli.networks.mlp import MLP
-from dtd_cli.relevance.integral import _GAUSS, _KRONROD, _NODES, Integral
-from dtd_cli.relevance.segment import knots
-from dtd_cli.relevance.taylor import Taylor
+from dtd_cli.relevance.series.integral import _GAUSS, _KRONROD, _NODES, Integral
+from dtd_cli.relevance.series.segment import knots
+from dtd_cli.relevance.series.taylor import Taylor
 from dtd_cli.roots.random_search import RandomSearch
 from literal import Literal
 

@@ -15,7 +15,7 @@ from dtd_cli.plots.interactions import interaction_matrix, strongest_pairs
 from dtd_cli.plots.interactions import interactions as draw_interactions
 from dtd_cli.plots.series import remainder_shares, series
 from dtd_cli.relevance.interactions import interactions
-from dtd_cli.relevance.taylor import Taylor
+from dtd_cli.relevance.series.taylor import Taylor
 from test_cli import dtd_run
 
 SMALL = ["network.hidden=[6]", "training.epochs=3", "inputs.n=3", "plots=all", "progress=false"]

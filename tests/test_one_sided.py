@@ -23,7 +23,7 @@ from cases import (
     tensor,
 )
 from dtd_cli.networks.mlp import MLP
-from dtd_cli.relevance.one_sided import one_sided
+from dtd_cli.relevance.one_sided.side import one_sided
 from dtd_cli.roots.contract import Place
 from literal import Literal, conserves
 

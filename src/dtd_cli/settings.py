@@ -10,9 +10,9 @@ import torch
 
 from dtd_cli.errors import SettingError, check_seed
 from dtd_cli.relevance import METHODS
-from dtd_cli.relevance.integral import Integral
-from dtd_cli.relevance.series import Series
-from dtd_cli.relevance.taylor import Taylor
+from dtd_cli.relevance.series.integral import Integral
+from dtd_cli.relevance.series.series import Series
+from dtd_cli.relevance.series.taylor import Taylor
 from dtd_cli.relevance.walks import WALKS
 
 ESTIMATORS = ("enumeration", "walks")

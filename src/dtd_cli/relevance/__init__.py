@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 
-from dtd_cli.relevance.baselines import gradient_x_input
-from dtd_cli.relevance.exact import recursive
 from dtd_cli.relevance.explanation import Explanation
+from dtd_cli.relevance.methods.baselines import gradient_x_input
+from dtd_cli.relevance.methods.exact import recursive
+from dtd_cli.relevance.methods.sampled import sampled
+from dtd_cli.relevance.methods.simple_taylor import simple_taylor
+from dtd_cli.relevance.methods.train_free import train_free
 from dtd_cli.relevance.problem import Problem
-from dtd_cli.relevance.sampled import sampled
-from dtd_cli.relevance.simple_taylor import simple_taylor
-from dtd_cli.relevance.train_free import train_free
 
 METHODS: dict[str, Callable[[Problem], Explanation]] = {
     "recursive": recursive,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dtd_cli.relevance.series import Series
+from dtd_cli.relevance.series.series import Series
 from dtd_cli.relevance.step import Step
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from dtd_cli.relevance.one_sided.derivative import differentiable
 from dtd_cli.relevance.recursion import Recursion
-from dtd_cli.relevance.series import Branches, differentiable
+from dtd_cli.relevance.series.series import Branches
 from dtd_cli.roots.contract import Roots
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from dtd_cli.networks.mlp import MLP
-from dtd_cli.relevance.series import Series
+from dtd_cli.relevance.series.series import Series
 from dtd_cli.relevance.step import Step, of_sample
 
 

@@ -17,12 +17,12 @@ from torch import Tensor
 
 from dtd_cli.networks.mlp import MLP
 from dtd_cli.regions.region import Regions
-from dtd_cli.relevance.approach import Approach
-from dtd_cli.relevance.derivative import Derivative, OneSided
-from dtd_cli.relevance.factor_layer import FactorLayer
-from dtd_cli.relevance.factors import FactorPath
-from dtd_cli.relevance.one_sided import Above
-from dtd_cli.relevance.series import Branches, Series
+from dtd_cli.relevance.factors.layer import FactorLayer
+from dtd_cli.relevance.factors.path import FactorPath
+from dtd_cli.relevance.one_sided.approach import Approach
+from dtd_cli.relevance.one_sided.derivative import Derivative, OneSided
+from dtd_cli.relevance.one_sided.side import Above
+from dtd_cli.relevance.series.series import Branches, Series
 from dtd_cli.relevance.step import Expansion, Step
 from dtd_cli.roots.closed_form import ClosedForm
 from dtd_cli.roots.contract import Place, RootProblem, Roots

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from dtd_cli.relevance.approach import Approach
 from dtd_cli.relevance.concatenate import concatenate
-from dtd_cli.relevance.one_sided import nudged
+from dtd_cli.relevance.one_sided.approach import Approach
+from dtd_cli.relevance.one_sided.side import nudged
 from dtd_cli.relevance.recursion import Recursion
 from dtd_cli.roots.contract import Roots
 

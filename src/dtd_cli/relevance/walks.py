@@ -17,11 +17,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from dtd_cli.networks.mlp import MLP
-from dtd_cli.relevance.one_sided import nudged
+from dtd_cli.relevance.methods.train_free import redistribute
+from dtd_cli.relevance.one_sided.side import nudged
 from dtd_cli.relevance.problem import Problem
 from dtd_cli.relevance.recursion import Recursion
 from dtd_cli.relevance.root_tree import Level, RootTree, lineage, root_tree
-from dtd_cli.relevance.train_free import redistribute
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dtd_cli.preparation import Prepared
-from dtd_cli.relevance.train_free import redistribute
+from dtd_cli.relevance.methods.train_free import redistribute
 
 
 def rank_collapse(prepared: Prepared, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

@@ -21,9 +21,9 @@ import torch
 from torch import Tensor
 
 from dtd_cli.numerics import policy, safe_divide
-from dtd_cli.relevance.factor_layer import Units
-from dtd_cli.relevance.factors import FactorPath
-from dtd_cli.relevance.one_sided import nudged
+from dtd_cli.relevance.factors.layer import Units
+from dtd_cli.relevance.factors.path import FactorPath
+from dtd_cli.relevance.one_sided.side import nudged
 from dtd_cli.row_products import row_product
 
 

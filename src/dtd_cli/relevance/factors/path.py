@@ -19,7 +19,7 @@ from torch import Tensor
 
 from dtd_cli.networks.mlp import MLP
 from dtd_cli.numerics import policy
-from dtd_cli.relevance.factor_layer import FactorLayer, Units
+from dtd_cli.relevance.factors.layer import FactorLayer, Units
 from dtd_cli.row_products import row_product
 
 General = Callable[[int, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from dtd_cli.numerics import policy, safe_divide
-from dtd_cli.relevance.segment import knots
-from dtd_cli.relevance.series import Branches, Series, differentiable
+from dtd_cli.relevance.one_sided.derivative import differentiable
+from dtd_cli.relevance.series.segment import knots
+from dtd_cli.relevance.series.series import Branches, Series
 
 
 @dataclass(frozen=True)

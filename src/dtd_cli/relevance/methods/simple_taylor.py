@@ -13,9 +13,9 @@ from dtd_cli.numerics import policy
 from dtd_cli.regions.gates import branch, gates, gates_towards, gradient
 from dtd_cli.regions.region import Regions
 from dtd_cli.relevance.concatenate import concatenate
-from dtd_cli.relevance.exact import decompose
 from dtd_cli.relevance.explanation import Explanation
-from dtd_cli.relevance.one_sided import nudged
+from dtd_cli.relevance.methods.exact import decompose
+from dtd_cli.relevance.one_sided.side import nudged
 from dtd_cli.relevance.problem import Problem
 from dtd_cli.relevance.step import Expansion
 from dtd_cli.roots.contract import Place, RootProblem, Roots

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from dtd_cli.relevance.explanation import Explanation, StandardErrors
-from dtd_cli.relevance.factors import FactorPath
+from dtd_cli.relevance.factors.path import FactorPath
+from dtd_cli.relevance.factors.sampling import WalkSampling
 from dtd_cli.relevance.ledger import ledger
 from dtd_cli.relevance.problem import Problem
 from dtd_cli.relevance.recursion import Recursion
-from dtd_cli.relevance.walk_sampling import WalkSampling
 
 
 @torch.no_grad()

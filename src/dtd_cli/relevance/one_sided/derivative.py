@@ -15,9 +15,8 @@ from torch import Tensor
 
 from dtd_cli.networks.mlp import MLP
 from dtd_cli.numerics import policy
-from dtd_cli.relevance.approach import Approach, extrapolated
-from dtd_cli.relevance.one_sided import Above, nudged, one_sided
-from dtd_cli.relevance.series import differentiable
+from dtd_cli.relevance.one_sided.approach import Approach, extrapolated
+from dtd_cli.relevance.one_sided.side import Above, nudged, one_sided
 from dtd_cli.roots.contract import Place
 
 Value = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -197,6 +196,11 @@ class OneSided:
                 value.sum(), points, create_graph=keep, materialize_grads=True
             )
         return _At(value if keep else value.detach(), slope, limit)
+
+
+def differentiable(points: Tensor) -> Tensor:
+    """The points, or where they have no graph a leaf in their place."""
+    return points if points.requires_grad else points.detach().requires_grad_()
 
 
 def _same(first: Tensor, second: Tensor) -> Tensor:

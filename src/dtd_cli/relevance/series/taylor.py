@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dtd_cli.relevance.series import Branches, Series, differentiable
+from dtd_cli.relevance.one_sided.derivative import differentiable
+from dtd_cli.relevance.series.series import Branches, Series
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import ClassVar, NamedTuple
 from torch import Tensor
 
 from dtd_cli.networks.mlp import MLP
-from dtd_cli.relevance.approach import Approach
+from dtd_cli.relevance.one_sided.approach import Approach
 
 
 class Branches(NamedTuple):
@@ -49,11 +49,6 @@ class Branches(NamedTuple):
     def value_at(self, points: Tensor) -> Tensor:
         """``h_unit`` (M,) at the points of the approach."""
         return self.value(points, self.approach.open_gates, self.unit[self.approach.row])
-
-
-def differentiable(points: Tensor) -> Tensor:
-    """The points, or where they have no graph a leaf in their place."""
-    return points if points.requires_grad else points.detach().requires_grad_()
 
 
 class Series(ABC):

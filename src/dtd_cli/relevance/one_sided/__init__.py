@@ -1,0 +1,1 @@
+"""One-sided derivatives: the side of the anchor, and how a root is approached from it."""

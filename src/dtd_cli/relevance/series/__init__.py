@@ -1,0 +1,1 @@
+"""What of the Taylor series of a relevance function is distributed: degrees, or the integral."""
