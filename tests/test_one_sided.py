@@ -151,6 +151,18 @@ def test_a_tie_in_the_layer_above(rule):
     assert relevance > 0
 
 
+@pytest.mark.parametrize("seed", [26, 36])
+def test_a_limit_gives_to_a_weight_of_zero(seed):
+    """z+ counts a weight of zero as positive, so the origin is the root of unit 0 of the second
+    layer: the slope there is a limit, which has components where the weights are zero."""
+    net = fed_by_one(random_network((3, 4, 3, 1), seed, "zero"))
+    x = positive_input(3, seed)
+    error, limit = literal_spread(net, ["w2", "z+", "gamma"], x)
+    assert limit
+    assert error < EXACT
+    assert relevances(recursion(net, ["w2", "z+", "gamma"], gamma=0.5), x)[0].abs().sum() > 0
+
+
 def test_a_tie_in_the_layer_above_by_hand():
     """h_0(x) = R_1 of 2 max(0, x - 1), fed through a unit without bias, beside a unit that is
     alive everywhere. Both gates of the chain must be open at x = 1, or the slope 2 is lost."""
@@ -169,6 +181,17 @@ def test_the_output_is_tied_at_a_root():
     r_0, r_1 = relevances(recursion(net, "w2"), tensor([[3.0]]))
     torch.testing.assert_close(r_1, tensor([[2.0, 2.0]]), rtol=1e-15, atol=0)
     torch.testing.assert_close(r_0, tensor([[2.0]]), rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize("output_relu", [True, False])
+@pytest.mark.parametrize("rule", ["z+", "w2", "gamma", "x"])
+def test_the_output_is_zero_at_a_root(rule, output_relu):
+    """f = max(0, x - 1), beside a unit of weight zero that is alive. Where f is zero nothing is
+    decomposed, so f has a kink there with a ReLU and without one."""
+    net = network([[[1.0], [1.0]], [[1.0, 0.0]]], [[-1.0, 0.0], [0.0]], output_relu)
+    r_0, r_1 = relevances(recursion(net, rule), tensor([[3.0]]))
+    torch.testing.assert_close(r_1, tensor([[2.0, 0.0]]), rtol=1e-15, atol=0)
+    torch.testing.assert_close(r_0, tensor([[2.0]]), rtol=EXACT, atol=0)
 
 
 def with_twins(net):

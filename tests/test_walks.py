@@ -13,6 +13,7 @@ from cases import network, positive_input, random_network, recursion, relevances
 from dtd_cli.relevance.factors.path import FactorPath
 from dtd_cli.relevance.factors.sampling import WalkSampling
 from test_cli import dtd_run
+from test_one_sided import fed_by_one
 
 WALKS = 4000
 
@@ -115,6 +116,17 @@ def test_a_limit_inside_a_limit():
         gap = (estimate.relevance - want).abs()
         assert (gap <= 4 * estimate.stderr + 1e-6 * want.abs().max()).all()
     assert estimates(rec, x)[0].relevance.any()
+
+
+@pytest.mark.parametrize("seed", [26, 61, 128])
+def test_a_limit_gives_to_a_weight_of_zero(seed):
+    """There the walk has a term of zero and goes on, because the slope at the root has more."""
+    net = fed_by_one(random_network((3, 4, 3, 1), seed, "zero"))
+    x = positive_input(3, seed)
+    rec = recursion(net, "z+")
+    want, got = relevances(rec, x)[0], estimates(rec, x)[0]
+    assert want.abs().max() > 0.01
+    assert ((got.relevance - want).abs() <= 4 * got.stderr + 1e-4 * want.abs().max()).all()
 
 
 def test_a_walk_stands_once_in_every_layer(monkeypatch):

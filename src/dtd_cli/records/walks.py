@@ -79,12 +79,13 @@ def _walks(part: Walked, top: int) -> pd.DataFrame:
 
 def _flows(part: Walked) -> pd.DataFrame:
     """The sum of the walks through each pair of units that are neighbours on it."""
-    relevance = part.walks.relevance.unsqueeze(-1)
+    relevance = part.walks.relevance.unsqueeze(-1).contiguous()
     samples, depth = len(part.samples), relevance.dim() - 2
     tables = []
     for layer in range(depth):
-        others = [axis for axis in range(1, depth + 2) if axis not in (layer + 1, layer + 2)]
-        flow = relevance.sum(others) if others else relevance
+        others = [axis for axis in range(depth + 1) if axis not in (layer, layer + 1)]
+        # Sample by sample, because the order in which torch adds up depends on their number.
+        flow = torch.stack([walks.sum(others) if others else walks for walks in relevance])
         _, lower, upper = flow.shape
         unit = np.arange(upper) if layer + 1 < depth else np.array([part.output])
         tables.append(

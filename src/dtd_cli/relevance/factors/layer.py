@@ -64,8 +64,16 @@ class FactorLayer:
 
     @cached_property
     def gives(self) -> Tensor:
-        """Which lower units (row) are given anything by which units of the layer, (d, J)."""
+        """Which lower units (row) the linear terms of which units of the layer reach, (d, J)."""
         return self.columns != 0
+
+    @cached_property
+    def moves(self) -> Tensor:
+        """Which lower units (row) the roots of which units of the layer move, (d, J).
+
+        A weight of zero can be among them: what its unit gives is zero, but for one-sided limits.
+        """
+        return self.mask.T != 0
 
     @cached_property
     def _sizes(self) -> tuple[Tensor, Tensor, Tensor]:

@@ -142,7 +142,10 @@ class FactorPath:
         own = z.gather(1, column).squeeze(1)
         a = layer.activation(z.scatter_(1, column, 0))
         units = above.units(a, size)
-        lost = (units.lost & above.gives.index_select(0, unit)).any(1)
+        # The output has no limit of its own: it gives nothing to a weight of zero.
+        gives = above.gives if start + 2 == self.network.depth else above.moves
+        given = gives.index_select(0, unit)
+        lost = (units.lost & given).any(1)
         doubtful = lost.clone()
         if lost.any():
             index = lost.nonzero().squeeze(1)
@@ -153,7 +156,7 @@ class FactorPath:
             clear = ~tie.scatter(1, column[index], False).any(1)
             whole = above.totals(a[index])[1]
             edge = (units.z[index] < above.slack(size[index])) | (whole > above.faint(size[index]))
-            some = (units.lost[index] & above.gives[unit[index]] & edge).any(1)
+            some = (units.lost[index] & given[index] & edge).any(1)
             doubtful[index] = ~clear | (some & a[index].any(1))
         return Reached(own, a, units, lost, doubtful)
 
@@ -164,8 +167,8 @@ class FactorPath:
         if start + 1 == self.network.depth:
             return _Factor(units.step.squeeze(1) * step.product[0, unit], limit, limit)
         value, doubtful = torch.zeros_like(a[:, 0]), limit.clone()
-        # Dead units, and those that give nothing to ``unit``, are not visited.
-        visited = (units.rooted & step.gives.index_select(0, unit)).flatten().nonzero().squeeze(1)
+        # Dead units, and those that can give nothing to ``unit``, are not visited.
+        visited = (units.rooted & step.moves.index_select(0, unit)).flatten().nonzero().squeeze(1)
         for pairs in visited.split(self.max_points):
             row, upper = pairs // len(step.product), pairs % len(step.product)
             anchors, t = a.index_select(0, row), units.step.take(pairs)

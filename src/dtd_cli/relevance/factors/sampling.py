@@ -87,7 +87,8 @@ class WalkSampling:
         units = step.units(a, torch.zeros_like(a[:, 0]))
         row, unit = (units.step != 0).nonzero(as_tuple=True)
         anchors, t, z = a[row], units.step[row, unit], units.z[row, unit]
-        shares = _shares(units.z * (units.step != 0), self.importance[start + 1])
+        active = (units.step != 0).to(a)
+        shares = _shares(active, units.z * active, self.importance[start + 1])
         count = self._allocated(shares)[row, unit]
         # A pair is an anchor and a first unit; each anchor with any has the same number of walks.
         pair = torch.arange(len(row), device=a.device).repeat_interleave(count)
@@ -159,7 +160,9 @@ class WalkSampling:
         for layer in range(start, depth - 1):
             step = self.factors.layers[layer]
             terms = units.step * step.columns[unit]
-            shares = _shares(terms.detach().abs(), self.importance[layer + 1])
+            # Also units whose term is zero, for their roots may need a limit that gives something.
+            active = ((units.step != 0) & step.moves[unit]).to(a)
+            shares = _shares(active, terms.detach().abs(), self.importance[layer + 1])
             alive = shares.sum(1).nonzero().squeeze(1)
             row, walk, unit, weight, a = (c[alive] for c in (row, walk, unit, weight, a))
             upper, inverse = _draw(shares[alive], draws[walk, layer + 1 - depth])
@@ -217,14 +220,15 @@ def _told_apart(lost: Tensor) -> tuple[Tensor, Tensor]:
     return (~lost).nonzero().squeeze(1), lost.nonzero().squeeze(1)
 
 
-def _shares(terms: Tensor, importance: Tensor) -> Tensor:
-    """The probability of each unit whose term is not zero, (N, J): rows add up to 1 or to 0.
+def _shares(active: Tensor, terms: Tensor, importance: Tensor) -> Tensor:
+    """What the probability of each active unit is proportional to, (N, J).
 
-    One half evenly and one half in proportion to the term's size (N, J) times importance (J,). Of
-    what was compared this was never far from the smallest variance: the second half alone is up
-    to three times better where the guess is good, and up to thirty times worse where it is not.
+    ``active`` (N, J) is 1 or 0. One half evenly and one half in proportion to the term's size
+    (N, J) times importance (J,). Of what was compared this was never far from the smallest
+    variance: the second half alone is up to three times better where the guess is good, and up to
+    thirty times worse where it is not.
     """
-    active, weights, half = terms.sign(), terms * importance, terms.new_tensor(0.5)
+    weights, half = terms * importance, terms.new_tensor(0.5)
     evenly, by_weight = (safe_divide(half, part.sum(1, keepdim=True)) for part in (active, weights))
     return torch.addcmul(active * evenly, weights, by_weight)
 

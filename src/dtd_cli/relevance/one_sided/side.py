@@ -81,13 +81,15 @@ def _ties(z: Tensor, threshold: Tensor) -> Tensor:
 
 
 def _ties_above(network: MLP, start: int, anchors: Tensor, points: Tensor) -> Tensor:
-    """Whether a ReLU above layer ``start`` is on its kink at the points, shape (N,)."""
+    """Whether a unit above layer ``start`` is on its kink at the points, shape (N,).
+
+    A unit without a ReLU has one as well: below it nothing is decomposed.
+    """
     tie = torch.zeros(len(points), dtype=torch.bool, device=points.device)
     for layer in network.layers[start:]:
-        if layer.relu:
-            z = layer.preactivation(points)
-            threshold = policy(z.dtype).tie * layer.magnitude(anchors)
-            tie |= _ties(z, threshold).any(1)
+        z = layer.preactivation(points)
+        threshold = policy(z.dtype).tie * layer.magnitude(anchors)
+        tie |= _ties(z, threshold).any(1)
         anchors, points = layer(anchors), layer(points)
     return tie
 
