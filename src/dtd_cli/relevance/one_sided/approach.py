@@ -84,14 +84,13 @@ def extrapolated(
     """The weights (N, S) with which slopes at some steps (S,) add up to their limits.
 
     ``near`` (N, d) are the slopes at the step ``steps.near``, with which every limit has to agree;
-    where they are zero, so is the limit. Larger steps come first, and smaller ones only for roots
-    whose limit has not settled. ``nested`` says that other limits lie inside these.
+    where they are zero, so is the limit. Larger steps come first, and smaller ones only
+    for roots whose limit has not settled. ``nested`` says that other limits lie inside these.
     """
     nearness, rungs = steps.near[nested], _rungs(steps.smallest[nested])
     ladder = [2.0 ** -(rung + 1) for rung in range(rungs)]
-    nearest = near.new_zeros(rungs + 1)
-    nearest[-1] = 1
-    weights = nearest.repeat(len(near), 1)
+    weights = near.new_zeros(len(near), rungs + 1)
+    weights[:, -1] = 1
     size = near.norm(dim=1)
     best = torch.where(size > 0, torch.inf, size)
     pending, before = size.nonzero().squeeze(1), list[Tensor]()
@@ -118,8 +117,15 @@ def extrapolated(
         # them are taken at the same points. Others have a kink closer than any step.
         grows = _gap(slopes(lost, 2 * nearness), near[lost]) > steps.jump * size[lost]
         pole = _weights(_POLE_POINTS - 1, _rungs(steps.near[1]) - 1, weights)
-        weights[lost] = torch.where(grows.unsqueeze(1), pole, nearest)
+        weights[lost] = torch.where(grows.unsqueeze(1), pole, _last(weights))
     return weights, near.new_tensor([*ladder, nearness])
+
+
+def _last(like: Tensor) -> Tensor:
+    """The weights (S,) of the nearest point alone."""
+    weights = torch.zeros_like(like[0])
+    weights[-1] = 1
+    return weights
 
 
 def _rungs(smallest: float) -> int:
