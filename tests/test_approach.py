@@ -12,22 +12,21 @@ from dtd_cli.relevance.one_sided.approach import Approach, extrapolated
 STEPS = policy(torch.float64)
 
 
-def weights(slope, nested=False, dtype=torch.float64):
-    """Of one root whose slopes (d,) are a function of the step: the weights of steps."""
+def weights(slope, nearness=STEPS.nudge, smallest=STEPS.nudge, dtype=torch.float64):
+    """Of one root whose slopes (d,) are a function of the step."""
 
     def slopes(rows, step):
         return torch.stack([torch.as_tensor(slope(step), dtype=dtype)] * len(rows))
 
-    policies = policy(dtype)
-    near = slopes(range(1), policies.near[nested])
-    found, steps = extrapolated(slopes, near, nested, policies)
-    assert found.sum().item() == pytest.approx(1, abs=1e-12 if dtype is torch.float64 else 1e-5)
-    return found[0], steps
+    near = slopes(range(1), nearness)
+    return extrapolated(slopes, near, nearness, smallest, policy(dtype))[0]
 
 
 def limit(slope, **options):
-    pairs = zip(*(column.tolist() for column in weights(slope, **options)), strict=True)
-    return sum(w * tensor(slope(s)) for w, s in pairs if w)
+    found = weights(slope, **options)
+    assert found.sum().item() == pytest.approx(1, abs=1e-12)
+    steps = [2.0 ** -(rung + 1) for rung in range(len(found))]
+    return sum(w * tensor(slope(s)) for w, s in zip(found.tolist(), steps, strict=True) if w)
 
 
 CURVED = {
@@ -49,12 +48,12 @@ def test_limits_of_curved_slopes(name):
 
 def test_a_constant_is_taken_at_one_point():
     """With the largest step, where rounding is least."""
-    found, _ = weights(lambda s: [3.0, -1.0])
+    found = weights(lambda s: [3.0, -1.0])
     assert found.nonzero().tolist() == [[0]]
 
 
 def test_a_dead_branch_stays_dead():
-    found, _ = weights(lambda s: [0.0, 0.0] if s < 0.1 else [1.0, 2.0])
+    found = weights(lambda s: [0.0, 0.0] if s < 0.1 else [1.0, 2.0])
     assert found.nonzero().tolist() == [[len(found) - 1]]
 
 
@@ -69,20 +68,15 @@ def test_nothing_beyond_a_kink_counts(kink, jump):
     assert (limit(slope) - tensor([1.0, 2.0])).norm() < 1e-9
 
 
-def test_a_kink_closer_than_any_step():
-    """The point near the root is the only one on its branch."""
-    found, _ = weights(lambda s: [1 / (1 + s) + (s > 1e-7), 2.0])
-    assert found.nonzero().tolist() == [[len(found) - 1]]
-
-
 def test_steps_that_are_too_small_for_the_limits_inside():
-    """Beside a smaller step those inside are not small: such slopes are never asked for."""
+    """Beside a step below 2⁻¹⁷ those inside are not small: such slopes are never asked for."""
 
     def slope(s):
-        assert s >= STEPS.smallest[True]
+        assert s >= STEPS.outer
         return [1 / (0.01 + s)]
 
-    assert limit(slope, nested=True).item() == pytest.approx(100, rel=1e-9)
+    found = limit(slope, nearness=STEPS.judge, smallest=STEPS.outer)
+    assert found.item() == pytest.approx(100, rel=1e-9)
 
 
 def test_rounding_grows_towards_the_root():
@@ -91,25 +85,28 @@ def test_rounding_grows_towards_the_root():
     def slope(s):
         return [1 / (1 + s) + 1e-15 / s * torch.randn((), generator=noise).item()]
 
-    found, steps = weights(slope)
-    assert steps[found != 0].min() > 2.0**-14
+    found = weights(slope)
+    points = found.nonzero().squeeze(1)
+    assert 2.0 ** -(points.max().item() + 1) > 2.0**-14
     assert limit(slope).item() == pytest.approx(1, abs=1e-10)
 
 
-@pytest.mark.parametrize("nested", [False, True])
-def test_poles_are_taken_at_the_same_points(nested):
-    poles = [weights(lambda s, c=c: [c / s + 1 / (1 + s)], nested=nested) for c in (1.0, -30.0)]
-    (first, steps), (second, _) = poles
+def test_poles_are_taken_at_the_same_points():
+    first, second = (weights(lambda s, c=c: [c / s + 1 / (1 + s)]) for c in (1.0, -30.0))
     assert torch.equal(first, second)
-    assert (first != 0).sum() > 1
-    assert (first * (1 / (1 + steps))).sum().item() == pytest.approx(1, abs=1e-11)
+    assert len(first.nonzero()) > 1
+    steps = 2.0 ** -torch.arange(1, len(first) + 1, dtype=torch.float64)
+    regular = (first * (1 / (1 + steps))).sum().item()
+    assert regular == pytest.approx(1, abs=1e-11)
 
 
-@pytest.mark.parametrize("nested", [False, True])
-def test_in_single_precision(nested):
-    for slope in (lambda s: [1 / (1 + s)], lambda s: [1 / s + 1 / (1 + s)]):
-        found, steps = weights(slope, nested=nested, dtype=torch.float32)
-        assert (found / (1 + steps)).sum().item() == pytest.approx(1, abs=1e-3)
+def test_in_single_precision():
+    single = policy(torch.float32)
+    found = weights(
+        lambda s: [1 / (1 + s)], nearness=single.nudge, smallest=single.nudge, dtype=torch.float32
+    )
+    steps = 2.0 ** -torch.arange(1, len(found) + 1, dtype=torch.float64)
+    assert (found / (1 + steps)).sum().item() == pytest.approx(1, abs=1e-4)
 
 
 def test_roots_do_not_see_each_other():
@@ -118,16 +115,16 @@ def test_roots_do_not_see_each_other():
     def several(rows, step):
         return tensor([slopes[row](step) for row in rows])
 
-    near = several(range(4), STEPS.near[False])
-    together, _ = extrapolated(several, near, False, STEPS)
+    near = several(range(4), STEPS.nudge)
+    together = extrapolated(several, near, STEPS.nudge, STEPS.nudge, STEPS)
     for row, slope in enumerate(slopes):
-        assert torch.equal(together[row], weights(slope)[0])
+        assert torch.equal(together[row], weights(slope))
 
 
 def test_points_of_some_roots_are_replaced():
     gates = torch.tensor([[True, False], [False, True], [False, False]])
     whole = Approach.at_roots(gates, tensor([0.0]))
-    some = Approach.weighted(tensor([[0.0, 1.0], [-1.0, 2.0]]), tensor([0.5, 0.25]), 2)
+    some = Approach.weighted(tensor([[0.0, 1.0], [-1.0, 2.0]]), 2)
     merged = whole.replaced(torch.tensor([2, 0]), some)
     assert merged.row.tolist() == [0, 0, 1, 2]
     assert merged.step.tolist() == [0.5, 0.25, 0, 0.25]

@@ -346,19 +346,6 @@ def test_limits_inside_limits_in_networks_as_they_come(rule, seed, bias, zeroed)
     assert error < 1e-5
 
 
-def test_integer_weights():
-    """A kink lies so close to a root that a step of 2**-20 towards the anchor is beyond it."""
-    generator = torch.Generator().manual_seed(5036)
-    layers = []
-    for layer in random_network((3, 4, 3, 1), 36, "zero").layers:
-        weight = torch.randint(-2, 3, layer.weight.shape, generator=generator).double()
-        torch.randint(0, 3, layer.bias.shape, generator=generator)
-        layers.append(replace(layer, weight=weight))
-    net, x = MLP(tuple(layers)), positive_input(3, 36)
-    want = Literal(*lists(net), ["gamma"] * 3, gamma=0.5).relevance(0, x[0].tolist())
-    assert spread(relevances(recursion(net, "gamma", gamma=0.5), x)[0][0], want) < 1e-8
-
-
 def test_poles_that_cancel():
     """Two units' slopes grow like 1/ε towards a root, and their sum does not."""
     net = zero_biases(random_network((3, 4, 3, 1), 29, "positive"), 29)

@@ -19,20 +19,15 @@ class Policy:
     tie: float
     """A pre-activation below ``tie * (|W||a| + |b|)`` lies on the kink of its ReLU."""
     nudge: float
-    """A small step from a root towards its anchor.
+    """The smallest step from a root towards its anchor, which tells the anchor's branch.
 
     A power of two, as all steps are: scaling by it is exact, so a one-sided limit has no error
     where the network is homogeneous.
     """
     outer: float
-    """The nudge of a walk's limit that may have another inside it, whose step is the smaller."""
-    near: tuple[float, float]
-    """The step that tells the branch of a limit; and of one that has another inside it.
-
-    A kink inside may be as close to its root as a power of the step outside is small.
-    """
-    smallest: tuple[float, float]
-    """The smallest step from which a limit is extrapolated, likewise."""
+    """The smallest step of a limit that has another inside it, whose steps must be smaller."""
+    judge: float
+    """The step that tells the branch of such a limit."""
     settled: float
     """A limit is settled when its extrapolations differ by less, relative to its size."""
     jump: float
@@ -53,8 +48,7 @@ _POLICIES = {
         tie=1e-13,
         nudge=2.0**-20,
         outer=2.0**-17,
-        near=(2.0**-26, 2.0**-12),
-        smallest=(2.0**-22, 2.0**-18),
+        judge=2.0**-12,
         settled=2.0**-38,
         jump=2.0**-10,
         degenerate=1e-12,
@@ -66,8 +60,7 @@ _POLICIES = {
         tie=1e-5,
         nudge=2.0**-10,
         outer=2.0**-8,
-        near=(2.0**-10, 2.0**-5),
-        smallest=(2.0**-10, 2.0**-8),
+        judge=2.0**-5,
         settled=2.0**-14,
         jump=2.0**-3,
         degenerate=1e-5,

@@ -51,11 +51,12 @@ class Approach(NamedTuple):
         return cls(row, step, torch.ones_like(step), open_gates)
 
     @classmethod
-    def weighted(cls, weights: Tensor, steps: Tensor, units: int) -> Approach:
-        """From the weights (N, S) of steps (S,), all gates plain."""
+    def weighted(cls, weights: Tensor, units: int) -> Approach:
+        """From the weights (N, S) of the steps 2⁻¹, ..., 2⁻ˢ, all gates plain."""
         row, column = weights.nonzero(as_tuple=True)
+        step = torch.exp2(-(column + 1).to(weights))
         closed = torch.zeros(len(row), units, dtype=torch.bool, device=row.device)
-        return cls(row, steps[column], weights[row, column], closed)
+        return cls(row, step, weights[row, column], closed)
 
     def replaced(self, index: Tensor, other: Approach) -> Approach:
         """The same, but for the roots ``index`` (n,), which ``other`` has by their rank."""
@@ -79,31 +80,29 @@ class Approach(NamedTuple):
 
 
 def extrapolated(
-    slopes: SlopesAt, near: Tensor, nested: bool, steps: Policy
-) -> tuple[Tensor, Tensor]:
-    """The weights (N, S) with which slopes at some steps (S,) add up to their limits.
+    slopes: SlopesAt, near: Tensor, nearness: float, smallest: float, steps: Policy
+) -> Tensor:
+    """The weights (N, S) with which slopes at the steps 2⁻¹, ..., 2⁻ˢ add up to their limits.
 
-    ``near`` (N, d) are the slopes at the step ``steps.near``, with which every limit has to agree;
-    where they are zero, so is the limit. Larger steps come first, and smaller ones only
-    for roots whose limit has not settled. ``nested`` says that other limits lie inside these.
+    ``near`` (N, d) are the slopes at the step ``nearness``, with which every limit has to agree;
+    where they are zero, so is the limit. Larger steps come first, and smaller ones, down to
+    ``smallest`` = 2⁻ˢ, only for roots whose limit has not settled.
     """
-    nearness, rungs = steps.near[nested], _rungs(steps.smallest[nested])
-    ladder = [2.0 ** -(rung + 1) for rung in range(rungs)]
-    weights = near.new_zeros(len(near), rungs + 1)
+    weights = near.new_zeros(len(near), _rungs(smallest))
     weights[:, -1] = 1
     size = near.norm(dim=1)
     best = torch.where(size > 0, torch.inf, size)
     pending, before = size.nonzero().squeeze(1), list[Tensor]()
-    for rung, step in enumerate(ladder):
+    for rung in range(weights.shape[1]):
         if not len(pending):
             break
-        scale = size[pending]
+        step, scale = 2.0 ** -(rung + 1), size[pending]
         now = _limits(slopes(pending, step), before)
-        # What curvature allows for between the near point and the root.
-        bend = 2 * nearness / step * _gap(now[0], before[0]) if before else 0
         for order, limit in enumerate(now):
             older = before[max(order - 1, 0)] if before else near[pending]
             error = torch.maximum(_gap(limit, older), _gap(limit, now[max(order - 1, 0)]))
+            # What curvature allows for between the last point and the near one.
+            bend = 2 * nearness / step * _gap(now[0], limit)
             agrees = _gap(limit, near[pending]) <= math.sqrt(steps.settled) * scale + bend
             unsettled = best[pending] > steps.settled * scale
             better = agrees & unsettled & (error < best[pending])
@@ -111,20 +110,10 @@ def extrapolated(
             weights[pending[better]] = _weights(order, rung, weights)
         left = best[pending] > steps.settled * scale
         pending, before = pending[left], [limits[left] for limits in now]
-    lost = pending[best[pending] > steps.jump * size[pending]]
-    if len(lost):
-        # Slopes of several units that grow without bound can have a sum that does not, if all of
-        # them are taken at the same points. Others have a kink closer than any step.
-        grows = _gap(slopes(lost, 2 * nearness), near[lost]) > steps.jump * size[lost]
-        pole = _weights(_POLE_POINTS - 1, _rungs(steps.near[1]) - 1, weights)
-        weights[lost] = torch.where(grows.unsqueeze(1), pole, _last(weights))
-    return weights, near.new_tensor([*ladder, nearness])
-
-
-def _last(like: Tensor) -> Tensor:
-    """The weights (S,) of the nearest point alone."""
-    weights = torch.zeros_like(like[0])
-    weights[-1] = 1
+    # Slopes of several units that grow without bound can have a sum that does not, if all of them
+    # are taken at the same points.
+    endless = pending[best[pending] > steps.jump * size[pending]]
+    weights[endless] = _weights(_POLE_POINTS - 1, _rungs(steps.judge) - 1, weights)
     return weights
 
 

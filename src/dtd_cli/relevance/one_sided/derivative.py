@@ -91,8 +91,10 @@ class _Lost(NamedTuple):
     """(n,)."""
     near: Tensor
     """(n, d), slopes on the anchors' branches."""
-    nested: bool
-    """Whether other limits lie inside."""
+    nearness: float
+    """The step at which they are."""
+    smallest: float
+    """The smallest step that is of use."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,31 +136,33 @@ class OneSided:
         A limit inside another is to be taken first: then the outer steps must be such that the
         steps inside can be small beside them.
         """
+        steps = policy(at.slope.dtype)
         nested = at.limit
         if limit.any():
             rows = limit.nonzero().squeeze(1)
-            near = self._near(pairs.rows(rows), nested=False)
+            near = self._near(pairs.rows(rows), steps.nudge)
             nested = nested.index_copy(0, rows, near.limit)
             inner = ~near.limit
-            yield _Lost(rows[inner], near.slope[inner], nested=False)
+            yield _Lost(rows[inner], near.slope[inner], steps.nudge, steps.nudge)
         if nested.any():
             rows = nested.nonzero().squeeze(1)
-            slope = self._near(pairs.rows(rows), nested=True).slope
+            slope = self._near(pairs.rows(rows), steps.judge).slope
             # A limit taken at a root above does no harm unless that root lies on other kinks on
             # the way to the anchor: then the slope near the root is another.
             lost = limit[rows] | ~_same(at.slope[rows], slope)
-            yield _Lost(rows[lost], slope[lost], nested=True)
+            yield _Lost(rows[lost], slope[lost], steps.judge, steps.outer)
 
     @torch.no_grad()
     def _approach(self, pairs: _Pairs, lost: _Lost) -> Approach:
         """From where to extrapolate."""
-        weights, steps = extrapolated(
-            lambda rows, step: self._beside(pairs.rows(rows), step).slope,
+        weights = extrapolated(
+            lambda rows, step: self._near(pairs.rows(rows), step).slope,
             lost.near,
-            lost.nested,
+            lost.nearness,
+            lost.smallest,
             policy(lost.near.dtype),
         )
-        return Approach.weighted(weights, steps, self.network.widths[self.start + 1])
+        return Approach.weighted(weights, self.network.widths[self.start + 1])
 
     def _approached(self, pairs: _Pairs, approach: Approach) -> Derivative:
         """Value and slope at the roots, extrapolated."""
@@ -175,11 +179,7 @@ class OneSided:
             approach,
         )
 
-    def _near(self, pairs: _Pairs, nested: bool) -> _At:
-        """Close to the roots, on the branches of their anchors."""
-        return self._beside(pairs, policy(pairs.roots.dtype).near[nested])
-
-    def _beside(self, pairs: _Pairs, step: float) -> _At:
+    def _near(self, pairs: _Pairs, step: float) -> _At:
         """A step from the roots towards their anchors."""
         width = self.network.widths[self.start + 1]
         closed = torch.zeros(len(pairs.unit), width, dtype=torch.bool, device=pairs.unit.device)
