@@ -13,19 +13,19 @@ import torch
 from captum.attr import LRP
 from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule
 
-from dtd_cli.inputs.domain import nonnegative
-from dtd_cli.networks.mlp import MLP, initial
+from dtd.domains import Domain
+from dtd.networks.network import Network, initial
+from dtd.relevance import Problem
+from dtd.relevance.factors.path import FactorPath
+from dtd.relevance.factors.sampling import WalkSampling
+from dtd.relevance.methods.sampled import sampled
+from dtd.relevance.methods.sampled import train_free_importance as importance
+from dtd.relevance.methods.train_free import propagate
+from dtd.relevance.recursion import Recursion
+from dtd.relevance.step import Step
+from dtd.roots import ClosedForm
+from dtd.rules.z_plus import ZPlus
 from dtd_cli.networks.paper import Paper
-from dtd_cli.relevance import Problem
-from dtd_cli.relevance.factors.path import FactorPath
-from dtd_cli.relevance.factors.sampling import WalkSampling
-from dtd_cli.relevance.methods.sampled import sampled
-from dtd_cli.relevance.methods.sampled import train_free_importance as importance
-from dtd_cli.relevance.methods.train_free import propagate
-from dtd_cli.relevance.recursion import Recursion
-from dtd_cli.relevance.step import Step
-from dtd_cli.roots import ClosedForm
-from dtd_cli.rules.z_plus import ZPlus
 
 MAX_POINTS = 100_000
 
@@ -40,10 +40,16 @@ def uniform(n, width):
 
 def problem(net, x, max_points=MAX_POINTS):
     steps = tuple(
-        Step(ZPlus(), ClosedForm(), nonnegative(width).to(torch.float64), torch.Generator(), "")
+        Step(
+            ZPlus(),
+            ClosedForm(),
+            Domain.nonnegative(width).to(torch.float64),
+            torch.Generator(),
+            "",
+        )
         for width in net.widths[:-1]
     )
-    return Problem(net, 0, x, steps, max_points, progress=False, single_step=steps[0])
+    return Problem(net, 0, x, steps, max_points, single_step=steps[0])
 
 
 def recursion(net, max_points=MAX_POINTS):
@@ -183,7 +189,7 @@ def test_walks_of_growing_depth(compare, depth):
     towards c, and must not grow beyond.
     """
     layers = drawn((128, *[128] * (depth - 1), 1)).layers
-    net = MLP(tuple(replace(layer, weight=3 * layer.weight) for layer in layers))
+    net = Network(tuple(replace(layer, weight=3 * layer.weight) for layer in layers))
     points = uniform(2000, 128)
     compare(f"2000 walks to the input, {depth} layers of 128", walks(net, uniform(1, 128), 2000),
             "a forward pass on 2000 points", lambda: net.forward(points))  # fmt: skip

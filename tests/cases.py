@@ -6,13 +6,13 @@ from itertools import pairwise
 
 import torch
 
-from dtd_cli.inputs.domain import Domain, nonnegative
-from dtd_cli.networks.mlp import MLP, Layer
-from dtd_cli.regions.region import Regions
-from dtd_cli.relevance.recursion import Recursion
-from dtd_cli.relevance.step import Step
-from dtd_cli.roots import ClosedForm
-from dtd_cli.rules import RULES, Gamma
+from dtd.domains import Domain
+from dtd.networks.network import Layer, Network
+from dtd.regions.region import Regions
+from dtd.relevance.recursion import Recursion
+from dtd.relevance.step import Step
+from dtd.roots import ClosedForm
+from dtd.rules import RULES, Gamma
 
 MANY = 10**6
 """More root points than any test has: everything is processed at once."""
@@ -25,7 +25,7 @@ def tensor(numbers):
 def network(weights, biases, output_relu=True):
     """A network from nested lists."""
     last = len(weights) - 1
-    return MLP(
+    return Network(
         tuple(
             Layer(tensor(w), tensor(b), relu=index < last or output_relu)
             for index, (w, b) in enumerate(zip(weights, biases, strict=True))
@@ -52,7 +52,7 @@ def random_network(widths, seed, bias="negative", output_relu=True):
             signs[0] = 1
         layers.append(Layer(weight, signs * size))
     layers[-1] = Layer(layers[-1].weight, layers[-1].bias, output_relu)
-    return MLP(tuple(layers))
+    return Network(tuple(layers))
 
 
 def positive_input(width, seed, n=1):
@@ -62,7 +62,7 @@ def positive_input(width, seed, n=1):
 
 def alone(layer):
     """The regions of a network of one layer, all of whose units are decomposed."""
-    return Regions(MLP((layer,)), 0, 1, torch.arange(len(layer.bias)))
+    return Regions(Network((layer,)), 0, 1, torch.arange(len(layer.bias)))
 
 
 def box(width, low=0.0, high=1.0):
@@ -87,7 +87,7 @@ def recursion(
         Step(
             rule_named(rule, gamma),
             finder,
-            nonnegative(width).to(torch.float64) if layer else box(width, *bounds),
+            Domain.nonnegative(width).to(torch.float64) if layer else box(width, *bounds),
             torch.Generator().manual_seed(seed + layer),
             label=finder.name,
         )

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from cases import tensor
-from dtd_cli.numerics import policy
-from dtd_cli.relevance.one_sided.approach import Approach, extrapolated
+from dtd.numerics.policy import policy
+from dtd.relevance.one_sided.approach import Approach, extrapolated
 
 STEPS = policy(torch.float64)
 

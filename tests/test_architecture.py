@@ -1,4 +1,4 @@
-"""Imports point one way: a part of the program knows only those below it."""
+"""Imports point one way: from the program to the library, and inside each from top to bottom."""
 
 from __future__ import annotations
 
@@ -7,86 +7,95 @@ from pathlib import Path
 
 import pytest
 
+import dtd
 import dtd_cli
 
-PACKAGE = Path(dtd_cli.__file__).parent
+LIBRARY, PROGRAM = (Path(package.__file__).parent for package in (dtd, dtd_cli))
 
-FLOORS = (
-    ("errors", "numerics", "locations", "row_products"),
-    ("launchers", "typed"),
-    ("networks", "overrides"),
-    ("identity",),
-    ("inputs",),
-    ("training", "regions", "rules"),
-    ("roots",),
-    ("relevance",),
-    ("settings",),
-    ("config",),
-    ("preparation",),
-    ("records", "studies"),
-    ("plots",),
-    ("runner", "report"),
-    ("sweep",),
-    ("cli",),
-)
-RELEVANCE = (
-    ("step", "ledger", "concatenate"),
-    ("one_sided",),
-    ("series", "factors"),
-    ("problem", "recursion", "cost"),
-    ("evidence", "interactions", "root_tree"),
-    ("explanation",),
-    ("methods",),
-    ("walks",),
-)
-"""The floors inside ``relevance``."""
+FLOORS = {
+    LIBRARY: (
+        ("errors", "progress", "numerics"),
+        ("domains", "networks"),
+        ("regions", "rules"),
+        ("roots",),
+        ("relevance",),
+    ),
+    LIBRARY / "relevance": (
+        ("step", "ledger", "concatenate"),
+        ("one_sided",),
+        ("series", "factors"),
+        ("problem", "recursion", "cost"),
+        ("evidence", "interactions", "root_tree"),
+        ("explanation",),
+        ("methods",),
+        ("walks",),
+    ),
+    PROGRAM: (
+        ("config.errors", "app.locations", "app.status"),
+        ("networks", "inputs"),
+        ("training",),
+        ("config",),
+        ("run.preparation", "run.progress"),
+        ("records", "run.studies"),
+        ("plots",),
+        ("run", "report"),
+        ("app",),
+    ),
+}
+"""The parts of each package, from the floor to the roof; a part imports what is below it."""
 
-
-def floors(tower):
-    return {part: floor for floor, parts in enumerate(tower) for part in parts}
-
-
-FLOOR = floors(FLOORS)
-FILES = [path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py"]
+OUTSIDE = {"torch", "numpy", "scipy", "daqp"}
+"""What the library needs besides the standard library."""
 
 
-def part_of(path, package=PACKAGE):
-    return path.relative_to(package).parts[0].removesuffix(".py")
-
-
-def imported_modules(path):
+def imported(path):
+    """The names of the modules that a file imports, and whether only when they are needed."""
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("dtd_cli"):
-            yield node.module.split(".")[1:] or [alias.name for alias in node.names]
+        if isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
 
 
-def imported_parts(path):
-    return (parts[0] for parts in imported_modules(path))
+def files(package):
+    return sorted(path for path in package.rglob("*.py") if path != package / "__init__.py")
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports_point_down(path):
-    part = part_of(path)
-    for other in imported_parts(path):
-        assert other == part or FLOOR[other] < FLOOR[part]
+def part_of(module, parts):
+    """The part to which a dotted name belongs: the longest that it begins with."""
+    fitting = [part for part in parts if f"{module}.".startswith(f"{part}.")]
+    return max(fitting, key=len)
 
 
-def test_imports_point_down_in_relevance():
-    package, floor = PACKAGE / "relevance", floors(RELEVANCE)
-    for path in set(package.rglob("*.py")) - {package / "__init__.py"}:
-        part = part_of(path, package)
-        for first, *rest in imported_modules(path):
-            if first == "relevance":
-                assert rest[0] == part or floor[rest[0]] < floor[part], path
+CASES = [(package, path) for package in FLOORS for path in files(package)]
 
 
-def test_plots_know_tables_only():
-    for path in (PACKAGE / "plots").glob("*.py"):
-        assert set(imported_parts(path)) <= {"plots"}
-        assert "import torch" not in path.read_text()
+@pytest.mark.parametrize(
+    ("package", "path"), CASES, ids=[f"{p.name}-{f.relative_to(p)}" for p, f in CASES]
+)
+def test_imports_point_down(package, path):
+    floors = {part: number for number, parts in enumerate(FLOORS[package]) for part in parts}
+    dotted = ".".join(package.relative_to(LIBRARY.parent).parts) + "."
+    own = part_of(".".join(path.relative_to(package).with_suffix("").parts), floors)
+    for module in imported(path):
+        if module.startswith(dotted):
+            other = part_of(module.removeprefix(dotted), floors)
+            assert other == own or floors[other] < floors[own], f"{own} imports {other}"
 
 
-def test_reports_know_files_only():
-    for path in (PACKAGE / "report").rglob("*.py"):
-        assert set(imported_parts(path)) <= {"report", "plots", "records", "errors"}
-        assert "import torch" not in path.read_text()
+@pytest.mark.parametrize("path", files(LIBRARY), ids=lambda path: str(path.relative_to(LIBRARY)))
+def test_the_library_does_not_know_the_program(path):
+    import sys
+
+    allowed = OUTSIDE | {"dtd"} | sys.stdlib_module_names
+    assert {module.split(".")[0] for module in imported(path)} <= allowed
+
+
+@pytest.mark.parametrize("package", ["plots", "report"])
+def test_pictures_and_reports_know_tables_only(package):
+    for path in files(PROGRAM / package):
+        own = {module for module in imported(path) if module.startswith(("dtd.", "dtd_cli."))}
+        allowed = ("dtd_cli.plots", "dtd_cli.report", "dtd_cli.records", "dtd_cli.config.errors")
+        allowed = allowed if package == "report" else ("dtd_cli.plots",)
+        assert all(module.startswith(allowed) or module == "dtd.errors" for module in own), path
+        assert "torch" not in set(imported(path))

@@ -11,20 +11,20 @@ import torch
 from scipy.stats import kstest
 
 from cases import alone, box, positive_input, random_network, recursion, relevances, spread, tensor
-from dtd_cli.errors import SettingError
-from dtd_cli.inputs.domain import Domain, nonnegative, real
-from dtd_cli.networks.mlp import Layer
+from dtd.domains import Domain
+from dtd.errors import InvalidSetting
+from dtd.networks.network import Layer
+from dtd.regions.cell import Cell
+from dtd.regions.gates import gates
+from dtd.regions.region import Polytope, Regions
+from dtd.relevance import Problem, recursive
+from dtd.roots import ClosedForm, HitAndRun, Metropolis
+from dtd.roots.candidates import best_candidates
+from dtd.roots.contract import Place, RootProblem, Status
+from dtd.roots.effective_sample_size import effective_sample_size
+from dtd.rules import X
 from dtd_cli.records.rows import Explained
 from dtd_cli.records.searches import chains_table
-from dtd_cli.regions.cell import Cell
-from dtd_cli.regions.gates import gates
-from dtd_cli.regions.region import Polytope, Regions
-from dtd_cli.relevance import Problem, recursive
-from dtd_cli.roots import ClosedForm, HitAndRun, Metropolis
-from dtd_cli.roots.candidates import best_candidates
-from dtd_cli.roots.contract import Place, RootProblem, Status
-from dtd_cli.roots.effective_sample_size import effective_sample_size
-from dtd_cli.rules import X
 from test_cli import dtd_run
 
 WIDTHS = (4, 6, 5, 2)
@@ -35,7 +35,7 @@ def problem(a, net, start=0, domain=None, relevance=None, seed=0):
     """The search for the units of the next layer; their activation is the relevance."""
     layer = net.layers[start]
     regions = Regions(net, start, start + 1, torch.arange(len(layer.bias)))
-    domain = domain or nonnegative(a.shape[1]).to(a.dtype)
+    domain = domain or Domain.nonnegative(a.shape[1]).to(a.dtype)
     generator = torch.Generator().manual_seed(seed)
     return RootProblem(a, layer, relevance or layer, domain, X(), generator, regions)
 
@@ -125,7 +125,7 @@ def test_chains_move_where_the_upper_layers_are_dead(sampler):
 
 @SAMPLERS
 def test_at_the_origin_the_radius_is_absolute(sampler):
-    given = layer_problem(tensor([[0.0, 0.0]]), [[0.0, 0.0]], [1.0], real(2))
+    given = layer_problem(tensor([[0.0, 0.0]]), [[0.0, 0.0]], [1.0], Domain.real(2))
     states = sampler(radius=3.0, steps=200).sample(given).states
     assert (states.abs() <= 3).all()
     assert (states.abs().amax((0, 1, 2)) > 2).all()
@@ -178,7 +178,7 @@ def simplex(size, seed=1):
     """``p >= 0, Σ p <= 1`` as the region of a layer whose units are all open."""
     weight = [*torch.eye(size).tolist(), [-1.0] * size]
     a = torch.full((1, size), 0.5 / size, dtype=torch.float64)
-    return layer_problem(a, weight, [0.0] * size + [1.0], real(size), seed)
+    return layer_problem(a, weight, [0.0] * size + [1.0], Domain.real(size), seed)
 
 
 def cube(size, seed=1):
@@ -190,7 +190,7 @@ def cube(size, seed=1):
 def cube_around(size, seed=1):
     """The truncation itself: a quadrant, and the cube of the radius 2 around the anchor."""
     a = torch.full((1, size), 0.25, dtype=torch.float64)
-    return layer_problem(a, torch.eye(size).tolist(), [0.0] * size, real(size), seed)
+    return layer_problem(a, torch.eye(size).tolist(), [0.0] * size, Domain.real(size), seed)
 
 
 SHAPES = {
@@ -351,7 +351,7 @@ def test_the_best_state_is_chosen(sampler):
 
 def test_of_several_roots_the_nearest_and_never_an_unusable_one():
     a = tensor([[1.0]])
-    given = layer_problem(a, [[1.0]], [0.0], real(1))
+    given = layer_problem(a, [[1.0]], [0.0], Domain.real(1))
     candidates = tensor([[[0.0], [-5.0], [-3.0], [0.5]]])
     for usable, point, status in (
         ([False, True, True, True], -3.0, Status.FOUND),
@@ -460,13 +460,13 @@ def test_evaluations_are_counted(sampler):
     ],
 )
 def test_settings_out_of_range(sampler, settings):
-    with pytest.raises(SettingError, match=next(iter(settings))):
+    with pytest.raises(InvalidSetting, match=next(iter(settings))):
         sampler(**settings)
 
 
 @pytest.mark.parametrize("acceptance", [0.0, 1.0])
 def test_acceptance_out_of_range(acceptance):
-    with pytest.raises(SettingError, match="acceptance"):
+    with pytest.raises(InvalidSetting, match="acceptance"):
         Metropolis(acceptance=acceptance)
 
 
@@ -479,7 +479,7 @@ def test_chains_have_a_table(max_points):
     x = positive_input(4, 2, n=3)
     finders = [Metropolis(chains=3, steps=30), ClosedForm(), HitAndRun(chains=2, steps=10)]
     rec = recursion(net, "z+", finders)
-    problem = Problem(net, 0, x, rec.steps, max_points, progress=False, single_step=rec.steps[0])
+    problem = Problem(net, 0, x, rec.steps, max_points, single_step=rec.steps[0])
     explanation = recursive(problem)
     samples = np.array([4, 6, 9])
     part = Explained("recursive", 0, samples, net.activations(x), explanation)

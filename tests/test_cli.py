@@ -19,7 +19,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from dtd_cli import cli
+from dtd_cli.app import command as cli
 
 TINY = ["inputs.n=2", "training.epochs=2", "plots=none", "progress=false"]
 COLUMNS = {
@@ -52,7 +52,7 @@ def dtd_run(monkeypatch, *arguments):
 
 
 def subprocess_run(folder, *arguments):
-    command = [sys.executable, "-c", "from dtd_cli.cli import main; main()", *arguments]
+    command = [sys.executable, "-c", "from dtd_cli.app.command import main; main()", *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
@@ -74,7 +74,7 @@ def _in_a_folder_of_its_own(tmp_path, monkeypatch):
 def test_questions_are_answered_without_slow_imports(tmp_path, arguments):
     script = (
         "import sys\n"
-        "from dtd_cli.cli import main\n"
+        "from dtd_cli.app.command import main\n"
         "try:\n    main()\n"
         "except SystemExit as end:\n    assert not end.code, end.code\n"
         "slow = {'torch', 'pandas', 'matplotlib', 'sklearn', 'scipy', 'numpy'} & set(sys.modules)\n"
@@ -484,12 +484,12 @@ def test_samples_without_an_answer_are_skipped(files, monkeypatch):
 
 
 def test_any_other_failure_is_status_one(monkeypatch, capfd):
-    import dtd_cli.runner
+    import dtd_cli.run.run
 
     def broken(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr(dtd_cli.runner, "explain", broken)
+    monkeypatch.setattr(dtd_cli.run.run, "explain", broken)
     assert dtd_run(monkeypatch, *TINY, "hydra.run.dir=run") == 1
     said = capfd.readouterr().err
     assert "OSError: disk full" in said
@@ -500,12 +500,12 @@ def test_any_other_failure_is_status_one(monkeypatch, capfd):
 
 
 def test_an_interrupted_run(monkeypatch):
-    import dtd_cli.runner
+    import dtd_cli.run.run
 
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(dtd_cli.runner, "explain", interrupted)
+    monkeypatch.setattr(dtd_cli.run.run, "explain", interrupted)
     assert dtd_run(monkeypatch, *TINY, "hydra.run.dir=run") == 130
     assert Path("run/FAILED").read_text() == "interrupted\n"
     assert visible("run") == {"FAILED"}

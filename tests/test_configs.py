@@ -8,11 +8,11 @@ from hydra import compose, initialize_config_dir
 from hydra.core.plugins import Plugins
 from omegaconf import OmegaConf
 
-from dtd_cli.config import read
-from dtd_cli.locations import CONF, ExperimentsSearchPath
-from dtd_cli.overrides import groups
-from dtd_cli.roots import ROOT_FINDERS
-from dtd_cli.rules import RULES
+from dtd.roots import ROOT_FINDERS
+from dtd.rules import RULES
+from dtd_cli.app.locations import CONF, ExperimentsSearchPath
+from dtd_cli.app.overrides import groups
+from dtd_cli.config.config import read
 from test_cli import dtd_run
 
 OPTIONS = [(group, option) for group, options in groups().items() for option in options]

@@ -24,11 +24,11 @@ from cases import (
     tensor,
     terms,
 )
-from dtd_cli.relevance.one_sided.approach import Approach
-from dtd_cli.relevance.series.series import Branches
-from dtd_cli.relevance.series.taylor import Taylor
-from dtd_cli.roots import ClosedForm
-from dtd_cli.roots.random_search import RandomSearch
+from dtd.relevance.one_sided.approach import Approach
+from dtd.relevance.series.series import Branches
+from dtd.relevance.series.taylor import Taylor
+from dtd.roots import ClosedForm
+from dtd.roots.random_search import RandomSearch
 from literal import Literal
 from test_cli import dtd_run
 from test_recursion_literal import BOX, RULES, SEEDS, WIDTHS, per_layer

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from cases import MANY, ClosedForm, positive_input, random_network, recursion, relevances
-from dtd_cli.roots import ROOT_FINDERS
-from dtd_cli.row_products import row_product
+from dtd.numerics.products import row_product
+from dtd.roots import ROOT_FINDERS
 from test_cli import dtd_run, tables
 
 CHUNKS = (1, 2, 3, 7, 20, 50, 100, 333, 1000, 4096, 20000)

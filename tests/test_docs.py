@@ -16,13 +16,13 @@ import pytest
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from dtd_cli.locations import CONF
-from dtd_cli.overrides import groups
+from dtd.roots import ROOT_FINDERS
+from dtd.rules import RULES
+from dtd_cli.app.locations import CONF
+from dtd_cli.app.overrides import groups
 from dtd_cli.plots import PICTURES
 from dtd_cli.report.command import main as report
-from dtd_cli.roots import ROOT_FINDERS
-from dtd_cli.rules import RULES
-from dtd_cli.studies import STUDIES
+from dtd_cli.run.studies import STUDIES
 from test_cli import dtd_run
 from test_configs import composed
 

@@ -17,7 +17,7 @@ import conservation
 import document
 import rerun
 import shown
-from dtd_cli.overrides import groups
+from dtd_cli.app.overrides import groups
 from runs import Run, runs
 from tables import TABLES
 

@@ -65,7 +65,7 @@ def runs(tmp_path_factory):
 
 def dtd_run(folder, *arguments):
     return subprocess.run(
-        [sys.executable, "-c", "from dtd_cli.cli import main; main()", *arguments],
+        [sys.executable, "-c", "from dtd_cli.app.command import main; main()", *arguments],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(folder / "src")},
         capture_output=True,

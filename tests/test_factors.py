@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from cases import lists, positive_input, random_network, recursion, relevances, spread, tensor
+from dtd.relevance.factors.path import FactorPath
 from dtd_cli.networks.paper import Paper
-from dtd_cli.relevance.factors.path import FactorPath
 from literal import Literal
 
 WIDTHS = {1: (3, 1), 2: (4, 5, 1), 3: (4, 5, 4, 1), 4: (3, 4, 4, 3, 1)}

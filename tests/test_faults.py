@@ -20,7 +20,7 @@ from test_cli import subprocess_run as run_from_shell
 
 NOTEBOOK = ["network=notebook", "network.seed=2", "training=none", "inputs=notebook", "seed=3"]
 QUIET = ["plots=none", "progress=false", "hydra.run.dir=run"]
-SCRIPT = "from dtd_cli.cli import main; main()"
+SCRIPT = "from dtd_cli.app.command import main; main()"
 
 
 @pytest.fixture(autouse=True)
@@ -125,10 +125,10 @@ def test_sixteen_runs_at_once_have_sixteen_folders(tmp_path):
 
 def test_a_run_replaced_by_a_failure_is_no_result(monkeypatch):
     """From the first file on that a new run writes, the old one no longer counts."""
-    import dtd_cli.runner
+    import dtd_cli.run.run
 
     assert dtd_run(monkeypatch, *NOTEBOOK, *QUIET) == 0
-    monkeypatch.setattr(dtd_cli.runner, "explain", lambda *_: 1 / 0)
+    monkeypatch.setattr(dtd_cli.run.run, "explain", lambda *_: 1 / 0)
     assert dtd_run(monkeypatch, *NOTEBOOK, *QUIET, "rule=w2") == 1
     assert "DONE" not in visible("run")
     assert "FAILED" in visible("run")

@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 from cases import alone, positive_input, random_network, recursion, relevances, tensor
-from dtd_cli.inputs.domain import real
-from dtd_cli.networks.mlp import Layer
-from dtd_cli.relevance.recursion import Recursion
-from dtd_cli.roots import ClosedForm, RandomSearch
-from dtd_cli.roots.contract import RootFinder, RootProblem, SearchLine
-from dtd_cli.roots.implicit import moving_roots
-from dtd_cli.rules import X
+from dtd.domains import Domain
+from dtd.networks.network import Layer
+from dtd.relevance.recursion import Recursion
+from dtd.roots import ClosedForm, RandomSearch
+from dtd.roots.contract import RootFinder, RootProblem, SearchLine
+from dtd.roots.implicit import moving_roots
+from dtd.rules import X
 
 ONE_CANDIDATE = RandomSearch(candidates=1, steps=20)
 
@@ -42,7 +42,9 @@ def searched_root(h, far_end, anchor):
     """The refined root of a scalar function on the line from ``far_end`` to the anchor (1, d)."""
     size = anchor.shape[1]
     layer = Layer(torch.zeros(1, size, dtype=anchor.dtype), torch.zeros(1, dtype=anchor.dtype))
-    problem = Pinned(anchor, layer, h, real(size), X(), torch.Generator(), alone(layer), far_end)
+    problem = Pinned(
+        anchor, layer, h, Domain.real(size), X(), torch.Generator(), alone(layer), far_end
+    )
     got = ONE_CANDIDATE(problem)
     assert got.contributes.all()
     torch.testing.assert_close(got.line.far_ends[0], far_end, rtol=0, atol=1e-15)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from dtd_cli.errors import SettingError
+from dtd.errors import InvalidSetting
 from dtd_cli.inputs import Digits, Grid, NotebookInputs, Positive, Table
 from dtd_cli.networks import Paper
 
@@ -95,12 +95,12 @@ def test_positive(threshold):
 def test_positive_takes_the_size_that_is_known():
     assert len(Positive(1, 0.1, None).open(6).names) == 6
     assert len(Positive(1, 0.1, 4).open(None).names) == 4
-    with pytest.raises(SettingError, match=r"^inputs\.features="):
+    with pytest.raises(InvalidSetting, match=r"^inputs\.features="):
         Positive(1, 0.1, None).open(None)
 
 
 def test_positive_gives_up_on_a_dead_network():
-    with pytest.raises(SettingError, match=r"^inputs\.threshold=0\.1: only 0 of 100000 "):
+    with pytest.raises(InvalidSetting, match=r"^inputs\.threshold=0\.1: only 0 of 100000 "):
         samples(Positive(1, 0.1, 3), 3, lambda a: torch.zeros(len(a)))
 
 
@@ -174,13 +174,13 @@ def test_a_nonnegative_table(good):
     ],
 )
 def test_a_box_that_cannot_be(good, settings, message):
-    with pytest.raises(SettingError, match=message):
+    with pytest.raises(InvalidSetting, match=message):
         table(good, label="kind", domain="box", **settings).open(2)
 
 
 @pytest.mark.parametrize("domain", ["real", "nonnegative"])
 def test_bounds_need_a_box(good, domain):
-    with pytest.raises(SettingError, match=r"^inputs\.low=0: "):
+    with pytest.raises(InvalidSetting, match=r"^inputs\.low=0: "):
         table(good, domain=domain, low=0)
 
 
@@ -205,17 +205,17 @@ def test_bounds_need_a_box(good, domain):
 def test_a_table_that_is_refused(tmp_path, text, message):
     path = tmp_path / "rows.csv"
     path.write_text(text)
-    with pytest.raises(SettingError, match=rf"^inputs\.path=.*{message}") as refused:
+    with pytest.raises(InvalidSetting, match=rf"^inputs\.path=.*{message}") as refused:
         table(path).open(2)
     assert "\n" not in str(refused.value)
 
 
 def test_a_label_that_is_no_column(good):
-    with pytest.raises(SettingError, match=r"^inputs\.label=sort: .*a, b, kind"):
+    with pytest.raises(InvalidSetting, match=r"^inputs\.label=sort: .*a, b, kind"):
         table(good, label="sort").open(2)
 
 
 @pytest.mark.parametrize("n", [0, -3])
 def test_no_samples(n):
-    with pytest.raises(SettingError, match=rf"n={n}: "):
+    with pytest.raises(InvalidSetting, match=rf"n={n}: "):
         Digits(n)

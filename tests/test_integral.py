@@ -19,11 +19,11 @@ from cases import (
     tensor,
     terms,
 )
-from dtd_cli.networks.mlp import MLP
-from dtd_cli.relevance.series.integral import _GAUSS, _KRONROD, _NODES, Integral
-from dtd_cli.relevance.series.segment import knots
-from dtd_cli.relevance.series.taylor import Taylor
-from dtd_cli.roots.random_search import RandomSearch
+from dtd.networks.network import Network
+from dtd.relevance.series.integral import _GAUSS, _KRONROD, _NODES, Integral
+from dtd.relevance.series.segment import knots
+from dtd.relevance.series.taylor import Taylor
+from dtd.roots.random_search import RandomSearch
 from literal import Literal
 
 
@@ -189,7 +189,7 @@ def test_searched_roots_and_chunks():
 
 
 def test_a_network_without_hidden_layer():
-    net = MLP(random_network((3, 1), 4).layers)
+    net = Network(random_network((3, 1), 4).layers)
     x = positive_input(3, 4, n=5)
     f = net.forward(x)
     for rule in ("z+", "w2", "zero"):

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from cases import expansion, positive_input, random_network, recursion, spread, tensor
+from dtd.relevance.interactions import interactions
+from dtd.relevance.series.taylor import Taylor
 from dtd_cli.plots import Tables
 from dtd_cli.plots.interactions import interaction_matrix, strongest_pairs
 from dtd_cli.plots.interactions import interactions as draw_interactions
 from dtd_cli.plots.series import remainder_shares, series
-from dtd_cli.relevance.interactions import interactions
-from dtd_cli.relevance.series.taylor import Taylor
 from test_cli import dtd_run
 
 SMALL = ["network.hidden=[6]", "training.epochs=3", "inputs.n=3", "plots=all", "progress=false"]

@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from cases import alone, box, positive_input, random_network, recursion, relevances, tensor
-from dtd_cli.errors import SettingError
-from dtd_cli.inputs.domain import Domain, nonnegative, real
-from dtd_cli.networks.mlp import Layer
-from dtd_cli.regions.gates import closed_gates, gates
-from dtd_cli.regions.region import Regions
-from dtd_cli.roots import Interpolation
-from dtd_cli.roots.contract import Place, RootProblem, Status
-from dtd_cli.rules import X
+from dtd.domains import Domain
+from dtd.errors import InvalidSetting
+from dtd.networks.network import Layer
+from dtd.regions.gates import closed_gates, gates
+from dtd.regions.region import Regions
+from dtd.roots import Interpolation
+from dtd.roots.contract import Place, RootProblem, Status
+from dtd.rules import X
 
 WIDTHS = (4, 6, 5, 2)
 INFINITY = torch.inf
@@ -25,7 +25,7 @@ def problem(a, net, start=0, domain=None, relevance=None, seed=0):
     """The search for the units of the next layer; their pre-activation is the relevance."""
     layer = net.layers[start]
     regions = Regions(net, start, start + 1, torch.arange(len(layer.bias)))
-    domain = domain or nonnegative(a.shape[1]).to(a.dtype)
+    domain = domain or Domain.nonnegative(a.shape[1]).to(a.dtype)
     generator = torch.Generator().manual_seed(seed)
     return RootProblem(a, layer, relevance or layer, domain, X(), generator, regions)
 
@@ -39,7 +39,9 @@ def layer_problem(a, weight, bias, domain):
 # The exit from a domain, and directions that stay in it at first.
 
 
-@pytest.mark.parametrize("domain", [nonnegative(3).to(torch.float64), box(3, -0.5, 2), real(3)])
+@pytest.mark.parametrize(
+    "domain", [Domain.nonnegative(3).to(torch.float64), box(3, -0.5, 2), Domain.real(3)]
+)
 def test_exit_from_a_domain_against_a_dense_scan(domain):
     a = positive_input(3, 0, n=6).unsqueeze(1)
     rays = torch.randn(6, 40, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
@@ -120,13 +122,13 @@ def test_rays_start_into_the_domain_however_many_activations_are_zero():
 
 def test_rays_that_never_leave_have_no_edge():
     a = tensor([[1.0, 1.0]])
-    quadrant = layer_problem(a, [[1.0, 0.0], [0.0, 1.0]], [0.0, 0.0], real(2))
+    quadrant = layer_problem(a, [[1.0, 0.0], [0.0, 1.0]], [0.0, 0.0], Domain.real(2))
     points, ends = Interpolation(50).edge_points(quadrant)
     directions = quadrant.draw_normal(50, 2)
     assert torch.equal(ends[0], (directions < 0).any(1))
     assert (points[ends].amin(1).abs() < 1e-15).all()
     assert (Interpolation(50)(quadrant).status == Status.FOUND).all()
-    plane = layer_problem(a, [[0.0, 0.0]], [1.0], real(2))
+    plane = layer_problem(a, [[0.0, 0.0]], [1.0], Domain.real(2))
     got = Interpolation(50)(plane)
     assert got.status.tolist() == [[Status.NOT_FOUND]]
     assert got.points.isfinite().all()
@@ -244,5 +246,5 @@ def test_evaluations_are_counted():
 
 @pytest.mark.parametrize("settings", [{"directions": 0}, {"tol": -1.0}, {"tol": 1.0}])
 def test_settings_out_of_range(settings):
-    with pytest.raises(SettingError, match=next(iter(settings))):
+    with pytest.raises(InvalidSetting, match=next(iter(settings))):
         Interpolation(**settings)

@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from cases import alone, positive_input, random_network, recursion, relevances, tensor
-from dtd_cli.errors import SettingError
-from dtd_cli.inputs.domain import real
-from dtd_cli.networks.mlp import Layer
-from dtd_cli.roots import ClosedForm, LineSearch
-from dtd_cli.roots.contract import Place, RootProblem, Status
-from dtd_cli.rules import RULES, X
-from dtd_cli.rules.rule import direction
+from dtd.domains import Domain
+from dtd.errors import InvalidSetting
+from dtd.networks.network import Layer
+from dtd.roots import ClosedForm, LineSearch
+from dtd.roots.contract import Place, RootProblem, Status
+from dtd.rules import RULES, X
+from dtd.rules.rule import direction
 from test_implicit import central_jacobian
 
 SCAN = {2: 200_001, 3: 2_001}
@@ -160,7 +160,7 @@ RAY = tensor([[2.0, 1.0]])
 
 def problem(relevance, a=RAY):
     layer = Layer(torch.ones(1, 2, dtype=a.dtype), torch.ones(1, dtype=a.dtype))
-    return RootProblem(a, layer, relevance, real(2), X(), torch.Generator(), alone(layer))
+    return RootProblem(a, layer, relevance, Domain.real(2), X(), torch.Generator(), alone(layer))
 
 
 def curved(a):
@@ -221,5 +221,5 @@ def test_roots_do_not_depend_on_which_anchors_share_a_call():
 
 @pytest.mark.parametrize("settings", [{"samples": 0}, {"tol": -1.0}, {"tol": 1.0}])
 def test_settings_out_of_range(settings):
-    with pytest.raises(SettingError, match=next(iter(settings))):
+    with pytest.raises(InvalidSetting, match=next(iter(settings))):
         LineSearch(**settings)

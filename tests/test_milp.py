@@ -11,16 +11,16 @@ import torch
 from scipy.optimize import linprog
 
 from cases import network, positive_input, random_network, tensor
-from dtd_cli.errors import SettingError
-from dtd_cli.inputs.domain import Domain
-from dtd_cli.networks.mlp import MLP, Layer
-from dtd_cli.regions.region import Regions
-from dtd_cli.roots import ROOT_FINDERS
-from dtd_cli.roots.contract import Outcome, Place, RootProblem, Status
-from dtd_cli.roots.milp import Milp
-from dtd_cli.roots.nearest import Target, nearest_zero
-from dtd_cli.roots.nearest.model import ball, bounds
-from dtd_cli.rules import X
+from dtd.domains import Domain
+from dtd.errors import InvalidSetting
+from dtd.networks.network import Layer, Network
+from dtd.regions.region import Regions
+from dtd.roots import ROOT_FINDERS
+from dtd.roots.contract import Outcome, Place, RootProblem, Status
+from dtd.roots.milp import Milp
+from dtd.roots.nearest import Target, nearest_zero
+from dtd.roots.nearest.model import ball, bounds
+from dtd.rules import X
 
 OPEN = (-np.inf, np.inf)
 DOMAINS = [OPEN, (0.0, np.inf), (0.0, 1.5)]
@@ -208,14 +208,14 @@ def test_a_box_without_width_and_an_open_domain_without_zero():
     roots = search(MAXIMUM, x, (1.0, 1.0))
     assert roots.status.item() == Status.NOT_FOUND
     assert roots.certified.item()
-    dead = MLP((Layer(tensor([[0.0, 0.0]]), tensor([1.0])),))
+    dead = Network((Layer(tensor([[0.0, 0.0]]), tensor([1.0])),))
     roots = search(dead, x, OPEN)
     assert roots.status.item() == Status.NOT_FOUND
     assert not roots.certified.item()
 
 
 def test_a_dead_network_has_nothing_to_search():
-    dead = MLP((Layer(tensor([[1.0, 1.0]]), tensor([-9.0])),))
+    dead = Network((Layer(tensor([[1.0, 1.0]]), tensor([-9.0])),))
     roots = search(dead, tensor([[1.0, 1.0]]), OPEN)
     assert roots.status.item() == Status.INACTIVE
     assert roots.solution.outcome.item() == Outcome.NOTHING
@@ -265,7 +265,7 @@ def test_single_precision_and_the_callers_tensors():
     "settings", [{"metric": "l2"}, {"gap": -1.0}, {"gap": 1.0}, {"time_limit": 0.0}]
 )
 def test_refused(settings):
-    with pytest.raises(SettingError):
+    with pytest.raises(InvalidSetting):
         Milp(**settings)
 
 

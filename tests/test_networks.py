@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from cases import random_network
-from dtd_cli.errors import SettingError
+from dtd.errors import InvalidSetting
 from dtd_cli.networks import File, FullyConnected, Maximum, Notebook, Paper
 from test_cli import dtd_run
 
@@ -64,7 +64,7 @@ def test_notebook_in_its_later_form():
     [(6, 5.0, "network.enlarged"), (-1, 5.0, "network.enlarged"), (2, 0.0, "network.factor")],
 )
 def test_notebook_refuses(enlarged, factor, setting):
-    with pytest.raises(SettingError, match=setting):
+    with pytest.raises(InvalidSetting, match=setting):
         Notebook(2, "relu", enlarged, factor)
 
 

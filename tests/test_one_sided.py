@@ -22,9 +22,9 @@ from cases import (
     spread,
     tensor,
 )
-from dtd_cli.networks.mlp import MLP
-from dtd_cli.relevance.one_sided.side import one_sided
-from dtd_cli.roots.contract import Place
+from dtd.networks.network import Network
+from dtd.relevance.one_sided.side import one_sided
+from dtd.roots.contract import Place
 from literal import Literal, conserves
 
 EXACT = 1e-11
@@ -71,7 +71,7 @@ def test_x_is_gradient_times_input_without_biases(depth):
         path = net.activations(x)
         got = relevances(recursion(net, "x"), x)
         for layer, relevance in enumerate(got):
-            above = MLP(net.layers[layer:])
+            above = Network(net.layers[layer:])
             assert spread(relevance, gradient_x_input(above, path[layer])) < EXACT
             assert spread(relevance.sum(1, keepdim=True), path[-1]) < EXACT
         seen += int((path[-1] > 0).sum())
@@ -116,7 +116,7 @@ def zero_biases(net, seed):
     for layer in net.layers:
         kept = torch.rand(layer.bias.shape, generator=generator) < 0.5
         layers.append(replace(layer, bias=layer.bias * kept))
-    return MLP(tuple(layers))
+    return Network(tuple(layers))
 
 
 @pytest.mark.parametrize("rule", ["z+", "w2", "gamma", "x", "pinv", "zero"])
@@ -136,7 +136,7 @@ def fed_by_one(net, unit=1):
     weight, bias = layer.weight.clone(), layer.bias.clone()
     weight[0], bias[0] = 0, 0
     weight[0, unit] = 1.5
-    return MLP((net.layers[0], replace(layer, weight=weight, bias=bias), *net.layers[2:]))
+    return Network((net.layers[0], replace(layer, weight=weight, bias=bias), *net.layers[2:]))
 
 
 @pytest.mark.parametrize("rule", ["z+", "w2", "gamma", "x"])
@@ -201,7 +201,7 @@ def with_twins(net):
     w[1], b[1] = w[0], b[0]
     v, c = second.weight.clone(), second.bias.clone()
     v[2], c[2] = 2 * v[1], 2 * c[1]
-    return MLP((replace(first, weight=w, bias=b), replace(second, weight=v, bias=c), *rest))
+    return Network((replace(first, weight=w, bias=b), replace(second, weight=v, bias=c), *rest))
 
 
 @pytest.mark.parametrize("rule", ["z+", "w2", "gamma", "x"])
@@ -243,7 +243,7 @@ def test_all_other_units_dead_at_a_root():
 @pytest.mark.parametrize("rule", ["z+", "w2", "gamma", "x", "zero", "pinv"])
 def test_everything_dead_gives_zeros(rule):
     net = random_network((3, 4, 3, 1), 0)
-    dead = MLP(tuple(replace(layer, bias=layer.bias - 100) for layer in net.layers))
+    dead = Network(tuple(replace(layer, bias=layer.bias - 100) for layer in net.layers))
     for x in (positive_input(3, 0, n=5), torch.zeros(2, 3, dtype=torch.float64)):
         for relevance in relevances(recursion(dead, rule), x):
             assert (relevance == 0).all()
@@ -259,7 +259,7 @@ def with_idle_units(net):
         weight, bias = pad(layer.weight, (0, extra_inputs, 0, units)), pad(layer.bias, (0, units))
         layers.append(replace(layer, weight=weight, bias=bias))
         extra_inputs = units
-    return MLP(tuple(layers))
+    return Network(tuple(layers))
 
 
 @pytest.mark.parametrize("rule", ["z+", "w2", "gamma", "x", "zero"])

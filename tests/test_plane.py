@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from cases import network, random_network
-from dtd_cli.regions.gates import gates, gradient
-from dtd_cli.regions.plane import Plane, patches
+from dtd.regions.gates import gates, gradient
+from dtd.regions.plane import Plane, patches
 
 WINDOW = np.array([[-2.0, -1.0], [2.0, 3.0]])
 

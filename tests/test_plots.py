@@ -27,7 +27,7 @@ from dtd_cli.plots.root_status import root_status, status_counts
 from dtd_cli.plots.roots import roots
 from dtd_cli.plots.search_lines import search_lines
 from dtd_cli.plots.tables import Vector
-from dtd_cli.studies import STUDIES
+from dtd_cli.run.studies import STUDIES
 
 METHODS = ["recursive", "train_free", "gradient_x_input"]
 PIXELS = [f"pixel_{row}_{column}" for row in range(8) for column in range(8)]

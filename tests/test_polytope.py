@@ -10,16 +10,16 @@ import torch
 from scipy.optimize import linprog, nnls
 
 from cases import network, positive_input, random_network, recursion, relevances, spread, tensor
-from dtd_cli.errors import SettingError
-from dtd_cli.inputs.domain import Domain, nonnegative, real
+from dtd.domains import Domain
+from dtd.errors import InvalidSetting
+from dtd.regions.gates import closed_gates, gates
+from dtd.regions.region import Regions
+from dtd.roots import ClosedForm, nearest_point
+from dtd.roots.contract import Place, RootProblem, Status
+from dtd.roots.polytope import PolytopeSearch
+from dtd.rules import ZPlus
 from dtd_cli.inputs.positive import Positive
 from dtd_cli.networks.paper import Paper
-from dtd_cli.regions.gates import closed_gates, gates
-from dtd_cli.regions.region import Regions
-from dtd_cli.roots import ClosedForm, nearest_point
-from dtd_cli.roots.contract import Place, RootProblem, Status
-from dtd_cli.roots.polytope import PolytopeSearch
-from dtd_cli.rules import ZPlus
 
 METRICS = {"l2": 2, "l1": 1, "linf": math.inf}
 WIDTHS = (4, 6, 5, 2)
@@ -35,8 +35,8 @@ def domains(a):
     size = a.shape[1]
     low = torch.zeros(size, dtype=a.dtype)
     return {
-        "real": real(size).to(a.dtype),
-        "nonnegative": nonnegative(size).to(a.dtype),
+        "real": Domain.real(size).to(a.dtype),
+        "nonnegative": Domain.nonnegative(size).to(a.dtype),
         "box": Domain(low, a.amax(0) + 0.1),
     }
 
@@ -217,7 +217,7 @@ ANCHOR = tensor([[5.0, 2.0]])  # z = 7
     ],
 )
 def test_a_plane(metric, root):
-    got = PolytopeSearch(metric)(problem(PLANE, 0, ANCHOR, real(2).to(torch.float64)))
+    got = PolytopeSearch(metric)(problem(PLANE, 0, ANCHOR, Domain.real(2).to(torch.float64)))
     torch.testing.assert_close(got.points[0, 0], tensor(root), rtol=0, atol=1e-14)
     assert got.status.tolist() == [[Status.FOUND]]
     assert got.certified.all()
@@ -238,7 +238,7 @@ def test_a_plane_in_a_box(metric, root):
 def test_a_facet_between_the_anchor_and_the_plane():
     """Unit 1 is 0 at y = 1: the projection of (2, 2) onto x + y = 0 lies beyond it."""
     net = network([[[1.0, 1.0], [0.0, 1.0]]], [[0.0, -1.0]])
-    got = PolytopeSearch()(problem(net, 0, tensor([[2.0, 2.0]]), real(2).to(torch.float64)))
+    got = PolytopeSearch()(problem(net, 0, tensor([[2.0, 2.0]]), Domain.real(2).to(torch.float64)))
     torch.testing.assert_close(got.points[0, 0], tensor([-1.0, 1.0]), rtol=0, atol=1e-14)
     torch.testing.assert_close(got.points[0, 1], tensor([2.0, 1.0]), rtol=0, atol=1e-14)
     in_orthant = PolytopeSearch()(
@@ -286,7 +286,7 @@ def test_what_rounding_hides_is_not_certified():
     """Without biases, the layer above some anchors is dead: no rounding there counts as a tie."""
     net = random_network(WIDTHS, 2, "zero")
     a = positive_input(4, 2, n=4)
-    got = PolytopeSearch("linf")(problem(net, 0, a, real(4).to(torch.float64)))
+    got = PolytopeSearch("linf")(problem(net, 0, a, Domain.real(4).to(torch.float64)))
     certified = got.certified & got.contributes
     inside = in_closed_region(net, 0, a, got.points)
     assert certified.any()
@@ -297,7 +297,7 @@ def test_what_rounding_hides_is_not_certified():
 def test_out_of_time_is_a_status():
     net = random_network(WIDTHS, 1, "negative")
     a = positive_input(4, 1, n=2)
-    got = PolytopeSearch(time_limit=1e-9)(problem(net, 0, a, real(4).to(torch.float64)))
+    got = PolytopeSearch(time_limit=1e-9)(problem(net, 0, a, Domain.real(4).to(torch.float64)))
     active = net.layers[0].preactivation(a) > 0
     assert (got.status[active] == Status.NOT_FOUND).all()
     assert not got.certified.any()
@@ -332,7 +332,9 @@ def test_units_without_a_dependence(metric):
     net = network(
         [[[0.0, 0.0], [1.0, 1.0], [0.0, 0.0]], [[0.0, 0.0, 0.0]]], [[1.0, 0.0, -1.0], [0.0]]
     )
-    got = PolytopeSearch(metric)(problem(net, 0, tensor([[1.0, 1.0]]), real(2).to(torch.float64)))
+    got = PolytopeSearch(metric)(
+        problem(net, 0, tensor([[1.0, 1.0]]), Domain.real(2).to(torch.float64))
+    )
     status = [Status.NOT_FOUND, Status.FOUND, Status.INACTIVE]
     assert got.status.tolist() == [status]
     assert got.certified.tolist() == [[True, True, False]]
@@ -343,7 +345,7 @@ def test_units_without_a_dependence(metric):
     "settings", [{"metric": "l3"}, {"time_limit": 0.0}, {"time_limit": math.inf}]
 )
 def test_settings_out_of_range(settings):
-    with pytest.raises(SettingError, match=next(iter(settings))):
+    with pytest.raises(InvalidSetting, match=next(iter(settings))):
         PolytopeSearch(**settings)
 
 
@@ -356,7 +358,7 @@ def test_the_scale_of_the_anchors_does_not_matter(metric, scale):
     """In a network without biases everything is proportional."""
     net = random_network(WIDTHS, 4, "zero")
     a = positive_input(4, 4, n=3)
-    for domain in (real(4).to(torch.float64), nonnegative(4).to(torch.float64)):
+    for domain in (Domain.real(4).to(torch.float64), Domain.nonnegative(4).to(torch.float64)):
         want = PolytopeSearch(metric)(problem(net, 0, a, domain))
         got = PolytopeSearch(metric)(problem(net, 0, scale * a, domain))
         assert torch.equal(got.status, want.status)
@@ -380,7 +382,7 @@ def test_nothing_of_the_callers_changes():
     net = random_network(WIDTHS, 5, "negative")
     a = positive_input(4, 5, n=4).requires_grad_()
     before, global_state = a.detach().clone(), torch.get_rng_state()
-    got = PolytopeSearch()(problem(net, 0, a, real(4).to(torch.float64)))
+    got = PolytopeSearch()(problem(net, 0, a, Domain.real(4).to(torch.float64)))
     assert torch.equal(a.detach(), before)
     assert torch.equal(torch.get_rng_state(), global_state)
     assert not got.points.requires_grad
@@ -391,7 +393,7 @@ def test_in_single_precision():
     net = random_network(WIDTHS, 5, "negative")
     a = positive_input(4, 5, n=4)
     want = PolytopeSearch()(problem(net, 0, a, domains(a)["nonnegative"]))
-    single = problem(net.to(torch.float32), 0, a.float(), nonnegative(4))
+    single = problem(net.to(torch.float32), 0, a.float(), Domain.nonnegative(4))
     got = PolytopeSearch()(single)
     assert got.points.dtype == torch.float32
     assert torch.equal(got.status, want.status)
@@ -424,7 +426,7 @@ def test_share_of_units_with_an_admissible_root_in_the_region():
     inputs = Positive(n=1000, threshold=0.1, features=None)
     generator = torch.Generator().manual_seed(1)
     x = inputs.samples(inputs.open(10), lambda drawn: net.forward(drawn.double())[:, 0], generator)
-    x, domain = x.double(), nonnegative(10).to(torch.float64)
+    x, domain = x.double(), Domain.nonnegative(10).to(torch.float64)
     given = problem(net, 0, x, domain)
     got, closed_form = PolytopeSearch()(given), ClosedForm()(given)
     active = got.status != Status.INACTIVE

@@ -8,17 +8,17 @@ import pytest
 import torch
 
 from cases import MANY, positive_input, random_network, recursion
-from dtd_cli.errors import SettingError
-from dtd_cli.networks.mlp import MLP, Layer
-from dtd_cli.relevance import Problem, recursive
-from dtd_cli.roots import Prescribed
-from dtd_cli.roots.contract import Status
+from dtd.errors import InvalidSetting
+from dtd.networks.network import Layer, Network
+from dtd.relevance import Problem, recursive
+from dtd.roots import Prescribed
+from dtd.roots.contract import Status
 
 
 def problem(net, x, target, rule="z+"):
     finder = Prescribed(target.tolist())
     steps = recursion(net, rule, [finder] * net.depth).steps
-    return Problem(net, 0, x, steps, MANY, progress=False, single_step=steps[0]).of_sample(x)
+    return Problem(net, 0, x, steps, MANY, single_step=steps[0]).of_sample(x)
 
 
 def network(widths, seed, bias):
@@ -91,7 +91,7 @@ def test_the_rule_does_not_matter():
         (random_network((3, 6, 1), 0), [0.0, 0.0, 0.0], "not all zero"),
         (random_network((3, 1), 0), [1.0, 0.0, 0.0], "hidden layer"),
         (
-            MLP((Layer(torch.ones(1, 3).double(), torch.ones(1).double()),) * 1
+            Network((Layer(torch.ones(1, 3).double(), torch.ones(1).double()),) * 1
                 + (Layer(torch.ones(1, 1).double(), torch.ones(1).double()),)),
             [1.0, 0.0, 0.0],
             "another beside it",
@@ -99,5 +99,5 @@ def test_the_rule_does_not_matter():
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused(net, target, words):
-    with pytest.raises(SettingError, match=words):
+    with pytest.raises(InvalidSetting, match=words):
         problem(net, positive_input(3, 0), torch.tensor(target, dtype=torch.float64))

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from cases import rule_named
-from dtd_cli.inputs.domain import nonnegative
+from dtd.domains import Domain
+from dtd.regions.gates import closed_gates, gates
+from dtd.regions.region import Regions
+from dtd.roots import ClosedForm
+from dtd.roots.contract import RootProblem
 from dtd_cli.networks import Paper
-from dtd_cli.regions.gates import closed_gates, gates
-from dtd_cli.regions.region import Regions
-from dtd_cli.roots import ClosedForm
-from dtd_cli.roots.contract import RootProblem
 
 SEEDS = [0, 1, 2, 3, 4, 5, 6]
 
@@ -34,7 +34,7 @@ def same_region_share(net, x, rule):
         x,
         net.layers[0],
         lambda points: net.forward(points)[:, :1].expand(-1, 10),
-        nonnegative(10).to(torch.float64),
+        Domain.nonnegative(10).to(torch.float64),
         rule_named(rule),
         torch.Generator(),
         regions,

@@ -9,14 +9,14 @@ import torch
 from torch import nn
 
 from cases import alone, positive_input, random_network, recursion, relevances, spread, tensor
-from dtd_cli.errors import SettingError
-from dtd_cli.inputs.domain import real
-from dtd_cli.networks.mlp import MLP, Layer
-from dtd_cli.relevance.recursion import Recursion
-from dtd_cli.relevance.step import Step
-from dtd_cli.roots import ClosedForm, RandomSearch
-from dtd_cli.roots.contract import Place, RootProblem, Status
-from dtd_cli.rules import X, ZPlus
+from dtd.domains import Domain
+from dtd.errors import InvalidSetting
+from dtd.networks.network import Layer, Network
+from dtd.relevance.recursion import Recursion
+from dtd.relevance.step import Step
+from dtd.roots import ClosedForm, RandomSearch
+from dtd.roots.contract import Place, RootProblem, Status
+from dtd.rules import X, ZPlus
 
 # The seed notebook, word for word where it computes something.
 
@@ -68,9 +68,9 @@ def notebook():
 
 
 def notebook_recursion(layers, finder, generator):
-    net = MLP(tuple(Layer(linear.weight.detach(), linear.bias.detach()) for linear in layers))
+    net = Network(tuple(Layer(linear.weight.detach(), linear.bias.detach()) for linear in layers))
     steps = tuple(
-        Step(ZPlus(), each, real(width), generator, each.name)
+        Step(ZPlus(), each, Domain.real(width), generator, each.name)
         for each, width in ((finder, 3), (ClosedForm(), 5))
     )
     return Recursion(net, steps, 10**6)
@@ -138,7 +138,7 @@ def hinges(points):
 def problem(a, relevance=hinges, seed=0):
     layer = Layer(torch.zeros(1, a.shape[1], dtype=a.dtype), torch.zeros(1, dtype=a.dtype))
     generator = torch.Generator().manual_seed(seed)
-    return RootProblem(a, layer, relevance, real(a.shape[1]), X(), generator, alone(layer))
+    return RootProblem(a, layer, relevance, Domain.real(a.shape[1]), X(), generator, alone(layer))
 
 
 ANCHORS = tensor([[1.0, 1.5], [2.0, 1.2], [0.9, 0.9], [1.5, 2.5], [-3.0, -3.0]])
@@ -212,7 +212,7 @@ def test_evaluations_are_counted():
     "settings", [{"candidates": 0}, {"sigma": 0.0}, {"steps": 1}, {"tol": -1.0}, {"tol": 1.0}]
 )
 def test_settings_out_of_range(settings):
-    with pytest.raises(SettingError, match=next(iter(settings))):
+    with pytest.raises(InvalidSetting, match=next(iter(settings))):
         RandomSearch(**settings)
 
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from cases import positive_input, random_network, tensor
-from dtd_cli.networks.mlp import MLP, Layer
-from dtd_cli.regions.gates import closed_gates, gates, gradient
-from dtd_cli.regions.region import Regions
+from dtd.networks.network import Layer, Network
+from dtd.regions.gates import closed_gates, gates, gradient
+from dtd.regions.region import Regions
 
 WIDTHS = (4, 6, 5, 2)
 
@@ -133,7 +133,7 @@ def test_the_closed_region_contains_its_boundary():
 
 
 def test_only_the_gate_of_the_decomposed_unit_may_differ():
-    net = MLP((Layer(tensor([[1.0, 0.0], [0.0, 1.0]]), tensor([0.0, 0.0])),))
+    net = Network((Layer(tensor([[1.0, 0.0], [0.0, 1.0]]), tensor([0.0, 0.0])),))
     regions = Regions(net, 0, 1, torch.arange(2))
     both = patterns(net, tensor([[-1.0, 1.0], [-1.0, 1.0]]), tensor([[1.0, 1.0], [1.0, 1.0]]))
     assert regions.same(*both, torch.tensor([0, 1])).tolist() == [True, False]

@@ -15,7 +15,7 @@ from html import escape
 import pytest
 from scipy.stats import spearmanr
 
-from dtd_cli.errors import SettingError
+from dtd.errors import InvalidSetting
 from dtd_cli.report import write_report
 from dtd_cli.report.results import BrokenRunError, read_results
 from dtd_cli.report.scan import scan
@@ -378,9 +378,9 @@ def test_pictures_that_no_longer_apply_go(sweep):
 
 
 def test_no_run_no_report(tmp_path):
-    with pytest.raises(SettingError, match="no run below"):
+    with pytest.raises(InvalidSetting, match="no run below"):
         write_report(tmp_path, progress=False)
-    with pytest.raises(SettingError, match="no run below"):
+    with pytest.raises(InvalidSetting, match="no run below"):
         write_report(tmp_path / "missing", progress=False)
     assert not list(tmp_path.iterdir())
 

@@ -12,13 +12,13 @@ import torch
 from omegaconf import OmegaConf
 
 from cases import network, positive_input, random_network, recursion, rule_named, tensor
-from dtd_cli.inputs.domain import Domain, nonnegative, real
-from dtd_cli.locations import CONF
-from dtd_cli.networks.mlp import MLP
-from dtd_cli.regions.region import Regions
-from dtd_cli.roots import ROOT_FINDERS
-from dtd_cli.roots.contract import RootProblem, Status
-from dtd_cli.typed import option
+from dtd.domains import Domain
+from dtd.networks.network import Network
+from dtd.regions.region import Regions
+from dtd.roots import ROOT_FINDERS
+from dtd.roots.contract import RootProblem, Status
+from dtd_cli.app.locations import CONF
+from dtd_cli.config.typed import option
 
 SETTINGS = {path.stem: OmegaConf.to_container(OmegaConf.load(path)) for path in
             sorted((CONF / "roots").glob("*.yaml"))}  # fmt: skip
@@ -34,7 +34,7 @@ RESOLVED = (Status.FOUND, Status.APPROXIMATE)
 class Case:
     """A problem and what is known about it: the status of every unit (B, J), None where open."""
 
-    net: MLP
+    net: Network
     a: torch.Tensor
     domain: Domain
     rootless: bool = False
@@ -61,12 +61,12 @@ def box(low, high):
 
 PLANE = network([[[1.0, 2.0]]], [[-1.0]])
 CASES = {
-    "plane": Case(PLANE, tensor([[1.0, 1.0], [3.0, 0.5]]), real(2)),
-    "plane in the orthant": Case(PLANE, tensor([[1.0, 1.0], [0.0, 2.0]]), nonnegative(2)),
-    "plane with x": Case(PLANE, tensor([[1.0, 1.0]]), real(2), rule="x"),
-    "plane with w2": Case(PLANE, tensor([[1.0, 1.0]]), real(2), rule="w2"),
+    "plane": Case(PLANE, tensor([[1.0, 1.0], [3.0, 0.5]]), Domain.real(2)),
+    "plane in the orthant": Case(PLANE, tensor([[1.0, 1.0], [0.0, 2.0]]), Domain.nonnegative(2)),
+    "plane with x": Case(PLANE, tensor([[1.0, 1.0]]), Domain.real(2), rule="x"),
+    "plane with w2": Case(PLANE, tensor([[1.0, 1.0]]), Domain.real(2), rule="w2"),
     "positive on the whole domain": Case(
-        network([[[1.0, 2.0]]], [[1.0]]), tensor([[1.0, 1.0]]), nonnegative(2), rootless=True
+        network([[[1.0, 2.0]]], [[1.0]]), tensor([[1.0, 1.0]]), Domain.nonnegative(2), rootless=True
     ),
     "negative weights, no admissible root": Case(
         network([[[-1.0, -2.0]]], [[5.0]]),
@@ -74,12 +74,12 @@ CASES = {
         box([0.0, 0.0], [1.0, 1.0]),
         rootless=True,
     ),
-    "dead": Case(PLANE, tensor([[0.1, 0.1]]), nonnegative(2), inactive=True),
-    "origin": Case(PLANE, tensor([[0.0, 0.0]]), nonnegative(2), inactive=True),
+    "dead": Case(PLANE, tensor([[0.1, 0.1]]), Domain.nonnegative(2), inactive=True),
+    "origin": Case(PLANE, tensor([[0.0, 0.0]]), Domain.nonnegative(2), inactive=True),
     "dead network": Case(
         network([[[1.0, 1.0], [1.0, 0.0]], [[1.0, 1.0]]], [[-9.0, -9.0], [-1.0]]),
         tensor([[1.0, 1.0]]),
-        nonnegative(2),
+        Domain.nonnegative(2),
         inactive=True,
     ),
     "box of no width": Case(
@@ -89,15 +89,15 @@ CASES = {
         PLANE, tensor([[1.0, 1.0]]), box([0.0, 1.0], [2.0, 1.0]), rootless=True
     ),
     "unit without weights": Case(
-        network([[[0.0, 0.0]]], [[1.0]]), tensor([[1.0, 1.0]]), nonnegative(2), rootless=True
+        network([[[0.0, 0.0]]], [[1.0]]), tensor([[1.0, 1.0]]), Domain.nonnegative(2), rootless=True
     ),
     "hidden layer": Case(
-        random_network((3, 5, 4, 1), 51), positive_input(3, 51, n=3), nonnegative(3)
+        random_network((3, 5, 4, 1), 51), positive_input(3, 51, n=3), Domain.nonnegative(3)
     ),
     "hidden layer, gamma": Case(
         random_network((4, 6, 1), 9, "positive"),
         positive_input(4, 9, n=3),
-        nonnegative(4),
+        Domain.nonnegative(4),
         rule="gamma",
     ),
 }

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from cases import positive_input, random_network, recursion, relevances
-from dtd_cli.relevance.recursion import Recursion
-from dtd_cli.roots.contract import Place, RootFinder, Roots, Status
+from dtd.relevance.recursion import Recursion
+from dtd.roots.contract import Place, RootFinder, Roots, Status
 
 
 @dataclass(frozen=True)

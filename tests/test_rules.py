@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from cases import alone, box, positive_input, random_network, recursion, rule_named, tensor
-from dtd_cli.errors import SettingError
-from dtd_cli.inputs.domain import nonnegative, real
-from dtd_cli.networks.mlp import Layer
-from dtd_cli.roots import ClosedForm, LineSearch, RandomSearch
-from dtd_cli.roots.contract import Place, RootProblem, Status
-from dtd_cli.rules import RULES
-from dtd_cli.rules.rule import direction, projection, projection_size
+from dtd.domains import Domain
+from dtd.errors import InvalidSetting
+from dtd.networks.network import Layer
+from dtd.roots import ClosedForm, LineSearch, RandomSearch
+from dtd.roots.contract import Place, RootProblem, Status
+from dtd.rules import RULES
+from dtd.rules.rule import direction, projection, projection_size
 from literal import Literal
 
 DIRECTIONS = ["z+", "w2", "zB", "gamma", "x"]
@@ -175,7 +175,7 @@ def test_large_gamma_approaches_z_plus():
 
 @pytest.mark.parametrize("gamma", [-0.1, math.inf, math.nan])
 def test_gamma_that_is_not_a_number_from_zero_up(gamma):
-    with pytest.raises(SettingError, match="gamma"):
+    with pytest.raises(InvalidSetting, match="gamma"):
         rule_named("gamma", gamma)
 
 
@@ -245,7 +245,7 @@ def test_z_plus_roots_are_admissible(bias):
     assert len(points) > 50
     assert (points >= -slack).all()
     assert (points <= a.max() + slack).all()
-    assert nonnegative(4).contains(points, slack).all()
+    assert Domain.nonnegative(4).contains(points, slack).all()
 
 
 def test_z_plus_roots_need_not_be_admissible_for_positive_bias():
@@ -345,10 +345,10 @@ def test_roots_are_differentiable_in_the_anchor(rule):
 
 def test_domains():
     assert box(3).is_box
-    assert not real(3).is_box
-    assert not nonnegative(3).is_box
+    assert not Domain.real(3).is_box
+    assert not Domain.nonnegative(3).is_box
     points = tensor([[0.0, 1.0], [-1e-9, 0.5], [0.5, 1.1]])
     assert box(2).contains(points).tolist() == [True, False, False]
     assert box(2).contains(points, 1e-8).tolist() == [True, True, False]
-    assert nonnegative(2).contains(points).tolist() == [True, False, True]
-    assert real(2).contains(points).all()
+    assert Domain.nonnegative(2).contains(points).tolist() == [True, False, True]
+    assert Domain.real(2).contains(points).all()

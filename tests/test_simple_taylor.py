@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from cases import box, network, positive_input, random_network, tensor
-from dtd_cli.inputs.domain import real
-from dtd_cli.regions.gates import branch, gates, gates_towards, gradient
-from dtd_cli.relevance import METHODS, Problem
-from dtd_cli.relevance.step import Step
-from dtd_cli.roots import ROOT_FINDERS
-from dtd_cli.roots.contract import Status
-from dtd_cli.rules import X, ZPlus
+from dtd.domains import Domain
+from dtd.regions.gates import branch, gates, gates_towards, gradient
+from dtd.relevance import METHODS, Problem
+from dtd.relevance.step import Step
+from dtd.roots import ROOT_FINDERS
+from dtd.roots.contract import Status
+from dtd.rules import X, ZPlus
 from test_cli import dtd_run
 
 MAXIMUM = network([[[1, -1], [-1, 1], [1, 1]], [[0.5, 0.5, 0.5]]], [[0, 0, 0], [0]])
@@ -27,10 +27,10 @@ SEARCHES = sorted(set(ROOT_FINDERS) - {"prescribed"})
 
 def explain(net, x, finder="milp", output=0, domain=None, rule=None, **settings):
     finder = ROOT_FINDERS[finder](**settings)
-    domain = domain or real(x.shape[1]).to(x.dtype)
+    domain = domain or Domain.real(x.shape[1]).to(x.dtype)
     generator = torch.Generator().manual_seed(0)
     step = Step(rule or X(), finder, domain, generator, finder.name, prefix="simple_taylor/")
-    problem = Problem(net, output, x, (step,), 10**6, False, step)
+    problem = Problem(net, output, x, (step,), 10**6, step)
     return METHODS["simple_taylor"](problem)
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from dtd_cli.errors import SettingError
-from dtd_cli.launchers import check_installed, processes
+from dtd.errors import InvalidSetting
+from dtd_cli.app.launchers import check_installed, processes
 from test_cli import COLUMNS, OTHERS, TINY, dtd_run, tables, visible
 
 NOTEBOOK = ["network=notebook", "network.seed=2", "training=none", "inputs=notebook"]
@@ -44,7 +44,7 @@ def command(*arguments):
     return [
         sys.executable,
         "-c",
-        "from dtd_cli.cli import main; main()",
+        "from dtd_cli.app.command import main; main()",
         "-m",
         "report=false",
         *arguments,
@@ -169,10 +169,10 @@ def test_what_is_done_is_skipped_and_the_rest_is_done(monkeypatch, capfd):
 
 
 def test_a_failed_run_is_done_again(monkeypatch):
-    import dtd_cli.runner
+    import dtd_cli.run.run
 
     with monkeypatch.context() as broken:
-        broken.setattr(dtd_cli.runner, "explain", lambda *_: 1 / 0)
+        broken.setattr(dtd_cli.run.run, "explain", lambda *_: 1 / 0)
         assert swept(monkeypatch, "a", *NOTEBOOK, "seed=3") == 1
     (folder,) = runs("a").values()
     assert (folder / "FAILED").exists()
@@ -230,16 +230,16 @@ def test_all_failures_are_named_and_the_others_go_on(monkeypatch, capfd):
 
 
 def test_a_traceback_is_in_the_log_of_its_run(monkeypatch, capfd):
-    import dtd_cli.runner
+    import dtd_cli.run.run
 
-    explain = dtd_cli.runner.explain
+    explain = dtd_cli.run.run.explain
 
     def broken(config, prepared):
         if config.top.seed == 4:
             raise RuntimeError("two\nlines")
         return explain(config, prepared)
 
-    monkeypatch.setattr(dtd_cli.runner, "explain", broken)
+    monkeypatch.setattr(dtd_cli.run.run, "explain", broken)
     assert swept(monkeypatch, "a", *NOTEBOOK, "seed=3,4,5") == 1
     said = capfd.readouterr()
     assert "Traceback" not in said.err + said.out
@@ -303,8 +303,8 @@ def test_a_cluster_job_asks_for_the_threads_of_a_run():
 
 
 def test_a_launcher_that_is_not_installed(monkeypatch):
-    import dtd_cli.launchers
+    import dtd_cli.app.launchers
 
-    monkeypatch.setattr(dtd_cli.launchers, "find_spec", lambda name: None)
-    with pytest.raises(SettingError, match=r"launch=slurm: .*pip install 'dtd-run\[cluster\]'"):
+    monkeypatch.setattr(dtd_cli.app.launchers, "find_spec", lambda name: None)
+    with pytest.raises(InvalidSetting, match=r"launch=slurm: .*pip install 'dtd-run\[cluster\]'"):
         check_installed("slurm")

@@ -22,11 +22,11 @@ from cases import (
     spread,
     tensor,
 )
-from dtd_cli.inputs.domain import nonnegative
-from dtd_cli.networks.mlp import MLP
-from dtd_cli.relevance import METHODS, Problem
-from dtd_cli.relevance.step import Step
-from dtd_cli.roots import ClosedForm
+from dtd.domains import Domain
+from dtd.networks.network import Network
+from dtd.relevance import METHODS, Problem
+from dtd.relevance.step import Step
+from dtd.roots import ClosedForm
 from literal import Literal
 
 CASES = json.loads((Path(__file__).parent / "data" / "recursion.json").read_text())
@@ -37,18 +37,18 @@ def train_free(net, rules, x, output=0, gamma=1.0, bounds=(0.0, 1.0)):
         Step(
             rule_named(rule, gamma),
             ClosedForm(),
-            nonnegative(width).to(torch.float64) if layer else box(width, *bounds),
+            Domain.nonnegative(width).to(torch.float64) if layer else box(width, *bounds),
             torch.Generator(),
             "closed_form",
         )
         for layer, (rule, width) in enumerate(zip(rules, net.widths, strict=False))
     )
-    return METHODS["train_free"](Problem(net, output, x, steps, 10**6, False, steps[0]))
+    return METHODS["train_free"](Problem(net, output, x, steps, 10**6, steps[0]))
 
 
 def in_thousandths(net):
     """The same network, its inputs and activations measured in units a thousandth as large."""
-    return MLP(tuple(replace(layer, bias=1000 * layer.bias) for layer in net.layers))
+    return Network(tuple(replace(layer, bias=1000 * layer.bias) for layer in net.layers))
 
 
 def captum_lrp(net, x, output):

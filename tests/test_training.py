@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from dtd_cli.errors import SettingError
+from dtd.domains import Domain
+from dtd.errors import InvalidSetting
 from dtd_cli.inputs import Digits, Source
-from dtd_cli.inputs.domain import real
 from dtd_cli.networks import FullyConnected
 from dtd_cli.training import TRAININGS
 
@@ -28,7 +28,7 @@ def table(labels, rows=None, size=120):
     """What a CSV file gives: rows in double precision and labels of any type."""
     if rows is None:
         rows = rows_of(size)
-    return Source(("a", "b"), real(2), rows, labels(rows) if callable(labels) else labels)
+    return Source(("a", "b"), Domain.real(2), rows, labels(rows) if callable(labels) else labels)
 
 
 def rows_of(size):
@@ -152,7 +152,7 @@ def test_the_split(fraction, held_out):
     ],
 )
 def test_what_does_not_fit(training, outputs, labels, message):
-    with pytest.raises(SettingError, match=message):
+    with pytest.raises(InvalidSetting, match=message):
         training(mlp(2, outputs), table(labels), 0, False)
 
 
@@ -163,7 +163,7 @@ def test_what_does_not_fit(training, outputs, labels, message):
     ids=str,
 )  # fmt: skip
 def test_settings_that_cannot_be(settings):
-    with pytest.raises(SettingError):
+    with pytest.raises(InvalidSetting):
         adam(**settings)
 
 
@@ -171,13 +171,13 @@ def test_settings_that_cannot_be(settings):
 @pytest.mark.parametrize("labels", [["x", np.nan, "y", "x"], [0.0, np.nan, 1.0, 0.0]])
 def test_a_label_that_is_missing(loss, labels):
     labels = np.array(labels, dtype=object if isinstance(labels[0], str) else float)
-    with pytest.raises(SettingError, match="training=adam: data row 2 has no label"):
+    with pytest.raises(InvalidSetting, match="training=adam: data row 2 has no label"):
         adam(loss).output_size(labels)
     assert NoTraining().output_size(labels) == 2
 
 
 def test_training_that_diverges():
-    with pytest.raises(SettingError, match=r"learning_rate=1e\+30: training diverged"):
+    with pytest.raises(InvalidSetting, match=r"learning_rate=1e\+30: training diverged"):
         adam(rate=1e30)(mlp(2, 2), table(halves), 0, progress=False)
 
 

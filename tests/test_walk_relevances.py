@@ -26,10 +26,10 @@ from cases import (
     spread,
     tensor,
 )
-from dtd_cli.relevance import METHODS, Problem
-from dtd_cli.relevance.root_tree import lineage, root_tree
-from dtd_cli.relevance.walks import WALKS, path_count, recursive_walks, train_free_walks
-from dtd_cli.roots import (
+from dtd.relevance import METHODS, Problem
+from dtd.relevance.root_tree import lineage, root_tree
+from dtd.relevance.walks import WALKS, path_count, recursive_walks, train_free_walks
+from dtd.roots import (
     ClosedForm,
     HitAndRun,
     Interpolation,
@@ -47,7 +47,7 @@ WIDTHS = [(3, 1), (3, 4, 1), (3, 4, 3, 1), (3, 3, 2, 2, 1)]
 
 def problem(net, rules, x, *, finders=None, max_points=MANY, moving_roots=True):
     steps = recursion(net, rules, finders).steps
-    return Problem(net, 0, x, steps, max_points, False, steps[0], moving_roots)
+    return Problem(net, 0, x, steps, max_points, steps[0], moving_roots)
 
 
 def all_walks(walks, what, start=0):

@@ -12,12 +12,12 @@ from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import to_hex
 
 from cases import MANY, positive_input, random_network, recursion
+from dtd.relevance import Problem
+from dtd.relevance.walks import WALKS
 from dtd_cli.plots import Tables, style
 from dtd_cli.plots.root_tree import MOST_NODES, heights, root_tree
 from dtd_cli.plots.walk_graph import walk_graph
 from dtd_cli.records.walks import REST, Walked, walk_tables
-from dtd_cli.relevance import Problem
-from dtd_cli.relevance.walks import WALKS
 
 SAMPLES = np.array([4, 1, 7])
 OUTPUT = 1
@@ -27,7 +27,7 @@ WIDTHS = (3, 5, 4, 2)
 def parts(max_points=MANY):
     net, x = random_network(WIDTHS, 30, "positive"), positive_input(3, 38, 3)
     steps = recursion(net, "w2").steps
-    problem = Problem(net, OUTPUT, x, steps, max_points, False, steps[0])
+    problem = Problem(net, OUTPUT, x, steps, max_points, steps[0])
     for method in WALKS:
         done = 0
         for walks in WALKS[method](problem):
@@ -132,7 +132,7 @@ def test_chunks_change_nothing(max_points):
 def test_a_network_of_one_layer():
     net, x = random_network((3, 2), 1, "positive"), positive_input(3, 1, 1)
     steps = recursion(net.explaining(0), "z+").steps
-    problem = Problem(net, 0, x, steps, MANY, False, steps[0])
+    problem = Problem(net, 0, x, steps, MANY, steps[0])
     (walks,) = WALKS["recursive"](problem)
     written = walk_tables([Walked("recursive", 0, np.array([0]), walks)], 20)
     assert list(written["walks.csv"]["unit_1"].dropna()) == [0] * int((walks.relevance != 0).sum())
@@ -225,7 +225,7 @@ def test_steps_of_limits_are_in_the_tree():
     """Without biases every derivative below the output is a limit."""
     net, x = random_network((3, 4, 1), 3, "zero"), positive_input(3, 3, 1)
     steps = recursion(net, "x").steps
-    (walks,) = WALKS["recursive"](Problem(net, 0, x, steps, MANY, False, steps[0]))
+    (walks,) = WALKS["recursive"](Problem(net, 0, x, steps, MANY, steps[0]))
     first, second = walks.tree
     assert (first.approach.step > 0).all()
     assert torch.equal(second.approach.step, torch.zeros_like(second.approach.step))
@@ -236,7 +236,7 @@ def test_a_root_that_is_expanded_from_several_points_is_listed_once():
     for seed in range(12):
         net, x = random_network((3, 4, 3, 1), seed, "positive"), positive_input(3, seed, 2)
         steps = recursion(net, "gamma").steps
-        (walks,) = WALKS["recursive"](Problem(net, 0, x, steps, MANY, False, steps[0]))
+        (walks,) = WALKS["recursive"](Problem(net, 0, x, steps, MANY, steps[0]))
         part = Walked("recursive", 0, np.arange(2), walks)
         tree = walk_tables([part], 5)["root_tree.csv"].set_index(["sample", "node"])
         several = [level for level in walks.tree if len(level.nearest) < len(level.unit)]

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from cases import network, positive_input, random_network, recursion, relevances, tensor
-from dtd_cli.relevance.factors.path import FactorPath
-from dtd_cli.relevance.factors.sampling import WalkSampling
+from dtd.relevance.factors.path import FactorPath
+from dtd.relevance.factors.sampling import WalkSampling
 from test_cli import dtd_run
 from test_one_sided import fed_by_one
 

@@ -1,1 +1,1 @@
-"""Deep Taylor Decomposition that follows the theory: exact roots, orders and ledgers."""
+"""The program ``dtd-run``: experiments with deep Taylor decomposition from the command line."""

@@ -14,7 +14,7 @@ from hydra.core.utils import JobReturn, run_job
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 if TYPE_CHECKING:
-    from dtd_cli.sweep import Job
+    from dtd_cli.app.sweep import Job
 
 
 class DtdSweeper(BasicSweeper):
@@ -22,7 +22,7 @@ class DtdSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         # Hydra imports every plugin, also to answer --help.
-        from dtd_cli.sweep import sweep
+        from dtd_cli.app.sweep import sweep
 
         assert self.config is not None
         assert self.hydra_context is not None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from sklearn.datasets import load_digits
 
-from dtd_cli.inputs.domain import Domain
+from dtd.domains import Domain
 from dtd_cli.inputs.source import Inputs, Source
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
-from dtd_cli.errors import SettingError
-from dtd_cli.inputs.domain import Domain
+from dtd.domains import Domain
+from dtd_cli.config.errors import SettingError
 from dtd_cli.inputs.source import Inputs, Source
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dtd_cli.inputs.domain import nonnegative
+from dtd.domains import Domain
 from dtd_cli.inputs.source import Inputs, Source
 
 
@@ -17,7 +17,7 @@ class NotebookInputs(Inputs):
     """``x = max(0, 0.25 randn(n, 3) + 3)``, nonnegative. Source: the seed notebook."""
 
     def open(self, input_size: int | None) -> Source:
-        return Source(("x1", "x2", "x3"), nonnegative(3))
+        return Source(("x1", "x2", "x3"), Domain.nonnegative(3))
 
     def samples(
         self, source: Source, output: Callable[[Tensor], Tensor], generator: torch.Generator

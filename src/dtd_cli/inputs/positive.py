@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dtd_cli.errors import SettingError
-from dtd_cli.inputs.domain import nonnegative
+from dtd.domains import Domain
+from dtd_cli.config.errors import SettingError
 from dtd_cli.inputs.source import Inputs, Source
 
 _BATCH = 1000
@@ -46,7 +46,7 @@ class Positive(Inputs):
                 "inputs.features=10",
             )
         names = tuple(f"x{index + 1}" for index in range(size))
-        return Source(names, nonnegative(size))
+        return Source(names, Domain.nonnegative(size))
 
     def samples(
         self, source: Source, output: Callable[[Tensor], Tensor], generator: torch.Generator

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dtd_cli.errors import SettingError
-from dtd_cli.inputs.domain import Domain
+from dtd.domains import Domain
+from dtd_cli.config.errors import SettingError
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,8 +14,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from dtd_cli.errors import SettingError
-from dtd_cli.inputs.domain import Domain, nonnegative, real
+from dtd.domains import Domain
+from dtd_cli.config.errors import SettingError
 from dtd_cli.inputs.source import Inputs, Source
 
 
@@ -146,7 +146,7 @@ _NOT_A_TABLE = (
 )
 
 _DOMAINS = {
-    "real": lambda table, size: real(size),
-    "nonnegative": lambda table, size: nonnegative(size),
+    "real": lambda table, size: Domain.real(size),
+    "nonnegative": lambda table, size: Domain.nonnegative(size),
     "box": Table._box,
 }

@@ -1,8 +1,8 @@
-"""Networks: an MLP as data, and the ways to come by one."""
+"""Networks: an Network as data, and the ways to come by one."""
 
 from dtd_cli.networks.files import File
-from dtd_cli.networks.fully_connected import FullyConnected
 from dtd_cli.networks.maximum import Maximum
+from dtd_cli.networks.mlp import FullyConnected
 from dtd_cli.networks.notebook import Notebook
 from dtd_cli.networks.paper import Paper
 from dtd_cli.networks.specification import NetworkSpec

@@ -14,8 +14,8 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from dtd_cli.errors import SettingError
-from dtd_cli.networks.mlp import MLP, Layer
+from dtd.networks.network import Layer, Network
+from dtd_cli.config.errors import SettingError
 from dtd_cli.networks.specification import NetworkSpec
 
 
@@ -33,8 +33,8 @@ class File(NetworkSpec):
     def input_size(self) -> int:
         return self._layers[0].weight.shape[1]
 
-    def build(self, input_size: int, output_size: int) -> MLP:
-        return MLP(self._layers)
+    def build(self, input_size: int, output_size: int) -> Network:
+        return Network(self._layers)
 
     @cached_property
     def _layers(self) -> tuple[Layer, ...]:
@@ -103,7 +103,7 @@ def _in_layer_order(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensors[name] for name in sorted(tensors, key=key)}
 
 
-def write_network(network: MLP, path: Path) -> None:
+def write_network(network: Network, path: Path) -> None:
     """Keep a network as ``.safetensors``, readable by ``network=file``."""
     # The library's own file is readable by its owner alone.
     path.write_bytes(safetensors.torch.save(network.state_dict()))

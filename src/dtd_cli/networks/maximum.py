@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from dtd_cli.networks.mlp import MLP, Layer
+from dtd.networks.network import Layer, Network
 from dtd_cli.networks.specification import NetworkSpec
 
 
@@ -23,9 +23,9 @@ class Maximum(NetworkSpec):
     def input_size(self) -> int:
         return 2
 
-    def build(self, input_size: int, output_size: int) -> MLP:
+    def build(self, input_size: int, output_size: int) -> Network:
         hidden = torch.tensor([[1.0, -1.0], [-1.0, 1.0], [1.0, 1.0]])
-        return MLP(
+        return Network(
             (
                 Layer(hidden, torch.zeros(3)),
                 Layer(torch.full((1, 3), 0.5), torch.zeros(1), self.output_relu),

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from dtd_cli.errors import SettingError
-from dtd_cli.networks.mlp import MLP, initial
+from dtd.networks.network import Network, initial
+from dtd_cli.config.errors import SettingError
 from dtd_cli.networks.specification import NetworkSpec
 
 _HIDDEN = 5
@@ -39,10 +39,10 @@ class Notebook(NetworkSpec):
     def input_size(self) -> int:
         return 3
 
-    def build(self, input_size: int, output_size: int) -> MLP:
+    def build(self, input_size: int, output_size: int) -> Network:
         generator = torch.Generator().manual_seed(self.seed)
         drawn = initial((3, _HIDDEN, 1), generator, self.output_relu)
         first, second = (replace(layer, bias=layer.bias.clamp(max=0)) for layer in drawn.layers)
         weight = second.weight.clone()
         weight[:, : self.enlarged] = self.factor * weight[:, : self.enlarged].abs()
-        return MLP((first, replace(second, weight=weight)))
+        return Network((first, replace(second, weight=weight)))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from dtd_cli.networks.mlp import MLP, Layer, initial
+from dtd.networks.network import Layer, Network, initial
 from dtd_cli.networks.specification import NetworkSpec
 
 
@@ -25,10 +25,10 @@ class Paper(NetworkSpec):
     def input_size(self) -> int:
         return 10
 
-    def build(self, input_size: int, output_size: int) -> MLP:
+    def build(self, input_size: int, output_size: int) -> Network:
         generator = torch.Generator().manual_seed(self.seed)
         drawn = initial((10, 10, 10, 2), generator, self.output_relu)
-        return MLP(tuple(_scaled(layer) for layer in drawn.layers))
+        return Network(tuple(_scaled(layer) for layer in drawn.layers))
 
 
 def _scaled(layer: Layer) -> Layer:

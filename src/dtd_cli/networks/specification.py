@@ -1,12 +1,13 @@
-"""What a network in the configuration is: settings that build an MLP."""
+"""What a network in the configuration is: settings that build an Network."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from dtd_cli.errors import SettingError, check_seed
-from dtd_cli.networks.mlp import MLP
+from dtd.errors import check_seed
+from dtd.networks.network import Network
+from dtd_cli.config.errors import SettingError
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class NetworkSpec(ABC):
         """The number of inputs; None where it follows from the data."""
 
     @abstractmethod
-    def build(self, input_size: int, output_size: int) -> MLP:
+    def build(self, input_size: int, output_size: int) -> Network:
         """The network, in float32 unless a file says otherwise.
 
         The sizes are those of the data; a network of fixed size does not read them.

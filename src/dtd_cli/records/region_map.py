@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from dtd_cli.errors import SettingError
-from dtd_cli.preparation import Prepared
-from dtd_cli.regions.plane import Array, Plane, patches
-from dtd_cli.settings import RegionMapSettings
+from dtd.regions.plane import Array, Plane, patches
+from dtd_cli.config.errors import SettingError
+from dtd_cli.config.settings import RegionMapSettings
+from dtd_cli.run.preparation import Prepared
 
 log = logging.getLogger(__name__)
 

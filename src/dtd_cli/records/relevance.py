@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from dtd.relevance.explanation import Explanation, StandardErrors
+from dtd.relevance.ledger import Ledger, by_degree
 from dtd_cli.records.rows import Explained, in_order, numbers
-from dtd_cli.relevance.explanation import Explanation, StandardErrors
-from dtd_cli.relevance.ledger import Ledger, by_degree
 
 LEDGER_COLUMNS = (
     "upper_sum", "relevance_sum", "zero_order", "unresolved", "remainder", "negative_sum",

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from dtd.relevance.evidence import Evidence
+from dtd.roots.contract import Status
 from dtd_cli.records.rows import UNIT, Explained, evidence, in_order, names, numbers, unit_keys
-from dtd_cli.relevance.evidence import Evidence
-from dtd_cli.roots.contract import Status
 
 EVIDENCE_COLUMNS = (
     "relevance", "residual", "distance", "admissible", "same_region", "gradient_norm",

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from dtd_cli.relevance.evidence import Evidence
-from dtd_cli.relevance.explanation import Explanation
+from dtd.relevance.evidence import Evidence
+from dtd.relevance.explanation import Explanation
 
 UNIT = ("sample", "layer", "neuron", "finder")
 """The columns that say whose root it is."""

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from dtd.roots.contract import Outcome, Status
 from dtd_cli.records.rows import Explained, evidence, in_order, names, numbers, unit_keys
-from dtd_cli.roots.contract import Outcome, Status
 
 CHAIN_COLUMNS = ("accepted", "effective_sample_size", "scale")
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from dtd_cli.preparation import Prepared
 from dtd_cli.records.rows import Explained
+from dtd_cli.run.preparation import Prepared
 
 
 def summary(

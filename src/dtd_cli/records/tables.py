@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from dtd_cli.preparation import Prepared
 from dtd_cli.records.relevance import interactions_table, ledger_table, relevance_table
 from dtd_cli.records.roots import root_points_table, roots_table
 from dtd_cli.records.rows import Explained, numbers
@@ -18,6 +17,7 @@ from dtd_cli.records.searches import (
     solutions_table,
 )
 from dtd_cli.records.strategies import strategies_table
+from dtd_cli.run.preparation import Prepared
 
 OPTIONAL: dict[str, Callable[[Sequence[Explained]], pd.DataFrame]] = {
     "search_lines.csv": search_lines_table,

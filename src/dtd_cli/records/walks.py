@@ -11,10 +11,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from dtd.relevance.root_tree import Level, RootTree
+from dtd.relevance.walks import Walks
+from dtd.roots.contract import Status
 from dtd_cli.records.rows import in_order, names, numbers
-from dtd_cli.relevance.root_tree import Level, RootTree
-from dtd_cli.relevance.walks import Walks
-from dtd_cli.roots.contract import Status
 
 REST = "rest"
 """The rank of the sum of all walks that are not listed."""

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from dtd_cli.errors import SettingError
+from dtd.errors import InvalidSetting
 from dtd_cli.report import write_report
 
 _ABOUT = """\
@@ -38,7 +38,7 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         page = write_report(arguments.folder, progress=not arguments.quiet)
-    except SettingError as error:
+    except InvalidSetting as error:
         sys.exit(_said(str(error), 2))
     except OSError as error:
         sys.exit(_said(f"{type(error).__name__}: {error}", 1))

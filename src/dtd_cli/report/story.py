@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from dtd_cli.errors import SettingError
+from dtd_cli.config.errors import SettingError
 from dtd_cli.plots import style
 from dtd_cli.records.folder import RunFolder
 from dtd_cli.report.explanations import Entry, Explanations, problems, read_explanations

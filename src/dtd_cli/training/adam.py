@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from dtd_cli.errors import SettingError
+from dtd.networks.network import Layer, Network
+from dtd_cli.config.errors import SettingError
 from dtd_cli.inputs.source import Source
-from dtd_cli.networks.mlp import MLP, Layer
 from dtd_cli.training.losses import LOSSES, Loss
 from dtd_cli.training.training import Trained, Training
 
@@ -55,14 +55,14 @@ class Adam(Training):
     def output_size(self, labels: np.ndarray | None) -> int:
         return LOSSES[self.loss].output_size(self._wanted(labels))
 
-    def __call__(self, network: MLP, source: Source, seed: int, progress: bool) -> Trained:
+    def __call__(self, network: Network, source: Source, seed: int, progress: bool) -> Trained:
         labels = self._wanted(source.labels)
         assert source.rows is not None, "labels belong to rows"
         loss = LOSSES[self.loss]
         targets = loss.targets(labels, network.widths[-1])
         train, test = self._split(len(targets), seed)
         *hidden, last = network.to(torch.float32).layers
-        free = MLP((*hidden, replace(last, relu=False)))
+        free = Network((*hidden, replace(last, relu=False)))
         rows = source.rows.float()
         free = self._fit(free, loss, rows[train], targets[train], seed, progress)
         if not all(layer.weight.isfinite().all() for layer in free.layers):
@@ -76,7 +76,7 @@ class Adam(Training):
             for name, value in loss.figures(free.forward(rows[index]), targets[index]).items()
         }
         *hidden, last = free.layers
-        network = MLP((*hidden, replace(last, relu=network.layers[-1].relu)))
+        network = Network((*hidden, replace(last, relu=network.layers[-1].relu)))
         return Trained(network, source.rows[test if len(test) else train], figures)
 
     def _wanted(self, labels: np.ndarray | None) -> np.ndarray:
@@ -109,8 +109,8 @@ class Adam(Training):
         return order[held_out:], order[:held_out]
 
     def _fit(
-        self, network: MLP, loss: Loss, rows: Tensor, targets: Tensor, seed: int, progress: bool
-    ) -> MLP:
+        self, network: Network, loss: Loss, rows: Tensor, targets: Tensor, seed: int, progress: bool
+    ) -> Network:
         layers = [
             Layer(layer.weight.clone().requires_grad_(), layer.bias.clone(), layer.relu)
             for layer in network.layers
@@ -119,7 +119,7 @@ class Adam(Training):
             for layer in layers:
                 layer.bias.clamp_(max=0)
         biases = [layer.bias.requires_grad_() for layer in layers]
-        network = MLP(tuple(layers))
+        network = Network(tuple(layers))
         optimizer = torch.optim.Adam(
             [*biases, *(layer.weight for layer in layers)], lr=self.learning_rate
         )
@@ -134,7 +134,7 @@ class Adam(Training):
                     with torch.no_grad():
                         for bias in biases:
                             bias.clamp_(max=0)
-        return MLP(
+        return Network(
             tuple(
                 replace(layer, weight=layer.weight.detach(), bias=layer.bias.detach())
                 for layer in layers

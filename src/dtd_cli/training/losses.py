@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, mse_loss, one_hot
 
-from dtd_cli.errors import SettingError
+from dtd_cli.config.errors import SettingError
 
 
 class Loss(ABC):

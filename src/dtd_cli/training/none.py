@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from dtd.networks.network import Network
 from dtd_cli.inputs.source import Source
-from dtd_cli.networks.mlp import MLP
 from dtd_cli.training.training import Trained, Training
 
 
@@ -20,5 +20,5 @@ class NoTraining(Training):
         # Nothing is trained on them, so some may be missing.
         return 1 if labels is None else pd.Series(labels).nunique()
 
-    def __call__(self, network: MLP, source: Source, seed: int, progress: bool) -> Trained:
+    def __call__(self, network: Network, source: Source, seed: int, progress: bool) -> Trained:
         return Trained(network, source.rows)

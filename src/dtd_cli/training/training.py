@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from torch import Tensor
 
+from dtd.networks.network import Network
 from dtd_cli.inputs.source import Source
-from dtd_cli.networks.mlp import MLP
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +20,7 @@ class Trained:
     ``figures`` go into the run's summary.
     """
 
-    network: MLP
+    network: Network
     held_out: Tensor | None
     figures: dict[str, float] = field(default_factory=dict)
 
@@ -34,7 +34,7 @@ class Training(ABC):
         """How many outputs a network for these labels needs, if it does not say itself."""
 
     @abstractmethod
-    def __call__(self, network: MLP, source: Source, seed: int, progress: bool) -> Trained:
+    def __call__(self, network: Network, source: Source, seed: int, progress: bool) -> Trained:
         """The trained network; the one that is given stays as it is.
 
         Raises:

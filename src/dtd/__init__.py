@@ -1,0 +1,1 @@
+"""Deep Taylor Decomposition that follows the theory: exact roots, orders and ledgers."""

@@ -1,0 +1,67 @@
+"""Where activations may lie: the reals, the nonnegative orthant, or a box."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Domain:
+    """All points with ``low <= a <= high``; both bounds of shape (d,), infinite where open."""
+
+    low: Tensor
+    high: Tensor
+
+    @classmethod
+    def real(cls, size: int) -> Domain:
+        """The whole space of ``size`` dimensions."""
+        return cls(torch.full((size,), -torch.inf), torch.full((size,), torch.inf))
+
+    @classmethod
+    def nonnegative(cls, size: int) -> Domain:
+        """The orthant ``a >= 0``, where the activations of a ReLU layer lie."""
+        return cls(torch.zeros(size), torch.full((size,), torch.inf))
+
+    @property
+    def is_box(self) -> bool:
+        """Bounded on every side."""
+        return bool((self.low.isfinite() & self.high.isfinite()).all())
+
+    @cached_property
+    def is_nonnegative(self) -> bool:
+        """No coordinate is ever below zero."""
+        return bool((self.low >= 0).all())
+
+    def contains(self, a: Tensor, slack: Tensor | float = 0.0) -> Tensor:
+        """Whether each point of ``a`` (..., d) lies inside; ``slack`` (..., 1) widens it."""
+        return ((a >= self.low - slack) & (a <= self.high + slack)).all(-1)
+
+    def exits(self, a: Tensor, directions: Tensor) -> Tensor:
+        """How far each ray ``a + t u``, u of shape (..., d), stays inside; infinite for ever."""
+        room = torch.where(directions > 0, self.high - a, a - self.low).clamp(min=0)
+        moves = directions != 0
+        speed = torch.where(moves, directions.abs(), 1)
+        return torch.where(moves, room / speed, torch.inf).amin(-1)
+
+    def inward(self, a: Tensor, directions: Tensor) -> Tensor:
+        """The directions (..., d), mirrored where they would leave the domain at once.
+
+        A symmetric distribution of directions becomes the same one, given that the ray stays.
+        Where the domain has no width there is no direction: 0.
+        """
+        at_low, at_high = a <= self.low, a >= self.high
+        size = directions.abs()
+        mirrored = torch.where(at_low, size, torch.where(at_high, -size, directions))
+        return torch.where(at_low & at_high, 0, mirrored)
+
+    def within(self, low: Tensor, high: Tensor) -> Domain:
+        """The part of the domain between two bounds (..., d), broadcast with its own."""
+        return Domain(torch.maximum(self.low, low), torch.minimum(self.high, high))
+
+    def to(self, dtype: torch.dtype, device: torch.device | None = None) -> Domain:
+        """The same domain in another dtype or on another device."""
+        return Domain(self.low.to(device, dtype), self.high.to(device, dtype))

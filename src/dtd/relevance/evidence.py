@@ -1,0 +1,148 @@
+"""The evidence that comes with a root: is it one, is it admissible, does the expansion hold?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dtd.numerics.policy import policy
+from dtd.regions.gates import closed_gates, gates, gradient
+from dtd.regions.region import Regions
+from dtd.relevance.problem import Problem
+from dtd.relevance.step import Expansion
+from dtd.roots.contract import Chains, Roots, SearchLine, Solution, Status
+from dtd.roots.effective_sample_size import effective_sample_size
+
+
+@dataclass(frozen=True, eq=False)
+class ChainEvidence:
+    """What became of the Markov chains of one layer, C for each of B samples; all (B, C)."""
+
+    accepted: Tensor
+    """Share of the proposals after the warm-up that were accepted."""
+    effective_sample_size: Tensor
+    scale: Tensor
+    """Standard deviation of a proposal's coordinates after the warm-up; NaN if it has none."""
+    steps: int
+    warmup: int
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Roots of one layer's units for B samples; (B, J) but for the points (B, J, d).
+
+    Numbers are NaN, and flags false, where there is no root to speak of.
+    """
+
+    finder: str
+    neurons: tuple[int, ...]
+    """The decomposed units, numbers in their layer."""
+    points: Tensor
+    status: Tensor
+    relevance: Tensor
+    """``h_j(a)``, what the root is to decompose."""
+    residual: Tensor
+    """``h_j(ã_j)``, on the branch of the anchor."""
+    distance: Tensor
+    """``‖a - ã_j‖₂``."""
+    admissible: Tensor
+    """Inside the domain of the layer, up to rounding."""
+    same_region: Tensor
+    """All gates up to the output agree with the anchor's, but for j's own."""
+    gradient_norm: Tensor
+    """``‖∇⁺h_j(ã_j)‖₂``."""
+    gradient_gap: Tensor
+    """The largest difference of an entry of ∇f between root and anchor."""
+    output_change: Tensor
+    """``f(ã_j) - f(a)``."""
+    certified: Tensor
+    limit: Tensor
+    """The derivative was taken as a one-sided limit, at the root or at one above it."""
+    evaluations: Tensor
+    line: SearchLine | None
+    """What a search along fixed segments saw."""
+    chains: ChainEvidence | None
+    solution: Solution | None
+
+    @property
+    def rooted(self) -> Tensor:
+        """Which units have a root, (B, J)."""
+        return self.status <= Status.APPROXIMATE
+
+
+def evidence(
+    problem: Problem,
+    regions: Regions,
+    a: Tensor,
+    relevance: Tensor,
+    finder: str,
+    roots: Roots,
+    expansion: Expansion,
+) -> Evidence:
+    """The evidence for the roots of the anchors ``a`` (B, d) of one layer.
+
+    Args:
+        problem: what is explained.
+        regions: of the layer, with all outputs: the gates of every unit count.
+        a: the anchors.
+        relevance: ``h_j(a)``, (B, J).
+        finder: what tables call the strategy.
+        roots: what the strategy returned.
+        expansion: what the recursion made of them.
+    """
+    network, start, output = regions.network, regions.start, problem.output
+    domain = problem.steps[start].domain
+    anchor, unit = expansion.anchor, expansion.unit
+    points = roots.points[anchor, unit]
+    anchors = a[anchor]
+    pattern = gates(network, start, anchors)
+    at_root = closed_gates(network, start, points, anchors, pattern)
+    gap = gradient(network, start, at_root, output) - gradient(network, start, pattern, output)
+    f = network.forward(a, start)[:, output]
+    change = network.forward(points, start)[:, output] - f[anchor]
+    tolerance = policy(a.dtype)
+    slack = tolerance.tie * anchors.abs().amax(1, keepdim=True)
+
+    def spread(values: Tensor) -> Tensor:
+        fill = False if values.dtype is torch.bool else torch.nan
+        full = values.new_full(relevance.shape, fill)
+        full[anchor, unit] = values
+        return full
+
+    residual = spread(expansion.value)
+    status = roots.status.clone()
+    # A point that was chosen without looking is a root all the same if it measures as one.
+    measured = residual.abs() <= tolerance.residual * f.abs().unsqueeze(1)
+    status[measured & (status == Status.APPROXIMATE)] = Status.FOUND
+    return Evidence(
+        finder=finder,
+        neurons=tuple(regions.own.tolist()),
+        points=roots.points,
+        status=status,
+        relevance=relevance,
+        residual=residual,
+        distance=spread((anchors - points).norm(dim=1)),
+        admissible=spread(domain.contains(points, slack)),
+        same_region=spread(regions.same(at_root, pattern, unit)),
+        gradient_norm=spread(expansion.slope.norm(dim=1)),
+        gradient_gap=spread(gap.abs().amax(1)),
+        output_change=spread(change),
+        certified=roots.certified,
+        limit=spread(expansion.limit),
+        evaluations=torch.as_tensor(roots.evaluations).expand(roots.status.shape),
+        line=roots.line if isinstance(roots.line, SearchLine) else None,
+        chains=None if roots.chains is None else _chain_evidence(roots.chains),
+        solution=roots.solution,
+    )
+
+
+def _chain_evidence(chains: Chains) -> ChainEvidence:
+    return ChainEvidence(
+        chains.accepted,
+        effective_sample_size(chains.states),
+        chains.scale,
+        steps=chains.states.shape[2],
+        warmup=chains.warmup,
+    )

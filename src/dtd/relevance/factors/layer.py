@@ -1,0 +1,114 @@
+"""One layer whose relevance carries the factor ``a_i``: directions ``v_ji = a_i mask_ji``.
+
+Closed-form roots are then ``ã_j = a ⊙ (1 - t_j mask_j)``, and all that the recursion needs of
+the units of a layer comes from products with the matrices W and ``W ⊙ mask``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from dtd.domains import Domain
+from dtd.networks.network import Layer
+from dtd.numerics.policy import policy
+from dtd.numerics.products import row_product
+from dtd.rules.rule import Rule
+
+
+class Units(NamedTuple):
+    """The J units of a layer at N anchors, each (N, J)."""
+
+    z: Tensor
+    step: Tensor
+    """``t_j``, and 0 for units that have no root or are on their kink."""
+    rooted: Tensor
+    """Whether the unit has a root; one on its kink counts, with a step of zero."""
+    lost: Tensor
+    """Whether a unit that is not dead has no direction here, though it may have one nearby."""
+
+    @property
+    def size(self) -> Tensor:
+        """The largest activation, (N,)."""
+        return self.z.detach().amax(1).relu()
+
+
+@dataclass(frozen=True, eq=False)
+class FactorLayer:
+    """A layer with a rule that carries the factor (``z+``, ``gamma``, ``x``).
+
+    ``mask`` and ``product``, which is ``W ⊙ mask``, have shape (J, d). ``one_sign`` says that
+    neither the products nor the anchors are ever negative.
+    """
+
+    layer: Layer
+    mask: Tensor
+    product: Tensor
+    one_sign: bool
+
+    @classmethod
+    def of(cls, layer: Layer, rule: Rule, domain: Domain) -> FactorLayer:
+        """From a rule with ``carries_factor``, whose direction is one term with the factor a."""
+        ((_, mask),) = rule.terms(torch.ones_like(layer.weight[:1]), layer, domain)
+        product = layer.weight * mask
+        return cls(layer, mask, product, rule.one_sign and domain.is_nonnegative)
+
+    @cached_property
+    def columns(self) -> Tensor:
+        """What each lower unit (row) adds to the projections of the layer, (d, J)."""
+        return self.product.T.contiguous()
+
+    @cached_property
+    def gives(self) -> Tensor:
+        """Which lower units (row) the linear terms of which units of the layer reach, (d, J)."""
+        return self.columns != 0
+
+    @cached_property
+    def moves(self) -> Tensor:
+        """Which lower units (row) the roots of which units of the layer move, (d, J).
+
+        A weight of zero can be among them: what its unit gives is zero, but for one-sided limits.
+        """
+        return self.mask.T != 0
+
+    @cached_property
+    def _sizes(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The largest bias, row sum of |W|, and row sum of |W ⊙ mask|."""
+        rows = self.layer.weight.abs().sum(1), self.product.abs().sum(1)
+        return self.layer.bias.abs().amax(), rows[0].amax(), rows[1].amax()
+
+    def slack(self, size: Tensor) -> Tensor:
+        """Pre-activations below this (N, 1) are zero up to rounding.
+
+        ``size`` (N,) bounds the activations on the anchors' side. So this is at least what the
+        policy calls a tie: too large a slack costs time only, as more points are looked at.
+        """
+        bias, weight, _ = self._sizes
+        return policy(size.dtype).tie * (size.unsqueeze(1) * weight + bias)
+
+    def faint(self, size: Tensor) -> Tensor:
+        """Projections ``w_j v_j`` below this (N, 1) are zero up to rounding."""
+        return policy(size.dtype).tie * self._sizes[2] * size.unsqueeze(1)
+
+    def totals(self, a: Tensor) -> tuple[Tensor, Tensor]:
+        """``w_j v_j`` and ``Σ_i |w_ji v_ji|`` at the points ``a`` (N, d), each (N, J)."""
+        total = row_product(a, self.product.T)
+        return total, total if self.one_sign else row_product(a.abs(), self.product.abs().T)
+
+    def units(self, a: Tensor, size: Tensor) -> Units:
+        """The units at the points ``a`` (N, d), which have anchors of the given ``size`` (N,)."""
+        z = self.layer.preactivation(a)
+        total, whole = self.totals(a)
+        awake, magnitude = z > -self.slack(size), total.abs()
+        rooted = awake & (magnitude > policy(a.dtype).degenerate * whole)
+        step = z.relu() / torch.where(rooted, total, torch.inf)
+        return Units(z, step, rooted, awake & (magnitude < self.faint(size)))
+
+    def roots(self, a: Tensor, step: Tensor, unit: Tensor) -> Tensor:
+        """The roots (N, d) of one unit for each anchor ``a`` (N, d); step and unit (N,)."""
+        directions = a * self.mask.index_select(0, unit)
+        return torch.addcmul(a, directions, step.unsqueeze(1), value=-1)

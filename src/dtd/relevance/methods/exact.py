@@ -1,0 +1,120 @@
+"""``recursive``: the exact recursion over a set of samples, with evidence and ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from dtd.relevance.concatenate import concatenate
+from dtd.relevance.evidence import Evidence, evidence
+from dtd.relevance.explanation import Explanation
+from dtd.relevance.interactions import interactions
+from dtd.relevance.ledger import Ledger, ledger
+from dtd.relevance.problem import Problem
+from dtd.relevance.recursion import Recursion
+from dtd.relevance.step import Expansion, Step
+from dtd.roots.closed_form import ClosedForm
+from dtd.roots.contract import RootProblem, Roots
+
+
+@torch.no_grad()
+def recursive(problem: Problem) -> Explanation:
+    """Relevances of every order, each with the roots of its layer on the samples' own path.
+
+    Wherever roots were searched, the closed-form roots of the same units stand beside them.
+    """
+    recursion = Recursion(
+        problem.network,
+        problem.steps,
+        problem.max_points,
+        problem.output,
+        problem.moving_roots,
+        problem.series,
+        problem.factored,
+    )
+    path = recursion.explained.activations(problem.x)
+    layers: dict[int, Decomposition] = {}
+    upper = path[-1]
+    for start, a in reversed(list(enumerate(path[:-1]))):
+        rows = recursion.rows(start)
+        chunks = list(zip(a.split(rows), upper.split(rows), strict=True))
+        step = problem.steps[start]
+        parts = [
+            decompose(
+                problem,
+                step,
+                recursion.problem(start, a),
+                partial(recursion.expand, start, a),
+                h,
+                partial(interactions, recursion, start, a) if problem.interactions else None,
+            )
+            for a, h in problem.track(chunks, f"layer {start}")
+        ]
+        layers[start] = concatenate(parts)
+        upper = layers[start].relevance
+    relevances = {start: layer.relevance for start, layer in layers.items()}
+    return Explanation(
+        relevances={recursion.explained.depth: path[-1], **relevances},
+        ledgers={start: layer.ledger for start, layer in layers.items()},
+        evidence={start: layer.evidence for start, layer in layers.items()},
+        terms={start: layer.terms for start, layer in layers.items()},
+        interactions={
+            start: layer.interactions
+            for start, layer in layers.items()
+            if layer.interactions is not None
+        },
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Decomposition:
+    """One layer's relevance (B, d), its part of each degree (B, K, d), and how it came about."""
+
+    relevance: Tensor
+    terms: Tensor
+    interactions: Tensor | None
+    ledger: Ledger
+    roots: Evidence
+    closed_form: Evidence | None
+
+    @property
+    def evidence(self) -> tuple[Evidence, ...]:
+        """Of the roots, and of the closed-form roots beside them."""
+        return tuple(roots for roots in (self.roots, self.closed_form) if roots is not None)
+
+
+def decompose(
+    problem: Problem,
+    step: Step,
+    search: RootProblem,
+    expand: Callable[[Roots], Expansion],
+    upper: Tensor,
+    interact: Callable[[Roots], Tensor] | None = None,
+) -> Decomposition:
+    """The relevance ``upper`` (B, J) decomposed at the anchors of the search.
+
+    ``expand`` makes the expansions at roots, and ``interact`` their degree-2 matrices.
+    """
+    a = search.anchors
+    roots = step.finder(search)
+    expansion = expand(roots)
+    evidence_for = partial(evidence, problem, search.regions, a, upper)
+    closed_form = None
+    if not isinstance(step.finder, ClosedForm):
+        other = ClosedForm()(search)
+        closed_form = evidence_for(step.prefix + ClosedForm.name, other, expand(other))
+    relevance = expansion.relevance(a)
+    zero_order = torch.zeros_like(upper[:, 0]).index_add(0, expansion.anchor, expansion.value)
+    unresolved = torch.where(roots.contributes, 0, upper).sum(1)
+    return Decomposition(
+        relevance,
+        expansion.terms(a),
+        None if interact is None else interact(roots),
+        ledger(upper, relevance, zero_order, unresolved),
+        evidence_for(step.prefix + step.label, roots, expansion),
+        closed_form,
+    )

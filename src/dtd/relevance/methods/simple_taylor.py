@@ -1,0 +1,78 @@
+"""One Taylor expansion of f itself, at one root of f (theory, section 5)."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from dtd.networks.network import Layer, Network
+from dtd.numerics.policy import policy
+from dtd.regions.gates import branch, gates, gates_towards, gradient
+from dtd.regions.region import Regions
+from dtd.relevance.concatenate import concatenate
+from dtd.relevance.explanation import Explanation
+from dtd.relevance.methods.exact import decompose
+from dtd.relevance.one_sided.side import nudged
+from dtd.relevance.problem import Problem
+from dtd.relevance.step import Expansion
+from dtd.roots.contract import Place, RootProblem, Roots
+
+
+@torch.no_grad()
+def simple_taylor(problem: Problem) -> Explanation:
+    """``R = ∇⁺f(x̃) ⊙ (x - x̃)`` at the root x̃ that the single step finds, of the inputs alone.
+
+    Source: DTD (Taylor decomposition); theory, section 5.
+    """
+    network = problem.network.explaining(problem.output)
+    f = network.forward(problem.x)
+    # A problem for each sample: the rule's direction is that of the sample's own gradient.
+    samples = list(zip(problem.x.split(1), f.split(1), strict=True))
+    step = concatenate(
+        [
+            decompose(
+                problem, problem.single_step, _search(problem, x), partial(_expand, network, x), h
+            )
+            for x, h in problem.track(samples, "roots of f")
+        ]
+    )
+    return Explanation(
+        relevances={0: step.relevance, network.depth: f},
+        ledgers={0: step.ledger},
+        evidence={0: step.evidence},
+    )
+
+
+def _search(problem: Problem, x: Tensor) -> RootProblem:
+    """Roots of f for one sample ``x`` (1, d); the layer is what f is in its region."""
+    network, step = problem.network.explaining(problem.output), problem.single_step
+    slope = gradient(network, 0, gates(network, 0, x))
+    offset = network.forward(x)[0] - slope @ x[0]
+    own = torch.tensor([problem.output], device=x.device)
+    return RootProblem(
+        anchors=x,
+        layer=Layer(slope, offset, relu=network.layers[-1].relu),
+        relevance=network.forward,
+        domain=step.domain,
+        rule=step.rule,
+        generator=step.generator,
+        regions=Regions(problem.network, 0, problem.network.depth, own),
+        local=True,
+    )
+
+
+def _expand(network: Network, a: Tensor, roots: Roots) -> Expansion:
+    """The expansion of f at every root that contributes, on the side of the anchors (B, d)."""
+    anchor, unit = roots.contributes.nonzero(as_tuple=True)
+    anchors, points = a[anchor], roots.points[anchor, unit]
+    # A search sees the boundary of the zero set down to rounding only, on this side or that.
+    limit = torch.full_like(anchor, roots.place is Place.BOUNDARY, dtype=torch.bool)
+    beside = nudged(anchors, points, policy(a.dtype).nudge)
+    start = torch.where(limit.unsqueeze(1), beside, points)
+    pattern = gates_towards(network, start, anchors)
+    slope = gradient(network, 0, pattern)
+    value = branch(network, pattern, points).squeeze(1)
+    shares = (slope * (anchors - points)).unsqueeze(1)
+    return Expansion(anchor, unit, value, slope, limit, shares)

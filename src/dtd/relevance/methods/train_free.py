@@ -1,0 +1,88 @@
+"""Train-free relevance: the propagation that users of LRP know (theory, section 5).
+
+All samples of a call go through together, so the products here are plain ones: those of
+``row_products.py``, whose rows do not depend on how many there are, cost a single sample ten
+times as much.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+from torch.nn.functional import linear
+
+from dtd.networks.network import Layer, Network
+from dtd.numerics.policy import policy
+from dtd.relevance.explanation import Explanation
+from dtd.relevance.ledger import ledger
+from dtd.relevance.problem import Problem
+from dtd.relevance.step import Step
+from dtd.rules.rule import sum_of
+
+
+def train_free(problem: Problem) -> Explanation:
+    """The train-free approximation with the rule of each layer (theory, section 5)."""
+    relevances, ratios = propagate(problem)
+    ledgers = (
+        ledger(upper, lower, unresolved=torch.where(ratio == 0, upper, 0).sum(1))
+        for (lower, upper), ratio in zip(pairwise(relevances), ratios, strict=True)
+    )
+    return Explanation(dict(enumerate(relevances)), dict(enumerate(ledgers)))
+
+
+def propagate(problem: Problem) -> tuple[list[Tensor], list[Tensor]]:
+    """The relevances R_0, ..., R_L, (B, d_l), and the ratios by which layers 1..L were shared out.
+
+    The relevance of a unit whose ratio is zero is not redistributed.
+    """
+    network = problem.network.explaining(problem.output)
+    *lower, upper = _activations(network, problem.x)
+    relevances, ratios = [upper], []
+    for layer, a, step in reversed(list(zip(network.layers, lower, problem.steps, strict=True))):
+        upper, ratio = redistribute(a, layer, step, upper)
+        relevances.append(upper)
+        ratios.append(ratio)
+    return relevances[::-1], ratios[::-1]
+
+
+def redistribute(a: Tensor, layer: Layer, step: Step, upper: Tensor) -> tuple[Tensor, Tensor]:
+    """One layer of train-free relevance, in matrix products.
+
+    ``R_i = Σ_j R_j v_ji w_ji / Σ_i' v_ji' w_ji'``, which is the first-order term where the ratio
+    of relevance to activation is taken as constant. For ``zero`` the divisor is z_j (LRP-0).
+
+    Source: DTD, training-free relevance model.
+
+    Args:
+        a: activations (B, d) of the lower layer.
+        layer: maps them to the upper layer.
+        step: the rule, and where the activations may lie.
+        upper: relevances (B, J) of the upper layer.
+
+    Returns:
+        The relevances (B, d), and of each upper unit the ratio of its relevance to its divisor
+        (B, J), zero if it has none.
+    """
+    rule, domain = step.rule, step.domain
+    parts = rule.products(a, layer, domain)
+    projection = sum_of([linear(factor, product) for factor, product in parts])
+    total = rule.train_free_total(a, layer, projection)
+    # Here and below what is overwritten is new: no memory is asked for again.
+    if rule.one_sign and domain.is_nonnegative:
+        torch.threshold_(total, 0, torch.inf)
+    else:
+        size = sum_of([linear(factor.abs(), product.abs()) for factor, product in parts])
+        total.masked_fill_(total.abs() <= policy(a.dtype).degenerate * size, torch.inf)
+    ratio = torch.div(upper, total, out=total)
+    return sum_of([(ratio @ product).mul_(factor) for factor, product in parts]), ratio
+
+
+def _activations(network: Network, x: Tensor) -> list[Tensor]:
+    """``[a_0, ..., a_L]``, each of shape (B, units)."""
+    path = [x]
+    for layer in network.layers:
+        z = linear(path[-1], layer.weight, layer.bias)
+        path.append(z.relu_() if layer.relu else z)
+    return path

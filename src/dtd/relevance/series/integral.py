@@ -1,0 +1,161 @@
+"""``degree=inf``: the gradient integrated from the root to the anchor (theory, section 5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from dtd.numerics.policy import policy, safe_divide
+from dtd.relevance.one_sided.derivative import differentiable
+from dtd.relevance.series.segment import knots
+from dtd.relevance.series.series import Branches, Series
+
+
+@dataclass(frozen=True)
+class Integral(Series):
+    """Unit i receives ``Δ_i ∫ ∂_i h_j(ã + sΔ) ds`` over 0 < s < 1.
+
+    The sum of all degrees where the series converges, and complete through kinks: the shares add
+    up to ``h_j(a) - h_j(ã)``. Piece by piece between the kinks of the network, by Gauss-Kronrod
+    rules that never touch an end, where relevance may be 0/0. A piece is halved until its rule
+    has converged, which also closes in on kinks that are no gate's, as those of nested roots.
+    Source of the rules and of the error estimate: Piessens et al., QUADPACK, 1983 (QK15).
+    """
+
+    at_roots = False
+
+    def shares(self, branches: Branches) -> Tensor:
+        if branches.affine:
+            return (branches.delta * _affine(branches)).unsqueeze(1)
+        delta = branches.delta
+        s = knots(branches.network, branches.start, branches.roots, delta)
+        tolerance = policy(delta.dtype)
+        row, piece = (s.diff(dim=1) > tolerance.tie).nonzero(as_tuple=True)
+        pieces = _Pieces(row, s[row, piece], s[row, piece + 1])
+        total, size = torch.zeros_like(delta), torch.zeros_like(delta[:, 0])
+        for halving in range(_MOST_HALVINGS + 1):
+            integral, error, whole = _integrate(branches, pieces)
+            if halving == 0:
+                size = size.index_add(0, pieces.row, whole)
+            wanted = error > tolerance.quadrature * size[pieces.row]
+            if halving == _MOST_HALVINGS:
+                wanted = torch.zeros_like(wanted)
+            total = total.index_add(0, pieces.row[~wanted], integral[~wanted])
+            if not wanted.any():
+                break
+            pieces = pieces.halves(wanted)
+        return (delta * total).unsqueeze(1)
+
+    def points(self) -> int:
+        return len(_NODES)
+
+
+_MOST_HALVINGS = 20
+"""Of one piece: a kink that is no gate's is located to a millionth of it."""
+
+
+class _Pieces(NamedTuple):
+    """Parts ``low < s < high`` of the segments of some rows, all (M,)."""
+
+    row: Tensor
+    low: Tensor
+    high: Tensor
+
+    def halves(self, wanted: Tensor) -> _Pieces:
+        """Both halves of some of the pieces."""
+        row, low, high = (column[wanted] for column in self)
+        middle = (low + high) / 2
+        return _Pieces(row.repeat(2), torch.cat([low, middle]), torch.cat([middle, high]))
+
+
+def _affine(branches: Branches) -> Tensor:
+    """``∫ ∇h ds`` of the last layer, (N, d): its weights, as long as its gate is open."""
+    layer = branches.network.layers[branches.start]
+    weight = layer.weight[branches.unit]
+    if not layer.relu:
+        return weight
+    ends = torch.stack([branches.roots, branches.roots + branches.delta])
+    first, last = (layer.preactivation(end).gather(1, branches.unit[:, None]) for end in ends)
+    part = safe_divide(first.relu() + last.relu(), (last - first).abs())
+    return weight * torch.where((first >= 0) & (last >= 0), 1, part)
+
+
+def _integrate(branches: Branches, pieces: _Pieces) -> tuple[Tensor, Tensor, Tensor]:
+    """``∫ ∇h ds`` over each piece (M, d); its error, and ``∫ |Δ ∇h| ds``, both (M,).
+
+    Without a graph so many pieces at a time as memory allows.
+    """
+    size = len(pieces.row) if torch.is_grad_enabled() else branches.together // len(_NODES)
+    columns = (column.split(max(1, size)) for column in pieces)
+    parts = [_apply_rules(branches, _Pieces(*part)) for part in zip(*columns, strict=True)]
+    integral, error, whole = (torch.cat(part) for part in zip(*parts, strict=True))
+    return integral, error, whole
+
+
+def _apply_rules(branches: Branches, pieces: _Pieces) -> tuple[Tensor, Tensor, Tensor]:
+    delta = branches.delta[pieces.row]
+    x, w, lower = (delta.new_tensor(v) for v in (_NODES, _KRONROD, _GAUSS))
+    length = (pieces.high - pieces.low).unsqueeze(1)
+    s = pieces.low.unsqueeze(1) + length * x
+    points = branches.roots[pieces.row].unsqueeze(1) + s.unsqueeze(2) * delta.unsqueeze(1)
+    unit = branches.unit[pieces.row].repeat_interleave(len(x))
+    slopes = _slopes(branches, points.flatten(0, 1), unit).view_as(points)
+    with torch.no_grad():
+        error = (length * delta * ((w - lower) @ slopes)).abs().amax(1)
+        whole = (length * delta.abs() * (w @ slopes.abs())).amax(1)
+    return length * (w @ slopes), error, whole
+
+
+def _slopes(branches: Branches, points: Tensor, unit: Tensor) -> Tensor:
+    """``∇h_unit`` at points (M, d) between kinks; keeps the graph if one is kept."""
+    keep = torch.is_grad_enabled()
+    with torch.enable_grad():
+        at = differentiable(points)
+        width = branches.network.widths[branches.start + 1]
+        closed = torch.zeros(len(at), width, dtype=torch.bool, device=at.device)
+        value = branches.value(at, closed, unit)
+        (slope,) = torch.autograd.grad(value.sum(), at, create_graph=keep, materialize_grads=True)
+    return slope
+
+
+def _symmetric(half: tuple[float, ...], sign: float = 1.0) -> tuple[float, ...]:
+    *outer, middle = half
+    return (*outer, middle, *(sign * v for v in reversed(outer)))
+
+
+_NODES = tuple(
+    (1 - x) / 2
+    for x in _symmetric(
+        (
+            0.991455371120812639206854697526329, 0.949107912342758524526189684047851,
+            0.864864423359769072789712788640926, 0.741531185599394439863864773280788,
+            0.586087235467691130294144691258230, 0.405845151377397166906606412076961,
+            0.207784955007898467600689403773245, 0.0,
+        ),
+        -1.0,
+    )
+)  # fmt: skip
+"""The 15 nodes of Kronrod's rule on (0, 1); every second one is a node of Gauss's."""
+_KRONROD = tuple(
+    w / 2
+    for w in _symmetric(
+        (
+            0.022935322010529224963732008058970, 0.063092092629978553290700663189204,
+            0.104790010322250183839876322541518, 0.140653259715525918745189590510238,
+            0.169004726639267902826583426598550, 0.190350578064785409913256402421014,
+            0.204432940075298892414161999234649, 0.209482141084727828012999174891714,
+        )
+    )
+)  # fmt: skip
+_GAUSS = tuple(
+    w / 2
+    for w in _symmetric(
+        (
+            0.0, 0.129484966168869693270611432679082, 0.0, 0.279705391489276667901467771423780,
+            0.0, 0.381830050505118944950369775488975, 0.0, 0.417959183673469387755102040816327,
+        )
+    )
+)  # fmt: skip

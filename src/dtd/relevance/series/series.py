@@ -1,0 +1,69 @@
+"""What of the Taylor series of a relevance function is distributed (theory, section 5)."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import ClassVar, NamedTuple
+
+from torch import Tensor
+
+from dtd.networks.network import Network
+from dtd.relevance.one_sided.approach import Approach
+
+
+class Branches(NamedTuple):
+    """The functions ``h_unit`` along the segments from N roots to their anchors.
+
+    ``approach`` says where their derivatives at the roots are taken: of all degrees at the same
+    points, for those of degree k are derivatives of the slope along the segment.
+    """
+
+    network: Network
+    """The network without its other outputs."""
+    start: int
+    """The layer of the roots."""
+    unit: Tensor
+    """(N,), the unit of layer ``start + 1``."""
+    roots: Tensor
+    """(N, d), with their graph."""
+    delta: Tensor
+    """(N, d), ``Δ = a - ã``, with its graph."""
+    approach: Approach
+    value: Callable[[Tensor, Tensor, Tensor], Tensor]
+    """``h`` (M,) from points (M, d), open gates (M, J) and units (M,)."""
+    together: int
+    """How many points may be differentiated together where no graph is kept."""
+
+    @property
+    def affine(self) -> bool:
+        """Whether ``h`` is the last layer itself: affine on every branch."""
+        return self.start + 1 == self.network.depth
+
+    @property
+    def points(self) -> Tensor:
+        """The points of the approach, (M, d)."""
+        row, step = self.approach.row, self.approach.step
+        return self.roots[row] + step.unsqueeze(1) * self.delta[row]
+
+    def value_at(self, points: Tensor) -> Tensor:
+        """``h_unit`` (M,) at the points of the approach."""
+        return self.value(points, self.approach.open_gates, self.unit[self.approach.row])
+
+
+class Series(ABC):
+    """How much of the series each expansion distributes."""
+
+    at_roots: ClassVar[bool]
+    """Whether derivatives at the roots are part of it."""
+
+    @abstractmethod
+    def shares(self, branches: Branches) -> Tensor:
+        """What each pair gives to each unit of the lower layer, by degree, (N, K, d).
+
+        Keeps the graph if one is kept.
+        """
+
+    @abstractmethod
+    def points(self) -> int:
+        """At how many points at least ``h`` is differentiated for one root."""

@@ -1,0 +1,146 @@
+"""Walks: the relevance of each path (i ← j ← k ← … ← ξ) through the network.
+
+``R_l`` is linear in the relevance function above it, and so are the derivatives of all orders
+in it. Before the sums over j, k, … are taken, every term belongs to a path: split
+``h_j = Σ_p h_{j,p}`` by the upper paths p = (k, …, ξ) of j, and expand each part at the root of
+the whole, ``R_{l,i,j,p}(a) = ∂_i⁺h_{j,p}(ã_j) (a_i - ã_ji)`` (theory, section 5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import prod
+
+import torch
+from torch import Tensor
+
+from dtd.networks.network import Network
+from dtd.relevance.methods.train_free import redistribute
+from dtd.relevance.one_sided.side import nudged
+from dtd.relevance.problem import Problem
+from dtd.relevance.recursion import Recursion
+from dtd.relevance.root_tree import Level, RootTree, lineage, root_tree
+
+
+@dataclass(frozen=True, eq=False)
+class Walks:
+    """The relevance of every path of a few samples.
+
+    ``relevance`` has a dimension for each layer below the output, (B, d_l, d_{l+1}, …, d_{L-1});
+    the last unit of every path is the explained output. ``tree`` has the roots on the paths.
+    """
+
+    relevance: Tensor
+    tree: RootTree | None = None
+
+
+def path_count(network: Network, start: int = 0) -> int:
+    """The number of paths from layer ``start`` to one output."""
+    return prod(network.widths[start:-1])
+
+
+def recursive_walks(problem: Problem, start: int = 0) -> Iterator[Walks]:
+    """The paths of ``R_l`` by the exact recursion, l = ``start``, some samples at a time."""
+    recursion = Recursion(
+        problem.network,
+        problem.steps,
+        problem.max_points,
+        problem.output,
+        problem.moving_roots,
+        factored=False,
+    )
+    for path in _chunks(problem, recursion.tree_size(start)):
+        tree = root_tree(recursion, start, path[start])
+        yield Walks(_along_tree(recursion, tree), tree)
+
+
+def train_free_walks(problem: Problem, start: int = 0) -> Iterator[Walks]:
+    """The paths of the train-free relevance of layer ``start``, some samples at a time.
+
+    Its layers are matrices: the walk (i ← j ← …) has the product of their entries, times f.
+    """
+    network = problem.network.explaining(problem.output)
+    for *lower, f in _chunks(problem, path_count(network, start)):
+        relevance = f
+        layers = zip(network.layers, lower, problem.steps, strict=True)
+        for layer, a, step in reversed(list(layers)[start:]):
+            units = len(layer.bias)
+            each = torch.eye(units).to(a).repeat(len(a), 1)
+            repeated = a.repeat_interleave(units, 0)
+            shares, _ = redistribute(repeated, layer, step, each)
+            shares = shares.view(len(a), units, -1).transpose(1, 2)
+            shares = shares.reshape(*shares.shape, *[1] * (relevance.dim() - 2))
+            relevance = shares * relevance.unsqueeze(1)
+        yield Walks(relevance.squeeze(-1))
+
+
+WALKS: dict[str, Callable[[Problem], Iterator[Walks]]] = {
+    "recursive": recursive_walks,
+    "train_free": train_free_walks,
+}
+"""The methods whose relevance is a sum over paths."""
+
+
+def _chunks(problem: Problem, size: int) -> Iterator[list[Tensor]]:
+    """The activations of some samples at a time, each of which needs ``size`` points."""
+    network = problem.network.explaining(problem.output)
+    chunks = problem.x.split(max(1, problem.max_points // size))
+    return (network.activations(x) for x in problem.track(chunks, "paths"))
+
+
+@torch.no_grad()
+def _along_tree(recursion: Recursion, tree: RootTree) -> Tensor:
+    """The relevance of all paths of the B anchors of the tree, (B, d_l, …, d_{L-1})."""
+    first, samples = tree[0], len(tree[0].anchors)
+    widths = recursion.explained.widths[first.start : -1]
+    # The bottom unit last: the walks of one line of roots differ in it alone.
+    walks = first.anchors.new_zeros(samples, *widths[1:], widths[0])
+    line = lineage(tree)
+    for rows in torch.arange(len(line[0]), device=line[0].device).split(_rows(recursion, first)):
+        nodes = [level[rows] for level in line]
+        units = [level.unit[node] for level, node in zip(tree[:-1], nodes, strict=False)]
+        sample = first.anchor[nodes[0]]
+        shares = _shares(recursion, tree, nodes, first.anchors[sample])
+        walks.index_put_((sample, *units), shares, accumulate=True)
+    return walks.movedim(-1, 1)
+
+
+def _rows(recursion: Recursion, first: Level) -> int:
+    """How many lines of roots are followed together, at least 1."""
+    return max(1, recursion.max_points // recursion.tree_size(first.start))
+
+
+def _shares(recursion: Recursion, tree: RootTree, nodes: list[Tensor], a: Tensor) -> Tensor:
+    """What each of N lines of points gives to the units of its first layer, (N, d).
+
+    Row n decomposes the anchor ``a[n]`` (d,) along the points ``nodes[0][n]``, ``nodes[1][n]``, …
+    of the levels of the tree, and along these alone. Keeps the graph if one is kept.
+    """
+    if not tree:
+        return a
+    (level, *upper), (node, *rest) = tree, nodes
+    roots = _moving(recursion, level, node, a)
+    keep = torch.is_grad_enabled()
+    with torch.enable_grad():
+        points = nudged(a, roots, level.approach.step[node].unsqueeze(1))
+        if not points.requires_grad:
+            points = points.detach().requires_grad_()
+        activation = recursion.open_layer(level.start, points, level.approach.open_gates[node])
+        shares = _shares(recursion, tuple(upper), rest, activation)
+        value = shares.gather(1, level.unit[node].unsqueeze(1))
+        (slope,) = torch.autograd.grad(
+            value.sum(), points, create_graph=keep, materialize_grads=True
+        )
+    return level.approach.weight[node].unsqueeze(1) * slope * (a - roots)
+
+
+def _moving(recursion: Recursion, level: Level, node: Tensor, a: Tensor) -> Tensor:
+    """The roots at anchors (N, d) that have the values of the tree's, and a graph of their own."""
+    anchor, unit = level.anchor[node], level.unit[node]
+    if torch.is_grad_enabled() and level.roots.line is not None:
+        return recursion.on_line(level.start, a, level.roots, anchor, unit)
+    if torch.is_grad_enabled() and level.follows:
+        points = recursion.roots(level.start, a).points
+        return points[torch.arange(len(unit), device=unit.device), unit]
+    return level.roots.points[anchor, unit]

@@ -1,0 +1,221 @@
+"""The contract of a root search: one problem in, one table of points out (theory, section 4)."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from enum import Enum, IntEnum
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from dtd.domains import Domain
+from dtd.networks.network import Layer, Network
+from dtd.regions.region import Regions
+from dtd.rules.rule import Rule
+
+
+class Status(IntEnum):
+    """What became of a unit's root (theory, section 2). The first two contribute relevance."""
+
+    FOUND = 0
+    APPROXIMATE = 1
+    INACTIVE = 2
+    DEGENERATE = 3
+    NOT_FOUND = 4
+
+
+class Outcome(IntEnum):
+    """How a solver ended."""
+
+    OPTIMAL = 0
+    TIME_LIMIT = 1
+    INFEASIBLE = 2
+    """There is no root, or none in the ball that was searched."""
+    FAILED = 3
+    NOTHING = 4
+    """There was nothing to solve."""
+
+
+class Place(Enum):
+    """What is known of where the roots lie; it decides how the one-sided derivative is taken."""
+
+    HINGE = "hinge"
+    """On ``z_j = 0``, by construction: up to rounding the unit's own kink."""
+    REFERENCE = "reference"
+    """At a point chosen without looking for a zero, or inside the linear region of the anchor."""
+    BOUNDARY = "boundary"
+    """Where a search saw the relevance vanish: at any kink, also one of a nested root."""
+
+
+@dataclass(frozen=True, eq=False)
+class RootProblem:
+    """Find a root of every ``h_j`` for every anchor.
+
+    ``anchors`` (B, d) lie in ``domain``; ``layer`` maps them to the J units that are decomposed,
+    ``regions`` are the linear regions of the network from there to the output;
+    ``relevance`` is ``h``: (N, d) -> (N, J), evaluated without a graph. ``generator`` is read
+    from a copy, so that the same problem has the same answer whichever anchors share a call.
+    """
+
+    anchors: Tensor
+    layer: Layer
+    relevance: Callable[[Tensor], Tensor]
+    domain: Domain
+    rule: Rule
+    generator: torch.Generator
+    regions: Regions
+    zero_at_hinge: bool = field(default=True, kw_only=True)
+    """h_j vanishes where z_j does: in the last layer, and where the layer above is decomposed such
+    that relevance carries the activation as a factor."""
+    local: bool = field(default=False, kw_only=True)
+    """``layer`` is a model of h in the regions of the anchors only: its zero need not be h's."""
+
+    def draw_normal(self, *shape: int) -> Tensor:
+        """Standard normal numbers of this shape, drawn in float32 whatever the anchors' dtype."""
+        generator = self.generator.clone_state()
+        return torch.randn(shape, generator=generator).to(self.anchors)
+
+
+Curve = Callable[[Tensor, Tensor], Tensor]
+"""``(anchors (N, d), positions (N,)) -> points (N, d)``, differentiable in both."""
+
+
+@dataclass(frozen=True, eq=False)
+class Line(ABC):
+    """Where roots were looked for: a line of points for each unit, which moves with its anchor.
+
+    ``positions`` (B, J) are the places of the roots on it.
+    """
+
+    positions: Tensor
+
+    @abstractmethod
+    def curve(self, anchor: Tensor, unit: Tensor) -> Curve:
+        """The lines of the pairs (anchor, unit), both (N,) indices into B anchors and J units."""
+
+
+@dataclass(frozen=True, eq=False)
+class SearchLine(Line):
+    """The segments ``c + s (a - c)``, 0 <= s <= 1, on which roots were searched.
+
+    ``far_ends`` c (B, J, d) are held fixed when the anchor moves; ``positions`` (B, J) are the s
+    of the roots. ``walk`` and ``relevance`` (B, J, S) are the s that were tried, and h_j there.
+    """
+
+    far_ends: Tensor
+    walk: Tensor
+    relevance: Tensor
+
+    def curve(self, anchor: Tensor, unit: Tensor) -> Curve:
+        far = self.far_ends[anchor, unit]
+        return lambda anchors, s: far + s.unsqueeze(1) * (anchors - far)
+
+
+@dataclass(frozen=True, eq=False)
+class Ray(Line):
+    """The rays ``a - t v_j(a)``, t > 0, whose direction moves with the anchor.
+
+    ``direction`` gives ``v_unit(a)`` for anchors (N, d) and units (N,).
+    """
+
+    direction: Callable[[Tensor, Tensor], Tensor]
+
+    def curve(self, anchor: Tensor, unit: Tensor) -> Curve:
+        return lambda anchors, t: anchors - t.unsqueeze(1) * self.direction(anchors, unit)
+
+
+@dataclass(frozen=True, eq=False)
+class Chains:
+    """Markov chains, C for each of B anchors, after their warm-up.
+
+    ``states`` (B, C, S, d), ``accepted`` (B, C) the share of proposals that were accepted,
+    ``scale`` (B, C) the standard deviation of their coordinates, NaN where they have none.
+    """
+
+    states: Tensor
+    accepted: Tensor
+    scale: Tensor
+    warmup: int
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """What a solver says of its roots, each (B, J).
+
+    ``outcome`` holds values of :class:`Outcome`; ``objective`` is the distance of the root in the
+    metric of the search, infinite without one; ``bound`` one below which there is proven to be
+    none, infinite where there is none at all; and ``gap`` how much nearer a root may be, relative
+    to the objective.
+    """
+
+    outcome: Tensor
+    objective: Tensor
+    bound: Tensor
+    gap: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Roots:
+    """Roots of all units for all anchors.
+
+    ``points`` (B, J, d), ``status`` (B, J) holds values of :class:`Status`, ``evaluations`` is
+    the number of points at which ``h`` was evaluated for the root of one unit, those included
+    that the units share; (B, J) where it differs. ``certified`` (B, J): the strategy proves its
+    answer, be it a root or that there is none. Points mean something where :attr:`contributes`
+    is true only.
+    """
+
+    points: Tensor
+    status: Tensor
+    place: Place
+    certified: Tensor
+    evaluations: int | Tensor = 0
+    line: Line | None = None
+    chains: Chains | None = None
+    solution: Solution | None = None
+
+    @property
+    def contributes(self) -> Tensor:
+        """Where a root is expanded, shape (B, J)."""
+        return self.status <= Status.APPROXIMATE
+
+    def constant(self) -> Roots:
+        """The same roots, which do not move with their anchors."""
+        return replace(self, points=self.points.detach(), line=None)
+
+    @property
+    def contributing(self) -> tuple[Tensor, Tensor]:
+        """The pairs that are expanded: anchors and units, both (N,)."""
+        anchor, unit = self.contributes.nonzero(as_tuple=True)
+        return anchor, unit
+
+
+@dataclass(frozen=True)
+class RootFinder(ABC):
+    """One strategy; its fields are its settings."""
+
+    name: ClassVar[str]
+    follows_rule: ClassVar[bool] = False
+    """Its roots lie on the rays of the rule."""
+    single_step: ClassVar[bool] = False
+    """It decomposes f onto its inputs in one step, not the relevance of a layer onto the next."""
+
+    @property
+    def prescription(self) -> list[float] | None:
+        """The relevance of the input that the roots are made for; each sample has its own then."""
+        return None
+
+    def for_sample(self, network: Network, start: int, x: Tensor) -> RootFinder:
+        """The strategy for layer ``start`` below one sample ``x`` (1, d) and one output."""
+        return self
+
+    @abstractmethod
+    def __call__(self, problem: RootProblem) -> Roots:
+        """The roots of the problem. Failures are statuses, never exceptions."""
+
+    @abstractmethod
+    def evaluations(self, units: int) -> int:
+        """At how many points ``h`` is evaluated for one anchor and ``units`` units."""

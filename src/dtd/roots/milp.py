@@ -1,0 +1,103 @@
+"""The nearest root of f over all linear regions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dtd.errors import InvalidSetting
+from dtd.networks.network import Network
+from dtd.numerics.policy import policy
+from dtd.roots.contract import Outcome, Place, RootFinder, RootProblem, Roots, Solution, Status
+from dtd.roots.nearest import METRICS, Target, nearest_zero
+from dtd.roots.nearest.rays import rays_tried
+from dtd.roots.nearest.search import Answer
+
+
+@dataclass(frozen=True)
+class Milp(RootFinder):
+    """The nearest admissible point with ``f <= 0``, by mixed-integer linear programming.
+
+    One program for each anchor: the root is certified if the solver proves that none is nearer,
+    up to the relative ``gap``, or that there is none. ``time_limit`` in seconds is for one
+    program; what is known when it ends stands as it is, and depends on the machine.
+
+    Source: V. Tjeng, K. Xiao, R. Tedrake, *Evaluating robustness of neural networks with mixed
+    integer programming*, ICLR 2019; theory, section 4.
+    """
+
+    name: ClassVar[str] = "milp"
+    single_step: ClassVar[bool] = True
+
+    metric: str = "l1"
+    gap: float = 1e-4
+    time_limit: float = 60.0
+
+    def __post_init__(self) -> None:
+        if self.metric not in METRICS:
+            raise InvalidSetting("metric", self.metric, f"allowed are {', '.join(METRICS)}")
+        if not 0 <= self.gap < 1:
+            raise InvalidSetting("gap", self.gap, "allowed is any number >= 0 and < 1")
+        if not 0 < self.time_limit < math.inf:
+            raise InvalidSetting("time_limit", self.time_limit, "allowed is any number > 0")
+
+    def __call__(self, problem: RootProblem) -> Roots:
+        a = problem.anchors
+        f = problem.relevance(a)
+        answers = [
+            nearest_zero(target, self.gap, self.time_limit) if value > 0 else _NOTHING
+            for target, value in zip(self._targets(problem), f.flatten().tolist(), strict=True)
+        ]
+
+        def column(name: str) -> Tensor:
+            values = [getattr(answer, name) for answer in answers]
+            return torch.tensor(values, dtype=torch.float64).view(f.shape).to(f)
+
+        points = a.unsqueeze(1).repeat(1, f.shape[1], 1)
+        for point, answer in zip(points.flatten(0, 1), answers, strict=True):
+            if answer.point is not None:
+                point.copy_(torch.from_numpy(answer.point))
+        own = torch.arange(f.shape[1], device=a.device).repeat(len(a)).unsqueeze(1)
+        residual = problem.relevance(points.flatten(0, 1)).gather(1, own).view_as(f)
+        outcome, bound, gap = column("outcome").to(torch.int8), column("bound"), column("gap")
+        status = torch.full_like(outcome, Status.FOUND)
+        status[residual > policy(a.dtype).residual * f] = Status.APPROXIMATE
+        status[gap.isnan()] = Status.NOT_FOUND
+        status[outcome == Outcome.NOTHING] = Status.INACTIVE
+        certified = (status == Status.FOUND) & (gap <= self.gap)
+        certified |= (status == Status.NOT_FOUND) & bound.isinf()
+        return Roots(
+            points,
+            status,
+            Place.HINGE,
+            certified,
+            evaluations=rays_tried(a.shape[1]) + 2,
+            solution=Solution(outcome, column("objective"), bound, gap),
+        )
+
+    def evaluations(self, units: int) -> int:
+        # Not counting the rays, which do not need h: the network is at hand.
+        return 1 + units
+
+    def _targets(self, problem: RootProblem) -> Iterator[Target]:
+        """One program for each anchor and unit, in this order."""
+        regions = problem.regions
+        if regions.upper != regions.network.depth:
+            raise ValueError("milp decomposes f alone, not the relevance of a hidden layer")
+        upper = Network(regions.network.layers[regions.start :])
+        networks = [upper.explaining(unit) for unit in regions.own.tolist()]
+        low, high = (
+            end.double().cpu().numpy() for end in (problem.domain.low, problem.domain.high)
+        )
+        for x in problem.anchors.double().cpu().numpy():
+            for network in networks:
+                yield Target(network, x, low, high, self.metric)
+
+
+_NOTHING = Answer(Outcome.NOTHING, None, np.inf, np.nan)

@@ -1,0 +1,185 @@
+"""Roots from which the exact recursion gives whatever relevance the user names.
+
+With roots that depend on their anchors the recursion proves little: here every root is a genuine
+zero of its relevance function, and R_0 is any vector (RS, on roots that depend on the input).
+
+Layer L-1, ..., 1: one unit c of the layer is to hold the function ``ψ(a)``, another one r the
+rest. Of the upper relevance ``h(a) = α (z(a) - β)`` of one unit with weights w the root is
+``ã(a) = a - D(a)`` with ``D_c = ψ / (α w_c)`` and ``D_r = (h - ψ) / (α w_r)``, so ``h(ã) = 0``,
+and ``α w ⊙ D`` is ψ at c and h - ψ at r. At the sample's own activations ψ = f(x), so the rest
+is zero there. Above layer 1 ψ is affine in a_c again, as h is. In layer 1 it is a cubic that
+vanishes at ``b = f_1(x̃)``, the image of a chosen point x̃ near the sample, with the slope m in
+a_c: ``ψ(a) = m (a - b)_c + (f - m Δ_c) (Δ·(a - b) / Δ·Δ)³``, Δ = a_1(x) - b. The input's root is
+x̃ itself, and R_0 = m w_c ⊙ (x - x̃), which is the target for ``x - x̃ = target / (m w_c)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from dtd.errors import InvalidSetting
+from dtd.networks.network import Network
+from dtd.numerics.policy import policy
+from dtd.regions.region import Regions
+from dtd.roots.contract import Place, RootFinder, RootProblem, Roots, Status
+
+
+@dataclass(frozen=True)
+class Prescribed(RootFinder):
+    """Roots such that ``R_0`` is the ``target``, one number for each input.
+
+    For all layers together: the freedom is in how the hidden roots move with their anchors. The
+    input's root lies where f has the gradient it has at the sample, not always in the domain.
+
+    Source: RS, on explanations by input-dependent roots; the construction is this program's.
+    """
+
+    name: ClassVar[str] = "prescribed"
+
+    target: list[float]
+
+    @property
+    def prescription(self) -> list[float]:
+        return self.target
+
+    def for_sample(self, network: Network, start: int, x: Tensor) -> RootFinder:
+        return _chain(network, x, x.new_tensor(self.target))[start]
+
+    def __call__(self, problem: RootProblem) -> Roots:
+        raise TypeError("roots are prescribed for a sample: see for_sample")
+
+    def evaluations(self, units: int) -> int:
+        return 1
+
+
+@dataclass(frozen=True)
+class _OneUnit(RootFinder):
+    """The root of one unit; of the others those without relevance are inactive."""
+
+    name: ClassVar[str] = Prescribed.name
+
+    unit: int
+    place: Place
+    root: Callable[[Tensor], Tensor]
+    """Anchors (B, d) to roots (B, d)."""
+
+    def __call__(self, problem: RootProblem) -> Roots:
+        relevance = problem.relevance(problem.anchors)
+        scale = relevance[:, self.unit].abs().unsqueeze(1)
+        nothing = relevance.abs() <= policy(relevance.dtype).residual * scale
+        status = torch.where(nothing, Status.INACTIVE, Status.NOT_FOUND).to(torch.int8)
+        status[:, self.unit] = Status.FOUND
+        points = self.root(problem.anchors).unsqueeze(1).expand(*relevance.shape, -1)
+        certified = status == Status.FOUND
+        return Roots(points, status, self.place, certified, self.evaluations(1))
+
+    def evaluations(self, units: int) -> int:
+        return 1
+
+
+def _chain(network: Network, x: Tensor, target: Tensor) -> list[RootFinder]:
+    """The finder of each layer for the sample ``x`` (1, d) of a network with one output."""
+    if len(target) != x.shape[1]:
+        raise InvalidSetting("roots.target", f"{len(target)} numbers", f"allowed are {x.shape[1]}")
+    if not target.any():
+        raise InvalidSetting("roots.target", "zeros", "allowed is a target that is not all zero")
+    if network.depth < 2:
+        raise InvalidSetting("roots", "prescribed", "allowed with a hidden layer or more")
+    path = [a[0] for a in network.activations(x)]
+    f = path[-1][0]
+    finders: list[RootFinder] = []
+    unit, alpha, beta = 0, torch.ones_like(f), torch.zeros_like(f)
+    for start in reversed(range(1, network.depth)):
+        weight, a = network.layers[start].weight[unit], path[start]
+        usable = (a > 0) & (weight != 0)
+        strength = weight.abs() * a
+        if start == 1:
+            # The input's root is nearest where no weight of a wanted input is small.
+            strength = network.layers[0].weight[:, target != 0].abs().amin(1)
+        chosen = int(torch.where(usable, strength, 0).argmax())
+        others = weight.abs().index_fill(0, torch.tensor(chosen, device=weight.device), 0)
+        if not (usable[chosen] and strength[chosen] > 0 and others.any()):
+            raise InvalidSetting(
+                "roots",
+                "prescribed",
+                f"layer {start} has no active unit with weights to all inputs of the target and "
+                "another beside it; allowed are another sample, output or network",
+            )
+        if start == 1:
+            root, part = _input_root(network, x, target, chosen, f)
+        else:
+            below = a[chosen] / 2
+            part = _affine(chosen, f / (a[chosen] - below), below)
+        place = Place.HINGE if start == network.depth - 1 else Place.REFERENCE
+        layer, rest = network.layers[start], int(others.argmax())
+        finders.insert(
+            0,
+            _OneUnit(
+                unit,
+                place,
+                _split(layer.preactivation, unit, weight, alpha, beta, part, chosen, rest),
+            ),
+        )
+        unit = chosen
+        if start > 1:
+            alpha, beta = f / (a[chosen] - below), below
+    return [_OneUnit(unit, Place.REFERENCE, root.expand_as), *finders]
+
+
+def _split(
+    preactivation: Callable[[Tensor], Tensor],
+    unit: int,
+    weight: Tensor,
+    alpha: Tensor,
+    beta: Tensor,
+    part: Callable[[Tensor], Tensor],
+    chosen: int,
+    rest: int,
+) -> Callable[[Tensor], Tensor]:
+    """``ã(a)``: the relevance of the unit goes to ``chosen`` as ψ = ``part``, else to ``rest``."""
+    to_chosen, to_rest = torch.eye(len(weight)).to(weight)[[chosen, rest]]
+
+    def root(a: Tensor) -> Tensor:
+        z, psi = preactivation(a)[:, unit] - beta, part(a) / alpha
+        first = (psi / weight[chosen]).unsqueeze(1) * to_chosen
+        second = ((z - psi) / weight[rest]).unsqueeze(1) * to_rest
+        moved: Tensor = a - first - second
+        return moved
+
+    return root
+
+
+def _affine(unit: int, alpha: Tensor, beta: Tensor) -> Callable[[Tensor], Tensor]:
+    return lambda a: alpha * (a[:, unit] - beta)
+
+
+def _input_root(
+    network: Network, x: Tensor, target: Tensor, unit: int, f: Tensor
+) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """x̃ (1, d) in the region of x, and ψ on layer 1."""
+    wanted = target != 0
+    weight = network.layers[0].weight[unit]
+    away = torch.where(wanted, target / torch.where(wanted, weight, 1), 0)
+    regions = Regions(network, 0, 1, torch.tensor([unit], device=x.device))
+    leaves = regions.exits(x, -away[None, None])[0, 0] / 2
+    step = torch.minimum(leaves, x.norm().clamp(min=1) / away.norm())
+    root = x - step * away
+    b = network.forward(root, 0, 1)[0]
+    delta = network.forward(x, 0, 1)[0] - b
+    if not delta.any():
+        raise InvalidSetting(
+            "roots.target", "this one", "layer 1 does not see it; allowed is another"
+        )
+    cubic = f - delta[unit] / step
+
+    def part(a: Tensor) -> Tensor:
+        along = (a - b) @ delta / (delta @ delta)
+        psi: Tensor = (a - b)[:, unit] / step + cubic * along**3
+        return psi
+
+    return root, part

@@ -1,0 +1,31 @@
+"""The pseudo-inverse rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from dtd.domains import Domain
+from dtd.networks.network import Layer
+from dtd.numerics.products import row_product
+from dtd.rules.rule import Rule, Term
+
+
+@dataclass(frozen=True)
+class PseudoInverse(Rule):
+    """``v = W⁺(W a + b)`` with step 1, shared by all units of the layer.
+
+    The nearest point where all explained rows of the layer vanish together; where there are
+    more rows than that allows, the least-squares point.
+
+    Source: theory, section 3; W⁺ is the Moore-Penrose inverse.
+    """
+
+    meets_hinge: ClassVar[bool] = False
+
+    def terms(self, a: Tensor, layer: Layer, domain: Domain) -> tuple[Term, ...]:
+        shared = row_product(layer.preactivation(a), torch.linalg.pinv(layer.weight).T)
+        return (Term(shared, torch.ones_like(layer.weight)),)

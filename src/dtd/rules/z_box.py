@@ -1,0 +1,33 @@
+"""The zB rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from dtd.domains import Domain
+from dtd.networks.network import Layer
+from dtd.rules.rule import Rule, Term
+
+
+@dataclass(frozen=True)
+class ZBox(Rule):
+    """``v_j = a - low * 1[w_j > 0] - high * 1[w_j < 0]``: towards the corner that lowers z_j most.
+
+    For the first layer, whose inputs lie in a box with low <= 0 <= high.
+
+    Source: DTD, constrained input space and appendix (zB rule).
+    """
+
+    needs_box: ClassVar[bool] = True
+
+    def terms(self, a: Tensor, layer: Layer, domain: Domain) -> tuple[Term, ...]:
+        positive, negative = layer.weight > 0, layer.weight < 0
+        neither = ~(positive | negative)
+        return (
+            Term(a - domain.low, positive.to(a.dtype)),
+            Term(a - domain.high, negative.to(a.dtype)),
+            Term(a, neither.to(a.dtype)),
+        )

@@ -1,0 +1,95 @@
+"""Which run a configuration is: the name of its folder in a sweep.
+
+The name follows from the resolved configuration alone, so that the same configuration finds its
+own folder, however it was written on the command line, and no two share one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from omegaconf import DictConfig, OmegaConf
+
+from dtd_cli.app.overrides import groups
+
+NUMERICS = 2
+"""Version of the numerics: raised with every change that gives a configuration other numbers."""
+
+NOT_OF_THE_RUN = ("sweep", "device", "progress", "force", "report")
+"""Settings that say where and how a run is made, not what it is."""
+
+_READABLE = 160
+"""Bytes of the readable part; with the hash well below the 255 that file systems allow."""
+
+Compose = Callable[[Sequence[str]], DictConfig]
+"""From overrides to a composed configuration."""
+
+
+def folder_name(config: DictConfig, compose: Compose) -> str:
+    """A readable part and a hash, of ASCII characters that need no quoting.
+
+    Args:
+        config: the composed configuration of one run.
+        compose: composes others, to see what of it was chosen.
+    """
+    content = _content(config)
+    return f"{_readable(content, compose)}-{_hash(content)}"
+
+
+def _content(config: DictConfig) -> dict[str, Any]:
+    """The settings of the run, resolved."""
+    chosen = {str(key): config[key] for key in config if key not in ("hydra", *NOT_OF_THE_RUN)}
+    return {
+        key: OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+        for key, value in chosen.items()
+    }
+
+
+def _hash(content: Mapping[str, Any]) -> str:
+    """64 bits of a digest of the settings and of the files that they name."""
+    files = [
+        hashlib.sha256(Path(value).read_bytes()).hexdigest()
+        for key, value in _leaves(content)
+        if key.endswith(".path") and isinstance(value, str) and Path(value).is_file()
+    ]
+    text = json.dumps([NUMERICS, content, files], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _readable(content: Mapping[str, Any], compose: Compose) -> str:
+    """The seed, the rule, and whatever else is not as it comes."""
+    usual = _content(compose(()))
+    chosen = {
+        group: content[group]["name"]
+        for group in groups()
+        if isinstance(content.get(group), dict) and "name" in content[group]
+    }
+    parts = [
+        f"{group}={name}"
+        for group, name in chosen.items()
+        if group == "rule" or name != (usual[group] or {}).get("name")
+    ]
+    base = compose([f"{group}={name}" for group, name in chosen.items() if name in groups()[group]])
+    # What other settings refer to, such as the seed.
+    top = {key: value for key, value in content.items() if not isinstance(value, dict)}
+    as_it_comes = dict(_leaves(_content(cast(DictConfig, OmegaConf.merge(base, top)))))
+    parts += [
+        f"{key}={value}"
+        for key, value in _leaves(content)
+        if key == "seed" or as_it_comes.get(key, ...) != value
+    ]
+    text = re.sub(r"[^A-Za-z0-9._=+,-]+", "_", re.sub(r"[\[\](){}'\" ]", "", ",".join(parts)))
+    return text[:_READABLE]
+
+
+def _leaves(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in content.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

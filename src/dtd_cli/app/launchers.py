@@ -1,0 +1,32 @@
+"""What the configurations of ``launch`` need: an extra that is installed, and their processes."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from dtd_cli.config.errors import SettingError
+
+_EXTRAS = {
+    "parallel": ("parallel", "hydra_plugins.hydra_joblib_launcher"),
+    "slurm": ("cluster", "hydra_plugins.hydra_submitit_launcher"),
+    "slurm_local": ("cluster", "hydra_plugins.hydra_submitit_launcher"),
+}
+
+
+def check_installed(launch: str) -> None:
+    """Refuse a way to launch that is not installed.
+
+    Raises:
+        SettingError: it says how to install it.
+    """
+    extra, plugin = _EXTRAS[launch]
+    if find_spec(plugin) is None:
+        raise SettingError("launch", launch, f"not installed; pip install 'dtd-run[{extra}]'")
+
+
+def processes(threads: int) -> int:
+    """How many processes of so many threads the cores of this machine have room for."""
+    # Knows of the limits that containers set; slow to import.
+    from joblib import cpu_count
+
+    return max(1, int(cpu_count()) // max(1, threads))

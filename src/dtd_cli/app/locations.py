@@ -1,0 +1,21 @@
+"""Where the configurations are: beside the package in a wheel, at the top of a checkout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+
+_PACKAGE = Path(__file__).parents[1]
+_TOP = _PACKAGE if (_PACKAGE / "conf").is_dir() else _PACKAGE.parents[1]
+
+CONF = _TOP / "conf"
+EXPERIMENTS = _TOP / "experiments"
+
+
+class ExperimentsSearchPath(SearchPathPlugin):
+    """Lets Hydra find the group ``experiment`` in ``experiments/``."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        search_path.append(provider="dtd-run", path=f"file://{EXPERIMENTS}")

@@ -1,0 +1,129 @@
+"""What stands on the command line, checked before Hydra composes it.
+
+Hydra answers a wrong choice with a traceback or a page; users get one line.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from functools import cache
+
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+
+from dtd_cli.app.launchers import check_installed
+from dtd_cli.app.locations import CONF, EXPERIMENTS
+from dtd_cli.config.errors import SettingError
+
+_SWEEP = "several values need a sweep: dtd-run -m ..."
+
+
+def check(arguments: Sequence[str], sweep: bool) -> None:
+    """Refuse overrides that name no option of a group, or that add or remove settings.
+
+    Raises:
+        SettingError: with the setting, its value and what is allowed.
+    """
+    placed = any(argument.startswith("hydra.sweep.dir=") for argument in arguments)
+    for argument in arguments:
+        override = _parsed(argument)
+        key, value = override.key_or_group, argument.partition("=")[2]
+        if sweep and key == "hydra.run.dir" and not placed:
+            # Hydra would not look at it, and write elsewhere.
+            raise SettingError(
+                key, value, "for a single run; allowed with -m are sweep=NAME and hydra.sweep.dir"
+            )
+        if key.startswith("hydra"):
+            continue
+        if override.is_delete():
+            raise SettingError(f"~{key}", "", "settings cannot be removed; allowed is a value")
+        if override.is_add() and not _compared(override):
+            raise SettingError(key, value, f"settings cannot be added; {_hint(key, arguments)}")
+        if override.is_sweep_override() and not sweep:
+            raise SettingError(key, value, _SWEEP)
+        if key in groups():
+            _check_choice(key, override)
+
+
+def explained(error: Exception, arguments: Sequence[str]) -> SettingError:
+    """What Hydra says of a configuration that it cannot compose, in one line."""
+    unknown = re.search(r"Could not override '([^']+)'", str(error))
+    if unknown:
+        key = unknown.group(1)
+        value = next((a.partition("=")[2] for a in arguments if a.startswith(f"{key}=")), "")
+        return SettingError(key, value, f"no such setting; {_hint(key, arguments)}")
+    return SettingError("configuration", " ".join(arguments), str(error).splitlines()[0])
+
+
+@cache
+def groups() -> dict[str, tuple[str, ...]]:
+    """The config groups and their options."""
+    folders = [path for top in (CONF, EXPERIMENTS) for path in top.iterdir()]
+    return {
+        folder.name: tuple(sorted(option.stem for option in folder.glob("*.yaml")))
+        for folder in sorted(folders)
+        if any(folder.glob("*.yaml"))
+    }
+
+
+def _parsed(argument: str) -> Override:
+    try:
+        return OverridesParser.create().parse_override(argument)
+    except HydraException as error:
+        setting, equals, value = argument.partition("=")
+        if not equals:
+            raise SettingError(argument, "", "allowed is SETTING=VALUE") from error
+        raise SettingError(
+            setting, value, "not a value; quote special characters as in 'inputs.path=\"a b.csv\"'"
+        ) from error
+
+
+def _compared(override: Override) -> bool:
+    """Further root searches have labels that the user makes up."""
+    place = override.package or override.key_or_group
+    return place.startswith("compare_input_roots.")
+
+
+def _check_choice(group: str, override: Override) -> None:
+    value = override.value()
+    options = groups()[group]
+    for choice in value.list if isinstance(value, ChoiceSweep) else [value]:
+        name = choice.text if isinstance(choice, QuotedString) else choice
+        if name not in options:
+            shown = (override.input_line or "").partition("=")[2]
+            raise SettingError(group, shown, f"allowed are {', '.join(options)}")
+        if group == "launch":
+            check_installed(str(name))
+
+
+def _hint(key: str, arguments: Sequence[str]) -> str:
+    """The settings that were perhaps meant: of the same group, or of a similar name."""
+    options = groups()
+    given = [argument.partition("=")[::2] for argument in arguments]
+    # Of the values of a sweep the first will do.
+    choices = [
+        f"{name}={value.partition(',')[0]}"
+        for name, value in given
+        if value.partition(",")[0] in options.get(name, ())
+    ]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        known = list(_keys(compose("config", choices)))
+    close = difflib.get_close_matches(key, known, n=3)
+    group = [name for name in known if name.startswith(key.partition(".")[0] + ".")]
+    if close or group:
+        return f"allowed are {', '.join(dict.fromkeys([*close, *group]))}"
+    return "dtd-run --cfg job shows all"
+
+
+def _keys(config: DictConfig, prefix: str = "") -> Iterable[str]:
+    for key in map(str, config):
+        node = None if OmegaConf.is_missing(config, key) else config[key]
+        if isinstance(node, DictConfig) and node:
+            yield from _keys(node, f"{prefix}{key}.")
+        elif key != "name":
+            yield f"{prefix}{key}"

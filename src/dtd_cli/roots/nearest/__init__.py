@@ -1,6 +1,0 @@
-"""The nearest zero of a ReLU network over all of its linear regions, by integer programming."""
-
-from dtd_cli.roots.nearest.search import nearest_zero
-from dtd_cli.roots.nearest.target import METRICS, Target
-
-__all__ = ["METRICS", "Target", "nearest_zero"]

@@ -1,0 +1,65 @@
+"""The protocol of the published code for roots that leave the region of their anchor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from dtd.regions.gates import gates, gradient
+from dtd.rules.rule import direction, projection
+from dtd_cli.run.preparation import Prepared
+from dtd_cli.run.studies.study import by_unit
+
+_PARALLEL = 1e-5
+"""The published code skips a unit with ``|w_j v_j|`` below this."""
+_GAP = 1e-5
+"""From which difference of an entry on it calls a gradient another."""
+
+
+def published_roots(prepared: Prepared, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """For every sample, how many of the input's published "roots" have another gradient of f.
+
+    The published code takes the step from the unit's relevance, ``t_j = R_j / (w_j v_j)``, where
+    the theory takes it from the pre-activation; R_j is that of the method ``recursive``. All units
+    of layer 1 take part, also dead ones, whose point is the input itself.
+
+    Source: RS (roots and linear regions), as computed by its published code.
+    """
+    samples = prepared.explained.nonzero().squeeze(1)
+    a, layer, step = prepared.x[samples], prepared.network.layers[0], prepared.steps[0]
+    terms = step.rule.terms(a, layer, step.domain)
+    total = projection(terms, layer)
+    taken = total.abs() > _PARALLEL
+    t = _relevance(prepared, tables, samples) / torch.where(taken, total, 1)
+    if not step.rule.meets_hinge:
+        t, taken = torch.ones_like(t), torch.ones_like(taken)
+    points = a.unsqueeze(1) - t.unsqueeze(2) * direction(terms)
+    outputs = prepared.outputs[samples]
+    here = _gradient(prepared, a, outputs).unsqueeze(1)
+    there = _gradient(prepared, points.flatten(0, 1), outputs.repeat_interleave(points.shape[1]))
+    gap = (there.view_as(points) - here).abs().amax(2)
+    leaves = taken & (gap > _GAP)
+    return pd.DataFrame(
+        {
+            "sample": samples.cpu().numpy(),
+            "points": taken.sum(1).cpu().numpy(),
+            "points_with_another_gradient": leaves.sum(1).cpu().numpy(),
+            "any_with_another_gradient": leaves.any(1).cpu().numpy(),
+        }
+    )
+
+
+def _relevance(prepared: Prepared, tables: Mapping[str, pd.DataFrame], samples: Tensor) -> Tensor:
+    """R_1 of the exact recursion, (B, J)."""
+    wide = by_unit(tables["relevance.csv"].query("method == 'recursive'"), layer=1)
+    return torch.tensor(wide.loc[samples.tolist()].to_numpy()).to(prepared.x)
+
+
+def _gradient(prepared: Prepared, points: Tensor, outputs: Tensor) -> Tensor:
+    """∇f of each point's own output, (N, d)."""
+    network, pattern = prepared.network, gates(prepared.network, 0, points)
+    slopes = [gradient(network, 0, pattern, output) for output in range(network.widths[-1])]
+    return torch.stack(slopes)[outputs, torch.arange(len(points), device=points.device)]
