@@ -21,8 +21,8 @@ from dtd.relevance.factors.sampling import WalkSampling
 from dtd.relevance.methods.sampled import sampled
 from dtd.relevance.methods.sampled import train_free_importance as importance
 from dtd.relevance.methods.train_free import propagate
+from dtd.relevance.plan import Plan
 from dtd.relevance.recursion import Recursion
-from dtd.relevance.step import Step
 from dtd.roots import ClosedForm
 from dtd.rules.z_plus import ZPlus
 from dtd_cli.networks.paper import Paper
@@ -40,7 +40,7 @@ def uniform(n, width):
 
 def problem(net, x, max_points=MAX_POINTS):
     steps = tuple(
-        Step(
+        Plan(
             ZPlus(),
             ClosedForm(),
             Domain.nonnegative(width).to(torch.float64),
@@ -49,7 +49,7 @@ def problem(net, x, max_points=MAX_POINTS):
         )
         for width in net.widths[:-1]
     )
-    return Problem(net, 0, x, steps, max_points, single_step=steps[0])
+    return Problem(net, 0, x, steps, max_points, taylor_plan=steps[0])
 
 
 def recursion(net, max_points=MAX_POINTS):

@@ -9,8 +9,8 @@ import torch
 from dtd.domains import Domain
 from dtd.networks.network import Layer, Network
 from dtd.regions.region import Regions
+from dtd.relevance.plan import Plan
 from dtd.relevance.recursion import Recursion
-from dtd.relevance.step import Step
 from dtd.roots import ClosedForm
 from dtd.rules import RULES, Gamma
 
@@ -84,7 +84,7 @@ def recursion(
         rules = [rules] * net.depth
     finders = finders or [ClosedForm()] * net.depth
     steps = tuple(
-        Step(
+        Plan(
             rule_named(rule, gamma),
             finder,
             Domain.nonnegative(width).to(torch.float64) if layer else box(width, *bounds),
@@ -129,4 +129,4 @@ def terms(rec, x):
 
 def expansion(rec, layer, a):
     """The expansion of one layer at its anchors ``a`` (B, d)."""
-    return rec.expand(layer, a, rec.steps[layer].finder(rec.problem(layer, a)))
+    return rec.expand(layer, a, rec.plans[layer].finder(rec.problem(layer, a)))

@@ -21,7 +21,7 @@ FLOORS = {
         ("relevance",),
     ),
     LIBRARY / "relevance": (
-        ("step", "ledger", "concatenate"),
+        ("plan", "ledger", "concatenate"),
         ("one_sided",),
         ("series", "factors"),
         ("problem", "recursion", "cost"),

@@ -370,7 +370,7 @@ def test_the_derivative_inside_is_the_anchors(sampler):
     rec = recursion(net, "z+", [sampler(steps=20)] * 2)
     a = net.forward(positive_input(3, 2, n=4), stop=1)
     with torch.no_grad():
-        roots = rec.steps[1].finder(rec.problem(1, a))
+        roots = rec.plans[1].finder(rec.problem(1, a))
         expansion = rec.expand(1, a, roots)
     assert len(expansion.unit)
     assert not expansion.limit.any()
@@ -479,7 +479,7 @@ def test_chains_have_a_table(max_points):
     x = positive_input(4, 2, n=3)
     finders = [Metropolis(chains=3, steps=30), ClosedForm(), HitAndRun(chains=2, steps=10)]
     rec = recursion(net, "z+", finders)
-    problem = Problem(net, 0, x, rec.steps, max_points, single_step=rec.steps[0])
+    problem = Problem(net, 0, x, rec.plans, max_points, taylor_plan=rec.plans[0])
     explanation = recursive(problem)
     samples = np.array([4, 6, 9])
     part = Explained("recursive", 0, samples, net.activations(x), explanation)

@@ -25,7 +25,7 @@ def without_limits(rec, layer, a):
     """The anchors for which no one-sided limit is taken, at any root of any depth."""
     with torch.no_grad():
         general = replace(rec, factored=False)
-        expansion = general.expand(layer, a, rec.steps[layer].finder(rec.problem(layer, a)))
+        expansion = general.expand(layer, a, rec.plans[layer].finder(rec.problem(layer, a)))
     limit = torch.zeros(len(a), dtype=torch.bool)
     limit[expansion.anchor[expansion.limit]] = True
     return ~limit
@@ -46,7 +46,7 @@ def test_it_is_the_general_path(depth, bias):
                 with torch.no_grad():
                     want = general.relevance(layer, a)
                     assert spread(rec.relevance(layer, a), want) < EXACT
-                    roots = rec.steps[layer].finder(rec.problem(layer, a))
+                    roots = rec.plans[layer].finder(rec.problem(layer, a))
                     expanded = rec.expand(layer, a, roots)
                 assert spread(expanded.relevance(a), want) < EXACT
                 compared += int(want.any(1).sum())
@@ -138,8 +138,8 @@ def test_float32_follows_float64():
     x = x[net.forward(x)[:, 0] > 0]
     double = relevances(recursion(net, "z+"), x)
     rec = recursion(net, "z+")
-    steps = tuple(replace(step, domain=step.domain.to(torch.float32)) for step in rec.steps)
-    single = relevances(replace(rec, network=net.to(torch.float32), steps=steps), x.float())
+    plans = tuple(replace(step, domain=step.domain.to(torch.float32)) for step in rec.plans)
+    single = relevances(replace(rec, network=net.to(torch.float32), plans=plans), x.float())
     for got, want in zip(single, double, strict=True):
         assert got.dtype == torch.float32
         assert spread(got.double(), want) < 1e-4
@@ -149,8 +149,8 @@ def test_float32_follows_float64():
 def test_on_a_gpu():
     net, x = random_network((6, 8, 6, 1), 3), positive_input(6, 3, 20)
     rec, cuda = recursion(net, "z+"), torch.device("cuda")
-    steps = tuple(replace(s, domain=s.domain.to(torch.float64, cuda)) for s in rec.steps)
-    there = replace(rec, network=net.to(torch.float64, cuda), steps=steps)
+    plans = tuple(replace(s, domain=s.domain.to(torch.float64, cuda)) for s in rec.plans)
+    there = replace(rec, network=net.to(torch.float64, cuda), plans=plans)
     for got, want in zip(relevances(there, x.to(cuda)), relevances(rec, x), strict=True):
         assert got.is_cuda
         assert spread(got.cpu(), want) < EXACT

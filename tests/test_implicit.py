@@ -260,7 +260,7 @@ def test_derivative_of_a_searched_hidden_relevance(rule, bias, seed):
     """∂R_1/∂a, with ∂ã/∂a through the search, against differences of R_1."""
     rec = hidden_searched(rule, bias, seed)
     a = rec.network.forward(positive_input(3, seed), 0, 1) + 0.1  # away from the kinks of a_1
-    roots = rec.steps[1].finder(rec.problem(1, a))
+    roots = rec.plans[1].finder(rec.problem(1, a))
     assert roots.contributes.any()
     got = torch.autograd.functional.jacobian(lambda p: rec.relevance(1, p), a)[0, :, 0]
     want = central_jacobian(lambda p: rec.relevance(1, p), a)
@@ -284,7 +284,7 @@ def nested_by_differences(rec: Recursion, x: Tensor) -> Tensor:
     At x̃ + ε (x - x̃) with ε = 1e-4, far from the kink beside the step 1e-6; the two terms of
     Richardson's rule leave O(ε²).
     """
-    roots = rec.steps[0].finder(rec.problem(0, x))
+    roots = rec.plans[0].finder(rec.problem(0, x))
     total = torch.zeros_like(x)
     for j in roots.contributes[0].nonzero().flatten().tolist():
         root = roots.points[:, j]

@@ -41,7 +41,7 @@ def test_two_layers_keep_f(widths, rule, bias):
         seen += int((f > 0).sum())
         with torch.no_grad():
             found = expansion(rec, 0, x)
-            points = rec.steps[0].finder(rec.problem(0, x)).points[found.anchor, found.unit]
+            points = rec.plans[0].finder(rec.problem(0, x)).points[found.anchor, found.unit]
             crossed += int(
                 (knots(net, 0, points, x[found.anchor] - points) < 1).sum() > len(points)
             )
@@ -96,7 +96,7 @@ def test_components_against_quadrature_of_the_literal(rule):
         with torch.no_grad():
             rec = recursion(net, rule, series=Integral())
             found = expansion(rec, 0, x)
-            points = rec.steps[0].finder(rec.problem(0, x)).points[0, found.unit]
+            points = rec.plans[0].finder(rec.problem(0, x)).points[0, found.unit]
             kinks = knots(net, 0, points, x - points)
         literal = Literal(*lists(net), [rule] * 2, gamma=1.0)
         for row, unit in enumerate(found.unit.tolist()):
@@ -181,7 +181,7 @@ def test_knots_are_all_the_kinks():
 
 def test_searched_roots_and_chunks():
     net, x = random_network((3, 4, 1), 9), positive_input(3, 9, n=3)
-    finders = [RandomSearch(candidates=30, steps=10), recursion(net, "z+").steps[1].finder]
+    finders = [RandomSearch(candidates=30, steps=10), recursion(net, "z+").plans[1].finder]
     whole = terms(recursion(net, "z+", finders, series=Integral()), x)[0]
     for max_points in (1, 50):
         rec = recursion(net, "z+", finders, max_points=max_points, series=Integral())

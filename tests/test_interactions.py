@@ -22,7 +22,7 @@ SMALL = ["network.hidden=[6]", "training.epochs=3", "inputs.n=3", "plots=all", "
 
 
 def matrices(rec, layer, a):
-    roots = rec.steps[layer].finder(rec.problem(layer, a))
+    roots = rec.plans[layer].finder(rec.problem(layer, a))
     return interactions(rec, layer, a, roots)
 
 
@@ -55,7 +55,7 @@ def test_by_finite_differences():
     rec = recursion(net, "z+")
     want, step = torch.zeros(3, 3, dtype=torch.float64), 1e-4
     with torch.no_grad():
-        found = rec.steps[0].finder(rec.problem(0, x))
+        found = rec.plans[0].finder(rec.problem(0, x))
         for j in found.contributes[0].nonzero().squeeze(1).tolist():
             root = found.points[0, j]
             # Just above the root, where its gate is open.

@@ -184,7 +184,7 @@ def test_the_derivative_is_that_of_the_anchors_side():
     rec = recursion(net, "z+", [Interpolation(40)] * 2, bounds=(0.0, 3.0))
     a = net.forward(positive_input(3, 2, n=4), stop=1)
     with torch.no_grad():
-        roots = rec.steps[1].finder(rec.problem(1, a))
+        roots = rec.plans[1].finder(rec.problem(1, a))
         expansion = rec.expand(1, a, roots)
     assert len(expansion.unit)
     want = net.layers[1].weight.expand_as(expansion.slope)

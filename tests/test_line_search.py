@@ -122,7 +122,7 @@ def test_where_z_vanishes_first_it_is_the_closed_form(widths, seed, rule):
     line = recursion(net, rule, [LineSearch()] * net.depth)
     assert relevances(closed, x)[0].abs().max() > 0.1
     for start, a in enumerate(net.activations(x)[:-1]):
-        got, want = (rec.steps[start].finder(rec.problem(start, a)) for rec in (line, closed))
+        got, want = (rec.plans[start].finder(rec.problem(start, a)) for rec in (line, closed))
         both = got.contributes
         assert torch.equal(both, want.contributes & (line.problem(start, a).relevance(a) != 0))
         torch.testing.assert_close(got.points[both], want.points[both], rtol=0, atol=1e-13)
@@ -212,9 +212,9 @@ FINDERS = [LineSearch(), ClosedForm(), ClosedForm()]
 def test_roots_do_not_depend_on_which_anchors_share_a_call():
     rec = recursion(random_network((3, 4, 3, 1), 9, "negative"), "z+", FINDERS)
     x = positive_input(3, 9, n=4)
-    together = rec.steps[0].finder(rec.problem(0, x))
+    together = rec.plans[0].finder(rec.problem(0, x))
     for row, single in enumerate(x.split(1)):
-        alone = rec.steps[0].finder(rec.problem(0, single))
+        alone = rec.plans[0].finder(rec.problem(0, single))
         assert torch.equal(alone.status[0], together.status[row])
         torch.testing.assert_close(alone.points[0], together.points[row], rtol=1e-12, atol=1e-13)
 

@@ -17,8 +17,8 @@ from dtd.roots.contract import Status
 
 def problem(net, x, target, rule="z+"):
     finder = Prescribed(target.tolist())
-    steps = recursion(net, rule, [finder] * net.depth).steps
-    return Problem(net, 0, x, steps, MANY, single_step=steps[0]).of_sample(x)
+    steps = recursion(net, rule, [finder] * net.depth).plans
+    return Problem(net, 0, x, steps, MANY, taylor_plan=steps[0]).of_sample(x)
 
 
 def network(widths, seed, bias):

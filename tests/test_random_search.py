@@ -12,8 +12,8 @@ from cases import alone, positive_input, random_network, recursion, relevances, 
 from dtd.domains import Domain
 from dtd.errors import InvalidSetting
 from dtd.networks.network import Layer, Network
+from dtd.relevance.plan import Plan
 from dtd.relevance.recursion import Recursion
-from dtd.relevance.step import Step
 from dtd.roots import ClosedForm, RandomSearch
 from dtd.roots.contract import Place, RootProblem, Status
 from dtd.rules import X, ZPlus
@@ -70,14 +70,14 @@ def notebook():
 def notebook_recursion(layers, finder, generator):
     net = Network(tuple(Layer(linear.weight.detach(), linear.bias.detach()) for linear in layers))
     steps = tuple(
-        Step(ZPlus(), each, Domain.real(width), generator, each.name)
+        Plan(ZPlus(), each, Domain.real(width), generator, each.name)
         for each, width in ((finder, 3), (ClosedForm(), 5))
     )
     return Recursion(net, steps, 10**6)
 
 
 def search(rec, a, start=0):
-    return rec.steps[start].finder(rec.problem(start, a))
+    return rec.plans[start].finder(rec.problem(start, a))
 
 
 def test_notebook_numbers(notebook):

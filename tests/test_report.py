@@ -36,7 +36,7 @@ def program(module, *arguments, folder):
 def swept(tmp_path_factory):
     """A real sweep: rule=zB is for the input layer only, so these three runs fail."""
     folder = tmp_path_factory.mktemp("swept")
-    assert program("cli", *SWEEP, folder=folder).returncode == 2
+    assert program("app.command", *SWEEP, folder=folder).returncode == 2
     sweep = folder / "outputs" / "sweeps" / "tried"
     # A sweep that wrote a report of its own has the same runs.
     shutil.rmtree(sweep / "report", ignore_errors=True)

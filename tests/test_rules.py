@@ -105,7 +105,7 @@ def test_a_rules_terms_have_disjoint_supports(rule):
 def test_the_layer_above_says_whether_a_zero_of_z_is_one_of_the_relevance(rules, finders, status):
     rec = recursion(random_network((3, 5, 1), 1, "positive"), rules, finders)
     a = positive_input(3, 1, n=3)
-    got = rec.steps[0].finder(rec.problem(0, a))
+    got = rec.plans[0].finder(rec.problem(0, a))
     assert got.contributes.any()
     assert (got.status[got.contributes] == status).all()
     assert torch.equal(got.certified, got.status == Status.FOUND)

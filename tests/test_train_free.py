@@ -25,7 +25,7 @@ from cases import (
 from dtd.domains import Domain
 from dtd.networks.network import Network
 from dtd.relevance import METHODS, Problem
-from dtd.relevance.step import Step
+from dtd.relevance.plan import Plan
 from dtd.roots import ClosedForm
 from literal import Literal
 
@@ -34,7 +34,7 @@ CASES = json.loads((Path(__file__).parent / "data" / "recursion.json").read_text
 
 def train_free(net, rules, x, output=0, gamma=1.0, bounds=(0.0, 1.0)):
     steps = tuple(
-        Step(
+        Plan(
             rule_named(rule, gamma),
             ClosedForm(),
             Domain.nonnegative(width).to(torch.float64) if layer else box(width, *bounds),

@@ -46,7 +46,7 @@ WIDTHS = [(3, 1), (3, 4, 1), (3, 4, 3, 1), (3, 3, 2, 2, 1)]
 
 
 def problem(net, rules, x, *, finders=None, max_points=MANY, moving_roots=True):
-    steps = recursion(net, rules, finders).steps
+    steps = recursion(net, rules, finders).plans
     return Problem(net, 0, x, steps, max_points, steps[0], moving_roots)
 
 

@@ -26,7 +26,7 @@ WIDTHS = (3, 5, 4, 2)
 
 def parts(max_points=MANY):
     net, x = random_network(WIDTHS, 30, "positive"), positive_input(3, 38, 3)
-    steps = recursion(net, "w2").steps
+    steps = recursion(net, "w2").plans
     problem = Problem(net, OUTPUT, x, steps, max_points, steps[0])
     for method in WALKS:
         done = 0
@@ -131,7 +131,7 @@ def test_chunks_change_nothing(max_points):
 
 def test_a_network_of_one_layer():
     net, x = random_network((3, 2), 1, "positive"), positive_input(3, 1, 1)
-    steps = recursion(net.explaining(0), "z+").steps
+    steps = recursion(net.explaining(0), "z+").plans
     problem = Problem(net, 0, x, steps, MANY, steps[0])
     (walks,) = WALKS["recursive"](problem)
     written = walk_tables([Walked("recursive", 0, np.array([0]), walks)], 20)
@@ -224,7 +224,7 @@ class TestPictures:
 def test_steps_of_limits_are_in_the_tree():
     """Without biases every derivative below the output is a limit."""
     net, x = random_network((3, 4, 1), 3, "zero"), positive_input(3, 3, 1)
-    steps = recursion(net, "x").steps
+    steps = recursion(net, "x").plans
     (walks,) = WALKS["recursive"](Problem(net, 0, x, steps, MANY, steps[0]))
     first, second = walks.tree
     assert (first.approach.step > 0).all()
@@ -235,7 +235,7 @@ def test_a_root_that_is_expanded_from_several_points_is_listed_once():
     seen = 0
     for seed in range(12):
         net, x = random_network((3, 4, 3, 1), seed, "positive"), positive_input(3, seed, 2)
-        steps = recursion(net, "gamma").steps
+        steps = recursion(net, "gamma").plans
         (walks,) = WALKS["recursive"](Problem(net, 0, x, steps, MANY, steps[0]))
         part = Walked("recursive", 0, np.arange(2), walks)
         tree = walk_tables([part], 5)["root_tree.csv"].set_index(["sample", "node"])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dtd.relevance.plan import Plan
 from dtd.relevance.series.series import Series
-from dtd.relevance.step import Step
 
 
 def points_visited(
-    widths: tuple[int, ...], steps: tuple[Step, ...], series: Series | None = None
+    widths: tuple[int, ...], plans: tuple[Plan, ...], series: Series | None = None
 ) -> int:
     """Points at which relevance functions are evaluated for one sample, in all layers.
 
@@ -19,9 +19,9 @@ def points_visited(
     per_root = 1 if series is None else series.points()
     below_one_anchor = 0
     total = 0
-    for layer in reversed(range(len(steps))):
-        units = widths[layer + 1] if layer + 1 < len(steps) else 1
-        points = units * per_root + steps[layer].finder.evaluations(units)
+    for layer in reversed(range(len(plans))):
+        units = widths[layer + 1] if layer + 1 < len(plans) else 1
+        points = units * per_root + plans[layer].finder.evaluations(units)
         below_one_anchor = points * (1 + below_one_anchor)
         total += below_one_anchor
     return total

@@ -10,8 +10,8 @@ from torch import Tensor
 from dtd.numerics.policy import policy
 from dtd.regions.gates import closed_gates, gates, gradient
 from dtd.regions.region import Regions
+from dtd.relevance.plan import Expansion
 from dtd.relevance.problem import Problem
-from dtd.relevance.step import Expansion
 from dtd.roots.contract import Chains, Roots, SearchLine, Solution, Status
 from dtd.roots.effective_sample_size import effective_sample_size
 
@@ -93,7 +93,7 @@ def evidence(
         expansion: what the recursion made of them.
     """
     network, start, output = regions.network, regions.start, problem.output
-    domain = problem.steps[start].domain
+    domain = problem.plans[start].domain
     anchor, unit = expansion.anchor, expansion.unit
     points = roots.points[anchor, unit]
     anchors = a[anchor]

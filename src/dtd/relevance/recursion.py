@@ -22,8 +22,8 @@ from dtd.relevance.factors.path import FactorPath
 from dtd.relevance.one_sided.approach import Approach
 from dtd.relevance.one_sided.derivative import Derivative, OneSided
 from dtd.relevance.one_sided.side import Above
+from dtd.relevance.plan import Expansion, Plan
 from dtd.relevance.series.series import Branches, Series
-from dtd.relevance.step import Expansion, Step
 from dtd.roots.closed_form import ClosedForm
 from dtd.roots.contract import Place, RootProblem, Roots
 from dtd.roots.implicit import moving_roots
@@ -33,7 +33,7 @@ from dtd.roots.implicit import moving_roots
 class Recursion:
     """The relevance functions of one output of a network.
 
-    ``steps[l]`` decomposes layer l + 1 onto layer l. ``max_points`` bounds the root points that
+    ``plans[l]`` decomposes layer l + 1 onto layer l. ``max_points`` bounds the root points that
     are held in memory together, as far as one root's own tree of nested roots allows. With
     ``moving_roots`` false the roots are constants: ``∂ã/∂a = 0``. ``series`` says what of each
     Taylor series is distributed; without one it is the linear term. Without ``factored`` every
@@ -41,7 +41,7 @@ class Recursion:
     """
 
     network: Network
-    steps: tuple[Step, ...]
+    plans: tuple[Plan, ...]
     max_points: int
     output: int = 0
     moving_roots: bool = True
@@ -57,7 +57,7 @@ class Recursion:
     def factors(self) -> FactorPath:
         """The layers from the output down whose relevance carries the factor of its activation."""
         layers: dict[int, FactorLayer] = {}
-        for start, step in reversed(list(enumerate(self.steps))):
+        for start, step in reversed(list(enumerate(self.plans))):
             if not (step.rule.carries_factor and isinstance(step.finder, ClosedForm)):
                 break
             layers[start] = FactorLayer.of(self.explained.layers[start], step.rule, step.domain)
@@ -81,13 +81,13 @@ class Recursion:
 
     def problem(self, start: int, a: Tensor) -> RootProblem:
         """The search for roots of all units of layer ``start + 1``, anchors ``a`` (B, d)."""
-        step = self.steps[start]
+        step = self.plans[start]
         layer = self.explained.layers[start]
         relevance = torch.no_grad()(partial(self.upper, start))
         last = start + 1 == self.network.depth
         own = torch.tensor([self.output]) if last else torch.arange(len(layer.bias))
         regions = Regions(self.network, start, start + 1, own.to(a.device))
-        above = None if last else self.steps[start + 1]
+        above = None if last else self.plans[start + 1]
         return RootProblem(
             a,
             layer,
@@ -102,7 +102,7 @@ class Recursion:
 
     def roots(self, start: int, a: Tensor) -> Roots:
         """The roots of all units of layer ``start + 1`` for the anchors ``a`` (B, d)."""
-        roots = self.steps[start].finder(self.problem(start, a))
+        roots = self.plans[start].finder(self.problem(start, a))
         return roots if self.moving_roots else roots.constant()
 
     def expand(self, start: int, a: Tensor, roots: Roots) -> Expansion:
@@ -131,7 +131,7 @@ class Recursion:
     def rows(self, start: int) -> int:
         """How many anchors of layer ``start`` are decomposed together, at least 1."""
         units = self.explained.widths[start + 1]
-        searched = self.steps[start].finder.evaluations(units)
+        searched = self.plans[start].finder.evaluations(units)
         return max(1, self.max_points // max(searched, self.tree_size(start)))
 
     def _relevance(self, start: int, a: Tensor) -> _Relevance:
@@ -252,7 +252,7 @@ class Recursion:
         """The same by automatic differentiation: the general path."""
         above = None
         if start + 1 < self.explained.depth:
-            step = self.steps[start + 1]
+            step = self.plans[start + 1]
             above = Above(step.rule, step.domain)
         functions = OneSided(self.explained, start, above, partial(self._value, start))
         return functions.derivative(anchors, roots, unit, place)

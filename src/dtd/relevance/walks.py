@@ -44,7 +44,7 @@ def recursive_walks(problem: Problem, start: int = 0) -> Iterator[Walks]:
     """The paths of ``R_l`` by the exact recursion, l = ``start``, some samples at a time."""
     recursion = Recursion(
         problem.network,
-        problem.steps,
+        problem.plans,
         problem.max_points,
         problem.output,
         problem.moving_roots,
@@ -63,7 +63,7 @@ def train_free_walks(problem: Problem, start: int = 0) -> Iterator[Walks]:
     network = problem.network.explaining(problem.output)
     for *lower, f in _chunks(problem, path_count(network, start)):
         relevance = f
-        layers = zip(network.layers, lower, problem.steps, strict=True)
+        layers = zip(network.layers, lower, problem.plans, strict=True)
         for layer, a, step in reversed(list(layers)[start:]):
             units = len(layer.bias)
             each = torch.eye(units).to(a).repeat(len(a), 1)

@@ -33,7 +33,7 @@ def tables(prepared: Prepared, parts: Sequence[Explained]) -> dict[str, pd.DataF
     """The tables of what ``parts`` explain; those that need more are made elsewhere."""
     roots = roots_table(parts)
     made = {
-        "relevance.csv": relevance_table(parts, prepared.steps[0].finder.prescription),
+        "relevance.csv": relevance_table(parts, prepared.plans[0].finder.prescription),
         "layers.csv": ledger_table(parts),
         "roots.csv": roots,
         "root_points.csv": root_points_table(parts),

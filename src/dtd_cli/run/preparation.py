@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dtd.domains import Domain
 from dtd.networks.network import Network
-from dtd.relevance.step import Step, of_sample
+from dtd.relevance.plan import Plan, of_sample
 from dtd.roots.closed_form import ClosedForm
 from dtd.rules import RULES
 from dtd.rules.gamma import Gamma
@@ -25,7 +25,7 @@ class Prepared:
     """What a run explains, in its dtype and on its device.
 
     ``x`` (n, d) are the samples, ``outputs`` (n,) the explained output of each and ``f`` (n,) its
-    value; ``steps`` says how each layer is decomposed, ``single_step`` how f is decomposed onto
+    value; ``plans`` says how each layer is decomposed, ``taylor_plan`` how f is decomposed onto
     the input at once, and ``compared`` the steps of every further root search, by its label.
     """
 
@@ -34,15 +34,15 @@ class Prepared:
     x: Tensor
     outputs: Tensor
     f: Tensor
-    steps: tuple[Step, ...]
-    single_step: Step
-    compared: dict[str, tuple[Step, ...]]
+    plans: tuple[Plan, ...]
+    taylor_plan: Plan
+    compared: dict[str, tuple[Plan, ...]]
     figures: dict[str, float]
 
-    def steps_of(self, sample: int) -> tuple[Step, ...]:
+    def plans_of(self, sample: int) -> tuple[Plan, ...]:
         """How every layer is decomposed for one sample, whose roots may be its own."""
         network = self.network.explaining(int(self.outputs[sample]))
-        return of_sample(self.steps, network, self.x[sample : sample + 1])
+        return of_sample(self.plans, network, self.x[sample : sample + 1])
 
     @property
     def explained(self) -> Tensor:
@@ -103,16 +103,16 @@ def prepare(config: Config) -> Prepared:
             f"none of the {len(x)} inputs has f(x) > 0, so there is nothing to explain; try "
             "another output, other inputs or another network.seed",
         )
-    steps = _steps(config, network, domain, generator)
+    plans = _plans(config, network, domain, generator)
     compared = {
-        label: (replace(steps[0], finder=finder, label=label), *steps[1:])
+        label: (replace(plans[0], finder=finder, label=label), *plans[1:])
         for label, finder in config.compare_input_roots.items()
     }
-    single_step = replace(
-        steps[0], finder=config.taylor_roots, label=config.taylor_roots.name, prefix=SIMPLE_TAYLOR
+    taylor_plan = replace(
+        plans[0], finder=config.taylor_roots, label=config.taylor_roots.name, prefix=SIMPLE_TAYLOR
     )
     return Prepared(
-        network, source.names, x, outputs, f, steps, single_step, compared, trained.figures
+        network, source.names, x, outputs, f, plans, taylor_plan, compared, trained.figures
     )
 
 
@@ -189,20 +189,20 @@ def _check_walks(config: Config, network: Network) -> None:
         )
 
 
-def _steps(
+def _plans(
     config: Config, network: Network, domain: Domain, generator: torch.Generator
-) -> tuple[Step, ...]:
+) -> tuple[Plan, ...]:
     """How every layer is decomposed.
 
     The search of the input layer goes on where the inputs' draws ended, as in the seed notebook;
     the others have generators of their own.
     """
     seeds = torch.randint(2**62, (network.depth,), generator=generator.clone_state())
-    steps = [
-        Step(config.input_rule, config.input_roots, domain, generator, config.input_roots.name)
+    plans = [
+        Plan(config.input_rule, config.input_roots, domain, generator, config.input_roots.name)
     ]
     for width, seed in zip(network.widths[1:-1], seeds.tolist(), strict=False):
         hidden = Domain.nonnegative(width).to(config.dtype, config.device)
         own = torch.Generator().manual_seed(seed)
-        steps.append(Step(config.rule, config.roots, hidden, own, config.roots.name))
-    return tuple(steps)
+        plans.append(Plan(config.rule, config.roots, hidden, own, config.roots.name))
+    return tuple(plans)

@@ -81,9 +81,9 @@ def explain(config: Config, prepared: Prepared) -> list[Explained]:
     for method in config.relevance.methods:
         for problem, samples in _problems(config, prepared):
             parts.append(_explained(method, samples, problem, methods[method](problem)))
-    for label, steps in prepared.compared.items():
+    for label, plans in prepared.compared.items():
         for problem, samples in _problems(config, prepared):
-            explanation = recursive(replace(problem, steps=steps, interactions=False))
+            explanation = recursive(replace(problem, plans=plans, interactions=False))
             # The roots of the other layers are those of the first recursion.
             explanation = replace(explanation, evidence={0: explanation.evidence[0][:1]})
             parts.append(_explained(f"recursive_{label}", samples, problem, explanation))
@@ -141,10 +141,10 @@ def _problems(config: Config, prepared: Prepared) -> Iterator[tuple[Problem, tor
             network=prepared.network,
             output=output,
             x=prepared.x[samples],
-            steps=prepared.steps,
+            plans=prepared.plans,
             max_points=config.relevance.max_points,
             track=bars(config.top.progress),
-            single_step=prepared.single_step,
+            taylor_plan=prepared.taylor_plan,
             moving_roots=config.relevance.root_dependence == "exact",
             series=config.relevance.series,
             interactions=config.relevance.interactions,
@@ -208,12 +208,12 @@ def _check_cost(config: Config, prepared: Prepared) -> None:
     times = 1 + prepared.network.depth * config.relevance.walks
     enumerated = config.relevance.estimator == "enumeration"
     recursive_runs = times * (enumerated and "recursive" in config.relevance.methods)
-    recursions = [prepared.steps] * recursive_runs
+    recursions = [prepared.plans] * recursive_runs
     recursions += prepared.compared.values()
     samples = int(prepared.explained.sum())
     series = config.relevance.series
     visits = samples * sum(
-        points_visited(prepared.network.widths, steps, series) for steps in recursions
+        points_visited(prepared.network.widths, plans, series) for plans in recursions
     )
     if visits > config.relevance.max_visits:
         raise SettingError(

@@ -14,9 +14,9 @@ from dtd.relevance.evidence import Evidence, evidence
 from dtd.relevance.explanation import Explanation
 from dtd.relevance.interactions import interactions
 from dtd.relevance.ledger import Ledger, ledger
+from dtd.relevance.plan import Expansion, Plan
 from dtd.relevance.problem import Problem
 from dtd.relevance.recursion import Recursion
-from dtd.relevance.step import Expansion, Step
 from dtd.roots.closed_form import ClosedForm
 from dtd.roots.contract import RootProblem, Roots
 
@@ -29,7 +29,7 @@ def recursive(problem: Problem) -> Explanation:
     """
     recursion = Recursion(
         problem.network,
-        problem.steps,
+        problem.plans,
         problem.max_points,
         problem.output,
         problem.moving_roots,
@@ -42,7 +42,7 @@ def recursive(problem: Problem) -> Explanation:
     for start, a in reversed(list(enumerate(path[:-1]))):
         rows = recursion.rows(start)
         chunks = list(zip(a.split(rows), upper.split(rows), strict=True))
-        step = problem.steps[start]
+        step = problem.plans[start]
         parts = [
             decompose(
                 problem,
@@ -89,7 +89,7 @@ class Decomposition:
 
 def decompose(
     problem: Problem,
-    step: Step,
+    step: Plan,
     search: RootProblem,
     expand: Callable[[Roots], Expansion],
     upper: Tensor,

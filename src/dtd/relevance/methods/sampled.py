@@ -20,15 +20,15 @@ def sampled(problem: Problem, walks: int, seed: int) -> Explanation:
     ``walks`` for each sample and layer. The ledgers are those of the estimates; there is no
     evidence, because a walk does not visit every root.
     """
-    recursion = Recursion(problem.network, problem.steps, problem.max_points, problem.output)
+    recursion = Recursion(problem.network, problem.plans, problem.max_points, problem.output)
     factors = recursion.factors
     path = recursion.explained.activations(problem.x)
     importance = train_free_importance(factors, path)
     generator = torch.Generator().manual_seed(seed)
-    seeds = torch.randint(2**62, (len(problem.steps),), generator=generator).tolist()
+    seeds = torch.randint(2**62, (len(problem.plans),), generator=generator).tolist()
     upper = path[-1]
     relevances, ledgers, errors, total_errors = [upper], [], [torch.zeros_like(upper)], []
-    for start in reversed(range(len(problem.steps))):
+    for start in reversed(range(len(problem.plans))):
         numbers = torch.Generator().manual_seed(seeds[start])
         a = path[start]
         estimate = WalkSampling(factors, walks, importance, numbers).estimate(start, a)

@@ -15,8 +15,8 @@ from dtd.relevance.concatenate import concatenate
 from dtd.relevance.explanation import Explanation
 from dtd.relevance.methods.exact import decompose
 from dtd.relevance.one_sided.side import nudged
+from dtd.relevance.plan import Expansion
 from dtd.relevance.problem import Problem
-from dtd.relevance.step import Expansion
 from dtd.roots.contract import Place, RootProblem, Roots
 
 
@@ -33,7 +33,7 @@ def simple_taylor(problem: Problem) -> Explanation:
     step = concatenate(
         [
             decompose(
-                problem, problem.single_step, _search(problem, x), partial(_expand, network, x), h
+                problem, problem.taylor_plan, _search(problem, x), partial(_expand, network, x), h
             )
             for x, h in problem.track(samples, "roots of f")
         ]
@@ -47,7 +47,7 @@ def simple_taylor(problem: Problem) -> Explanation:
 
 def _search(problem: Problem, x: Tensor) -> RootProblem:
     """Roots of f for one sample ``x`` (1, d); the layer is what f is in its region."""
-    network, step = problem.network.explaining(problem.output), problem.single_step
+    network, step = problem.network.explaining(problem.output), problem.taylor_plan
     slope = gradient(network, 0, gates(network, 0, x))
     offset = network.forward(x)[0] - slope @ x[0]
     own = torch.tensor([problem.output], device=x.device)

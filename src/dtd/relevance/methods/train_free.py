@@ -17,8 +17,8 @@ from dtd.networks.network import Layer, Network
 from dtd.numerics.policy import policy
 from dtd.relevance.explanation import Explanation
 from dtd.relevance.ledger import ledger
+from dtd.relevance.plan import Plan
 from dtd.relevance.problem import Problem
-from dtd.relevance.step import Step
 from dtd.rules.rule import sum_of
 
 
@@ -40,14 +40,14 @@ def propagate(problem: Problem) -> tuple[list[Tensor], list[Tensor]]:
     network = problem.network.explaining(problem.output)
     *lower, upper = _activations(network, problem.x)
     relevances, ratios = [upper], []
-    for layer, a, step in reversed(list(zip(network.layers, lower, problem.steps, strict=True))):
+    for layer, a, step in reversed(list(zip(network.layers, lower, problem.plans, strict=True))):
         upper, ratio = redistribute(a, layer, step, upper)
         relevances.append(upper)
         ratios.append(ratio)
     return relevances[::-1], ratios[::-1]
 
 
-def redistribute(a: Tensor, layer: Layer, step: Step, upper: Tensor) -> tuple[Tensor, Tensor]:
+def redistribute(a: Tensor, layer: Layer, step: Plan, upper: Tensor) -> tuple[Tensor, Tensor]:
     """One layer of train-free relevance, in matrix products.
 
     ``R_i = Σ_j R_j v_ji w_ji / Σ_i' v_ji' w_ji'``, which is the first-order term where the ratio

@@ -28,13 +28,13 @@ def nested_roots(prepared: Prepared, tables: Mapping[str, pd.DataFrame]) -> pd.D
     Source: RS (full backward pass).
     """
     sample = int(prepared.explained.nonzero()[0])
-    steps = prepared.steps_of(sample)
-    recursion = Recursion(prepared.network, steps, _HELD, int(prepared.outputs[sample]))
+    plans = prepared.plans_of(sample)
+    recursion = Recursion(prepared.network, plans, _HELD, int(prepared.outputs[sample]))
     anchors, parents = prepared.x[sample : sample + 1], np.array([np.nan])
     levels, count = [], 0
     for start, layer in enumerate(recursion.explained.layers):
         problem = recursion.problem(start, anchors)
-        roots = steps[start].finder(problem)
+        roots = plans[start].finder(problem)
         units = roots.status.shape[1]
         offset = (roots.points - anchors.unsqueeze(1)).norm(dim=2)
         distance = torch.where(roots.contributes, offset, torch.nan)

@@ -29,7 +29,7 @@ def published_roots(prepared: Prepared, tables: Mapping[str, pd.DataFrame]) -> p
     Source: RS (roots and linear regions), as computed by its published code.
     """
     samples = prepared.explained.nonzero().squeeze(1)
-    a, layer, step = prepared.x[samples], prepared.network.layers[0], prepared.steps[0]
+    a, layer, step = prepared.x[samples], prepared.network.layers[0], prepared.plans[0]
     terms = step.rule.terms(a, layer, step.domain)
     total = projection(terms, layer)
     taken = total.abs() > _PARALLEL

@@ -24,10 +24,10 @@ def region_size(prepared: Prepared, tables: Mapping[str, pd.DataFrame]) -> pd.Da
     """
     samples = prepared.explained.nonzero().squeeze(1)
     # Regions are those of all outputs, so it does not matter which one is explained.
-    recursion = Recursion(prepared.network, prepared.steps, max_points=1)
+    recursion = Recursion(prepared.network, prepared.plans, max_points=1)
     parts = []
     for start, a in enumerate(prepared.network.activations(prepared.x[samples])[:-1]):
-        finder = prepared.steps[start].finder
+        finder = prepared.plans[start].finder
         rays = finder if isinstance(finder, Interpolation) else Interpolation()
         # A ray that never ends has its edge point at the anchor.
         points, _ = rays.edge_points(recursion.problem(start, a))

@@ -39,8 +39,8 @@ def summed_root(prepared: Prepared, tables: Mapping[str, pd.DataFrame]) -> pd.Da
 
 def _of_sample(prepared: Prepared, sample: int) -> pd.DataFrame:
     x = prepared.x[sample]
-    steps, output = prepared.steps_of(sample), int(prepared.outputs[sample])
-    recursion = Recursion(prepared.network, steps, _HELD, output)
+    plans, output = prepared.plans_of(sample), int(prepared.outputs[sample])
+    recursion = Recursion(prepared.network, plans, _HELD, output)
     with torch.no_grad():
         here = recursion.upper(0, x.unsqueeze(0)).squeeze(0)
         root = _nearest_root(recursion, x)
@@ -63,7 +63,7 @@ def _of_sample(prepared: Prepared, sample: int) -> pd.DataFrame:
 
 def _nearest_root(recursion: Recursion, x: Tensor) -> Tensor:
     """The root (d,) of the summed relevance that is nearest to ``x`` (d,), NaN without one."""
-    generator = recursion.steps[0].generator.clone_state()
+    generator = recursion.plans[0].generator.clone_state()
     length = 3 * torch.randn(_CANDIDATES, 1, generator=generator) + 5
     offset = torch.randn(_CANDIDATES, len(x), generator=generator) * length
     candidates = x + offset.to(x)

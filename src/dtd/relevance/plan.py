@@ -15,7 +15,7 @@ from dtd.rules.rule import Rule, sum_of
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class Plan:
     """How the relevance of one layer is decomposed onto the layer below it."""
 
     rule: Rule
@@ -28,11 +28,11 @@ class Step:
     """What stands before the label, to tell the roots of one method from another's."""
 
 
-def of_sample(steps: tuple[Step, ...], network: Network, x: Tensor) -> tuple[Step, ...]:
+def of_sample(plans: tuple[Plan, ...], network: Network, x: Tensor) -> tuple[Plan, ...]:
     """The steps below one sample (1, d) of a network with one output, with roots of its own."""
     return tuple(
         replace(step, finder=step.finder.for_sample(network, start, x))
-        for start, step in enumerate(steps)
+        for start, step in enumerate(plans)
     )
 
 
