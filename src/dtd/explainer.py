@@ -61,6 +61,8 @@ class DTD:
     """The search for a root of f itself, for the method ``simple_taylor``."""
     interactions: bool = False
     """Whether the recursion has the degree-2 matrices too."""
+    factored: bool = True
+    """Without, no forward passes stand in for derivatives; a sum over paths then is the same."""
     dtype: torch.dtype = torch.float64
     device: torch.device | str | None = None
     """Where the relevances are computed; the model's own where nothing is said."""
@@ -196,14 +198,11 @@ class DTD:
         depth, (size, *hidden) = self.network.depth, self.network.widths[:-1]
         seeds = torch.randint(2**62, (depth,), generator=generator.clone_state()).tolist()
         domains = [arguments.domain_of(self.domain, size), *map(Domain.nonnegative, hidden)]
-        generators = [
-            generator,
-            *(torch.Generator().manual_seed(own) for own in seeds[: depth - 1]),
-        ]
+        generators = [generator, *map(arguments.generator_of, seeds[: depth - 1])]
         return tuple(
             Plan(rule, finder, domain.to(*self._place), own, finder.name)
             for (_, rule), finder, domain, own in zip(
-                self._rules, self._finders, domains, [generator, *hidden_generators], strict=True
+                self._rules, self._finders, domains, generators, strict=True
             )
         )
 
@@ -256,6 +255,7 @@ class DTD:
             moving_roots=self.root_dependence == "exact",
             series=arguments.series_of(self.degree),
             interactions=self.interactions,
+            factored=self.factored,
             track=self.track,
         )
 
@@ -310,4 +310,5 @@ def _recursion(problem: Problem) -> Recursion:
         problem.output,
         problem.moving_roots,
         problem.series,
+        problem.factored,
     )

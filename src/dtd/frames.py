@@ -18,6 +18,9 @@ from dtd.relevance.ledger import Ledger, by_degree
 from dtd.results import Explained
 from dtd.roots.contract import Status
 
+RELEVANCE_COLUMNS = (
+    "method", "roots", "sample", "layer", "order", "neuron", "activation", "degree", "relevance",
+)  # fmt: skip
 LEDGER_COLUMNS = (
     "upper_sum", "relevance_sum", "zero_order", "unresolved", "remainder", "negative_sum",
 )  # fmt: skip
@@ -46,8 +49,8 @@ def relevance_frame(
             table.assign(method="target", relevance=np.tile(target, len(part.samples)))
             for part, table in zip(first, wanted, strict=True)
         ]
-    columns = ["method", "roots", "sample", "layer", "neuron"]
-    return _where_told(in_order(rows, columns, [*columns, "relevance"]), parts)
+    keys = ["method", "roots", "sample", "layer", "neuron"]
+    return _where_told(in_order(rows, keys, RELEVANCE_COLUMNS), parts)
 
 
 def ledger_frame(parts: Sequence[Explained]) -> pd.DataFrame:
@@ -72,8 +75,9 @@ def ledger_frame(parts: Sequence[Explained]) -> pd.DataFrame:
         for layer, whole in part.explanation.ledgers.items()
         for degree, ledger in enumerate(_ledgers(part.explanation, layer, whole), 1)
     ]
-    columns = ["method", "roots", "sample", "layer", "degree"]
-    return _where_told(in_order(tables, columns, [*columns, *LEDGER_COLUMNS]), parts)
+    keys = ["method", "roots", "sample", "layer", "degree"]
+    columns = ["method", "roots", "sample", "layer", "order", "degree", *LEDGER_COLUMNS]
+    return _where_told(in_order(tables, keys, columns), parts)
 
 
 def roots_frame(parts: Sequence[Explained]) -> pd.DataFrame:

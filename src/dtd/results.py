@@ -177,7 +177,9 @@ class Result:
         ledgers = [part.explanation.ledgers.get(layer) for part in self.parts]
 
         def column(name: str) -> Tensor:
-            columns = [book and getattr(book, name).unsqueeze(1) for book in ledgers]
+            columns = [
+                None if book is None else getattr(book, name).unsqueeze(1) for book in ledgers
+            ]
             return self._gathered(columns, 1).squeeze(1)
 
         return Ledger(**{field.name: column(field.name) for field in fields(Ledger)})
