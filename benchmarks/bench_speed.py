@@ -158,7 +158,7 @@ def test_recursion_of_a_wider_network(compare):
             "the same in chunks of 5000", lambda: every_layer(chunked, x), rounds=5)  # fmt: skip
 
 
-def walks(net, x, number):
+def sampled_paths(net, x, number):
     rec = recursion(net)
     path = net.activations(x)
     sampling = WalkSampling(
@@ -167,23 +167,24 @@ def walks(net, x, number):
     return lambda: sampling.estimate(0, x)
 
 
-def test_walks_and_a_forward_pass(compare):
+def test_sampled_paths_and_a_forward_pass(compare):
     net = drawn((784, 512, 512, 512, 512, 10)).explaining(0)
     x, points = uniform(1, 784), uniform(2000, 784)
-    compare("2000 walks to the input, 784-512-512-512-512-10", walks(net, x, 2000),
+    compare("2000 sampled paths to the input, 784-512-512-512-512-10", sampled_paths(net, x, 2000),
             "a forward pass on 2000 points", lambda: net.forward(points),
             at_most=5, rounds=7)  # fmt: skip
 
 
-def test_walks_in_every_layer(compare):
+def test_sampled_paths_in_every_layer(compare):
     net = drawn((784, 512, 512, 512, 512, 10))
     what, points = problem(net, uniform(1, 784)), uniform(2000, 784)
-    compare("2000 walks to each layer, 784-512-512-512-512-10", lambda: sampled(what, 2000, 0),
+    compare("2000 sampled paths to each layer, 784-512-512-512-512-10",
+            lambda: sampled(what, 2000, 0),
             "a forward pass on 2000 points", lambda: net.forward(points), rounds=5)  # fmt: skip
 
 
 @pytest.mark.parametrize("depth", [2, 4, 8, 16, 32])
-def test_walks_of_growing_depth(compare, depth):
+def test_sampled_paths_of_growing_depth(compare, depth):
     """Time must grow linearly with depth, as that of a forward pass does.
 
     No unit is drawn in the first layer and in the last, so the ratio is c (L - 2) / L: it grows
@@ -192,7 +193,8 @@ def test_walks_of_growing_depth(compare, depth):
     layers = drawn((128, *[128] * (depth - 1), 1)).layers
     net = Network(tuple(replace(layer, weight=3 * layer.weight) for layer in layers))
     points = uniform(2000, 128)
-    compare(f"2000 walks to the input, {depth} layers of 128", walks(net, uniform(1, 128), 2000),
+    compare(f"2000 sampled paths to the input, {depth} layers of 128",
+            sampled_paths(net, uniform(1, 128), 2000),
             "a forward pass on 2000 points", lambda: net.forward(points))  # fmt: skip
 
 

@@ -28,11 +28,11 @@ FLOORS = {
         ("evidence", "interactions", "root_tree"),
         ("explanation",),
         ("methods",),
-        ("walks",),
+        ("paths",),
     ),
     PROGRAM: (
         ("config.errors", "app.locations", "app.status"),
-        ("networks", "inputs"),
+        ("networks", "inputs", "config.renamed"),
         ("training",),
         ("config",),
         ("run.preparation", "run.progress"),

@@ -20,6 +20,7 @@ import torch
 from omegaconf import OmegaConf
 
 from dtd_cli.app import command as cli
+from dtd_cli.config.renamed import RENAMED
 
 TINY = ["inputs.n=2", "training.epochs=2", "plots=none", "progress=false"]
 COLUMNS = {
@@ -126,23 +127,23 @@ def test_files_and_their_columns(tmp_path, monkeypatch):
     assert origin["seed"] == 0
 
 
-def test_walks_add_up_to_the_relevance_of_the_input(monkeypatch):
-    options = ["network.hidden=[6,5]", "relevance.walks=true", "relevance.top=3"]
+def test_paths_add_up_to_the_relevance_of_the_input(monkeypatch):
+    options = ["network.hidden=[6,5]", "relevance.paths=true", "relevance.top=3"]
     assert dtd_run(monkeypatch, *TINY, *options, "hydra.run.dir=run") == 0
-    walked = {"walks.csv", "flows.csv", "root_tree.csv"}
-    assert visible("run") == {*COLUMNS, *OTHERS, *walked}
-    header = Path("run/walks.csv").read_text().splitlines()[0]
+    added = {"paths.csv", "flows.csv", "root_tree.csv"}
+    assert visible("run") == {*COLUMNS, *OTHERS, *added}
+    header = Path("run/paths.csv").read_text().splitlines()[0]
     assert header == "method,sample,rank,unit_0,unit_1,unit_2,unit_3,relevance"
     relevance = pd.read_csv("run/relevance.csv")
     inputs = relevance[relevance["layer"] == 0].groupby(["method", "sample"])["relevance"].sum()
-    for name, groups in (("walks.csv", []), ("flows.csv", ["layer"])):
+    for name, groups in (("paths.csv", []), ("flows.csv", ["layer"])):
         table = pd.read_csv(f"run/{name}")
         sums = table.groupby(["method", "sample", *groups])["relevance"].sum()
         assert set(table["method"]) == {"recursive", "train_free"}
         for key, total in sums.items():
             assert total == pytest.approx(inputs[key[:2]], rel=1e-10)
     outputs = pd.read_csv("run/inputs.csv").set_index("sample")["output"]
-    listed = pd.read_csv("run/walks.csv").query("rank != 'rest'")
+    listed = pd.read_csv("run/paths.csv").query("rank != 'rest'")
     assert list(listed["unit_3"]) == list(outputs[listed["sample"]])
 
 
@@ -155,15 +156,15 @@ def test_walks_add_up_to_the_relevance_of_the_input(monkeypatch):
     ],
     ids=["prescribed", "line", "float32"],
 )
-def test_walks_of_other_runs(monkeypatch, options):
-    few = ["inputs.n=4", "plots=none", "progress=false", "relevance.walks=true"]
+def test_paths_of_other_runs(monkeypatch, options):
+    few = ["inputs.n=4", "plots=none", "progress=false", "relevance.paths=true"]
     assert dtd_run(monkeypatch, *options, *few, "hydra.run.dir=run") == 0
     relevance = pd.read_csv("run/relevance.csv").query("layer == 0")
     inputs = relevance.groupby(["method", "sample"])["relevance"].sum()
-    walks = pd.read_csv("run/walks.csv").groupby(["method", "sample"])["relevance"].sum()
+    paths = pd.read_csv("run/paths.csv").groupby(["method", "sample"])["relevance"].sum()
     tolerance = 1e-3 if "dtype=float32" in options else 1e-10
-    assert inputs[walks.index].to_numpy() == pytest.approx(walks.to_numpy(), rel=tolerance)
-    assert "recursive" in walks.index
+    assert inputs[paths.index].to_numpy() == pytest.approx(paths.to_numpy(), rel=tolerance)
+    assert "recursive" in paths.index
 
 
 def test_relevance_has_every_order(monkeypatch):
@@ -335,13 +336,13 @@ REFUSED = [
     (["relevance.methods=[]"], ["relevance.methods", "train_free"]),
     (["relevance.top=0"], ["relevance.top=0", ">= 1"]),
     (["relevance.max_paths=0"], ["relevance.max_paths=0", ">= 1"]),
-    (["relevance.walks=some"], ["relevance.walks=some", "true or false"]),
+    (["relevance.paths=some"], ["relevance.paths=some", "true or false"]),
     (
-        ["relevance.walks=true", "relevance.methods=[gradient_x_input]"],
-        ["relevance.walks=true", "recursive, train_free"],
+        ["relevance.paths=true", "relevance.methods=[gradient_x_input]"],
+        ["relevance.paths=true", "recursive, train_free"],
     ),
     (
-        ["relevance.walks=true", "relevance.max_paths=32767", "training.epochs=1"],
+        ["relevance.paths=true", "relevance.max_paths=32767", "training.epochs=1"],
         ["relevance.max_paths=32767", "64-32-16-10 has 32768 paths", "a higher limit"],
     ),
     (["relevance.max_points=0"], ["relevance.max_points=0", ">= 1"]),
@@ -350,6 +351,9 @@ REFUSED = [
         ["network.hidden=[64,64,64,64]", "training.epochs=1", "roots=random"],
         ["relevance.max_visits=100000000", "points", "inputs.n"],
     ),
+    *[([f"{old}=true"], [f"{old}=true", f"write {new}=true"])
+      for old, new in RENAMED.items() if "=" not in old],
+    *[([old], [old, f"write {new}"]) for old, new in RENAMED.items() if "=" in old],
     (["rule=gamma", "rule.gamma=-1"], ["rule.gamma=-1", ">= 0"]),
     (["rule=gamma", "rule.gamma=much"], ["rule.gamma=much", "number"]),
     (["network.hidden=[0]"], ["network.hidden=[0]", ">= 1"]),

@@ -183,11 +183,11 @@ RUNS = {
         "relevance.interactions=true",
     ],
     "paths": [
-        "network=notebook", "training=none", "inputs=notebook", "relevance.walks=true",
+        "network=notebook", "training=none", "inputs=notebook", "relevance.paths=true",
     ],
     "estimated": [
         "network=paper", "training=none", "inputs=positive", "inputs.n=2",
-        "relevance.estimator=walks", "relevance.walks_per_sample=40",
+        "relevance.estimator=monte_carlo", "relevance.sampled_paths=40",
     ],
     "trained": ["network.hidden=[6]", "training.epochs=2", "inputs.n=2", "seed=1"],
     "trained_again": ["network.hidden=[6]", "training.epochs=2", "inputs.n=2", "seed=1", "rule=x"],

@@ -34,7 +34,7 @@ PIXELS = [f"pixel_{row}_{column}" for row in range(8) for column in range(8)]
 ABC = ["x0", "x1", "x2"]
 NEED_MORE = (
     *("heatmaps.png", "region_map.png", "strategies.png", "series.png", "interactions.png"),
-    *("walk_graph.png", "root_tree.png"),
+    *("path_graph.png", "root_tree.png"),
     *(f"{s}.png" for s in STUDIES),
 )
 """Pictures of tables that :func:`some_tables` has not."""
@@ -398,7 +398,7 @@ class TestRelevanceBars:
         assert not any(axes.collections for axes in exact.axes)
         table = frame(tables.relevance)
         stderr = (table["neuron"] + 1.0).where(table["method"] == "recursive")
-        # A unit that no walk has met has none.
+        # A unit that no sampled path has met has none.
         stderr = stderr.mask((table["sample"] == 1) & (table["neuron"] == 2))
         picture = shown(relevance_bars(replace(tables, relevance=table.assign(stderr=stderr))))
         for sample, axes in enumerate(picture.axes):

@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from dtd_cli.app.launchers import check_installed
 from dtd_cli.app.locations import CONF, EXPERIMENTS
 from dtd_cli.config.errors import SettingError
+from dtd_cli.config.renamed import check_renamed
 
 _SWEEP = "several values need a sweep: dtd-run -m ..."
 
@@ -40,6 +41,7 @@ def check(arguments: Sequence[str], sweep: bool) -> None:
             )
         if key.startswith("hydra"):
             continue
+        check_renamed(key, value)
         if override.is_delete():
             raise SettingError(f"~{key}", "", "settings cannot be removed; allowed is a value")
         if override.is_add() and not _compared(override):

@@ -10,13 +10,14 @@ import torch
 
 from dtd.errors import check_seed
 from dtd.relevance import METHODS
+from dtd.relevance.paths import PATHS
 from dtd.relevance.series.integral import Integral
 from dtd.relevance.series.series import Series
 from dtd.relevance.series.taylor import Taylor
-from dtd.relevance.walks import WALKS
 from dtd_cli.config.errors import SettingError
 
-ESTIMATORS = ("enumeration", "walks")
+MONTE_CARLO = "monte_carlo"
+ESTIMATORS = ("enumeration", MONTE_CARLO)
 """How the sum over all roots of the exact recursion is taken."""
 
 
@@ -35,20 +36,20 @@ class ExplainSettings:
 
 @dataclass(frozen=True)
 class RelevanceSettings:
-    """``relevance``: by which methods, whether roots move, walks, what may be held and visited."""
+    """``relevance``: by which methods, whether roots move, paths, what may be held and visited."""
 
     methods: list[str]
     root_dependence: str
     degree: Any
     """An integer, or inf; a type of its own would refuse all else in other words."""
     interactions: bool
-    walks: bool
+    paths: bool
     top: int
     max_paths: int
     max_points: int
     max_visits: int
     estimator: str
-    walks_per_sample: int
+    sampled_paths: int
 
     def __post_init__(self) -> None:
         unknown = [method for method in self.methods if method not in METHODS]
@@ -58,11 +59,11 @@ class RelevanceSettings:
                 self.methods,
                 f"allowed is a list of some of {', '.join(METHODS)}, each once",
             )
-        if self.walks and not set(self.methods) & set(WALKS):
+        if self.paths and not set(self.methods) & set(PATHS):
             raise SettingError(
-                "relevance.walks",
+                "relevance.paths",
                 "true",
-                f"allowed with one of {', '.join(WALKS)} among the relevance.methods",
+                f"allowed with one of {', '.join(PATHS)} among the relevance.methods",
             )
         if self.root_dependence not in ("exact", "constant"):
             raise SettingError(
@@ -84,22 +85,22 @@ class RelevanceSettings:
             raise SettingError(
                 "relevance.estimator", self.estimator, f"allowed are {', '.join(ESTIMATORS)}"
             )
-        if self.walks and (self.degree != 1 or self.estimator == "walks"):
+        if self.paths and (self.degree != 1 or self.estimator == MONTE_CARLO):
             raise SettingError(
-                "relevance.walks",
+                "relevance.paths",
                 "true",
-                "walks are those of the first degree, all of them; allowed with relevance.degree=1 "
+                "they are those of the first degree, all of them; allowed with relevance.degree=1 "
                 "and relevance.estimator=enumeration",
             )
         plain = self.degree == 1 and not self.interactions and self.root_dependence == "exact"
-        if self.estimator == "walks" and not plain:
+        if self.estimator == MONTE_CARLO and not plain:
             raise SettingError(
                 "relevance.estimator",
-                "walks",
-                "walks estimate degree 1, without interactions, with root_dependence=exact; "
-                "allowed with others is relevance.estimator=enumeration",
+                MONTE_CARLO,
+                "sampled paths estimate degree 1, without interactions, with "
+                "root_dependence=exact; allowed with others is relevance.estimator=enumeration",
             )
-        for name in ("top", "max_paths", "max_points", "max_visits", "walks_per_sample"):
+        for name in ("top", "max_paths", "max_points", "max_visits", "sampled_paths"):
             if getattr(self, name) < 1:
                 raise SettingError(
                     f"relevance.{name}", getattr(self, name), "allowed is any integer >= 1"

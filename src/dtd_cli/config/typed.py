@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from dtd.errors import InvalidSetting
 from dtd_cli.config.errors import SettingError
+from dtd_cli.config.renamed import check_renamed
 
 T = TypeVar("T")
 
@@ -41,6 +42,8 @@ def typed(group: str, schema: type[T], settings: Any) -> T:
     hints = get_type_hints(schema)
     if not isinstance(settings, dict):
         raise SettingError(group, settings, f"allowed are settings of {', '.join(hints)}")
+    for key, value in settings.items():
+        check_renamed(prefix + key, value)
     try:
         merged = OmegaConf.merge(OmegaConf.structured(schema), settings)
     except OmegaConfBaseException as error:

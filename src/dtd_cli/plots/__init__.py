@@ -11,6 +11,7 @@ from dtd_cli.plots import nested, studies, style
 from dtd_cli.plots.heatmaps import heatmaps
 from dtd_cli.plots.interactions import interactions
 from dtd_cli.plots.ledger import ledger
+from dtd_cli.plots.path_graph import path_graph
 from dtd_cli.plots.region_map import region_map
 from dtd_cli.plots.relevance_bars import relevance_bars
 from dtd_cli.plots.root_status import root_status
@@ -20,7 +21,6 @@ from dtd_cli.plots.search_lines import search_lines
 from dtd_cli.plots.series import series
 from dtd_cli.plots.strategies import strategies
 from dtd_cli.plots.tables import Tables
-from dtd_cli.plots.walk_graph import walk_graph
 
 __all__ = ["PICTURES", "Tables", "draw"]
 
@@ -35,7 +35,7 @@ PICTURES: dict[str, Callable[[Tables], Figure | None]] = {
     "root_status.png": root_status,
     "region_map.png": region_map,
     "strategies.png": strategies,
-    "walk_graph.png": walk_graph,
+    "path_graph.png": path_graph,
     "root_tree.png": root_tree,
     "agreement.png": studies.agreement,
     "continuity.png": studies.continuity,

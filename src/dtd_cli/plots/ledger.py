@@ -36,7 +36,7 @@ def ledger(tables: Tables) -> Figure | None:
     Above: a line for each method, the median of the samples, in a band between their quartiles; a
     method that conserves f stays at 1. Below, for each method with roots: the mean of the ledger's
     four entries, stacked, those below zero downwards; the diamond is their sum, which is what the
-    layer above had to give. Where walks estimate it, ΣR has an error bar.
+    layer above had to give. Where sampled paths estimate it, ΣR has an error bar.
     """
     if not has_rows(tables.relevance) or not tables.explained:
         return None

@@ -15,7 +15,7 @@ _MOST_SAMPLES, _MOST_FEATURES = 6, 30
 def relevance_bars(tables: Tables) -> Figure | None:
     """How much each feature contributes: one panel a sample, one colour a method.
 
-    What is estimated by walks has its standard error.
+    What is estimated from sampled paths has its standard error.
     """
     features, relevance, stderr = tables.features, tables.input_relevance(), tables.input_stderr()
     samples = [s for s in tables.explained if any(key[1] == s.number for key in relevance)]

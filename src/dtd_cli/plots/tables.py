@@ -92,7 +92,7 @@ class Tables:
         return self._of_input("relevance")
 
     def input_stderr(self) -> dict[tuple[str, int], Vector]:
-        """The standard errors of these relevances; NaN for what is not estimated by walks."""
+        """The standard errors of these relevances; NaN where no sampled paths estimate them."""
         return self._of_input("stderr")
 
     def _of_input(self, column: str) -> dict[tuple[str, int], Vector]:

@@ -15,6 +15,7 @@ from dtd.rules import RULES
 from dtd.rules.gamma import Gamma
 from dtd_cli.config.config import Config
 from dtd_cli.config.errors import SettingError
+from dtd_cli.config.settings import MONTE_CARLO
 
 SIMPLE_TAYLOR = "simple_taylor/"
 """What tables put before the strategy by which a root of f itself was searched."""
@@ -93,7 +94,7 @@ def prepare(config: Config) -> Prepared:
     place = (config.dtype, config.device)
     domain = source.domain.to(*place)
     _check_rules(config, network.depth, source.domain)
-    _check_walks(config, network)
+    _check_sampling(config, network)
     network, x = network.to(*place), x.to(config.device, config.dtype)
     f, outputs = explained(x)
     if not (f > 0).any():
@@ -157,8 +158,8 @@ def _check_roots(config: Config, depth: int) -> None:
             )
 
 
-def _check_walks(config: Config, network: Network) -> None:
-    if config.relevance.estimator != "walks":
+def _check_sampling(config: Config, network: Network) -> None:
+    if config.relevance.estimator != MONTE_CARLO:
         return
     for name, rule, roots in (
         ("rule", config.rule, config.roots),
@@ -168,23 +169,23 @@ def _check_walks(config: Config, network: Network) -> None:
             allowed = ", ".join(name for name, rule in RULES.items() if rule.carries_factor)
             raise SettingError(
                 "relevance.estimator",
-                "walks",
-                f"walks need {name} and its roots in every layer to be one of {allowed} with "
-                "closed_form; allowed with others is relevance.estimator=enumeration",
+                MONTE_CARLO,
+                f"sampled paths need {name} and its roots in every layer to be one of {allowed} "
+                "with closed_form; allowed with others is relevance.estimator=enumeration",
             )
     unbiased = any(bool((layer.bias == 0).any()) for layer in network.layers)
     if unbiased and any(isinstance(rule, Gamma) for rule in (config.rule, config.input_rule)):
         raise SettingError(
             "relevance.estimator",
-            "walks",
+            MONTE_CARLO,
             "this network has biases of zero, where with rule=gamma one limit lies on the edge of "
             "another; allowed there are z+ and x, or relevance.estimator=enumeration",
         )
     least = 2 * max(network.widths[1:])
-    if config.relevance.walks_per_sample < least:
+    if config.relevance.sampled_paths < least:
         raise SettingError(
-            "relevance.walks_per_sample",
-            config.relevance.walks_per_sample,
+            "relevance.sampled_paths",
+            config.relevance.sampled_paths,
             f"allowed is {least} or more: two for each unit of the widest layer",
         )
 

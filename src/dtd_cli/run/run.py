@@ -14,17 +14,18 @@ import torch
 
 from dtd.relevance import METHODS, Explanation, Problem, recursive, sampled
 from dtd.relevance.cost import points_visited
-from dtd.relevance.walks import WALKS, path_count
+from dtd.relevance.paths import PATHS, path_count
 from dtd_cli.config.config import Config
 from dtd_cli.config.errors import SettingError
+from dtd_cli.config.settings import MONTE_CARLO
 from dtd_cli.networks.files import write_network
 from dtd_cli.records.environment import environment
 from dtd_cli.records.folder import RunFolder
+from dtd_cli.records.paths import MethodPaths, path_tables
 from dtd_cli.records.region_map import MapRequest, map_request, regions_table
 from dtd_cli.records.rows import Explained
 from dtd_cli.records.summary import limits, summary
 from dtd_cli.records.tables import tables
-from dtd_cli.records.walks import Walked, walk_tables
 from dtd_cli.run.preparation import Prepared, prepare
 from dtd_cli.run.progress import bars
 from dtd_cli.run.studies import STUDIES
@@ -46,7 +47,7 @@ def run(config: Config, folder: RunFolder, pictures: bool) -> None:
         _check_cost(config, prepared)
         # Roots that are made for a sample are refused here, where they cannot be made.
         list(_problems(config, prepared))
-        _check_walks(config, prepared)
+        _check_paths(config, prepared)
         mapped = map_request(config.region_map, prepared)
     folder.start()
     log.info(
@@ -57,9 +58,9 @@ def run(config: Config, folder: RunFolder, pictures: bool) -> None:
     )
     with _timed(durations, "explain"):
         parts = explain(config, prepared)
-        walks = walk_tables(_walked(config, prepared), config.relevance.top)
+        paths = path_tables(_paths(config, prepared), config.relevance.top)
     with _timed(durations, "write"):
-        write(folder, prepared, parts, walks, mapped, config.top.studies)
+        write(folder, prepared, parts, paths, mapped, config.top.studies)
     if pictures:
         with _timed(durations, "draw"):
             # Matplotlib is slow to import, and only needed here.
@@ -75,9 +76,9 @@ def explain(config: Config, prepared: Prepared) -> list[Explained]:
     """Every method on all samples that have something to explain, grouped by their output."""
     parts = []
     methods = METHODS
-    if config.relevance.estimator == "walks":
-        walks = partial(sampled, walks=config.relevance.walks_per_sample, seed=config.top.seed)
-        methods = METHODS | {"recursive": walks}
+    if config.relevance.estimator == MONTE_CARLO:
+        estimate = partial(sampled, walks=config.relevance.sampled_paths, seed=config.top.seed)
+        methods = METHODS | {"recursive": estimate}
     for method in config.relevance.methods:
         for problem, samples in _problems(config, prepared):
             parts.append(_explained(method, samples, problem, methods[method](problem)))
@@ -94,12 +95,12 @@ def write(
     folder: RunFolder,
     prepared: Prepared,
     parts: list[Explained],
-    walks: dict[str, pd.DataFrame],
+    paths: dict[str, pd.DataFrame],
     mapped: MapRequest | None,
     studies: list[str],
 ) -> None:
     """All tables of the run, its summary and the network."""
-    written = tables(prepared, parts) | walks
+    written = tables(prepared, parts) | paths
     if mapped:
         written["regions.csv"] = regions_table(mapped, prepared, written["root_points.csv"])
     for name in studies:
@@ -148,8 +149,8 @@ def _problems(config: Config, prepared: Prepared) -> Iterator[tuple[Problem, tor
             moving_roots=config.relevance.root_dependence == "exact",
             series=config.relevance.series,
             interactions=config.relevance.interactions,
-            # Walks add up to what the same path gives, also where limits are approximate.
-            factored=not config.relevance.walks,
+            # Paths add up to what the general way gives, also where limits are approximate.
+            factored=not config.relevance.paths,
         )
         if config.input_roots.prescription is None:
             yield problem, samples
@@ -158,15 +159,15 @@ def _problems(config: Config, prepared: Prepared) -> Iterator[tuple[Problem, tor
                 yield problem.of_sample(prepared.x[sample]), sample
 
 
-def _walked(config: Config, prepared: Prepared) -> Iterator[Walked]:
-    """The walks of every method that has some, some samples at a time."""
-    for method in config.relevance.methods if config.relevance.walks else ():
-        for problem, samples in _problems(config, prepared) if method in WALKS else ():
+def _paths(config: Config, prepared: Prepared) -> Iterator[MethodPaths]:
+    """The paths of every method that has some, some samples at a time."""
+    for method in config.relevance.methods if config.relevance.paths else ():
+        for problem, samples in _problems(config, prepared) if method in PATHS else ():
             numbers = samples.cpu().numpy()
             done = 0
-            for walks in WALKS[method](problem):
-                count = len(walks.relevance)
-                yield Walked(method, problem.output, numbers[done : done + count], walks)
+            for paths in PATHS[method](problem):
+                count = len(paths.relevance)
+                yield MethodPaths(method, problem.output, numbers[done : done + count], paths)
                 done += count
 
 
@@ -190,22 +191,22 @@ def _check_studies(config: Config) -> None:
         )
 
 
-def _check_walks(config: Config, prepared: Prepared) -> None:
-    """Refuse walks that are too many."""
+def _check_paths(config: Config, prepared: Prepared) -> None:
+    """Refuse paths that are too many."""
     paths = path_count(prepared.network)
-    if config.relevance.walks and paths > config.relevance.max_paths:
+    if config.relevance.paths and paths > config.relevance.max_paths:
         raise SettingError(
             "relevance.max_paths",
             config.relevance.max_paths,
             f"{'-'.join(map(str, prepared.network.widths))} has {paths} paths to one output; "
-            "allowed are a smaller network, relevance.walks=false, or a higher limit",
+            "allowed are a smaller network, relevance.paths=false, or a higher limit",
         )
 
 
 def _check_cost(config: Config, prepared: Prepared) -> None:
     """Refuse a recursion that would not end."""
-    # Walks follow the recursion from every layer on.
-    times = 1 + prepared.network.depth * config.relevance.walks
+    # Paths follow the recursion from every layer on.
+    times = 1 + prepared.network.depth * config.relevance.paths
     enumerated = config.relevance.estimator == "enumeration"
     recursive_runs = times * (enumerated and "recursive" in config.relevance.methods)
     recursions = [prepared.plans] * recursive_runs
@@ -221,8 +222,8 @@ def _check_cost(config: Config, prepared: Prepared) -> None:
             config.relevance.max_visits,
             f"the recursion of {samples} samples through "
             f"{'-'.join(map(str, prepared.network.widths))} would visit {visits:.3g} points; "
-            "allowed are relevance.estimator=walks (z+, gamma and x with closed-form roots), fewer "
-            "samples (inputs.n), a smaller network, cheaper roots, a lower relevance.degree, "
+            "allowed are relevance.estimator=monte_carlo (z+, gamma and x with closed-form roots), "
+            "fewer samples (inputs.n), a smaller network, cheaper roots, a lower relevance.degree, "
             "relevance.methods without recursive, or a higher limit",
         )
 

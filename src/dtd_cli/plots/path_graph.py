@@ -19,8 +19,8 @@ _UNSEEN = 0.004
 _ROOM_FOR_NUMBERS = 16
 
 
-def walk_graph(tables: Tables) -> Figure | None:
-    """For the first samples and each method: the sums of the walks through each pair of units.
+def path_graph(tables: Tables) -> Figure | None:
+    """For the first samples and each method: the sums of the paths through each pair of units.
 
     Widths are on one scale for all methods of a sample; colour is the sign, of a unit that of
     the relevance that passes through it.

@@ -1,4 +1,4 @@
-"""``walks.csv``, ``flows.csv``, ``root_tree.csv``: relevance by the paths that it takes."""
+"""``paths.csv``, ``flows.csv``, ``root_tree.csv``: relevance by the paths that it takes."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from dtd.relevance.paths import Paths
 from dtd.relevance.root_tree import Level, RootTree
-from dtd.relevance.walks import Walks
 from dtd.roots.contract import Status
 from dtd_cli.records.rows import in_order, names, numbers
 
 REST = "rest"
-"""The rank of the sum of all walks that are not listed."""
+"""The rank of the sum of all paths that are not listed."""
 
 
 @dataclass(frozen=True, eq=False)
-class Walked:
-    """The walks of one method for the samples (B,) whose explained output is the same."""
+class MethodPaths:
+    """The paths of one method for the samples (B,) whose explained output is the same."""
 
     method: str
     output: int
     samples: np.ndarray
-    walks: Walks
+    paths: Paths
 
 
-def walk_tables(parts: Iterable[Walked], top: int) -> dict[str, pd.DataFrame]:
-    """The tables of all walks; each part is read once and not kept.
+def path_tables(parts: Iterable[MethodPaths], top: int) -> dict[str, pd.DataFrame]:
+    """The tables of all paths; each part is read once and not kept.
 
     Args:
         parts: the methods in their order, each with all samples.
-        top: how many walks of a sample are listed.
+        top: how many paths of a sample are listed.
     """
     frames: dict[str, list[pd.DataFrame]] = {}
     for part in parts:
-        frames.setdefault("walks.csv", []).append(_walks(part, top))
+        frames.setdefault("paths.csv", []).append(_paths(part, top))
         frames.setdefault("flows.csv", []).append(_flows(part))
-        if part.walks.tree is not None:
-            rows = _root_tree(part, part.walks.tree)
+        if part.paths.tree is not None:
+            rows = _root_tree(part, part.paths.tree)
             frames.setdefault("root_tree.csv", []).append(rows)
     return {
         name: in_order(tables, [key for key in ("method", "sample") if key in tables[0]])
@@ -50,13 +50,13 @@ def walk_tables(parts: Iterable[Walked], top: int) -> dict[str, pd.DataFrame]:
     }
 
 
-def _walks(part: Walked, top: int) -> pd.DataFrame:
-    relevance = part.walks.relevance
+def _paths(part: MethodPaths, top: int) -> pd.DataFrame:
+    relevance = part.paths.relevance
     _, *widths = relevance.shape
     flat = relevance.flatten(1)
     order = flat.abs().sort(dim=1, descending=True, stable=True).indices
     ordered = flat.gather(1, order)
-    # A walk on which no relevance arrives has no rank.
+    # A path on which no relevance arrives has no rank.
     listed = ordered[:, :top] != 0
     row, rank = (index.cpu().numpy() for index in listed.nonzero(as_tuple=True))
     units = np.unravel_index(order[:, :top][listed].cpu().numpy(), widths)
@@ -77,15 +77,15 @@ def _walks(part: Walked, top: int) -> pd.DataFrame:
     return both.astype({name: "Int64" for name in table if str(name).startswith("unit_")})
 
 
-def _flows(part: Walked) -> pd.DataFrame:
-    """The sum of the walks through each pair of units that are neighbours on it."""
-    relevance = part.walks.relevance.unsqueeze(-1).contiguous()
+def _flows(part: MethodPaths) -> pd.DataFrame:
+    """The sum of the paths through each pair of units that are neighbours on it."""
+    relevance = part.paths.relevance.unsqueeze(-1).contiguous()
     samples, depth = len(part.samples), relevance.dim() - 2
     tables = []
     for layer in range(depth):
         others = [axis for axis in range(depth + 1) if axis not in (layer, layer + 1)]
         # Sample by sample, because the order in which torch adds up depends on their number.
-        flow = torch.stack([walks.sum(others) if others else walks for walks in relevance])
+        flow = torch.stack([paths.sum(others) if others else paths for paths in relevance])
         _, lower, upper = flow.shape
         unit = np.arange(upper) if layer + 1 < depth else np.array([part.output])
         tables.append(
@@ -114,9 +114,9 @@ class _Listed(NamedTuple):
     """(M,), the row of the root whose image the anchor is."""
 
 
-def _root_tree(part: Walked, tree: RootTree) -> pd.DataFrame:
+def _root_tree(part: MethodPaths, tree: RootTree) -> pd.DataFrame:
     """All roots that the recursion visits, whatever became of them, level by level."""
-    through = part.walks.relevance.sum(1)
+    through = part.paths.relevance.sum(1)
     sample = torch.arange(len(part.samples), device=through.device)
     listed = _Listed(sample, (sample,), torch.full_like(sample, -1))
     tables, rows = [], 0
@@ -134,7 +134,9 @@ def _root_tree(part: Walked, tree: RootTree) -> pd.DataFrame:
     return table.astype({"parent": "Int64"})
 
 
-def _roots(part: Walked, level: Level, listed: _Listed, passed: Tensor, last: bool) -> pd.DataFrame:
+def _roots(
+    part: MethodPaths, level: Level, listed: _Listed, passed: Tensor, last: bool
+) -> pd.DataFrame:
     """The roots of all units for the anchors that are listed."""
     anchors, units = len(listed.anchor), level.relevance.shape[1]
     contributes = level.roots.contributes[listed.anchor]

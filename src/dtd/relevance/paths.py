@@ -1,4 +1,4 @@
-"""Walks: the relevance of each path (i ← j ← k ← … ← ξ) through the network.
+"""The relevance of each path (i ← j ← k ← … ← ξ) through the network.
 
 ``R_l`` is linear in the relevance function above it, and so are the derivatives of all orders
 in it. Before the sums over j, k, … are taken, every term belongs to a path: split
@@ -24,7 +24,7 @@ from dtd.relevance.root_tree import Level, RootTree, lineage, root_tree
 
 
 @dataclass(frozen=True, eq=False)
-class Walks:
+class Paths:
     """The relevance of every path of a few samples.
 
     ``relevance`` has a dimension for each layer below the output, (B, d_l, d_{l+1}, …, d_{L-1});
@@ -40,7 +40,7 @@ def path_count(network: Network, start: int = 0) -> int:
     return prod(network.widths[start:-1])
 
 
-def recursive_walks(problem: Problem, start: int = 0) -> Iterator[Walks]:
+def recursive_paths(problem: Problem, start: int = 0) -> Iterator[Paths]:
     """The paths of ``R_l`` by the exact recursion, l = ``start``, some samples at a time."""
     recursion = Recursion(
         problem.network,
@@ -50,15 +50,15 @@ def recursive_walks(problem: Problem, start: int = 0) -> Iterator[Walks]:
         problem.moving_roots,
         factored=False,
     )
-    for path in _chunks(problem, recursion.tree_size(start)):
-        tree = root_tree(recursion, start, path[start])
-        yield Walks(_along_tree(recursion, tree), tree)
+    for activations in _chunks(problem, recursion.tree_size(start)):
+        tree = root_tree(recursion, start, activations[start])
+        yield Paths(_along_tree(recursion, tree), tree)
 
 
-def train_free_walks(problem: Problem, start: int = 0) -> Iterator[Walks]:
+def train_free_paths(problem: Problem, start: int = 0) -> Iterator[Paths]:
     """The paths of the train-free relevance of layer ``start``, some samples at a time.
 
-    Its layers are matrices: the walk (i ← j ← …) has the product of their entries, times f.
+    Its layers are matrices: the path (i ← j ← …) has the product of their entries, times f.
     """
     network = problem.network.explaining(problem.output)
     for *lower, f in _chunks(problem, path_count(network, start)):
@@ -72,12 +72,12 @@ def train_free_walks(problem: Problem, start: int = 0) -> Iterator[Walks]:
             shares = shares.view(len(a), units, -1).transpose(1, 2)
             shares = shares.reshape(*shares.shape, *[1] * (relevance.dim() - 2))
             relevance = shares * relevance.unsqueeze(1)
-        yield Walks(relevance.squeeze(-1))
+        yield Paths(relevance.squeeze(-1))
 
 
-WALKS: dict[str, Callable[[Problem], Iterator[Walks]]] = {
-    "recursive": recursive_walks,
-    "train_free": train_free_walks,
+PATHS: dict[str, Callable[[Problem], Iterator[Paths]]] = {
+    "recursive": recursive_paths,
+    "train_free": train_free_paths,
 }
 """The methods whose relevance is a sum over paths."""
 
@@ -94,16 +94,16 @@ def _along_tree(recursion: Recursion, tree: RootTree) -> Tensor:
     """The relevance of all paths of the B anchors of the tree, (B, d_l, …, d_{L-1})."""
     first, samples = tree[0], len(tree[0].anchors)
     widths = recursion.explained.widths[first.start : -1]
-    # The bottom unit last: the walks of one line of roots differ in it alone.
-    walks = first.anchors.new_zeros(samples, *widths[1:], widths[0])
+    # The bottom unit last: the paths of one line of roots differ in it alone.
+    paths = first.anchors.new_zeros(samples, *widths[1:], widths[0])
     line = lineage(tree)
     for rows in torch.arange(len(line[0]), device=line[0].device).split(_rows(recursion, first)):
         nodes = [level[rows] for level in line]
         units = [level.unit[node] for level, node in zip(tree[:-1], nodes, strict=False)]
         sample = first.anchor[nodes[0]]
         shares = _shares(recursion, tree, nodes, first.anchors[sample])
-        walks.index_put_((sample, *units), shares, accumulate=True)
-    return walks.movedim(-1, 1)
+        paths.index_put_((sample, *units), shares, accumulate=True)
+    return paths.movedim(-1, 1)
 
 
 def _rows(recursion: Recursion, first: Level) -> int:

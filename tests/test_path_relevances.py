@@ -1,4 +1,4 @@
-"""Walks: the relevance of every path, by the exact recursion and train-free.
+"""The relevance of every path, by the exact recursion and train-free.
 
 What is expanded is the same function at the same points, so the sums over paths agree with the
 relevance to rounding: the largest difference seen was 7e-15. Only where a root lies a nudge off
@@ -27,8 +27,8 @@ from cases import (
     tensor,
 )
 from dtd.relevance import METHODS, Problem
+from dtd.relevance.paths import PATHS, path_count, recursive_paths, train_free_paths
 from dtd.relevance.root_tree import lineage, root_tree
-from dtd.relevance.walks import WALKS, path_count, recursive_walks, train_free_walks
 from dtd.roots import (
     ClosedForm,
     HitAndRun,
@@ -50,25 +50,25 @@ def problem(net, rules, x, *, finders=None, max_points=MANY, moving_roots=True):
     return Problem(net, 0, x, steps, max_points, steps[0], moving_roots)
 
 
-def all_walks(walks, what, start=0):
-    return torch.cat([part.relevance for part in walks(what, start)])
+def all_paths(method, what, start=0):
+    return torch.cat([part.relevance for part in method(what, start)])
 
 
-def summed(walks):
+def summed(paths):
     """Over all layers but the lowest."""
-    return walks.flatten(2).sum(2) if walks.dim() > 2 else walks
+    return paths.flatten(2).sum(2) if paths.dim() > 2 else paths
 
 
-def marginal(walks, *axes):
+def marginal(paths, *axes):
     """The sum over all units but those of some layers."""
-    others = [axis for axis in range(1, walks.dim()) if axis - 1 not in axes]
-    return walks.sum(others) if others else walks
+    others = [axis for axis in range(1, paths.dim()) if axis - 1 not in axes]
+    return paths.sum(others) if others else paths
 
 
-class LiteralWalks(Literal):
+class LiteralPaths(Literal):
     """The definition once more, with one path instead of a sum."""
 
-    def walk(self, layer, a, path, i, size=1):
+    def share(self, layer, a, path, i, size=1):
         """What the path (i ← path[0] ← …) has of [R_layer(a)]_i."""
         if layer == self.depth:
             return a[i]
@@ -84,15 +84,15 @@ class LiteralWalks(Literal):
             for side in (1, -1)
             for pairs in [list(zip(root, a, strict=True))]
         ]
-        plus, minus = (self.walk(layer + 1, self.f(layer, end), upper, j, smaller) for end in ends)
+        plus, minus = (self.share(layer + 1, self.f(layer, end), upper, j, smaller) for end in ends)
         return (plus - minus) / (2 * step) * (a[i] - root[i])
 
-    def walks(self, x):
+    def paths(self, x):
         widths = [len(x), *(len(w) for w in self.w_explained())]
         with mp.workdps(digits_for(self.depth)):
             anchor = [mpf(v) for v in x]
             numbers = [
-                float(self.walk(0, anchor, path, i))
+                float(self.share(0, anchor, path, i))
                 for i, *path in product(*(range(width) for width in widths))
             ]
         return tensor(numbers).view(widths).squeeze(-1)
@@ -101,14 +101,14 @@ class LiteralWalks(Literal):
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("bias", ["negative", "positive", "zero"])
 @pytest.mark.parametrize("widths", WIDTHS, ids=str)
-def test_the_sum_over_walks_is_the_relevance(widths, bias, rule):
+def test_the_sum_over_paths_is_the_relevance(widths, bias, rule):
     for seed in (1, 3):
         net, x = random_network(widths, seed, bias), positive_input(3, seed, 3)
         wanted = relevances(replace(recursion(net, rule), factored=False), x)
         for start, want in enumerate(wanted):
-            walks = all_walks(recursive_walks, problem(net, rule, x), start)
-            assert walks.shape == (3, *widths[start:-1])
-            assert spread(summed(walks), want) < SUM
+            paths = all_paths(recursive_paths, problem(net, rule, x), start)
+            assert paths.shape == (3, *widths[start:-1])
+            assert spread(summed(paths), want) < SUM
 
 
 SEARCHES = {
@@ -123,7 +123,7 @@ SEARCHES = {
 
 @pytest.mark.parametrize("moving_roots", [True, False], ids=["moving", "constant"])
 @pytest.mark.parametrize("name", SEARCHES)
-def test_the_sum_over_walks_with_searched_roots(name, moving_roots):
+def test_the_sum_over_paths_with_searched_roots(name, moving_roots):
     # Random search is for the upper layers alone: nested three times it takes a minute.
     finders = [ClosedForm() if name == "random" else SEARCHES[name], *[SEARCHES[name]] * 2]
     relevance_seen = False
@@ -133,43 +133,43 @@ def test_the_sum_over_walks_with_searched_roots(name, moving_roots):
         what = problem(net, "z+", x, finders=finders, moving_roots=moving_roots)
         with torch.no_grad():
             want = rec.relevance(0, x)
-        assert spread(summed(all_walks(recursive_walks, what)), want) < SUM
+        assert spread(summed(all_paths(recursive_paths, what)), want) < SUM
         relevance_seen |= bool(want.any())
     assert relevance_seen
 
 
 @pytest.mark.parametrize("widths", WIDTHS, ids=str)
 @pytest.mark.parametrize("rule", RULES)
-def test_marginals_of_train_free_walks_are_train_free_relevances(rule, widths):
+def test_marginals_of_train_free_paths_are_train_free_relevances(rule, widths):
     net, x = random_network(widths, 3, "positive"), positive_input(3, 3, 4)
     what = problem(net, rule, x)
     wanted = METHODS["train_free"](what)
     for start in range(net.depth):
-        walks = all_walks(train_free_walks, what, start)
-        assert walks.shape == (4, *widths[start:-1])
-        assert spread(marginal(walks, 0), wanted.relevances[start]) < 1e-13
+        paths = all_paths(train_free_paths, what, start)
+        assert paths.shape == (4, *widths[start:-1])
+        assert spread(marginal(paths, 0), wanted.relevances[start]) < 1e-13
         # Where all relevance has a divisor and arrives, also the layers in between.
         if rule != "zero":
             for layer in range(start, net.depth):
                 if all(not wanted.ledgers[low].unresolved.any() for low in range(layer)):
-                    inner = marginal(walks, layer - start)
+                    inner = marginal(paths, layer - start)
                     assert spread(inner, wanted.relevances[layer]) < 1e-12
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_marginals_of_exact_walks_are_the_shares_that_units_pass_on(rule):
+def test_marginals_of_exact_paths_are_the_shares_that_units_pass_on(rule):
     """Summed over all but (i, j) they are unit j's own term, not its relevance."""
     net, x = random_network((3, 4, 3, 1), 38, "positive"), positive_input(3, 1, 3)
     rec = recursion(net, rule)
-    walks = all_walks(recursive_walks, problem(net, rule, x))
+    paths = all_paths(recursive_paths, problem(net, rule, x))
     with torch.no_grad():
         expansion = rec.expand(0, x, rec.roots(0, x))
         upper = rec.upper(0, x)
-    shares = torch.zeros_like(marginal(walks, 0, 1))
+    shares = torch.zeros_like(marginal(paths, 0, 1))
     shares[expansion.anchor, :, expansion.unit] = expansion.shares[:, 0]
-    assert spread(marginal(walks, 0, 1), shares) < SUM
+    assert spread(marginal(paths, 0, 1), shares) < SUM
     if rule == "z+":
-        assert spread(marginal(walks, 1), upper) > 0.01
+        assert spread(marginal(paths, 1), upper) > 0.01
 
 
 @pytest.mark.parametrize("rule", [*RULES, "zB"])
@@ -181,9 +181,9 @@ def test_against_the_literal_definition(rule, widths, seeds):
     for seed in seeds:
         for bias in ("negative", "positive"):
             net, x = random_network(widths, seed, bias), positive_input(3, seed)
-            literal = LiteralWalks(*lists(net), rules)
-            want = literal.walks(x[0].tolist())
-            got = all_walks(recursive_walks, problem(net, rules, x))[0]
+            literal = LiteralPaths(*lists(net), rules)
+            want = literal.paths(x[0].tolist())
+            got = all_paths(recursive_paths, problem(net, rules, x))[0]
             # As in test_recursion_literal.py: rounding divided by 2**-20 where a limit is taken.
             assert spread(got, want) < 1e-9
             assert spread(summed(want.unsqueeze(0))[0], literal.relevance(0, x[0].tolist())) < 1e-14
@@ -201,32 +201,32 @@ def test_by_hand():
     R_1(a) = ∇f ⊙ (a - ã), ã = a / 8, so R_1 = (6, 2) · 7/8 where the output lives; with the root's
     derivative R_1,j(a) = a_j (a_1 + a_2 - 1) / (a_1 + a_2). The root of unit 2 is x = 1, where
     a = (2, 0) with its own gate open: ∂R_1,2 = (s - 1) / s = 1/2 at s = a_1 + a_2 = 2. Times
-    x - ã = 2 the second walk has 1. The root of unit 1 is x = 0, beside which f is dead: 0.
+    x - ã = 2 the second path has 1. The root of unit 1 is x = 0, beside which f is dead: 0.
     """
     what = problem(one_two_one(), "x", tensor([[3.0]]))
-    assert all_walks(recursive_walks, what)[0].tolist() == [[0.0, pytest.approx(1.0)]]
+    assert all_paths(recursive_paths, what)[0].tolist() == [[0.0, pytest.approx(1.0)]]
     # Train-free: R_1 = f · a / (a_1 + a_2), all of which goes down to x.
-    assert all_walks(train_free_walks, what)[0, 0].tolist() == pytest.approx([5.25, 1.75])
+    assert all_paths(train_free_paths, what)[0, 0].tolist() == pytest.approx([5.25, 1.75])
 
 
 @pytest.mark.parametrize("max_points", [1, 7, 60])
-@pytest.mark.parametrize("method", WALKS)
+@pytest.mark.parametrize("method", PATHS)
 def test_chunks_change_nothing(method, max_points):
     net, x = random_network((3, 4, 3, 1), 38, "positive"), positive_input(3, 1, 5)
     finders = [LineSearch(samples=1), ClosedForm(), ClosedForm()]
     whole = problem(net, "gamma", x, finders=finders)
     chunked = replace(whole, max_points=max_points)
-    wanted = all_walks(WALKS[method], whole)
+    wanted = all_paths(PATHS[method], whole)
     assert wanted.any()
-    assert len(list(WALKS[method](chunked))) > 1
-    assert spread(all_walks(WALKS[method], chunked), wanted) < 1e-12
+    assert len(list(PATHS[method](chunked))) > 1
+    assert spread(all_paths(PATHS[method], chunked), wanted) < 1e-12
 
 
 def test_samples_do_not_see_each_other():
     net, x = random_network((3, 4, 3, 1), 38, "positive"), positive_input(3, 1, 4)
-    together = all_walks(recursive_walks, problem(net, "z+", x))
+    together = all_paths(recursive_paths, problem(net, "z+", x))
     for row in range(4):
-        alone = all_walks(recursive_walks, problem(net, "z+", x[row : row + 1]))
+        alone = all_paths(recursive_paths, problem(net, "z+", x[row : row + 1]))
         assert spread(together[row], alone[0]) < 1e-12
 
 

@@ -1,4 +1,4 @@
-"""Random walks estimate what enumeration computes: without bias, and with honest errors."""
+"""Sampled paths estimate what enumeration computes: without bias, and with honest errors."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from dtd.relevance.factors.sampling import WalkSampling
 from test_cli import dtd_run
 from test_one_sided import fed_by_one
 
-WALKS = 4000
+PATHS = 4000
 
 
-def walks(rec, seed=0, number=WALKS, importance=None):
+def sampling(rec, seed=0, number=PATHS, importance=None):
     importance = importance or {
         layer: torch.ones(width, dtype=torch.float64)
         for layer, width in enumerate(rec.network.widths)
@@ -29,7 +29,7 @@ def walks(rec, seed=0, number=WALKS, importance=None):
 def estimates(rec, x, **options):
     with torch.no_grad():
         path = rec.network.activations(x)
-        return [walks(rec, **options).estimate(layer, a) for layer, a in enumerate(path[:-1])]
+        return [sampling(rec, **options).estimate(layer, a) for layer, a in enumerate(path[:-1])]
 
 
 def answered(widths, seed, bias, n=1):
@@ -55,7 +55,7 @@ def test_twenty_networks():
     """Everywhere within four standard errors; the mean of z² is 1, and its own error about
     √(2 / 20), since the numbers of one network hang together.
 
-    What no walk has met has no error either: hence 1e-4 of the layer's largest relevance."""
+    What no path has met has no error either: hence 1e-4 of the layer's largest relevance."""
     means = []
     for rec, x, seed in networks(20):
         want = relevances(rec, x)
@@ -72,7 +72,7 @@ def test_twenty_networks():
 
 
 def test_errors_are_those_of_repetition():
-    """Independent walks scatter as their standard errors say, and their mean has no bias."""
+    """Independent paths scatter as their standard errors say, and their mean has no bias."""
     net, x = answered((5, 8, 7, 1), 40, "positive")
     rec = recursion(net, "z+")
     want = relevances(rec, x)[0]
@@ -120,7 +120,7 @@ def test_a_limit_inside_a_limit():
 
 @pytest.mark.parametrize("seed", [26, 61, 128])
 def test_a_limit_gives_to_a_weight_of_zero(seed):
-    """There the walk has a term of zero and goes on, because the slope at the root has more."""
+    """There the path has a term of zero and goes on, because the slope at the root has more."""
     net = fed_by_one(random_network((3, 4, 3, 1), seed, "zero"))
     x = positive_input(3, seed)
     rec = recursion(net, "z+")
@@ -129,7 +129,7 @@ def test_a_limit_gives_to_a_weight_of_zero(seed):
     assert ((got.relevance - want).abs() <= 4 * got.stderr + 1e-4 * want.abs().max()).all()
 
 
-def test_a_walk_stands_once_in_every_layer(monkeypatch):
+def test_a_path_stands_once_in_every_layer(monkeypatch):
     """Also where it takes limits: so a layer costs the same however many are above it."""
     net, x = answered((4, 5, 4, 4, 1), 7, "positive")
     rec = recursion(net, "z+")
@@ -143,11 +143,11 @@ def test_a_walk_stands_once_in_every_layer(monkeypatch):
         return reached
 
     with torch.no_grad():
-        sampling = walks(rec)
+        sampled = sampling(rec)
         monkeypatch.setattr(FactorPath, "reach", noted)
-        sampling.estimate(0, x)
+        sampled.estimate(0, x)
     assert min(limits[start] for start in range(3)) > 0
-    assert max(stood[start] for start in range(3)) == WALKS
+    assert max(stood[start] for start in range(3)) == PATHS
 
 
 def test_zero_order_of_units_that_live_of_a_bias():
@@ -158,14 +158,14 @@ def test_zero_order_of_units_that_live_of_a_bias():
     assert estimate.relevance.item() == pytest.approx(4.0, rel=1e-9)
 
 
-def test_the_same_generator_gives_the_same_walks():
+def test_the_same_generator_gives_the_same_paths():
     net, x = answered((5, 8, 7, 1), 40, "positive", n=7)
     rec = recursion(net, "z+")
-    sampling = walks(rec, seed=5)
+    sampled = sampling(rec, seed=5)
     before = torch.random.get_rng_state()
     with torch.no_grad():
-        first, again = sampling.estimate(0, x), sampling.estimate(0, x)
-        other = walks(rec, seed=6).estimate(0, x)
+        first, again = sampled.estimate(0, x), sampled.estimate(0, x)
+        other = sampling(rec, seed=6).estimate(0, x)
     assert torch.equal(torch.random.get_rng_state(), before)
     assert all(map(torch.equal, first, again))
     assert not torch.equal(first.relevance, other.relevance)
@@ -194,13 +194,19 @@ PAPER = ["network=paper", "network.seed=1", "training=none", "inputs=positive", 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["relevance.estimator=guess"], "allowed are enumeration, walks"),
-        (["relevance.walks_per_sample=0"], "relevance.walks_per_sample=0: allowed is any integer"),
-        (["relevance.estimator=walks", "relevance.walks_per_sample=19"], "allowed is 20 or more"),
-        (["relevance.estimator=walks", "rule=w2"], "walks need rule"),
-        (["relevance.estimator=walks", "input_rule=w2"], "walks need input_rule"),
-        (["relevance.estimator=walks", "input_roots=random"], "relevance.estimator=enumeration"),
-        (["relevance.max_visits=10"], "relevance.estimator=walks"),
+        (["relevance.estimator=guess"], "allowed are enumeration, monte_carlo"),
+        (["relevance.sampled_paths=0"], "relevance.sampled_paths=0: allowed is any integer"),
+        (
+            ["relevance.estimator=monte_carlo", "relevance.sampled_paths=19"],
+            "allowed is 20 or more",
+        ),
+        (["relevance.estimator=monte_carlo", "rule=w2"], "sampled paths need rule"),
+        (["relevance.estimator=monte_carlo", "input_rule=w2"], "sampled paths need input_rule"),
+        (
+            ["relevance.estimator=monte_carlo", "input_roots=random"],
+            "relevance.estimator=enumeration",
+        ),
+        (["relevance.max_visits=10"], "relevance.estimator=monte_carlo"),
     ],
 )
 def test_what_is_refused(monkeypatch, capfd, arguments, words):
@@ -209,20 +215,20 @@ def test_what_is_refused(monkeypatch, capfd, arguments, words):
 
 
 def test_gamma_without_biases_is_refused(monkeypatch, capfd):
-    """There walks are biased: a limit is on the edge of another (docs/theory.md)."""
+    """There sampled paths are biased: a limit is on the edge of another (docs/theory.md)."""
     arguments = ["training=none", "inputs=positive", "inputs.features=4", "network.outputs=1",
                  "inputs.threshold=0", "network.init=no_bias", "rule=gamma",
-                 "relevance.estimator=walks"]  # fmt: skip
+                 "relevance.estimator=monte_carlo"]  # fmt: skip
     assert dtd_run(monkeypatch, *arguments) == 2
     assert "biases of zero" in capfd.readouterr().err
 
 
 def test_a_run(monkeypatch, tmp_path):
-    """The tables of a run with walks beside those of enumeration."""
-    folders = {name: tmp_path / name for name in ("enumeration", "walks")}
+    """The tables of a run with sampled paths beside those of enumeration."""
+    folders = {name: tmp_path / name for name in ("enumeration", "monte_carlo")}
     for name, folder in folders.items():
         chosen = [f"relevance.estimator={name}", f"hydra.run.dir={folder}"]
-        assert dtd_run(monkeypatch, *PAPER, "relevance.walks_per_sample=4000", *chosen) == 0
+        assert dtd_run(monkeypatch, *PAPER, "relevance.sampled_paths=4000", *chosen) == 0
     exact, estimated = (
         pd.read_csv(folder / "relevance.csv").query("method == 'recursive'")
         for folder in folders.values()
@@ -233,7 +239,7 @@ def test_a_run(monkeypatch, tmp_path):
     gap = (exact["relevance"] - estimated["relevance"]).abs()
     assert (gap <= 4 * estimated["stderr"] + 1e-9).all()
     assert (estimated["stderr"] > 1e-4).any()
-    layers = pd.read_csv(folders["walks"] / "layers.csv")
+    layers = pd.read_csv(folders["monte_carlo"] / "layers.csv")
     parts = ["relevance_sum", "zero_order", "unresolved", "remainder"]
     assert np.allclose(layers["upper_sum"], layers[parts].sum(axis=1))
     assert layers["relevance_sum_stderr"].notna().equals(layers["method"] == "recursive")

@@ -1,4 +1,4 @@
-"""``walks.csv``, ``flows.csv``, ``root_tree.csv``, and the pictures that are drawn from them."""
+"""``paths.csv``, ``flows.csv``, ``root_tree.csv``, and the pictures that are drawn from them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from matplotlib.colors import to_hex
 
 from cases import MANY, positive_input, random_network, recursion
 from dtd.relevance import Problem
-from dtd.relevance.walks import WALKS
+from dtd.relevance.paths import PATHS
 from dtd_cli.plots import Tables, style
+from dtd_cli.plots.path_graph import path_graph
 from dtd_cli.plots.root_tree import MOST_NODES, heights, root_tree
-from dtd_cli.plots.walk_graph import walk_graph
-from dtd_cli.records.walks import REST, Walked, walk_tables
+from dtd_cli.records.paths import REST, MethodPaths, path_tables
 
 SAMPLES = np.array([4, 1, 7])
 OUTPUT = 1
@@ -28,52 +28,52 @@ def parts(max_points=MANY):
     net, x = random_network(WIDTHS, 30, "positive"), positive_input(3, 38, 3)
     steps = recursion(net, "w2").plans
     problem = Problem(net, OUTPUT, x, steps, max_points, steps[0])
-    for method in WALKS:
+    for method in PATHS:
         done = 0
-        for walks in WALKS[method](problem):
-            count = len(walks.relevance)
-            yield Walked(method, OUTPUT, SAMPLES[done : done + count], walks)
+        for paths in PATHS[method](problem):
+            count = len(paths.relevance)
+            yield MethodPaths(method, OUTPUT, SAMPLES[done : done + count], paths)
             done += count
 
 
 @cache
 def tables(top=5):
-    return walk_tables(parts(), top)
+    return path_tables(parts(), top)
 
 
 @cache
 def dense():
-    """The relevance of all walks by method and sample."""
+    """The relevance of all paths by method and sample."""
     return {
-        (part.method, sample): walks.numpy()
+        (part.method, sample): paths.numpy()
         for part in parts()
-        for sample, walks in zip(part.samples.tolist(), part.walks.relevance, strict=True)
+        for sample, paths in zip(part.samples.tolist(), part.paths.relevance, strict=True)
     }
 
 
 def test_the_cases_say_something():
-    for (method, _), walks in dense().items():
-        assert (walks < 0).any() == (method == "recursive")
-        assert (walks > 0).any()
-        assert (walks != 0).sum() > 5
+    for (method, _), paths in dense().items():
+        assert (paths < 0).any() == (method == "recursive")
+        assert (paths > 0).any()
+        assert (paths != 0).sum() > 5
 
 
 @pytest.mark.parametrize("top", [1, 5, 60, 1000])
 def test_the_strongest_and_the_rest(top):
-    table = tables(top)["walks.csv"]
-    assert list(dict.fromkeys(table["method"])) == list(WALKS)
+    table = tables(top)["paths.csv"]
+    assert list(dict.fromkeys(table["method"])) == list(PATHS)
     for (method, sample), rows in table.groupby(["method", "sample"]):
-        walks = dense()[method, sample]
+        paths = dense()[method, sample]
         *_, last = rows["rank"]
         assert last == REST
         listed = rows[:-1]
-        wanted = sorted(walks[walks != 0], key=abs, reverse=True)[:top]
+        wanted = sorted(paths[paths != 0], key=abs, reverse=True)[:top]
         assert list(listed["rank"]) == [str(n + 1) for n in range(len(wanted))]
         assert list(listed["relevance"]) == wanted
         units = listed[["unit_0", "unit_1", "unit_2"]].to_numpy(dtype=int)
-        assert [walks[tuple(unit)] for unit in units] == wanted
+        assert [paths[tuple(unit)] for unit in units] == wanted
         assert (listed["unit_3"] == OUTPUT).all()
-        assert rows["relevance"].sum() == pytest.approx(walks.sum(), rel=1e-12)
+        assert rows["relevance"].sum() == pytest.approx(paths.sum(), rel=1e-12)
         assert rows.iloc[-1][["unit_0", "unit_1", "unit_2", "unit_3"]].isna().all()
 
 
@@ -85,12 +85,12 @@ def test_samples_are_in_their_order():
             assert set(rows["sample"]) == set(SAMPLES.tolist())
 
 
-def test_flows_are_sums_of_all_walks():
+def test_flows_are_sums_of_all_paths():
     table = tables(1)["flows.csv"]
     assert len(table) == 2 * 3 * (3 * 5 + 5 * 4 + 4)
     for row in table.itertuples():
-        walks = dense()[row.method, row.sample]
-        through = np.take(walks, row.lower, row.layer)
+        paths = dense()[row.method, row.sample]
+        through = np.take(paths, row.lower, row.layer)
         if row.layer < 2:
             through = np.take(through, row.upper, row.layer)
         else:
@@ -103,7 +103,7 @@ def test_the_tree_has_what_passes_through_every_root():
     for sample, rows in table.groupby("sample"):
         assert list(rows["node"]) == list(range(len(rows)))
         tree = rows.set_index("node")
-        walks = dense()["recursive", sample]
+        paths = dense()["recursive", sample]
         for node, row in tree.iterrows():
             path, above = [row["neuron"]], row["parent"]
             while not pd.isna(above):
@@ -112,7 +112,7 @@ def test_the_tree_has_what_passes_through_every_root():
             assert len(path) == row["layer"] + 1
             if row["layer"] == 2:
                 assert path.pop() == OUTPUT
-            through = walks[(slice(None), *path)].sum()
+            through = paths[(slice(None), *path)].sum()
             rooted = row["status"] in ("found", "approximate")
             assert row["passed"] == pytest.approx(through if rooted else 0, rel=1e-12, abs=1e-15)
             assert pd.isna(row["step"]) == pd.isna(row["distance"]) == (not rooted)
@@ -123,7 +123,7 @@ def test_the_tree_has_what_passes_through_every_root():
 @pytest.mark.parametrize("max_points", [1, 60])
 def test_chunks_change_nothing(max_points):
     """Not even the last bit: the files have the same bytes."""
-    for name, table in walk_tables(parts(max_points=max_points), 5).items():
+    for name, table in path_tables(parts(max_points=max_points), 5).items():
         pd.testing.assert_frame_equal(
             table.reset_index(drop=True), tables()[name].reset_index(drop=True), check_exact=True
         )
@@ -133,11 +133,11 @@ def test_a_network_of_one_layer():
     net, x = random_network((3, 2), 1, "positive"), positive_input(3, 1, 1)
     steps = recursion(net.explaining(0), "z+").plans
     problem = Problem(net, 0, x, steps, MANY, steps[0])
-    (walks,) = WALKS["recursive"](problem)
-    written = walk_tables([Walked("recursive", 0, np.array([0]), walks)], 20)
-    assert list(written["walks.csv"]["unit_1"].dropna()) == [0] * int((walks.relevance != 0).sum())
-    assert list(written["flows.csv"]["relevance"]) == walks.relevance[0].tolist()
-    assert list(written["root_tree.csv"]["passed"]) == [pytest.approx(walks.relevance.sum())]
+    (paths,) = PATHS["recursive"](problem)
+    written = path_tables([MethodPaths("recursive", 0, np.array([0]), paths)], 20)
+    assert list(written["paths.csv"]["unit_1"].dropna()) == [0] * int((paths.relevance != 0).sum())
+    assert list(written["flows.csv"]["relevance"]) == paths.relevance[0].tolist()
+    assert list(written["root_tree.csv"]["passed"]) == [pytest.approx(paths.relevance.sum())]
 
 
 class TestPictures:
@@ -151,12 +151,12 @@ class TestPictures:
 
     def test_edges_are_as_wide_as_the_flows(self):
         flows = tables()["flows.csv"]
-        picture = walk_graph(self.picture_tables())
+        picture = path_graph(self.picture_tables())
         panels = iter(picture.axes)
         for sample in sorted(SAMPLES):
             of_sample = flows[flows["sample"] == sample]
             widest = of_sample["relevance"].abs().max()
-            for method in WALKS:
+            for method in PATHS:
                 drawn = self.edges(next(panels))
                 own = of_sample.loc[of_sample["method"] == method, "relevance"]
                 own = own[own.abs() > 0.004 * widest]
@@ -172,7 +172,7 @@ class TestPictures:
         flows = pd.DataFrame(pairs, columns=["layer", "lower", "upper"]).assign(
             method="recursive", sample=0, relevance=[relevance.get(pair, 0.0) for pair in pairs]
         )
-        (axes,) = walk_graph(Tables(flows=flows)).axes
+        (axes,) = path_graph(Tables(flows=flows)).axes
         first, second = self.edges(axes).get_segments()
         assert first[[0, -1]].tolist() == [[0, 0], [1, 0]]
         assert second[[0, -1]].tolist() == [[1, 0], [2, 0.5]]
@@ -216,8 +216,8 @@ class TestPictures:
         many = pd.concat([tree.head(1)] * (MOST_NODES + 1)).assign(node=range(MOST_NODES + 1))
         assert root_tree(Tables(root_tree=many)) is None
 
-    def test_without_walks_none(self):
-        assert walk_graph(Tables()) is None
+    def test_without_paths_none(self):
+        assert path_graph(Tables()) is None
         assert root_tree(Tables()) is None
 
 
@@ -225,8 +225,8 @@ def test_steps_of_limits_are_in_the_tree():
     """Without biases every derivative below the output is a limit."""
     net, x = random_network((3, 4, 1), 3, "zero"), positive_input(3, 3, 1)
     steps = recursion(net, "x").plans
-    (walks,) = WALKS["recursive"](Problem(net, 0, x, steps, MANY, steps[0]))
-    first, second = walks.tree
+    (paths,) = PATHS["recursive"](Problem(net, 0, x, steps, MANY, steps[0]))
+    first, second = paths.tree
     assert (first.approach.step > 0).all()
     assert torch.equal(second.approach.step, torch.zeros_like(second.approach.step))
 
@@ -236,10 +236,10 @@ def test_a_root_that_is_expanded_from_several_points_is_listed_once():
     for seed in range(12):
         net, x = random_network((3, 4, 3, 1), seed, "positive"), positive_input(3, seed, 2)
         steps = recursion(net, "gamma").plans
-        (walks,) = WALKS["recursive"](Problem(net, 0, x, steps, MANY, steps[0]))
-        part = Walked("recursive", 0, np.arange(2), walks)
-        tree = walk_tables([part], 5)["root_tree.csv"].set_index(["sample", "node"])
-        several = [level for level in walks.tree if len(level.nearest) < len(level.unit)]
+        (paths,) = PATHS["recursive"](Problem(net, 0, x, steps, MANY, steps[0]))
+        part = MethodPaths("recursive", 0, np.arange(2), paths)
+        tree = path_tables([part], 5)["root_tree.csv"].set_index(["sample", "node"])
+        several = [level for level in paths.tree if len(level.nearest) < len(level.unit)]
         seen += len(several)
         expanded = tree[tree["step"].notna()]
         parents = pd.MultiIndex.from_arrays(
@@ -255,5 +255,5 @@ def test_a_root_that_is_expanded_from_several_points_is_listed_once():
         )
         # What all points of a root pass on, once.
         roots = tree[tree["layer"] == 0]
-        assert roots["passed"].sum() == pytest.approx(walks.relevance.sum().item(), rel=1e-9)
+        assert roots["passed"].sum() == pytest.approx(paths.relevance.sum().item(), rel=1e-9)
     assert seen
