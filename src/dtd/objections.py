@@ -8,7 +8,7 @@ from __future__ import annotations
 from dtd.domains import Domain
 from dtd.errors import InvalidSetting
 from dtd.networks.network import Network
-from dtd.relevance.walks import path_count
+from dtd.relevance.paths import path_count
 from dtd.roots import RootFinder
 from dtd.rules import RULES, Rule
 
