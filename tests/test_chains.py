@@ -13,12 +13,12 @@ from scipy.stats import kstest
 from cases import alone, box, positive_input, random_network, recursion, relevances, spread, tensor
 from dtd.domains import Domain
 from dtd.errors import InvalidSetting
+from dtd.explained import Explained
 from dtd.networks.network import Layer
 from dtd.regions.cell import Cell
 from dtd.regions.gates import gates
 from dtd.regions.region import Polytope, Regions
 from dtd.relevance import Problem, recursive
-from dtd.results import Explained
 from dtd.roots import ClosedForm, HitAndRun, Metropolis
 from dtd.roots.candidates import best_candidates
 from dtd.roots.contract import Place, RootProblem, Status
@@ -481,12 +481,15 @@ def test_chains_have_a_table(max_points):
     rec = recursion(net, "z+", finders)
     problem = Problem(net, 0, x, rec.plans, max_points, taylor_plan=rec.plans[0])
     explanation = recursive(problem)
-    samples = np.array([4, 6, 9])
+    samples = torch.tensor([4, 6, 9])
     part = Explained("recursive", 0, samples, net.activations(x), explanation)
     table = chains_table([part]).set_index(["sample", "layer"])
+    assert (table.pop("method") == "recursive").all()
     keys = ["finder", "chain", "accepted", "effective_sample_size", "scale", "steps", "warmup"]
     assert table.columns.tolist() == keys
-    assert table.index.unique().tolist() == [(n, layer) for n in samples for layer in (0, 2)]
+    assert table.index.unique().tolist() == [
+        (n, layer) for n in samples.tolist() for layer in (0, 2)
+    ]
     for layer in (0, 2):
         finder = finders[layer]
         chains = finder.sample(rec.problem(layer, net.forward(x, stop=layer)))

@@ -217,10 +217,11 @@ def test_rank_collapse(folder, results):
 
 def test_tables_that_are_the_runs_own(folder, results):
     (run,) = finished(folder, "notebook")
-    stored = pd.read_csv(results / "notebook_ledger.csv").set_index("method")
+    stored = pd.read_csv(results / "notebook_ledger.csv", keep_default_na=False)
+    stored = stored.set_index(["method", "roots"])
     for row in rows(run, "layers"):
         if row["layer"] == "0":
-            assert stored.loc[row["method"], "remainder"] == float(row["remainder"])
+            assert stored.loc[(row["method"], row["roots"]), "remainder"] == float(row["remainder"])
     places = {(r["finder"], r["neuron"]): number(r["position"]) for r in rows(run, "search_roots")
               if r["layer"] == "0"}  # fmt: skip
     roots = pd.read_csv(results / "notebook_roots.csv")

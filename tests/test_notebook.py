@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dtd_cli.plots.tables import named
 from test_cli import dtd_run
 
 
@@ -21,7 +22,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def relevance(folder):
-    table = pd.read_csv(folder / "relevance.csv")
+    table = named(pd.read_csv(folder / "relevance.csv"))
     return {key: part["relevance"].to_numpy() for key, part in table.groupby(["method", "layer"])}
 
 
@@ -39,7 +40,7 @@ def test_f(folder):
 
 def test_relevance_of_the_hidden_layer(relevance):
     want = [2.1210673, 0.3255214, 0, 0, 0.4876651]
-    for method in ("recursive", "recursive_random_refined"):
+    for method in ("recursive", "recursive, random_refined"):
         assert relevance[method, 1] == pytest.approx(want, abs=5e-7)
 
 
@@ -82,7 +83,7 @@ def test_the_notebooks_roots_distribute_nothing(relevance):
 
 
 def test_refined_roots_do(relevance):
-    refined = relevance["recursive_random_refined", 0]
+    refined = relevance["recursive, random_refined", 0]
     assert np.isfinite(refined).all()
     assert abs(refined).max() > 1e-3
 

@@ -86,7 +86,7 @@ def some_tables(
                     if searched and neuron % 3 == 2:
                         status = "not_found"
                     there = status == "found"
-                    place = (sample, layer, neuron, finder)
+                    place = ("recursive", sample, layer, neuron, finder)
                     h = 0.0 if status == "inactive" else float(draw.uniform(0.1, 2))
                     measured = (h, 0.0, 0.7, True, False, 0.3, 0.1, 0.2, 100, False)
                     rows.append((*place, status, *(measured if there else (h, *[None] * 9))))
@@ -101,7 +101,7 @@ def some_tables(
                         curve = h * np.clip((position - low) / (1 - low), 0, None)
                         lines += [(*place, p, c) for p, c in zip(position, curve, strict=True)]
                         marks.append((*place, status, low if there else None))
-    head = ["sample", "layer", "neuron", "finder"]
+    head = ["method", "sample", "layer", "neuron", "finder"]
     fixed = {"sample": range(samples), "status": "explained", "output": 0, "f": f}
     return Tables(
         relevance=pd.DataFrame(
@@ -243,7 +243,7 @@ class TestDraw:
             some_tables(["$a$", "$b_", "c"]),
             some_tables(finders=("closed_form",)),
             some_tables(finders=("random", "line", "unheard_of")),
-            some_tables(methods=["recursive", "recursive_refined", "another", *METHODS[1:]]),
+            some_tables(methods=["recursive", "recursive, refined", "another", *METHODS[1:]]),
             some_tables(widths=(1,)),
             some_tables(["pixel_0_0"]),
             some_tables([f"pixel_{r}_{c}" for r in range(2) for c in range(12)], samples=2),
@@ -470,9 +470,12 @@ class TestLedger:
         np.testing.assert_allclose(ends, [[0.36 - reach, 0.36 + reach], [0.6 - reach, 0.6 + reach]])
 
     def test_a_panel_for_each_recursion(self) -> None:
-        tables = some_tables(methods=["recursive", "train_free", "recursive_refined"])
+        tables = some_tables(methods=["recursive", "train_free", "recursive, refined"])
+        label = {"recursive, refined": "refined"}
+        layers = frame(tables.layers)
+        tables = replace(tables, layers=layers.assign(roots=layers["method"].map(label)))
         titles = panel_titles(shown(ledger(tables)))
-        assert titles[1:] == ["Where it went: recursive", "Where it went: recursive refined"]
+        assert titles[1:] == ["Where it went: recursive", "Where it went: recursive, refined"]
         assert len(shown(ledger(some_tables(methods=["train_free"]))).axes) == 1
 
     def test_a_method_with_the_input_alone_is_a_point(self) -> None:
@@ -590,7 +593,7 @@ class TestRoots:
         tables = some_tables()
         units, points = frame(tables.roots), frame(tables.root_points)
         own = [t[(t["finder"] == "random") & (t["neuron"] == 0)] for t in (units, points)]
-        own = [t.assign(finder="simple_taylor/milp") for t in own]
+        own = [t.assign(method="simple_taylor", finder="milp") for t in own]
         both = replace(
             tables,
             roots=pd.concat([units, own[0].assign(relevance=9.0)]),

@@ -29,7 +29,7 @@ def explain(net, x, finder="milp", output=0, domain=None, rule=None, **settings)
     finder = ROOT_FINDERS[finder](**settings)
     domain = domain or Domain.real(x.shape[1]).to(x.dtype)
     generator = torch.Generator().manual_seed(0)
-    step = Plan(rule or X(), finder, domain, generator, finder.name, prefix="simple_taylor/")
+    step = Plan(rule or X(), finder, domain, generator, finder.name)
     problem = Problem(net, output, x, (step,), 10**6, step)
     return METHODS["simple_taylor"](problem)
 
@@ -179,22 +179,33 @@ def test_tables(tmp_path, monkeypatch, finder):
     sums = taylor[taylor["layer"] == 0].groupby("sample")["relevance"].sum()
     np.testing.assert_allclose(ledger["relevance_sum"], sums[ledger["sample"]], atol=1e-15)
     roots = tables["roots"]
-    own = roots[roots["finder"] == f"simple_taylor/{finder}"]
+    of_f = roots["method"] == "simple_taylor"
+    own = roots[of_f & (roots["finder"] == finder)]
     assert len(own) == len(ledger)
     assert (own["neuron"] == 2).all()
     assert (own["layer"] == 0).all()
     points = tables["root_points"]
     assert set(points["finder"]) <= set(roots["finder"])
-    beside = roots["finder"] == "simple_taylor/closed_form"
+    beside = of_f & (roots["finder"] == "closed_form")
     assert beside.sum() == len(ledger)
     assert ("solutions" in tables) == (finder == "milp")
     assert (tmp_path / "one" / "plots" / "roots.png").exists()
     if finder == "milp":
         solved = tables["solutions"]
-        columns = ["sample", "layer", "neuron", "finder", "outcome", "objective", "bound", "gap"]
+        columns = [
+            "method",
+            "sample",
+            "layer",
+            "neuron",
+            "finder",
+            "outcome",
+            "objective",
+            "bound",
+            "gap",
+        ]
         assert list(solved.columns) == columns
         assert set(solved["outcome"]) <= {"optimal", "infeasible"}
-        wide = points[points["finder"] == "simple_taylor/milp"].pivot(
+        wide = points[points["finder"] == "milp"].pivot(
             index="sample", columns="index", values="value"
         )
         x = tables["inputs"].set_index("sample").loc[wide.index, ["x1", "x2", "x3", "x4"]]

@@ -11,21 +11,21 @@ from dtd_cli.plots.strategies import strategies
 from dtd_cli.records.strategies import strategies_table
 
 COLUMNS = [
-    "sample", "layer", "neuron", "finder", "status", "relevance", "distance", "admissible",
+    "method", "sample", "layer", "neuron", "finder", "status", "relevance", "distance", "admissible",
     "same_region", "evaluations", "certified",
 ]  # fmt: skip
 ROWS = [
-    (0, 0, 0, "polytope", "found", 1.0, 2.0, True, True, 0, True),
-    (0, 0, 1, "polytope", "not_found", 1.0, np.nan, None, None, 0, True),
-    (0, 0, 2, "polytope", "inactive", 0.0, np.nan, None, None, 0, False),
-    (1, 0, 0, "polytope", "found", -0.5, 1.0, True, True, 0, True),
-    (1, 0, 1, "polytope", "not_found", 1.0, np.nan, None, None, 0, False),
-    (0, 0, 0, "random", "found", 1.0, 3.0, True, True, 100, False),
-    (0, 0, 1, "random", "found", 1.0, 7.0, False, True, 100, False),
-    (0, 0, 2, "random", "inactive", 0.0, np.nan, None, None, 100, False),
-    (1, 0, 0, "random", "approximate", -0.5, 0.1, True, True, 100, False),
-    (1, 0, 1, "random", "found", 1.0, 5.0, True, False, 100, False),
-    (0, 1, 0, "random", "found", 1.0, 4.0, True, True, 60, False),
+    ("recursive", 0, 0, 0, "polytope", "found", 1.0, 2.0, True, True, 0, True),
+    ("recursive", 0, 0, 1, "polytope", "not_found", 1.0, np.nan, None, None, 0, True),
+    ("recursive", 0, 0, 2, "polytope", "inactive", 0.0, np.nan, None, None, 0, False),
+    ("recursive", 1, 0, 0, "polytope", "found", -0.5, 1.0, True, True, 0, True),
+    ("recursive", 1, 0, 1, "polytope", "not_found", 1.0, np.nan, None, None, 0, False),
+    ("recursive", 0, 0, 0, "random", "found", 1.0, 3.0, True, True, 100, False),
+    ("recursive", 0, 0, 1, "random", "found", 1.0, 7.0, False, True, 100, False),
+    ("recursive", 0, 0, 2, "random", "inactive", 0.0, np.nan, None, None, 100, False),
+    ("recursive", 1, 0, 0, "random", "approximate", -0.5, 0.1, True, True, 100, False),
+    ("recursive", 1, 0, 1, "random", "found", 1.0, 5.0, True, False, 100, False),
+    ("recursive", 0, 1, 0, "random", "found", 1.0, 4.0, True, True, 60, False),
 ]
 
 

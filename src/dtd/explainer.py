@@ -13,6 +13,7 @@ from dtd import arguments
 from dtd.domains import Domain
 from dtd.errors import InvalidSetting
 from dtd.estimators import Estimator, estimator_of
+from dtd.explained import Explained
 from dtd.networks.network import Network
 from dtd.networks.reading import flattens
 from dtd.objections import check_prescriptions, check_rule, check_search
@@ -20,7 +21,7 @@ from dtd.progress import Track, untracked
 from dtd.relevance import METHODS, Explanation, Problem
 from dtd.relevance.plan import Plan
 from dtd.relevance.recursion import Recursion
-from dtd.results import Explained, Result, RootPoint
+from dtd.results import Result, RootPoint
 from dtd.roots import RootFinder
 from dtd.rules import Rule
 from dtd.targets import Targets, one_target, targets

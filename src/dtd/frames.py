@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
+from dtd.explained import Explained
 from dtd.relevance.evidence import Evidence
 from dtd.relevance.explanation import Explanation, StandardErrors
 from dtd.relevance.ledger import Ledger, by_degree
-from dtd.results import Explained
 from dtd.roots.contract import Status
 
 RELEVANCE_COLUMNS = (

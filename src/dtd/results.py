@@ -11,29 +11,13 @@ import torch
 from torch import Tensor
 
 from dtd.errors import InvalidSetting
-from dtd.relevance import Explanation
+from dtd.explained import Explained
 from dtd.relevance.evidence import Evidence
 from dtd.relevance.ledger import Ledger
 from dtd.roots.contract import Status
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-@dataclass(frozen=True, eq=False)
-class Explained:
-    """One method's explanation of the samples whose explained output is the same.
-
-    ``samples`` (n,) are their rows in the batch, ``path`` their activations in all layers.
-    ``roots`` is the name of a further search that stands beside the method's own, else empty.
-    """
-
-    method: str
-    output: int
-    samples: Tensor
-    path: Sequence[Tensor]
-    explanation: Explanation
-    roots: str = ""
 
 
 @dataclass(frozen=True, eq=False)

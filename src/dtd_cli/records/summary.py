@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from dtd.results import Explained
+from dtd.explained import Explained
 from dtd_cli.run.preparation import Prepared
 
 

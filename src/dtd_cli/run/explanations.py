@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from dtd.explained import Explained
 from dtd.explainer import DTD
 from dtd.relevance.paths import PATHS
-from dtd.results import Explained, Result
+from dtd.results import Result
 from dtd_cli.config.config import Config
 from dtd_cli.records.paths import MethodPaths
 from dtd_cli.run.preparation import Prepared
