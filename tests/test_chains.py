@@ -481,15 +481,14 @@ def test_chains_have_a_table(max_points):
     rec = recursion(net, "z+", finders)
     problem = Problem(net, 0, x, rec.plans, max_points, taylor_plan=rec.plans[0])
     explanation = recursive(problem)
-    samples = torch.tensor([4, 6, 9])
+    numbers = [4, 6, 9]
+    samples = torch.tensor(numbers)
     part = Explained("recursive", 0, samples, net.activations(x), explanation)
     table = chains_table([part]).set_index(["sample", "layer"])
     assert (table.pop("method") == "recursive").all()
     keys = ["finder", "chain", "accepted", "effective_sample_size", "scale", "steps", "warmup"]
     assert table.columns.tolist() == keys
-    assert table.index.unique().tolist() == [
-        (n, layer) for n in samples.tolist() for layer in (0, 2)
-    ]
+    assert table.index.unique().tolist() == [(n, layer) for n in numbers for layer in (0, 2)]
     for layer in (0, 2):
         finder = finders[layer]
         chains = finder.sample(rec.problem(layer, net.forward(x, stop=layer)))

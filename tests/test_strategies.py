@@ -11,8 +11,8 @@ from dtd_cli.plots.strategies import strategies
 from dtd_cli.records.strategies import strategies_table
 
 COLUMNS = [
-    "method", "sample", "layer", "neuron", "finder", "status", "relevance", "distance", "admissible",
-    "same_region", "evaluations", "certified",
+    "method", "sample", "layer", "neuron", "finder", "status", "relevance", "distance",
+    "admissible", "same_region", "evaluations", "certified",
 ]  # fmt: skip
 ROWS = [
     ("recursive", 0, 0, 0, "polytope", "found", 1.0, 2.0, True, True, 0, True),

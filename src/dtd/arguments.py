@@ -191,7 +191,7 @@ def numbers_of(argument: str, value: object) -> Tensor:
         numbers = (
             value.detach()
             if isinstance(value, Tensor)
-            else torch.tensor(np.ascontiguousarray(np.asarray(value)))
+            else torch.tensor(np.array(value, order="C"))
         )
     except (TypeError, ValueError, RuntimeError) as error:
         raise _no_numbers(argument, value) from error
