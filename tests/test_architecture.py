@@ -32,7 +32,8 @@ FLOORS = {
     ),
     PROGRAM: (
         ("config.errors", "app.locations", "app.status"),
-        ("networks", "inputs", "config.renamed"),
+        ("config.renamed", "config.names", "config.values"),
+        ("networks", "inputs"),
         ("training",),
         ("config",),
         ("run.preparation", "run.progress"),
