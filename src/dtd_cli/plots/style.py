@@ -14,6 +14,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
+from dtd_cli.records.files import write_whole
+
 T = TypeVar("T")
 
 DPI = 120
@@ -216,9 +218,6 @@ def zero_line(axes: Axes) -> None:
 
 def save(picture: Figure, path: Path) -> None:
     """Write a PNG that appears whole or not at all, the same bytes for the same picture."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        picture.savefig(partial, format="png", metadata={"Software": None})
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_whole(
+        path, lambda place: picture.savefig(place, format="png", metadata={"Software": None})
+    )

@@ -7,13 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from dtd.columns import LEDGER
 from dtd.relevance.explanation import Explanation, StandardErrors
 from dtd.relevance.ledger import Ledger, by_degree
 from dtd_cli.records.rows import Explained, in_order, numbers
-
-LEDGER_COLUMNS = (
-    "upper_sum", "relevance_sum", "zero_order", "unresolved", "remainder", "negative_sum",
-)  # fmt: skip
 
 
 def relevance_table(
@@ -82,7 +79,7 @@ def ledger_table(parts: Sequence[Explained]) -> pd.DataFrame:
                 "order": part.explanation.order(layer),
                 "degree": degree,
             }
-            | {name: numbers(getattr(ledger, name)) for name in LEDGER_COLUMNS}
+            | {name: numbers(getattr(ledger, name)) for name in LEDGER}
             | _sum_errors(part.explanation.errors, layer)
         )
         for part in parts

@@ -14,7 +14,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from tqdm import tqdm
 
-from dtd_cli.report.run import CONFIG, OVERRIDES, Run, Status, flat, load_yaml
+from dtd_cli.report.run import CONFIG, OVERRIDES, Run, Status, by_name, load_yaml
 
 REPORT = "report"
 _SWEEP = "multirun.yaml"
@@ -83,4 +83,4 @@ def _jobs(hydra: dict[str, Any]) -> list[list[str]]:
 def _given(job: list[str]) -> dict[str, Any]:
     """The settings that the overrides of a run name."""
     pairs = (override.partition("=") for override in job)
-    return dict(flat({name: yaml.load(value, yaml.CSafeLoader) for name, _, value in pairs}))
+    return by_name({name: yaml.load(value, yaml.CSafeLoader) for name, _, value in pairs})
