@@ -103,6 +103,31 @@ def figure(width: float, height: float, heading: str) -> Figure:
     return picture
 
 
+def place(picture: Figure, x: float, y: float, width: float, height: float) -> Axes:
+    """An empty framed field of a picture, in inches from its lower left corner."""
+    whole_width, whole_height = picture.get_size_inches()
+    axes = picture.add_axes(
+        (x / whole_width, y / whole_height, width / whole_width, height / whole_height)
+    )
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set(color=FAINT, linewidth=0.6)
+    return axes
+
+
+def beside(axes: Axes, text: str) -> None:
+    """Write a text of several lines at the left of a field."""
+    axes.set_ylabel(
+        text,
+        rotation=0,
+        ha="right",
+        va="center",
+        multialignment="right",
+        labelpad=6,
+        fontsize=LABEL,
+        color=INK,
+    )
+
+
 def first(samples: list[T], most: int) -> tuple[list[T], str]:
     """The samples that a picture has room for, and what its heading says of the others."""
     note = f", first {most} of {len(samples)} samples" if len(samples) > most else ""

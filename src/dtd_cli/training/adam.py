@@ -12,12 +12,12 @@ import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
-from tqdm import tqdm
 
 from dtd.networks.network import Layer, Network
 from dtd_cli.config.errors import SettingError
 from dtd_cli.config.values import Count, OneOf, Positive
 from dtd_cli.inputs.source import Source
+from dtd_cli.run.progress import bars
 from dtd_cli.training.losses import LOSSES, Loss
 from dtd_cli.training.training import Trained, Training
 
@@ -110,7 +110,7 @@ class Adam(Training):
             [*biases, *(layer.weight for layer in layers)], lr=self.learning_rate
         )
         generator = torch.Generator().manual_seed(seed)
-        for _ in tqdm(range(self.epochs), desc="training", disable=None if progress else True):
+        for _ in bars(progress)(range(self.epochs), "training"):
             for batch in torch.randperm(len(rows), generator=generator).split(self.batch_size):
                 optimizer.zero_grad()
                 with torch.enable_grad():
