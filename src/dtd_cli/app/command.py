@@ -133,6 +133,8 @@ def _job(config: DictConfig) -> ExitStatus:
             folder.failed("interrupted")
             raise KeyboardInterrupt from error
         if isinstance(error, InvalidSetting):
+            from dtd_cli.config.names import as_setting
+
             status, said = ExitStatus.REFUSED, str(as_setting(error))
         else:
             status, said = ExitStatus.FAILED, _described(error)
