@@ -14,9 +14,10 @@ import pytest
 
 from dtd.errors import InvalidSetting
 from dtd_cli.app.launchers import check_installed, processes
-from test_cli import COLUMNS, OTHERS, TINY, dtd_run, tables, visible
+from test_cli import COLUMNS, OTHERS, TINY, dtd_run, interruptible, tables, visible
 
 NOTEBOOK = ["network=notebook", "network.seed=2", "training=none", "inputs=notebook"]
+SCRIPT = "from dtd_cli.app.command import main; main()"
 SMALL = [*NOTEBOOK, "seed=3,4,5", "rule=z+,w2", "progress=false"]
 
 
@@ -44,7 +45,7 @@ def command(*arguments):
     return [
         sys.executable,
         "-c",
-        "from dtd_cli.app.command import main; main()",
+        SCRIPT,
         "-m",
         "report=false",
         *arguments,
@@ -185,13 +186,14 @@ def complete(folder):
     return {*COLUMNS, *OTHERS} <= visible(folder) and (folder / ".hydra" / "config.yaml").exists()
 
 
-def test_a_sweep_killed_at_any_moment_goes_on_where_it_was(monkeypatch):
+@pytest.mark.parametrize("times", [2, pytest.param(9, marks=pytest.mark.exhaustive)])
+def test_a_sweep_killed_at_any_moment_goes_on_where_it_was(monkeypatch, times):
     """SIGKILL at random moments: what is marked as done is whole, and the end is the same."""
     assert swept(monkeypatch, "whole", *SMALL) == 0
     whole = contents("whole")
     moments = random.Random(0)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    for _ in range(6):
+    for _ in range(times):
         killed = subprocess.Popen(
             command(*SMALL, "sweep=killed", "force=true"),
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,
@@ -250,13 +252,11 @@ def test_a_traceback_is_in_the_log_of_its_run(monkeypatch, capfd):
 
 
 def test_an_interrupted_sweep(monkeypatch):
-    sweep = subprocess.Popen(
-        command(*NOTEBOOK, "seed=range(3,60)", "progress=false", "sweep=a"),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    sweep.stdout.readline()
-    sweep.send_signal(signal.SIGINT)
-    _, error = sweep.communicate()
+    arguments = [*NOTEBOOK, "seed=range(3,60)", "progress=false", "sweep=a"]
+    with interruptible(SCRIPT, "-m", "report=false", *arguments) as sweep:
+        sweep.stdout.readline()
+        sweep.send_signal(signal.SIGINT)
+        _, error = sweep.communicate()
     assert sweep.returncode == 130
     assert "Traceback" not in error
     unfinished = [folder for folder in runs("a").values() if not (folder / "DONE").exists()]
