@@ -12,7 +12,7 @@ READY := $(VENV)/.ready
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 .SUFFIXES:
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench check format experiments experiments-quick clean
+.PHONY: help setup run test test-exhaustive bench check format experiments experiments-quick clean
 
 help: ## show this list
 	@echo 'make TARGET [ARGS="..."] [PYTHON=python3.12]    PYTHON is what a new .venv is made with'
@@ -34,8 +34,13 @@ run: $(READY) ## run dtd-run with the options in ARGS; results go below outputs/
 
 # One process for each core (JOBS), so one thread in each process. worksteal keeps the tests of a
 # file together as long as there is enough to do.
+PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --maxprocesses 8 --dist worksteal
+
 test: $(READY) ## run the tests on all cores; ARGS goes to pytest
-	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --maxprocesses 8 --dist worksteal $(ARGS)
+	@$(PYTEST) $(ARGS)
+
+test-exhaustive: $(READY) ## run the long scans that make test leaves out
+	@$(PYTEST) -m exhaustive $(ARGS)
 
 bench: $(READY) ## measure speed and memory beside other tools; the table goes to outputs/bench
 	@$(PY) -m pytest -o addopts='' -o python_files='bench_*.py' -q --benchmark-columns=median benchmarks $(ARGS)

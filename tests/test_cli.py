@@ -10,6 +10,7 @@ import json
 import logging
 import subprocess
 import sys
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -55,6 +56,22 @@ def dtd_run(monkeypatch, *arguments):
 def subprocess_run(folder, *arguments):
     command = [sys.executable, "-c", "from dtd_cli.app.command import main; main()", *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+@contextmanager
+def interruptible(code, *arguments, **options):
+    """A process that runs ``code`` and can be interrupted; it is gone in the end, however it ends.
+
+    In the background job of a script SIGINT is ignored, also by all that it starts.
+    """
+    hears = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    command = [sys.executable, "-c", hears + code, *arguments]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, **options) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def tables(folder):

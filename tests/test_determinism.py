@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 import torch
 
@@ -62,16 +64,28 @@ def test_derivatives_of_a_product_are_products():
     assert torch.autograd.gradgradcheck(row_product, (rows, matrix))
 
 
-@pytest.mark.parametrize("rule", ["z+", "gamma", "w2", "x", "pinv", "zero", "zB"])
-@pytest.mark.parametrize(
-    "widths", [(3, 1), (6, 5, 1), (20, 16, 12, 1), (7, 6, 5, 4, 1), (64, 33, 1)]
-)
-def test_relevances_do_not_depend_on_the_chunks(widths, rule):
+def scans():
+    """Widths, rule, samples and chunks; small chunks of many roots in the exhaustive tests."""
+    networks = [(3, 1), (6, 5, 1), (20, 16, 12, 1), (7, 6, 5, 4, 1), (64, 33, 1)]
+    for widths, rule in product(networks, ["z+", "gamma", "w2", "x", "pinv", "zero", "zB"]):
+        name = f"{'-'.join(map(str, widths))}-{rule}"
+        # Slopes by automatic differentiation, whose graphs are large in a deep network.
+        dear = rule in ("w2", "pinv", "zero") and len(widths) > 3
+        few = (2, (50, 1000)) if dear else (9, CHUNKS)
+        yield pytest.param(widths, rule, *few, id=name)
+        if dear:
+            yield pytest.param(
+                widths, rule, 9, CHUNKS, id=f"{name}-all", marks=pytest.mark.exhaustive
+            )
+
+
+@pytest.mark.parametrize(("widths", "rule", "samples", "chunks"), list(scans()))
+def test_relevances_do_not_depend_on_the_chunks(widths, rule, samples, chunks):
     net = random_network(widths, 1, "positive")
     rules = [rule, *["gamma" if rule == "zB" else rule] * (net.depth - 1)]
-    x = positive_input(widths[0], 1, 9)
+    x = positive_input(widths[0], 1, samples)
     whole = relevances(recursion(net, rules, max_points=MANY), x)
-    for chunk in CHUNKS:
+    for chunk in chunks:
         parts = relevances(recursion(net, rules, max_points=chunk), x)
         assert all(torch.equal(*pair) for pair in zip(whole, parts, strict=True))
 

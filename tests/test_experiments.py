@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import math
 import re
+import subprocess
 from itertools import pairwise
 from statistics import mean, median
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -20,6 +22,7 @@ import shown
 from dtd_cli.app.overrides import groups
 from runs import Run, runs
 from tables import TABLES
+from test_cli import dtd_run
 
 NAMES = groups()["experiment"]
 SMALL = rerun.QUICK | {
@@ -34,12 +37,34 @@ SMALL = rerun.QUICK | {
     "root_strategies": ("inputs.n=2",),
     "constant_roots": ("inputs.n=3", "rule=zero,z+"),
 }
+SMALLER = SMALL | {
+    name: (*SMALL[name], "rule=z+,gamma")
+    for name in ("conservation", "conservation_degree", "conservation_degree_random",
+                 "conservation_integral", "conservation_random")
+}  # fmt: skip
+"""Two rules for six; test_configs.py runs them all."""
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(SMALLER, id="two_rules"),
+        pytest.param(SMALL, id="all_rules", marks=pytest.mark.exhaustive),
+    ],
+)
+def folder(tmp_path_factory, request):
+    """The small runs of all experiments; one in a process of its own, as rerun.py has them all."""
     folder = tmp_path_factory.mktemp("experiments")
-    rerun.run_all(folder, 2, SMALL)
+
+    def answer(command, **options):
+        if "experiment=notebook" in command:
+            return process(command, **options)
+        return subprocess.CompletedProcess(command, dtd_run(patch, *command[1:]), stderr="")
+
+    process = subprocess.run
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rerun, "subprocess", SimpleNamespace(run=answer))
+        rerun.run_all(folder, 1, request.param)
     return folder
 
 
@@ -343,9 +368,11 @@ def test_degrees_add_up_to_what_the_table_shows(folder, results):
 
 
 def test_the_flagship_figure(results, tmp_path):
-    layers, degrees = (
-        pd.read_csv(results / f"{name}.csv") for name in ("conservation", "conservation_degree")
-    )
-    conservation.draw(layers, degrees, tmp_path / "figure.png")
+    """From the tables that are published, which are like those that were measured here."""
+    names = [f"{name}.csv" for name in ("conservation", "conservation_degree")]
+    published = [pd.read_csv(rerun.RESULTS / name) for name in names]
+    for name, table in zip(names, published, strict=True):
+        assert list(pd.read_csv(results / name)) == list(table)
+    conservation.draw(*published, tmp_path / "figure.png")
     assert (imread(tmp_path / "figure.png")[..., :3].std((0, 1)) > 0.05).all()
     assert rerun.FIGURE.stat().st_size < 300_000

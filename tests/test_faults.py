@@ -7,6 +7,7 @@ import resource
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pandas as pd
 import pytest
 import torch
 
-from test_cli import CSV, FILE, TINY, dtd_run, visible
+from test_cli import CSV, FILE, TINY, dtd_run, interruptible, visible
 from test_cli import subprocess_run as run_from_shell
 
 NOTEBOOK = ["network=notebook", "network.seed=2", "training=none", "inputs=notebook", "seed=3"]
@@ -28,34 +29,50 @@ def _in_a_folder_of_its_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("sweep", "limit"), [(False, 700), (False, 3000), (False, 9000), (True, 15000), (True, 20000)]
-)
-def test_a_full_disk(tmp_path, limit, sweep):
-    """No file may grow beyond the limit, as if there were no more room."""
-    place = ["-m", "sweep=full", "report=false"] if sweep else ["hydra.run.dir=run"]
-    answer = subprocess.run(
-        [sys.executable, "-c", SCRIPT, *place, *TINY],
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert answer.returncode == 1, answer.stderr
-    (line,) = answer.stderr.splitlines()
+@contextmanager
+def no_file_beyond(limit):
+    """No file may grow beyond the limit, in this process and those that it starts: a full disk."""
+    before, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (before, most))
+
+
+def assert_no_result(folder, said):
+    (line,) = said.splitlines()
     assert "File too large" in line
-    (folder,) = tmp_path.glob("outputs/sweeps/full/*/") if sweep else [tmp_path / "run"]
     assert "DONE" not in visible(folder)
     assert not list(folder.rglob(".*unfinished"))
     assert "File too large" in (folder / "FAILED").read_text()
 
 
-def test_a_disk_that_is_full_before_a_sweep_begins(tmp_path):
-    answer = subprocess.run(
-        [sys.executable, "-c", SCRIPT, "-m", "sweep=full", *TINY],
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (700, 700)),
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert answer.returncode == 1
-    (line,) = answer.stderr.splitlines()
+@pytest.mark.parametrize(
+    ("sweep", "limit"), [(False, 3000), (False, 9000), (True, 15000), (True, 20000)]
+)
+def test_a_full_disk(tmp_path, monkeypatch, capfd, limit, sweep):
+    place = ["-m", "sweep=full", "report=false"] if sweep else ["hydra.run.dir=run"]
+    with no_file_beyond(limit):
+        status = dtd_run(monkeypatch, *place, *TINY)
+    said = capfd.readouterr().err
+    assert status == 1, said
+    (folder,) = tmp_path.glob("outputs/sweeps/full/*/") if sweep else [tmp_path / "run"]
+    assert_no_result(folder, said)
+
+
+def test_a_full_disk_from_the_shell(tmp_path):
+    """So early that the log has no room either, which is noticed when the process ends."""
+    with no_file_beyond(700):
+        answer = run_from_shell(tmp_path, "hydra.run.dir=run", *TINY)
+    assert answer.returncode == 1, answer.stderr
+    assert_no_result(tmp_path / "run", answer.stderr)
+
+
+def test_a_disk_that_is_full_before_a_sweep_begins(monkeypatch, capfd):
+    with no_file_beyond(700):
+        assert dtd_run(monkeypatch, "-m", "sweep=full", *TINY) == 1
+    (line,) = capfd.readouterr().err.splitlines()
     assert "File too large" in line
 
 
@@ -92,20 +109,38 @@ def test_a_folder_that_turns_read_only_has_no_result(monkeypatch, capfd):
     assert visible("run") == set()
 
 
-@pytest.mark.parametrize("later", [0.2, 0.8, 2, 6])
-def test_an_interrupted_run(tmp_path, later):
-    """While it imports, or later while it trains."""
+def at_import(module):
+    return f"""
+import sys
+def tell(event, arguments):
+    if event == "import" and arguments[0] == {module!r}:
+        print("reached", flush=True)
+sys.addaudithook(tell)
+"""
+
+
+IN_TRAINING = """
+import torch
+class Told(torch.optim.Adam):
+    def __init__(self, *arguments, **settings):
+        super().__init__(*arguments, **settings)
+        print("reached", flush=True)
+torch.optim.Adam = Told
+"""
+
+
+@pytest.mark.parametrize(
+    "told",
+    [at_import("torch"), at_import("pandas"), at_import("sklearn"), IN_TRAINING],
+    ids=["torch", "pandas", "sklearn", "training"],
+)
+def test_an_interrupted_run(tmp_path, told):
+    """While it imports, which takes long, or while it trains."""
     arguments = ["training.epochs=100000", "progress=false", "hydra.run.dir=run"]
-    run = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, *arguments],
-        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    while not (tmp_path / "run").exists():
-        assert run.poll() is None
-    with pytest.raises(subprocess.TimeoutExpired):
-        run.wait(later)
-    run.send_signal(signal.SIGINT)
-    _, error = run.communicate(timeout=60)
+    with interruptible(told + SCRIPT, *arguments, cwd=tmp_path) as run:
+        assert run.stdout.readline() == "reached\n"
+        run.send_signal(signal.SIGINT)
+        _, error = run.communicate()
     assert run.returncode == 130
     assert error == ""
     assert (tmp_path / "run" / "FAILED").read_text() == "interrupted\n"
@@ -113,13 +148,25 @@ def test_an_interrupted_run(tmp_path, later):
 
 
 def test_sixteen_runs_at_once_have_sixteen_folders(tmp_path):
-    command = [sys.executable, "-c", SCRIPT, *NOTEBOOK, "plots=none", "progress=false"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    started = [
-        subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, env=environment)
-        for _ in range(16)
-    ]
-    assert [run.wait() for run in started] == [0] * 16
+    """Copies of a process that has run before: all is imported, and they begin together."""
+    script = """
+import os, sys
+from dtd_cli.app import command
+arguments = sys.argv
+sys.argv = [*arguments, "hydra.run.dir=before"]
+assert command._status() == 0
+sys.argv = arguments
+for _ in range(16):
+    if os.fork() == 0:
+        os._exit(command._status())
+sys.exit(any([os.wait()[1] for _ in range(16)]))
+"""
+    answer = subprocess.run(
+        [sys.executable, "-c", script, *NOTEBOOK, "plots=none", "progress=false"],
+        cwd=tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert answer.returncode == 0, answer.stderr
     assert len(list(tmp_path.glob("outputs/*/*/DONE"))) == 16
 
 

@@ -107,23 +107,27 @@ def check_tables(folder):
                     assert value or column in MAY_BE_EMPTY, (path, row)
 
 
-@settings(
-    max_examples=60, deadline=None, derandomize=True, database=None,
-    suppress_health_check=list(HealthCheck),
-)  # fmt: skip
-@given(arguments=overrides())
-def test_any_overrides(monkeypatch, capfd, arguments):
-    shutil.rmtree("run", ignore_errors=True)
-    files = set(Path().iterdir())
-    status = dtd_run(monkeypatch, *arguments)
-    said = capfd.readouterr()
-    assert "Traceback" not in said.out + said.err
-    if status == 0:
-        assert {*COLUMNS, *OTHERS} <= visible("run")
-        check_tables(Path("run"))
-        assert OmegaConf.load("run/.hydra/config.yaml")
-    else:
-        assert status == 2, said.err
-        assert len(said.err.splitlines()) == 1, said.err
-        assert said.err.startswith("dtd-run: ")
-        assert set(Path().iterdir()) == files
+@pytest.mark.parametrize("examples", [25, pytest.param(200, marks=pytest.mark.exhaustive)])
+def test_any_overrides(monkeypatch, capfd, examples):
+    @settings(
+        max_examples=examples, deadline=None, derandomize=True, database=None,
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(arguments=overrides())
+    def holds(arguments):
+        shutil.rmtree("run", ignore_errors=True)
+        files = set(Path().iterdir())
+        status = dtd_run(monkeypatch, *arguments)
+        said = capfd.readouterr()
+        assert "Traceback" not in said.out + said.err
+        if status == 0:
+            assert {*COLUMNS, *OTHERS} <= visible("run")
+            check_tables(Path("run"))
+            assert OmegaConf.load("run/.hydra/config.yaml")
+        else:
+            assert status == 2, said.err
+            assert len(said.err.splitlines()) == 1, said.err
+            assert said.err.startswith("dtd-run: ")
+            assert set(Path().iterdir()) == files
+
+    holds()

@@ -14,9 +14,10 @@ import pytest
 
 from dtd.errors import InvalidSetting
 from dtd_cli.app.launchers import check_installed, processes
-from test_cli import COLUMNS, OTHERS, TINY, dtd_run, tables, visible
+from test_cli import COLUMNS, OTHERS, TINY, dtd_run, interruptible, tables, visible
 
 NOTEBOOK = ["network=notebook", "network.seed=2", "training=none", "inputs=notebook"]
+SCRIPT = "from dtd_cli.app.command import main; main()"
 SMALL = [*NOTEBOOK, "seed=3,4,5", "rule=z+,w2", "progress=false"]
 
 
@@ -44,7 +45,7 @@ def command(*arguments):
     return [
         sys.executable,
         "-c",
-        "from dtd_cli.app.command import main; main()",
+        SCRIPT,
         "-m",
         "report=false",
         *arguments,
@@ -107,11 +108,11 @@ def test_a_folder_is_named_after_its_configuration(monkeypatch):
 )
 def test_the_same_configuration_finds_its_folder(monkeypatch, settings):
     """However it is written, and wherever and how it is run."""
-    assert dtd_run(monkeypatch, "-m", *NOTEBOOK, "seed=3", "sweep=a") == 0
+    assert swept(monkeypatch, "a", *NOTEBOOK, "seed=3") == 0
     before = contents("a")
     said_twice = {setting.partition("=")[0] for setting in settings}
     others = [a for a in [*NOTEBOOK, "sweep=a"] if a.partition("=")[0] not in said_twice]
-    assert dtd_run(monkeypatch, "-m", *others, *settings) == 0
+    assert dtd_run(monkeypatch, "-m", *others, *settings, "report=false") == 0
     assert contents("a") == before
 
 
@@ -185,13 +186,14 @@ def complete(folder):
     return {*COLUMNS, *OTHERS} <= visible(folder) and (folder / ".hydra" / "config.yaml").exists()
 
 
-def test_a_sweep_killed_at_any_moment_goes_on_where_it_was(monkeypatch):
+@pytest.mark.parametrize("times", [2, pytest.param(9, marks=pytest.mark.exhaustive)])
+def test_a_sweep_killed_at_any_moment_goes_on_where_it_was(monkeypatch, times):
     """SIGKILL at random moments: what is marked as done is whole, and the end is the same."""
     assert swept(monkeypatch, "whole", *SMALL) == 0
     whole = contents("whole")
     moments = random.Random(0)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    for _ in range(6):
+    for _ in range(times):
         killed = subprocess.Popen(
             command(*SMALL, "sweep=killed", "force=true"),
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,
@@ -250,13 +252,11 @@ def test_a_traceback_is_in_the_log_of_its_run(monkeypatch, capfd):
 
 
 def test_an_interrupted_sweep(monkeypatch):
-    sweep = subprocess.Popen(
-        command(*NOTEBOOK, "seed=range(3,60)", "progress=false", "sweep=a"),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    sweep.stdout.readline()
-    sweep.send_signal(signal.SIGINT)
-    _, error = sweep.communicate()
+    arguments = [*NOTEBOOK, "seed=range(3,60)", "progress=false", "sweep=a"]
+    with interruptible(SCRIPT, "-m", "report=false", *arguments) as sweep:
+        sweep.stdout.readline()
+        sweep.send_signal(signal.SIGINT)
+        _, error = sweep.communicate()
     assert sweep.returncode == 130
     assert "Traceback" not in error
     unfinished = [folder for folder in runs("a").values() if not (folder / "DONE").exists()]
@@ -268,21 +268,18 @@ def test_an_interrupted_sweep(monkeypatch):
 
 
 @pytest.mark.parametrize("launch", ["parallel", "slurm_local"])
-def test_launchers_give_the_same_bytes(monkeypatch, launch):
+def test_launchers_give_the_same_bytes_and_name_failures(monkeypatch, launch):
     arguments = [*NOTEBOOK, "seed=3,4", "progress=false"]
-    assert swept(monkeypatch, "serial", *arguments) == 0
+    assert swept(monkeypatch, "serial", *arguments, "explain.output=0") == 0
     answer = subprocess.run(
-        command(*arguments, f"launch={launch}", "sweep=other"),
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert answer.returncode == 0, answer.stderr
-    assert contents("other") == contents("serial")
-    answer = subprocess.run(
-        command(*NOTEBOOK, "seed=3", "explain.output=0,5,6", f"launch={launch}", "sweep=other"),
+        command(*arguments, "explain.output=0,5", f"launch={launch}", "sweep=other"),
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert answer.returncode == 2
     assert len(answer.stderr.splitlines()) == 2, answer.stderr
+    found = contents("other")
+    assert len(found) == 4
+    assert {name: files for name, files in found.items() if files} == contents("serial")
 
 
 def test_processes_share_the_cores():
