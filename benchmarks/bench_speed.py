@@ -14,7 +14,8 @@ from captum.attr import LRP
 from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule
 
 from dtd.domains import Domain
-from dtd.networks.network import Network, initial
+from dtd.networks.initial import initial
+from dtd.networks.network import Network
 from dtd.relevance import Problem
 from dtd.relevance.factors.path import FactorPath
 from dtd.relevance.factors.sampling import WalkSampling

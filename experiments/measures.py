@@ -16,7 +16,7 @@ _QUANTILES = {"low": 0.1, "median": 0.5, "high": 0.9}
 def notebook_roots(run: Run) -> pd.DataFrame:
     """Where each search of layer 0 ended for each unit."""
     places = run.table("search_roots").query("layer == 0")
-    keys = ["sample", "layer", "neuron", "finder"]
+    keys = ["method", "sample", "layer", "neuron", "finder"]
     roots = run.table("roots").set_index(keys)[["relevance", "gradient_norm"]]
     return places.join(roots, on=keys)[
         ["finder", "neuron", "relevance", "status", "position", "gradient_norm"]
@@ -25,8 +25,9 @@ def notebook_roots(run: Run) -> pd.DataFrame:
 
 def input_ledger(run: Run) -> pd.DataFrame:
     """What each method makes of f in layer 0, for the first sample."""
-    columns = ["method", "relevance_sum", "zero_order", "unresolved", "remainder"]
-    layers = run.table("layers").query("layer == 0 and sample == 0")[columns]
+    columns = ["method", "roots", "relevance_sum", "zero_order", "unresolved", "remainder"]
+    layers = run.table("layers").query("layer == 0 and sample == 0")
+    layers = layers.reindex(columns=columns)
     return layers.assign(f=run.table("inputs")["f"].iloc[0])
 
 

@@ -33,8 +33,9 @@ def notebook_roots(rows: pd.DataFrame) -> str:
 def input_ledger(rows: pd.DataFrame) -> str:
     """One method a row."""
     parts = ["relevance_sum", "zero_order", "unresolved", "remainder"]
+    methods = rows["method"].where(rows["roots"].isna(), rows["method"] + ", " + rows["roots"])
     lines = [[f"`{row.method}`", *(_settled(getattr(row, part), row.f) for part in parts)]
-             for row in rows.itertuples()]  # fmt: skip
+             for row in rows.assign(method=methods).itertuples()]  # fmt: skip
     head = ["method", "ΣR_0", "zero order", "unresolved", "remainder"]
     return grid(head, lines) + f"\n\nf(x) = {number(rows['f'].iloc[0], 8)}"
 

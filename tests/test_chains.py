@@ -18,12 +18,12 @@ from dtd.regions.cell import Cell
 from dtd.regions.gates import gates
 from dtd.regions.region import Polytope, Regions
 from dtd.relevance import Problem, recursive
+from dtd.results import Explained
 from dtd.roots import ClosedForm, HitAndRun, Metropolis
 from dtd.roots.candidates import best_candidates
 from dtd.roots.contract import Place, RootProblem, Status
 from dtd.roots.effective_sample_size import effective_sample_size
 from dtd.rules import X
-from dtd_cli.records.rows import Explained
 from dtd_cli.records.searches import chains_table
 from test_cli import dtd_run
 

@@ -18,9 +18,10 @@ from cases import alone, positive_input, random_network, recursion, relevances, 
 from dtd.domains import Domain
 from dtd.networks.network import Layer
 from dtd.relevance.recursion import Recursion
-from dtd.roots import ClosedForm, RandomSearch
+from dtd.roots import ClosedForm
 from dtd.roots.contract import RootFinder, RootProblem, SearchLine
 from dtd.roots.implicit import moving_roots
+from dtd.roots.random_search import RandomSearch
 from dtd.rules import X
 
 ONE_CANDIDATE = RandomSearch(candidates=1, steps=20)

@@ -11,8 +11,9 @@ from cases import alone, positive_input, random_network, recursion, relevances, 
 from dtd.domains import Domain
 from dtd.errors import InvalidSetting
 from dtd.networks.network import Layer
-from dtd.roots import ClosedForm, LineSearch
+from dtd.roots import ClosedForm
 from dtd.roots.contract import Place, RootProblem, Status
+from dtd.roots.line import LineSearch
 from dtd.rules import RULES, X
 from dtd.rules.rule import direction
 from test_implicit import central_jacobian

@@ -14,8 +14,9 @@ from dtd.errors import InvalidSetting
 from dtd.networks.network import Layer, Network
 from dtd.relevance.plan import Plan
 from dtd.relevance.recursion import Recursion
-from dtd.roots import ClosedForm, RandomSearch
+from dtd.roots import ClosedForm
 from dtd.roots.contract import Place, RootProblem, Status
+from dtd.roots.random_search import RandomSearch
 from dtd.rules import X, ZPlus
 
 # The seed notebook, word for word where it computes something.

@@ -12,8 +12,10 @@ from cases import alone, box, positive_input, random_network, recursion, rule_na
 from dtd.domains import Domain
 from dtd.errors import InvalidSetting
 from dtd.networks.network import Layer
-from dtd.roots import ClosedForm, LineSearch, RandomSearch
+from dtd.roots import ClosedForm
 from dtd.roots.contract import Place, RootProblem, Status
+from dtd.roots.line import LineSearch
+from dtd.roots.random_search import RandomSearch
 from dtd.rules import RULES
 from dtd.rules.rule import direction, projection, projection_size
 from literal import Literal

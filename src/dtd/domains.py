@@ -8,6 +8,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from dtd.errors import InvalidSetting
+
 
 @dataclass(frozen=True, eq=False)
 class Domain:
@@ -17,14 +19,31 @@ class Domain:
     high: Tensor
 
     @classmethod
-    def real(cls, size: int) -> Domain:
-        """The whole space of ``size`` dimensions."""
+    def real(cls, size: int = 1) -> Domain:
+        """The whole space of ``size`` dimensions; of one, bounds are those of every coordinate."""
         return cls(torch.full((size,), -torch.inf), torch.full((size,), torch.inf))
 
     @classmethod
-    def nonnegative(cls, size: int) -> Domain:
+    def nonnegative(cls, size: int = 1) -> Domain:
         """The orthant ``a >= 0``, where the activations of a ReLU layer lie."""
         return cls(torch.zeros(size), torch.full((size,), torch.inf))
+
+    @classmethod
+    def box(cls, low: object, high: object) -> Domain:
+        """The points between two bounds, each a number or one for every coordinate.
+
+        Raises:
+            InvalidSetting: bounds are no numbers, of different lengths, or low is above high.
+        """
+        bounds = _bound("low", low), _bound("high", high)
+        try:
+            first, second = torch.broadcast_tensors(*bounds)
+        except RuntimeError as error:
+            lengths = " and ".join(str(len(bound)) for bound in bounds)
+            raise InvalidSetting("high", f"{lengths} bounds", "allowed are as many") from error
+        if not (first <= second).all():
+            raise InvalidSetting("low", low, "allowed are bounds with low <= high")
+        return cls(first, second)
 
     @property
     def is_box(self) -> bool:
@@ -65,3 +84,13 @@ class Domain:
     def to(self, dtype: torch.dtype, device: torch.device | None = None) -> Domain:
         """The same domain in another dtype or on another device."""
         return Domain(self.low.to(device, dtype), self.high.to(device, dtype))
+
+
+def _bound(argument: str, value: object) -> Tensor:
+    try:
+        bound = torch.as_tensor(value, dtype=torch.float64).detach()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InvalidSetting(argument, type(value).__name__, "allowed are numbers") from error
+    if bound.dim() > 1 or bound.isnan().any():
+        raise InvalidSetting(argument, value, "allowed is a number, or one for every coordinate")
+    return bound.reshape(-1)

@@ -4,27 +4,39 @@ from dtd.roots.closed_form import ClosedForm
 from dtd.roots.contract import RootFinder
 from dtd.roots.hit_and_run import HitAndRun
 from dtd.roots.interpolation import Interpolation
-from dtd.roots.line import LineSearch
+from dtd.roots.line import LineSearch as Line
 from dtd.roots.metropolis import Metropolis
 from dtd.roots.milp import Milp
-from dtd.roots.polytope import PolytopeSearch
+from dtd.roots.polytope import PolytopeSearch as Polytope
 from dtd.roots.prescribed import Prescribed
-from dtd.roots.random_search import RandomSearch
+from dtd.roots.random_search import RandomSearch as Random
 
 ROOT_FINDERS: dict[str, type[RootFinder]] = {
     finder.name: finder
     for finder in (
         ClosedForm,
-        LineSearch,
-        RandomSearch,
+        Line,
+        Random,
         Interpolation,
         Metropolis,
         HitAndRun,
-        PolytopeSearch,
+        Polytope,
         Milp,
         Prescribed,
     )
 }
 """The name of a strategy in the configuration, and the strategy."""
 
-__all__ = ["ROOT_FINDERS", "RootFinder"]
+__all__ = [
+    "ROOT_FINDERS",
+    "ClosedForm",
+    "HitAndRun",
+    "Interpolation",
+    "Line",
+    "Metropolis",
+    "Milp",
+    "Polytope",
+    "Prescribed",
+    "Random",
+    "RootFinder",
+]

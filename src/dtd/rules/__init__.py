@@ -20,4 +20,14 @@ RULES: dict[str, type[Rule]] = {
 }
 """The name of a rule in the configuration, and the rule."""
 
-__all__ = ["RULES", "Rule"]
+__all__ = [
+    "RULES",
+    "Gamma",
+    "PseudoInverse",
+    "Rule",
+    "WSquared",
+    "X",
+    "ZBox",
+    "ZPlus",
+    "Zero",
+]

@@ -121,6 +121,7 @@ def _job(config: DictConfig) -> ExitStatus:
         # Slow to import, and not needed before.
         with _interrupts_later():
             from dtd_cli.config.config import read
+            from dtd_cli.config.names import as_setting
             from dtd_cli.run.run import run
 
         if not alone:
@@ -132,7 +133,7 @@ def _job(config: DictConfig) -> ExitStatus:
             folder.failed("interrupted")
             raise KeyboardInterrupt from error
         if isinstance(error, InvalidSetting):
-            status, said = ExitStatus.REFUSED, str(error)
+            status, said = ExitStatus.REFUSED, str(as_setting(error))
         else:
             status, said = ExitStatus.FAILED, _described(error)
             log_file.exception("the run failed")

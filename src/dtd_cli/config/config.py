@@ -43,14 +43,6 @@ class Config:
     region_map: RegionMapSettings
     top: TopSettings
 
-    def __post_init__(self) -> None:
-        if self.input_roots.prescription != self.roots.prescription:
-            raise SettingError(
-                "input_roots",
-                self.input_roots.name,
-                "prescribed roots are for all layers together; allowed is roots=prescribed alone",
-            )
-
     @property
     def dtype(self) -> torch.dtype:
         """The floating point type of the relevances."""

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from dtd.networks.network import Layer, Network, initial
+from dtd.networks.initial import initial
+from dtd.networks.network import Layer, Network
 from dtd_cli.config.errors import SettingError
 from dtd_cli.networks.specification import NetworkSpec
 

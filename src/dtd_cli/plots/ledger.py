@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from dtd_cli.plots import style
-from dtd_cli.plots.tables import Tables, has_rows, whole_ledger
+from dtd_cli.plots.tables import Tables, has_rows, is_recursive, whole_ledger
 
 PARTS = {
     "relevance_sum": ("passed on (ΣR)", style.BLUE),
@@ -22,8 +22,6 @@ PARTS = {
 No colour is that of a method, which stands for something else in the same picture, but for blue:
 what is passed on is the relevance of the recursion.
 """
-
-_WITH_ROOTS = ("recursive", "simple_taylor")
 
 _MARKERS = "osD^vP*X"
 _LINEAR_UP_TO = 20.0
@@ -90,7 +88,8 @@ def ledger_shares(layers: pd.DataFrame, f: dict[int, float]) -> dict[str, pd.Dat
         columns.append("relevance_sum_stderr")
     rows = whole_ledger(layers[layers["sample"].isin(list(f))])
     shares = rows[columns].div(rows["sample"].map(f), axis=0).assign(layer=rows["layer"])
-    methods = [m for m in rows["method"].unique() if str(m).startswith(_WITH_ROOTS)]
+    with_roots = is_recursive(rows) | (rows["method"] == "simple_taylor")
+    methods = rows.loc[with_roots, "method"].unique()
     return {str(m): shares[rows["method"] == m].groupby("layer").mean() for m in methods}
 
 

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.tri import Triangulation
 
 from dtd_cli.plots import style
-from dtd_cli.plots.tables import Tables, Vector, has_rows
+from dtd_cli.plots.tables import Tables, Vector, has_rows, searches_named
 
 _MOST_ARROWS = 150
 _PANEL, _AROUND, _SHAPES = 3.3, 1.1, (0.4, 1.6)
@@ -150,7 +150,7 @@ def _root_points(tables: Tables, sample: int) -> dict[str, Vector]:
     """The roots (N, d) of each finder for the units of layer 1."""
     if not has_rows(tables.root_points):
         return {}
-    points = tables.root_points
+    points = searches_named(tables.root_points)
     points = points[(points["layer"] == 0) & (points["sample"] == sample)]
     wide = points.pivot(index=["finder", "neuron"], columns="index", values="value")
     return {str(name): rows.to_numpy() for name, rows in wide.groupby(level="finder", sort=False)}

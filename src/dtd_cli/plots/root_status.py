@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from dtd_cli.plots import style
-from dtd_cli.plots.tables import Tables, has_rows
+from dtd_cli.plots.tables import Tables, has_rows, searches_named
 
 _ROOM_FOR_A_NUMBER = 0.06
 
@@ -58,6 +58,8 @@ def status_counts(roots: pd.DataFrame) -> pd.DataFrame:
 
     Statuses that do not occur have no column.
     """
-    counts = roots.groupby(["layer", "finder", "status"]).size().unstack(fill_value=0)
+    counts = (
+        searches_named(roots).groupby(["layer", "finder", "status"]).size().unstack(fill_value=0)
+    )
     counts = counts[[status for status in style.STATUS_COLOURS if status in counts.columns]]
     return counts.sort_index(level=["layer", "finder"], ascending=[False, True])

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from dtd_cli.plots import style
-from dtd_cli.plots.tables import Tables, has_rows
+from dtd_cli.plots.tables import Tables, has_rows, is_recursive
 
 _WIDTH = 2.9
 _LINEAR_UP_TO = 20.0
@@ -71,7 +71,7 @@ def series(tables: Tables) -> Figure | None:
 
 def remainder_shares(layers: pd.DataFrame, f: dict[int, float]) -> pd.DataFrame:
     """``remainder / f`` over the samples: method, layer, degree, low, middle, high (quartiles)."""
-    rows = layers[layers["sample"].isin(list(f)) & layers["method"].str.startswith("recursive")]
+    rows = layers[layers["sample"].isin(list(f)) & is_recursive(layers)]
     first = rows[rows["degree"] == 1]
     before = first.assign(
         degree=0, remainder=first["upper_sum"] - first["zero_order"] - first["unresolved"]

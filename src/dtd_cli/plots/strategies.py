@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dtd_cli.plots import style
-from dtd_cli.plots.tables import Tables, has_rows
+from dtd_cli.plots.tables import Tables, has_rows, searches_named
 
 _SHARES = {
     "root_share": ("a root", style.SKY),
@@ -38,7 +38,9 @@ def strategies(tables: Tables) -> Figure | None:
     for panel, axes in zip(draw, grid, strict=True):
         panel(axes, rows)
     share = grid[0]
-    share.set_yticks(range(len(rows)), [style.words(str(name)) for name in rows["finder"]])
+    share.set_yticks(
+        range(len(rows)), [style.words(name) for name in searches_named(rows)["finder"]]
+    )
     share.invert_yaxis()
     style.legend_below(picture, [share])
     return picture

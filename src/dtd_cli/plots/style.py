@@ -35,7 +35,6 @@ BLUE, VERMILLION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
 
 METHOD_COLOURS = {
     "recursive": BLUE,
-    "recursive_refined": SKY,
     "train_free": ORANGE,
     "gradient_x_input": GREEN,
     "simple_taylor": PURPLE,

@@ -53,7 +53,8 @@ class Tables:
     def read(cls, folder: Path) -> Tables:
         """The tables that ``folder`` holds."""
         paths = {field.name: folder / f"{field.name}.csv" for field in fields(cls)}
-        return cls(**{name: pd.read_csv(path) for name, path in paths.items() if path.exists()})
+        read = {name: pd.read_csv(path) for name, path in paths.items() if path.exists()}
+        return cls(**{name: named(table) for name, table in read.items()})
 
     @property
     def features(self) -> list[str]:
@@ -118,16 +119,34 @@ def has_rows(table: pd.DataFrame | None) -> TypeGuard[pd.DataFrame]:
 
 OF_F = -1
 """Stands for f itself where pictures number the units whose roots they show."""
+_OF_F_METHOD = "simple_taylor"
+"""The method whose roots are those of f itself."""
+
+
+def named(table: pd.DataFrame) -> pd.DataFrame:
+    """A table in which a further root search has a method of its own, ``recursive, LABEL``."""
+    if "roots" not in table or "method" not in table:
+        return table
+    label = table["roots"]
+    method = table["method"].where(label.isna(), table["method"] + ", " + label.astype(str))
+    return table.assign(method=method)
+
+
+def is_recursive(table: pd.DataFrame) -> pd.Series:
+    """Which rows are of the recursion, also of one with a further root search."""
+    further = table["roots"].notna() if "roots" in table else False
+    return (table["method"] == "recursive") | further
 
 
 def told_apart(table: pd.DataFrame) -> pd.DataFrame:
-    """A table of roots in which those of f itself have the neuron :data:`OF_F`.
+    """A table of roots in which those of f itself have the neuron :data:`OF_F`."""
+    return table.assign(neuron=table["neuron"].mask(table["method"] == _OF_F_METHOD, OF_F))
 
-    Tables tell them by their finder, ``simple_taylor/milp``, of which the strategy remains.
-    """
+
+def searches_named(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of roots in which searches for roots of f itself have a name of their own."""
     finder = table["finder"].astype(str)
-    neuron = table["neuron"].mask(finder.str.contains("/"), OF_F)
-    return table.assign(neuron=neuron, finder=finder.str.replace(".*/", "", regex=True))
+    return table.assign(finder=finder.mask(table["method"] == _OF_F_METHOD, finder + " for f"))
 
 
 def unit_name(unit: int) -> str:
@@ -141,11 +160,15 @@ def owners(units: list[int], layer: int) -> str:
     return " and ".join(names)
 
 
+_LAYER = ["method", "sample", "layer"]
+
+
 def whole_ledger(layers: pd.DataFrame) -> pd.DataFrame:
     """One row for each method, sample and layer, also where every degree of a series has one."""
     if "degree" not in layers:
         return layers
-    rows = layers.groupby(["method", "sample", "layer"], sort=False)
+    keys = ["method", "roots", "sample", "layer"] if "roots" in layers else _LAYER
+    rows = layers.groupby(keys, sort=False, dropna=False)
     summed = rows[["relevance_sum", "zero_order", "unresolved"]].sum()
     return summed.assign(
         upper_sum=rows["upper_sum"].first(), remainder=rows["remainder"].last()

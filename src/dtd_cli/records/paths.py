@@ -11,10 +11,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from dtd.frames import in_order, names, numbers
 from dtd.relevance.paths import Paths
 from dtd.relevance.root_tree import Level, RootTree
 from dtd.roots.contract import Status
-from dtd_cli.records.rows import in_order, names, numbers
 
 REST = "rest"
 """The rank of the sum of all paths that are not listed."""

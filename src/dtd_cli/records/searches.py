@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from dtd.frames import in_order, names, numbers, searches, unit_keys
+from dtd.results import Explained
 from dtd.roots.contract import Outcome, Status
-from dtd_cli.records.rows import Explained, evidence, in_order, names, numbers, unit_keys
 
 CHAIN_COLUMNS = ("accepted", "effective_sample_size", "scale")
 
@@ -16,7 +17,7 @@ CHAIN_COLUMNS = ("accepted", "effective_sample_size", "scale")
 def search_lines_table(parts: Sequence[Explained]) -> pd.DataFrame:
     """``search_lines.csv``: a unit's relevance along the line on which its root was searched."""
     tables = []
-    for part, layer, roots in evidence(parts):
+    for part, layer, roots in searches(parts):
         if roots.line is not None:
             keys = unit_keys(part, layer, roots)
             steps = roots.line.walk.shape[-1]
@@ -30,7 +31,7 @@ def search_lines_table(parts: Sequence[Explained]) -> pd.DataFrame:
 def search_roots_table(parts: Sequence[Explained]) -> pd.DataFrame:
     """``search_roots.csv``: where on its line the search of a unit ended."""
     tables = []
-    for part, layer, roots in evidence(parts):
+    for part, layer, roots in searches(parts):
         if roots.line is not None:
             table = unit_keys(part, layer, roots)
             table["status"] = names(roots.status, Status)
@@ -43,12 +44,13 @@ def search_roots_table(parts: Sequence[Explained]) -> pd.DataFrame:
 def chains_table(parts: Sequence[Explained]) -> pd.DataFrame:
     """``chains.csv``: one Markov chain a row."""
     tables = []
-    for part, layer, roots in evidence(parts):
+    for part, layer, roots in searches(parts):
         if roots.chains is not None:
             samples, count = roots.chains.accepted.shape
             table = pd.DataFrame(
                 {
-                    "sample": np.repeat(part.samples, count),
+                    "method": part.method,
+                    "sample": np.repeat(numbers(part.samples), count),
                     "layer": layer,
                     "finder": roots.finder,
                     "chain": np.tile(np.arange(count), samples),
@@ -63,7 +65,7 @@ def chains_table(parts: Sequence[Explained]) -> pd.DataFrame:
 def solutions_table(parts: Sequence[Explained]) -> pd.DataFrame:
     """``solutions.csv``: what a solver says of its root, one program a row."""
     tables = []
-    for part, layer, roots in evidence(parts):
+    for part, layer, roots in searches(parts):
         if roots.solution is not None:
             table = unit_keys(part, layer, roots)
             table["outcome"] = names(roots.solution.outcome, Outcome)

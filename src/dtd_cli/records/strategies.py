@@ -9,13 +9,13 @@ NEAREST = "polytope"
 
 
 def strategies_table(roots: pd.DataFrame) -> pd.DataFrame:
-    """One row for each layer and strategy, over all units that have relevance to decompose.
+    """One row for each method, layer and strategy, over all units that have relevance to decompose.
 
     Shares are of these units. A distance is compared with that of the certified nearest root of
     the same unit, where there is one.
     """
     rows = roots[roots["relevance"] != 0]
-    unit = ["sample", "layer", "neuron"]
+    unit = ["method", "sample", "layer", "neuron"]
     nearest = rows[(rows["finder"] == NEAREST) & rows["certified"]].set_index(unit)["distance"]
     rows = rows.join(nearest.rename("nearest"), on=unit)
     is_root = rows["status"] == "found"
@@ -31,7 +31,7 @@ def strategies_table(roots: pd.DataFrame) -> pd.DataFrame:
         distance=rows["distance"].where(is_root),
         distance_ratio=(rows["distance"] / rows["nearest"]).where(is_root & admissible & inside),
     )
-    groups = rows.groupby(["layer", "finder"], sort=False)
+    groups = rows.groupby(["method", "layer", "finder"], sort=False)
     return (
         groups.agg(
             units=("root", "size"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from dtd_cli.records.rows import Explained
+from dtd.results import Explained
 from dtd_cli.run.preparation import Prepared
 
 
@@ -19,19 +19,39 @@ def summary(
     explained = inputs[inputs["status"] == "explained"]
     f = explained.set_index("sample")["f"]
     layers = tables["layers.csv"]
-    # With a series the degrees have rows of their own.
-    kept = layers.groupby(["method", "layer", "sample"])["relevance_sum"].sum().reset_index()
-    kept["conserved"] = kept["relevance_sum"] / kept["sample"].map(f)
+    roots = tables["roots.csv"]
+    of_f = roots["method"] == "simple_taylor"
+    further = layers["roots"] if "roots" in layers else pd.Series("", layers.index)
+    own = layers[further == ""]
     return {
         "network": list(prepared.network.widths),
         "training": prepared.figures,
         "samples": {"explained": len(explained), "skipped": len(inputs) - len(explained)},
         "f_mean": float(f.mean()),
-        "conserved_by_layer": _nested(kept.groupby(["method", "layer"])["conserved"].median()),
-        **_remainders(layers, f),
-        "roots_by_layer": _root_figures(tables["roots.csv"]),
+        "conserved_by_layer": _conserved(own, f, "method"),
+        **_present("conserved_by_input_roots", _conserved(layers[further != ""], f, "roots")),
+        **_remainders(own, f),
+        "roots_by_layer": {
+            str(layer): _root_figures(rows) for layer, rows in roots[~of_f].groupby("layer")
+        },
+        **_present("taylor_roots", _root_figures(roots[of_f])),
         "limits_by_layer": limits(parts),
     }
+
+
+def _present(name: str, figures: dict[str, Any]) -> dict[str, Any]:
+    """An entry of the summary, which it has only where there are figures."""
+    return {name: figures} if figures else {}
+
+
+def _conserved(layers: pd.DataFrame, f: pd.Series, by: str) -> dict[str, dict[str, float]]:
+    """The median over samples of ΣR / f, by a column and the layer."""
+    if layers.empty:
+        return {}
+    # With a series the degrees have rows of their own.
+    kept = layers.groupby([by, "layer", "sample"])["relevance_sum"].sum().reset_index()
+    kept["conserved"] = kept["relevance_sum"] / kept["sample"].map(f)
+    return _nested(kept.groupby([by, "layer"])["conserved"].median())
 
 
 def _remainders(layers: pd.DataFrame, f: pd.Series) -> dict[str, Any]:
@@ -58,13 +78,11 @@ def limits(parts: Sequence[Explained]) -> dict[str, dict[str, int]]:
 
 
 def _root_figures(roots: pd.DataFrame) -> dict[str, Any]:
-    """Per layer and strategy: how many units of each status; of those with a root, shares."""
+    """By strategy: how many units of each status; of those with a root, shares."""
     figures: dict[str, Any] = {}
-    if roots.empty:
-        return figures
-    for (layer, finder), group in roots.groupby(["layer", "finder"]):
+    for finder, group in roots.groupby("finder"):
         shares = group[["admissible", "same_region"]].astype("Float64").mean().dropna()
-        figures.setdefault(str(layer), {})[finder] = {
+        figures[str(finder)] = {
             "status": group["status"].value_counts().sort_index().to_dict(),
             **{f"{name}_share": float(share) for name, share in shares.items()},
         }

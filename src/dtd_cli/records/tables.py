@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from dtd_cli.records.relevance import interactions_table, ledger_table, relevance_table
-from dtd_cli.records.roots import root_points_table, roots_table
-from dtd_cli.records.rows import Explained, numbers
+from dtd.frames import ledger_frame, numbers, relevance_frame, root_points_frame, roots_frame
+from dtd.results import Explained
+from dtd_cli.records.interactions import interactions_table
 from dtd_cli.records.searches import (
     chains_table,
     search_lines_table,
@@ -31,16 +31,16 @@ OPTIONAL: dict[str, Callable[[Sequence[Explained]], pd.DataFrame]] = {
 
 def tables(prepared: Prepared, parts: Sequence[Explained]) -> dict[str, pd.DataFrame]:
     """The tables of what ``parts`` explain; those that need more are made elsewhere."""
-    roots = roots_table(parts)
+    roots = roots_frame(parts)
     made = {
-        "relevance.csv": relevance_table(parts, prepared.plans[0].finder.prescription),
-        "layers.csv": ledger_table(parts),
+        "relevance.csv": relevance_frame(parts, prepared.prescription),
+        "layers.csv": ledger_frame(parts),
         "roots.csv": roots,
-        "root_points.csv": root_points_table(parts),
+        "root_points.csv": root_points_frame(parts),
         "inputs.csv": inputs_table(prepared),
     }
     optional = {name: table(parts) for name, table in OPTIONAL.items()}
-    if roots["finder"].nunique() > 1:
+    if len(roots[["method", "finder"]].drop_duplicates()) > 1:
         optional["strategies.csv"] = strategies_table(roots)
     return made | {name: table for name, table in optional.items() if not table.empty}
 

@@ -9,11 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dtd_cli.plots.tables import Sample, Tables
+from dtd_cli.plots.tables import Sample, Tables, named
 from dtd_cli.report import settings
 from dtd_cli.report.study import Study
-
-_COLUMNS = ["method", "sample", "layer", "neuron", "relevance"]
 
 Entry = tuple[str, str]
 """Method and configuration."""
@@ -65,7 +63,7 @@ def _input_relevance(
     path: Path, samples: list[int], features: int
 ) -> dict[str, NDArray[np.float64]]:
     """By method; where a run tells degrees apart, their sum."""
-    table = pd.read_csv(path / "relevance.csv", usecols=_COLUMNS)
+    table = named(pd.read_csv(path / "relevance.csv"))
     table = table[table["layer"] == 0]
     wide = table.groupby(["method", "sample", "neuron"], sort=False)["relevance"].sum().unstack()
     wide = wide.reindex(columns=range(features))

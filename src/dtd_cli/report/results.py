@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from dtd_cli.plots.tables import named
 from dtd_cli.report.run import one_line
 
 LEDGER = (
@@ -92,7 +93,7 @@ def read_table(path: Path, name: str, columns: Sequence[str]) -> pd.DataFrame:
 
 def _check_whole(relevance: pd.DataFrame) -> None:
     """Of each method all samples have as many rows: a file may be cut off between two rows."""
-    rows = relevance.groupby(["method", "sample"], sort=False).size()
+    rows = named(relevance).groupby(["method", "sample"], sort=False).size()
     if rows.groupby(level="method").nunique().max() != 1:
         raise BrokenRunError("relevance.csv: some samples have fewer rows than others")
 
@@ -120,6 +121,7 @@ def _run_figures(summary: Mapping[str, Any]) -> Iterator[Figure]:
 
 def _ledger_figures(layers: pd.DataFrame, f: pd.Series) -> Iterator[Figure]:
     """The mean over the samples of each entry's share of f, and the median of ΣR / f."""
+    layers = named(layers)
     if "degree" in layers:
         layers["method"] += ", degree " + layers["degree"].astype(str)
     shares = layers[list(LEDGER)].div(layers["sample"].map(f), axis=0)
@@ -134,12 +136,17 @@ def _ledger_figures(layers: pd.DataFrame, f: pd.Series) -> Iterator[Figure]:
 def _root_figures(summary: Mapping[str, Any]) -> Iterator[Figure]:
     """Of the units that have something to decompose, the share with a root; what these are like."""
     for layer, finders in summary["roots_by_layer"].items():
-        for finder, figures in finders.items():
-            status = figures["status"]
-            active = sum(status.values()) - status.get("inactive", 0)
-            if active:
-                rooted = sum(status.get(name, 0) for name in _ROOTED)
-                yield "", finder, int(layer), "root_share", rooted / active
-            for name, value in figures.items():
-                if name != "status":
-                    yield "", finder, int(layer), name, value
+        yield from _search_figures("", int(layer), finders)
+    yield from _search_figures("simple_taylor", 0, summary.get("taylor_roots", {}))
+
+
+def _search_figures(method: str, layer: int, finders: Mapping[str, Any]) -> Iterator[Figure]:
+    for finder, figures in finders.items():
+        status = figures["status"]
+        active = sum(status.values()) - status.get("inactive", 0)
+        if active:
+            rooted = sum(status.get(name, 0) for name in _ROOTED)
+            yield method, finder, layer, "root_share", rooted / active
+        for name, value in figures.items():
+            if name != "status":
+                yield method, finder, layer, name, value

@@ -1,68 +1,89 @@
-"""From the settings to a network and the samples that are explained."""
+"""From the settings to a network, the samples that are explained, and what explains them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from dtd.domains import Domain
+from dtd.errors import InvalidSetting
+from dtd.estimators import Enumeration, Estimator, MonteCarlo
+from dtd.explainer import DTD
 from dtd.networks.network import Network
 from dtd.relevance.plan import Plan, of_sample
-from dtd.roots.closed_form import ClosedForm
-from dtd.rules import RULES
-from dtd.rules.gamma import Gamma
+from dtd.targets import Targets, one_target, targets
 from dtd_cli.config.config import Config
 from dtd_cli.config.errors import SettingError
 from dtd_cli.config.settings import MONTE_CARLO
-
-SIMPLE_TAYLOR = "simple_taylor/"
-"""What tables put before the strategy by which a root of f itself was searched."""
+from dtd_cli.run.progress import bars
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
     """What a run explains, in its dtype and on its device.
 
-    ``x`` (n, d) are the samples, ``outputs`` (n,) the explained output of each and ``f`` (n,) its
-    value; ``plans`` says how each layer is decomposed, ``taylor_plan`` how f is decomposed onto
-    the input at once, and ``compared`` the steps of every further root search, by its label.
+    ``x`` (n, d) are the samples, ``targets`` what is explained of each. ``explainer`` explains
+    them by the recursion, and each of ``compared``, by its label, with another root search in the
+    input.
     """
 
-    network: Network
     names: tuple[str, ...]
     x: Tensor
-    outputs: Tensor
-    f: Tensor
-    plans: tuple[Plan, ...]
-    taylor_plan: Plan
-    compared: dict[str, tuple[Plan, ...]]
-    figures: dict[str, float]
+    targets: Targets
+    explainer: DTD
+    compared: Mapping[str, DTD]
+    figures: Mapping[str, float]
+
+    @property
+    def network(self) -> Network:
+        """The network that is explained."""
+        return self.explainer.network
+
+    @property
+    def plans(self) -> tuple[Plan, ...]:
+        """How every layer is decomposed."""
+        return self.explainer.plans
+
+    @property
+    def outputs(self) -> Tensor:
+        """The explained output of each sample, (n,)."""
+        return self.targets.outputs
+
+    @property
+    def f(self) -> Tensor:
+        """Its value, (n,)."""
+        return self.targets.f
+
+    @property
+    def explained(self) -> Tensor:
+        """Which samples have something to explain, (n,): f(x) > 0."""
+        return self.targets.explained
+
+    @property
+    def prescription(self) -> Sequence[float] | None:
+        """The relevance of the input that roots are made for, where they are."""
+        return self.plans[0].finder.prescription
 
     def plans_of(self, sample: int) -> tuple[Plan, ...]:
         """How every layer is decomposed for one sample, whose roots may be its own."""
         network = self.network.explaining(int(self.outputs[sample]))
         return of_sample(self.plans, network, self.x[sample : sample + 1])
 
-    @property
-    def explained(self) -> Tensor:
-        """Which samples have something to explain, (n,): f(x) > 0."""
-        return self.f > 0
-
 
 def prepare(config: Config) -> Prepared:
     """Draw or read, and train, what the configuration names.
 
     Raises:
-        SettingError: what the settings name does not fit together.
+        InvalidSetting: what the settings name does not fit together.
     """
     seed = config.top.seed
     generator = torch.Generator().manual_seed(seed)
     source = config.inputs.open(config.network.input_size)
     size = len(source.names)
-    output_size = config.training.output_size(source.labels)
-    network = config.network.build(size, output_size)
+    network = config.network.build(size, config.training.output_size(source.labels))
     if network.widths[0] != size:
         raise SettingError(
             "inputs",
@@ -70,140 +91,75 @@ def prepare(config: Config) -> Prepared:
             f"they have {size} features; allowed are the {network.widths[0]} that the network "
             "takes, or network=mlp, which follows its inputs",
         )
-    _check_roots(config, network.depth)
+    explainer = _explainer(config, network, source.domain)
+    output = None if config.explain.output == "predicted" else config.explain.output
+    # What cannot be is refused before the training, which takes long.
+    _compared(config, explainer)
+    if output is not None:
+        one_target(network, output)
     trained = config.training(network, source, seed, config.top.progress)
-    network = trained.network
-    output = config.explain.output
-    if isinstance(output, int) and not 0 <= output < network.widths[-1]:
+
+    def f(drawn: Tensor) -> Tensor:
+        network = trained.network
+        return targets(network, drawn.to(network.layers[0].weight.dtype), output).f
+
+    x = config.inputs.samples(replace(source, rows=trained.held_out), f, generator)
+    x = x.to(config.device, config.dtype)
+    # The search of the input layer goes on where the inputs' draws ended, as in the seed notebook.
+    explainer = replace(
+        explainer, model=trained.network, seed=generator, estimator=_estimator(config)
+    )
+    explained = targets(explainer.network, x, output)
+    if not explained.explained.any():
         raise SettingError(
             "explain.output",
-            output,
-            f"allowed is an output from 0 to {network.widths[-1] - 1}, or predicted",
-        )
-
-    def explained(x: Tensor) -> tuple[Tensor, Tensor]:
-        """f(x) and the explained output, each (N,)."""
-        activation = network.forward(x.to(network.layers[0].weight.dtype))
-        outputs = activation.argmax(1)
-        if isinstance(output, int):
-            outputs = torch.full_like(outputs, output)
-        return activation.gather(1, outputs.unsqueeze(1)).squeeze(1), outputs
-
-    rows = replace(source, rows=trained.held_out)
-    x = config.inputs.samples(rows, lambda drawn: explained(drawn)[0], generator)
-    place = (config.dtype, config.device)
-    domain = source.domain.to(*place)
-    _check_rules(config, network.depth, source.domain)
-    _check_sampling(config, network)
-    network, x = network.to(*place), x.to(config.device, config.dtype)
-    f, outputs = explained(x)
-    if not (f > 0).any():
-        raise SettingError(
-            "explain.output",
-            output,
+            config.explain.output,
             f"none of the {len(x)} inputs has f(x) > 0, so there is nothing to explain; try "
             "another output, other inputs or another network.seed",
         )
-    plans = _plans(config, network, domain, generator)
-    compared = {
-        label: (replace(plans[0], finder=finder, label=label), *plans[1:])
-        for label, finder in config.compare_input_roots.items()
-    }
-    taylor_plan = replace(
-        plans[0], finder=config.taylor_roots, label=config.taylor_roots.name, prefix=SIMPLE_TAYLOR
+    compared = _compared(config, explainer)
+    return Prepared(source.names, x, explained, explainer, compared, trained.figures)
+
+
+def _explainer(config: Config, network: Network, domain: Domain) -> DTD:
+    settings = config.relevance
+    return DTD(
+        network,
+        rule=config.rule,
+        input_rule=None if config.input_rule is config.rule else config.input_rule,
+        roots=config.roots,
+        input_roots=None if config.input_roots is config.roots else config.input_roots,
+        domain=domain,
+        degree=settings.degree,
+        root_dependence=settings.root_dependence,
+        max_points=settings.max_points,
+        max_visits=settings.max_visits,
+        taylor_roots=config.taylor_roots,
+        # Paths add up to what the general way gives, also where limits are approximate.
+        factored=not settings.paths,
+        dtype=config.dtype,
+        device=config.device,
+        track=bars(config.top.progress),
     )
-    return Prepared(
-        network, source.names, x, outputs, f, plans, taylor_plan, compared, trained.figures
-    )
 
 
-def _check_rules(config: Config, depth: int, domain: Domain) -> None:
-    name = "rule" if config.input_rule is config.rule else "input_rule"
-    if config.rule.needs_box and depth > 1:
-        raise SettingError("rule", "zB", "for the first layer only; allowed is input_rule=zB")
-    if config.input_rule.needs_box and not domain.is_box:
-        raise SettingError(
-            name,
-            "zB",
-            "these inputs come without a box; allowed are inputs=digits, inputs=grid, or "
-            "inputs=csv with inputs.domain=box inputs.low=... inputs.high=...",
-        )
-    if config.input_rule.needs_box and not ((domain.low <= 0) & (domain.high >= 0)).all():
-        raise SettingError(
-            name, "zB", "the box of the inputs must hold the origin: low <= 0 <= high"
-        )
+def _estimator(config: Config) -> Estimator:
+    if config.relevance.estimator == MONTE_CARLO:
+        return MonteCarlo(config.relevance.sampled_paths)
+    return Enumeration()
 
 
-def _check_roots(config: Config, depth: int) -> None:
-    groups = {"roots": config.roots, "input_roots": config.input_roots}
-    groups |= {
-        f"compare_input_roots.{label}": finder
-        for label, finder in config.compare_input_roots.items()
-    }
-    for group, finder in groups.items():
-        if finder.single_step and depth > 1:
-            raise SettingError(
-                group,
-                finder.name,
-                "it decomposes f in a single step, not layer by layer; allowed is "
-                f"taylor_roots={finder.name} 'relevance.methods=[simple_taylor]', or a network "
-                "of one layer",
-            )
-    singles = {"taylor_roots": config.taylor_roots}
-    singles |= {name: finder for name, finder in groups.items() if name.startswith("compare")}
-    for group, finder in singles.items():
-        if finder.prescription is not None:
-            raise SettingError(
-                group, finder.name, "these roots are for all layers; allowed is roots=prescribed"
-            )
+def _compared(config: Config, explainer: DTD) -> dict[str, DTD]:
+    """The recursion with each further search for roots in the input, by its label.
 
-
-def _check_sampling(config: Config, network: Network) -> None:
-    if config.relevance.estimator != MONTE_CARLO:
-        return
-    for name, rule, roots in (
-        ("rule", config.rule, config.roots),
-        ("input_rule", config.input_rule, config.input_roots),
-    ):
-        if not (rule.carries_factor and isinstance(roots, ClosedForm)):
-            allowed = ", ".join(name for name, rule in RULES.items() if rule.carries_factor)
-            raise SettingError(
-                "relevance.estimator",
-                MONTE_CARLO,
-                f"sampled paths need {name} and its roots in every layer to be one of {allowed} "
-                "with closed_form; allowed with others is relevance.estimator=enumeration",
-            )
-    unbiased = any(bool((layer.bias == 0).any()) for layer in network.layers)
-    if unbiased and any(isinstance(rule, Gamma) for rule in (config.rule, config.input_rule)):
-        raise SettingError(
-            "relevance.estimator",
-            MONTE_CARLO,
-            "this network has biases of zero, where with rule=gamma one limit lies on the edge of "
-            "another; allowed there are z+ and x, or relevance.estimator=enumeration",
-        )
-    least = 2 * max(network.widths[1:])
-    if config.relevance.sampled_paths < least:
-        raise SettingError(
-            "relevance.sampled_paths",
-            config.relevance.sampled_paths,
-            f"allowed is {least} or more: two for each unit of the widest layer",
-        )
-
-
-def _plans(
-    config: Config, network: Network, domain: Domain, generator: torch.Generator
-) -> tuple[Plan, ...]:
-    """How every layer is decomposed.
-
-    The search of the input layer goes on where the inputs' draws ended, as in the seed notebook;
-    the others have generators of their own.
+    Raises:
+        SettingError: one of the searches cannot be.
     """
-    seeds = torch.randint(2**62, (network.depth,), generator=generator.clone_state())
-    plans = [
-        Plan(config.input_rule, config.input_roots, domain, generator, config.input_roots.name)
-    ]
-    for width, seed in zip(network.widths[1:-1], seeds.tolist(), strict=False):
-        hidden = Domain.nonnegative(width).to(config.dtype, config.device)
-        own = torch.Generator().manual_seed(seed)
-        plans.append(Plan(config.rule, config.roots, hidden, own, config.roots.name))
-    return tuple(plans)
+    compared = {}
+    for label, finder in config.compare_input_roots.items():
+        try:
+            compared[label] = replace(explainer, input_roots=finder, estimator=Enumeration())
+        except InvalidSetting as error:
+            name = f"compare_input_roots.{label}"
+            raise SettingError(name, error.value, error.allowed) from error
+    return compared

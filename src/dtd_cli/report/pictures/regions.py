@@ -19,6 +19,8 @@ def regions(figures: pd.DataFrame) -> Figure | None:
     figures = figures[figures["quantity"] == "same_region_share"]
     if figures.empty:
         return None
+    of_f = figures["method"] != ""
+    figures = figures.assign(finder=figures["finder"].mask(of_f, figures["finder"] + " for f"))
     finders = list(figures["finder"].unique())
     configurations = bands.shown(figures)
     depth = int(figures["layer"].max())

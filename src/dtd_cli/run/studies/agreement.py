@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dtd.frames import numbers
+from dtd_cli.run.explanations import Explanations, Way
 from dtd_cli.run.preparation import Prepared
-from dtd_cli.run.studies.study import input_relevances
+from dtd_cli.run.studies.study import by_way, input_relevances
 
 
-def agreement(prepared: Prepared, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def agreement(prepared: Prepared, explanations: Explanations) -> pd.DataFrame:
     """For every method and sample ``ΣR_0 / f`` and the cosine between R_0 and gradient × input.
 
     The cosine is missing where one of the two is zero everywhere, or gradient × input is not
@@ -20,21 +20,22 @@ def agreement(prepared: Prepared, tables: Mapping[str, pd.DataFrame]) -> pd.Data
 
     Source: RS (full backward pass).
     """
-    samples, relevances = input_relevances(tables)
-    f = tables["inputs.csv"].set_index("sample")["f"].loc[samples].to_numpy()
+    samples, relevances = input_relevances(prepared, explanations)
+    f = numbers(prepared.f[prepared.explained])
     nowhere = np.full_like(next(iter(relevances.values())), np.nan)
-    reference = relevances.get("gradient_x_input", nowhere)
-    return pd.concat(
+    reference = relevances.get(Way("gradient_x_input"), nowhere)
+    tables = [
         pd.DataFrame(
             {
-                "method": method,
+                **way._asdict(),
                 "sample": samples,
                 "conserved": relevance.sum(1) / f,
                 "cosine": _cosine(relevance, reference),
             }
         )
-        for method, relevance in relevances.items()
-    )
+        for way, relevance in relevances.items()
+    ]
+    return by_way(pd.concat(tables))
 
 
 def _cosine(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:

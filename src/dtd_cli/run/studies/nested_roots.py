@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 import torch
 
 from dtd.relevance.recursion import Recursion
 from dtd.roots.contract import Status
+from dtd_cli.run.explanations import Explanations
 from dtd_cli.run.preparation import Prepared
 
 _HELD = 100_000
@@ -17,7 +16,7 @@ _HELD = 100_000
 
 
 @torch.no_grad()
-def nested_roots(prepared: Prepared, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def nested_roots(prepared: Prepared, explanations: Explanations) -> pd.DataFrame:
     """Every root that R_0 of the first explained sample is made of.
 
     The roots of layer 0 are those of the units of layer 1, with the input as their anchor. To

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 import torch
 
+from dtd_cli.run.explanations import Explanations
 from dtd_cli.run.preparation import Prepared
 
 _STEPS = 101
 
 
-def output_scaling(prepared: Prepared, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def output_scaling(prepared: Prepared, explanations: Explanations) -> pd.DataFrame:
     """``f(c x) / f(x)`` for c from 0 to 1; in a network without biases it is c.
 
     Source: RS (the influence of biases).

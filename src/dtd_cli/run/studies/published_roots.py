@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pandas as pd
 import torch
 from torch import Tensor
 
 from dtd.regions.gates import gates, gradient
 from dtd.rules.rule import direction, projection
+from dtd_cli.run.explanations import Explanations, Way
 from dtd_cli.run.preparation import Prepared
-from dtd_cli.run.studies.study import by_unit
 
 _PARALLEL = 1e-5
 """The published code skips a unit with ``|w_j v_j|`` below this."""
@@ -19,7 +17,7 @@ _GAP = 1e-5
 """From which difference of an entry on it calls a gradient another."""
 
 
-def published_roots(prepared: Prepared, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def published_roots(prepared: Prepared, explanations: Explanations) -> pd.DataFrame:
     """For every sample, how many of the input's published "roots" have another gradient of f.
 
     The published code takes the step from the unit's relevance, ``t_j = R_j / (w_j v_j)``, where
@@ -33,7 +31,7 @@ def published_roots(prepared: Prepared, tables: Mapping[str, pd.DataFrame]) -> p
     terms = step.rule.terms(a, layer, step.domain)
     total = projection(terms, layer)
     taken = total.abs() > _PARALLEL
-    t = _relevance(prepared, tables, samples) / torch.where(taken, total, 1)
+    t = explanations[Way("recursive")].relevance[1][samples] / torch.where(taken, total, 1)
     if not step.rule.meets_hinge:
         t, taken = torch.ones_like(t), torch.ones_like(taken)
     points = a.unsqueeze(1) - t.unsqueeze(2) * direction(terms)
@@ -50,12 +48,6 @@ def published_roots(prepared: Prepared, tables: Mapping[str, pd.DataFrame]) -> p
             "any_with_another_gradient": leaves.any(1).cpu().numpy(),
         }
     )
-
-
-def _relevance(prepared: Prepared, tables: Mapping[str, pd.DataFrame], samples: Tensor) -> Tensor:
-    """R_1 of the exact recursion, (B, J)."""
-    wide = by_unit(tables["relevance.csv"].query("method == 'recursive'"), layer=1)
-    return torch.tensor(wide.loc[samples.tolist()].to_numpy()).to(prepared.x)
 
 
 def _gradient(prepared: Prepared, points: Tensor, outputs: Tensor) -> Tensor:

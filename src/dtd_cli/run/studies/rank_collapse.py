@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
 from dtd.relevance.methods.train_free import redistribute
+from dtd_cli.run.explanations import Explanations
 from dtd_cli.run.preparation import Prepared
 
 
-def rank_collapse(prepared: Prepared, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def rank_collapse(prepared: Prepared, explanations: Explanations) -> pd.DataFrame:
     """Cosine similarity of the columns of a product of train-free layers, against its length.
 
     Column j of the product of the layers 1..l is the relevance of the inputs when all relevance

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 import torch
 
 from dtd.relevance.recursion import Recursion
 from dtd.roots.interpolation import Interpolation
+from dtd_cli.run.explanations import Explanations
 from dtd_cli.run.preparation import Prepared
 
 
-def region_size(prepared: Prepared, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def region_size(prepared: Prepared, explanations: Explanations) -> pd.DataFrame:
     """The box around the edge points of each layer's linear regions, on the samples' own paths.
 
     Edge points are the candidates of ``roots=interpolation``, where a layer is searched by it,

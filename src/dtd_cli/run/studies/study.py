@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dtd.frames import numbers
+from dtd_cli.run.explanations import Explanations, Way
 from dtd_cli.run.preparation import Prepared
 
-Study = Callable[[Prepared, Mapping[str, pd.DataFrame]], pd.DataFrame]
-"""``(what is explained, the run's tables by file name) -> a tidy table``."""
+Study = Callable[[Prepared, Explanations], pd.DataFrame]
+"""``(what is explained, how it was explained) -> a tidy table``."""
 
 
 def input_relevances(
-    tables: Mapping[str, pd.DataFrame],
-) -> tuple[pd.Index, dict[str, NDArray[np.float64]]]:
-    """The samples (N,), and each method's relevances of the inputs (N, d)."""
-    methods = {
-        str(method): by_unit(part, layer=0)
-        for method, part in tables["relevance.csv"].groupby("method", sort=False)
+    prepared: Prepared, explanations: Explanations
+) -> tuple[NDArray[np.int64], dict[Way, NDArray[np.float64]]]:
+    """The explained samples (n,), and the relevances of their inputs (n, d) in every way.
+
+    A relevance that roots were made for is there too, as the method ``target``.
+    """
+    explained = prepared.explained
+    relevances = {
+        way: numbers(result.attribution[explained]) for way, result in explanations.items()
     }
-    samples = next(iter(methods.values())).index
-    return samples, {name: wide.to_numpy() for name, wide in methods.items()}
+    if prepared.prescription is not None:
+        wanted = np.tile(prepared.prescription, (int(explained.sum()), 1))
+        relevances[Way("target")] = wanted
+    return numbers(explained.nonzero().squeeze(1)), relevances
 
 
-def by_unit(relevance: pd.DataFrame, layer: int) -> pd.DataFrame:
-    """The relevances of a layer by one method: a row a sample, a column a unit."""
-    rows = relevance[relevance["layer"] == layer]
-    # With a series every degree has a row.
-    return rows.groupby(["sample", "neuron"])["relevance"].sum().unstack("neuron")
+def by_way(table: pd.DataFrame) -> pd.DataFrame:
+    """The table without the column ``roots`` where no further search was made."""
+    return table if table["roots"].any() else table.drop(columns="roots")

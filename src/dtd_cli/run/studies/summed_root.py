@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 import torch
@@ -11,6 +9,7 @@ from torch import Tensor
 from torch.autograd.functional import jacobian
 
 from dtd.relevance.recursion import Recursion
+from dtd_cli.run.explanations import Explanations
 from dtd_cli.run.preparation import Prepared
 
 _CANDIDATES = 10_000
@@ -22,7 +21,7 @@ _HELD = 100_000
 """Root points held in memory together."""
 
 
-def summed_root(prepared: Prepared, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def summed_root(prepared: Prepared, explanations: Explanations) -> pd.DataFrame:
     """The nearest root of ``H = Σ_j h_j`` on the lines to 10,000 candidates, for every sample.
 
     Candidates are ``x + (5 + 3 r) randn`` with one normal r each. From every one with

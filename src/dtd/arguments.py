@@ -1,0 +1,251 @@
+"""What a caller gives, made into the objects that it names."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, fields
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dtd.domains import Domain
+from dtd.errors import InvalidSetting, check_seed
+from dtd.networks.network import Network
+from dtd.networks.reading import read
+from dtd.relevance.series.integral import Integral
+from dtd.relevance.series.series import Series
+from dtd.relevance.series.taylor import Taylor
+from dtd.roots import ROOT_FINDERS, RootFinder
+from dtd.rules import RULES, Rule
+
+T = TypeVar("T")
+
+
+def network_of(model: object) -> Network:
+    """The network that a module computes, or that is given.
+
+    Raises:
+        InvalidSetting: it is neither, or its weights are no finite numbers.
+    """
+    if isinstance(model, nn.Module):
+        return read(model)
+    if not isinstance(model, Network):
+        raise InvalidSetting(
+            "model", type(model).__name__, "allowed is a torch.nn.Module or a dtd.Network"
+        )
+    for number, layer in enumerate(model.layers, 1):
+        if not (layer.weight.isfinite().all() and layer.bias.isfinite().all()):
+            raise InvalidSetting("model", f"layer {number}", "its weights are not all finite")
+    return model
+
+
+def named(argument: str, value: object, options: Mapping[str, type[T]], what: str) -> T:
+    """The object itself, or the one that a name stands for, with its default settings.
+
+    Args:
+        argument: what the caller calls it.
+        value: the object, or its name.
+        options: the classes by their names.
+        what: the object, as a message puts it.
+
+    Raises:
+        InvalidSetting: there is no such object, or it has settings without a default.
+    """
+    for kind in options.values():
+        if isinstance(value, kind):
+            return value
+    if not isinstance(value, str) or value not in options:
+        raise InvalidSetting(
+            argument, _shown(value), f"allowed are {', '.join(options)}, or {what}"
+        )
+    chosen: Any = options[value]
+    needed = [
+        field.name
+        for field in fields(chosen)
+        if field.default is MISSING and field.default_factory is MISSING
+    ]
+    if needed:
+        raise InvalidSetting(argument, value, f"allowed is {what} with its {' and '.join(needed)}")
+    made: T = chosen()
+    return made
+
+
+def rule_of(argument: str, value: object) -> Rule:
+    """A rule, or the one of this name.
+
+    Raises:
+        InvalidSetting: there is no such rule.
+    """
+    return value if isinstance(value, Rule) else named(argument, value, RULES, "a dtd.rules object")
+
+
+def roots_of(argument: str, value: object) -> RootFinder:
+    """A root search, or the one of this name with its default settings.
+
+    Raises:
+        InvalidSetting: there is no such search.
+    """
+    if isinstance(value, RootFinder):
+        return value
+    return named(argument, value, ROOT_FINDERS, "a dtd.roots object")
+
+
+def rules_of(rule: object, input_rule: object, depth: int) -> list[tuple[str, Rule]]:
+    """The rule of each layer from the input up, and the argument that it comes from.
+
+    Raises:
+        InvalidSetting: there is no such rule, or there are not as many as layers.
+    """
+    if isinstance(rule, list | tuple):
+        if len(rule) != depth:
+            raise InvalidSetting(
+                "rule", f"{len(rule)} rules", f"allowed is one, or one for each of {depth} layers"
+            )
+        if input_rule is not None:
+            raise InvalidSetting("input_rule", _shown(input_rule), "allowed beside a single rule")
+        return [("rule", rule_of("rule", one)) for one in rule]
+    hidden = ("rule", rule_of("rule", rule))
+    first = hidden if input_rule is None else ("input_rule", rule_of("input_rule", input_rule))
+    return [first, *[hidden] * (depth - 1)]
+
+
+def domain_of(domain: object, size: int) -> Domain:
+    """Where the inputs may lie, with bounds for every input; the reals where nothing is said.
+
+    Raises:
+        InvalidSetting: it is no domain, or not of this size.
+    """
+    if domain is None:
+        return Domain.real(size)
+    if not isinstance(domain, Domain):
+        raise InvalidSetting("domain", _shown(domain), "allowed is a dtd.Domain")
+    try:
+        low, high = (bound.expand(size) for bound in (domain.low, domain.high))
+    except RuntimeError as error:
+        bounds = max(domain.low.numel(), domain.high.numel())
+        raise InvalidSetting(
+            "domain", f"{bounds} bounds", f"allowed is one, or one for each of {size} inputs"
+        ) from error
+    return Domain(low, high)
+
+
+def series_of(degree: object) -> Series | None:
+    """What of each Taylor series is distributed; None is the linear term.
+
+    Raises:
+        InvalidSetting: there is no such degree.
+    """
+    if isinstance(degree, float) and degree == math.inf:
+        return Integral()
+    if type(degree) is not int or degree < 1:
+        raise InvalidSetting("degree", degree, "allowed is any integer >= 1, or math.inf")
+    return Taylor(degree) if degree > 1 else None
+
+
+def generator_of(seed: object) -> torch.Generator:
+    """A generator of its own: of a seed, or in the state of another generator.
+
+    Raises:
+        InvalidSetting: it is neither, or no generator takes the seed.
+    """
+    if isinstance(seed, torch.Generator):
+        if seed.device.type != "cpu":
+            raise InvalidSetting("seed", f"a generator on {seed.device}", "allowed is one on cpu")
+        return seed.clone_state()
+    if type(seed) is not int:
+        raise InvalidSetting("seed", _shown(seed), "allowed is an integer or a torch.Generator")
+    check_seed("seed", seed)
+    return torch.Generator().manual_seed(seed)
+
+
+def check_count(argument: str, value: object) -> None:
+    """Refuse all but integers >= 1.
+
+    Raises:
+        InvalidSetting: the value is no such integer.
+    """
+    if type(value) is not int or value < 1:
+        raise InvalidSetting(argument, _shown(value), "allowed is any integer >= 1")
+
+
+def check_choice(argument: str, value: object, allowed: Sequence[str]) -> None:
+    """Refuse what is none of the names.
+
+    Raises:
+        InvalidSetting: with the names that are allowed.
+    """
+    if value not in allowed:
+        raise InvalidSetting(argument, _shown(value), f"allowed are {', '.join(allowed)}")
+
+
+def numbers_of(argument: str, value: object) -> Tensor:
+    """A tensor of real numbers from a tensor, an array or nested lists, without its graph.
+
+    Raises:
+        InvalidSetting: it holds something else.
+    """
+    try:
+        numbers = (
+            value.detach()
+            if isinstance(value, Tensor)
+            else torch.tensor(np.ascontiguousarray(np.asarray(value)))
+        )
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise _no_numbers(argument, value) from error
+    if numbers.dtype is torch.bool or numbers.is_complex() or numbers.is_quantized:
+        raise _no_numbers(argument, value)
+    return numbers
+
+
+def samples_of(
+    value: object,
+    shape: Callable[[torch.Size], bool],
+    allowed: str,
+    place: tuple[torch.dtype, torch.device],
+    argument: str = "x",
+) -> Tensor:
+    """Samples (B, ...) in a dtype and on a device, as they came otherwise.
+
+    Args:
+        value: a tensor, an array or nested lists.
+        shape: whether a shape is allowed.
+        allowed: which ones are, in words.
+        place: the dtype and the device of the network.
+        argument: what the caller calls them.
+
+    Raises:
+        InvalidSetting: they have another shape, are no finite numbers or lie on another device.
+    """
+    numbers = numbers_of(argument, value)
+    if not shape(numbers.shape):
+        raise InvalidSetting(
+            argument, f"shape {tuple(numbers.shape)}", f"allowed is {allowed}, B at least 1"
+        )
+    dtype, device = place
+    if isinstance(value, Tensor) and value.device != device:
+        raise InvalidSetting(
+            argument, f"a tensor on {value.device}", f"the network is on {device}; move one of them"
+        )
+    numbers = numbers.to(device, dtype)
+    if not numbers.isfinite().all():
+        raise InvalidSetting(
+            argument, "NaN or infinity", f"allowed are finite numbers in {_name(dtype)}"
+        )
+    return numbers
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _no_numbers(argument: str, value: object) -> InvalidSetting:
+    return InvalidSetting(argument, type(value).__name__, "allowed are real numbers")
+
+
+def _shown(value: object) -> object:
+    """A value as a message shows it: short ones as they are, others by their type."""
+    text = str(value)
+    return value if len(text) <= 40 and "\n" not in text else type(value).__name__

@@ -1,0 +1,121 @@
+"""How the sum over all roots of the exact recursion is taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from dtd.arguments import named
+from dtd.errors import InvalidSetting
+from dtd.relevance import Explanation, Problem, recursive, sampled
+from dtd.relevance.cost import points_visited
+from dtd.roots.closed_form import ClosedForm
+from dtd.rules import RULES
+from dtd.rules.gamma import Gamma
+
+
+class Estimator(Protocol):
+    """How the recursion of a problem is computed, or estimated."""
+
+    def check(self, problem: Problem) -> None:
+        """Refuse a problem that is not for this estimator.
+
+        Raises:
+            InvalidSetting: with what is allowed instead.
+        """
+
+    def points_visited(self, problem: Problem) -> int:
+        """At how many points relevance functions are evaluated for one sample, at most."""
+
+    def explain(self, problem: Problem, seed: int) -> Explanation:
+        """The explanation by the recursion; ``seed`` is that of what is drawn."""
+
+
+@dataclass(frozen=True)
+class Enumeration:
+    """Every root is visited: the relevances are exact."""
+
+    def check(self, problem: Problem) -> None:
+        """Nothing is refused: all problems can be enumerated."""
+
+    def points_visited(self, problem: Problem) -> int:
+        """Those of all roots, and of their searches."""
+        return points_visited(problem.network.widths, problem.plans, problem.series)
+
+    def explain(self, problem: Problem, seed: int) -> Explanation:
+        """The exact recursion."""
+        return recursive(problem)
+
+
+@dataclass(frozen=True)
+class MonteCarlo:
+    """Relevances are estimated from random paths, with standard errors.
+
+    ``paths`` are drawn for each sample and layer, at least two for every unit of the widest layer.
+    """
+
+    paths: int = 2000
+
+    def __post_init__(self) -> None:
+        if type(self.paths) is not int or self.paths < 1:
+            raise InvalidSetting("paths", self.paths, "allowed is any integer >= 1")
+
+    def check(self, problem: Problem) -> None:
+        """Refuse all but degree 1 by rules that carry the factor, with enough paths.
+
+        Raises:
+            InvalidSetting: with what is allowed instead.
+        """
+        if problem.series is not None or problem.interactions or not problem.moving_roots:
+            raise _refused(
+                "paths estimate degree 1, without interactions, with root_dependence=exact"
+            )
+        closed = all(isinstance(plan.finder, ClosedForm) for plan in problem.plans)
+        if not (closed and all(plan.rule.carries_factor for plan in problem.plans)):
+            carrying = ", ".join(name for name, rule in RULES.items() if rule.carries_factor)
+            raise _refused(
+                f"paths need one of the rules {carrying} with closed_form roots in every layer"
+            )
+        unbiased = any(bool((layer.bias == 0).any()) for layer in problem.network.layers)
+        if unbiased and any(isinstance(plan.rule, Gamma) for plan in problem.plans):
+            raise _refused(
+                "this network has biases of zero, where with rule=gamma one limit lies on the edge "
+                "of another; allowed there are z+ and x"
+            )
+        least = 2 * max(problem.network.widths[1:])
+        if self.paths < least:
+            raise InvalidSetting(
+                "paths",
+                self.paths,
+                f"allowed is {least} or more: two for each unit of the widest layer",
+            )
+
+    def points_visited(self, problem: Problem) -> int:
+        """None: how many paths are drawn is said beforehand."""
+        return 0
+
+    def explain(self, problem: Problem, seed: int) -> Explanation:
+        """The estimate from the paths that ``seed`` draws."""
+        return sampled(problem, self.paths, seed)
+
+
+def _refused(reason: str) -> InvalidSetting:
+    return InvalidSetting(
+        "estimator", "monte_carlo", f"{reason}; allowed with others is estimator=enumeration"
+    )
+
+
+ESTIMATORS: dict[str, type[Enumeration] | type[MonteCarlo]] = {
+    "enumeration": Enumeration,
+    "monte_carlo": MonteCarlo,
+}
+"""The name of an estimator, and the estimator."""
+
+
+def estimator_of(value: object) -> Estimator:
+    """An estimator, or the one of this name with its default settings.
+
+    Raises:
+        InvalidSetting: there is no such estimator.
+    """
+    return named("estimator", value, ESTIMATORS, "a dtd.MonteCarlo")

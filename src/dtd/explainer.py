@@ -1,0 +1,314 @@
+"""The library's face: a network, and how its outputs are explained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+
+from dtd import arguments
+from dtd.domains import Domain
+from dtd.errors import InvalidSetting
+from dtd.estimators import Estimator, estimator_of
+from dtd.networks.network import Network
+from dtd.networks.reading import flattens
+from dtd.objections import check_prescriptions, check_rule, check_search
+from dtd.progress import Track, untracked
+from dtd.relevance import METHODS, Explanation, Problem
+from dtd.relevance.plan import Plan
+from dtd.relevance.recursion import Recursion
+from dtd.results import Explained, Result, RootPoint
+from dtd.roots import RootFinder
+from dtd.rules import Rule
+from dtd.targets import Targets, one_target, targets
+
+
+@dataclass(frozen=True, eq=False)
+class DTD:
+    """Deep Taylor Decomposition of a network, ready to explain samples.
+
+    Raises:
+        InvalidSetting: an argument has a value that it cannot have.
+    """
+
+    model: nn.Module | Network
+    """Read once and never changed."""
+    rule: str | Rule | Sequence[str | Rule] = "z+"
+    """One for all layers, or a list with one for each layer from the input up."""
+    input_rule: str | Rule | None = None
+    """The rule of the first layer, where it is another than ``rule``."""
+    roots: str | RootFinder = "closed_form"
+    input_roots: str | RootFinder | None = None
+    """The root search in the input, where it is another than ``roots``."""
+    domain: Domain | None = None
+    """Where the inputs may lie; the reals where nothing is said."""
+    method: str = "recursive"
+    estimator: str | Estimator = "enumeration"
+    degree: float = 1
+    """The degree of the Taylor series of every relevance function; ``math.inf``: the integral."""
+    root_dependence: str = "exact"
+    """``exact``: roots move with their anchors; ``constant``: their derivative counts as zero."""
+    seed: int | torch.Generator = 0
+    """Of all that is drawn; of a generator its state is used, and not changed."""
+    max_points: int = 100_000
+    """Root points that are held in memory together."""
+    max_visits: int = 100_000_000
+    """A recursion that would visit more points is refused."""
+    taylor_roots: str | RootFinder = "milp"
+    """The search for a root of f itself, for the method ``simple_taylor``."""
+    interactions: bool = False
+    """Whether the recursion has the degree-2 matrices too."""
+    factored: bool = True
+    """Without, no forward passes stand in for derivatives; a sum over paths then is the same."""
+    dtype: torch.dtype = torch.float64
+    device: torch.device | str | None = None
+    """Where the relevances are computed; the model's own where nothing is said."""
+    track: Track = untracked
+    """Shows how far the work is."""
+
+    def __post_init__(self) -> None:
+        arguments.check_choice("method", self.method, list(METHODS))
+        arguments.check_choice("root_dependence", self.root_dependence, ("exact", "constant"))
+        arguments.check_count("max_points", self.max_points)
+        arguments.check_count("max_visits", self.max_visits)
+        if self.dtype not in (torch.float64, torch.float32):
+            raise InvalidSetting("dtype", self.dtype, "allowed are torch.float64, torch.float32")
+        self._check_searches()
+        for layer, ((argument, rule), plan) in enumerate(zip(self._rules, self.plans, strict=True)):
+            check_rule(argument, rule, layer, plan.domain)
+        problem = self._problem(self.network, 0, self._nothing())
+        if self.interactions and self.method != "recursive":
+            raise InvalidSetting("interactions", True, "they are those of the method recursive")
+        self._estimator.check(problem)
+
+    def explain(self, x: object, target: object = None) -> Result:
+        """The relevances of all layers for the samples, with ledgers and roots.
+
+        Args:
+            x: samples, (B, d) or (B, *shape) for a module that flattens them first; a tensor on
+                the network's device, an array or nested lists.
+            target: an output, a sequence of B outputs, a tuple of two outputs whose difference is
+                explained, or None for each sample's largest output.
+
+        Raises:
+            InvalidSetting: the samples or the target are not possible, or it would take too long.
+        """
+        samples = self._samples(x)
+        explained = targets(self.network, samples.flatten(1), target)
+        self._check_visits(int(explained.explained.sum()))
+        parts = tuple(
+            Explained(
+                self.method,
+                problem.output,
+                rows,
+                problem.network.activations(problem.x),
+                self._explain(problem),
+            )
+            for problem, rows in self.problems(samples.flatten(1), explained)
+        )
+        return Result(samples, explained.f, explained.relevance, self.network.widths, parts)
+
+    def attribute(self, x: object, target: object = None) -> Tensor:
+        """R_0 of the samples, of their shape; see :meth:`explain`."""
+        return self.explain(x, target).attribution
+
+    def root_point(self, x: object, layer: int, unit: int, target: object = None) -> RootPoint:
+        """The roots in layer ``layer`` of unit ``unit`` of the layer above, on the samples' path.
+
+        Raises:
+            InvalidSetting: there is no such layer or unit, or the method has no roots there.
+        """
+        return self.explain(x, target).root_point(layer, unit)
+
+    def relevance_function(self, layer: int, target: object) -> Callable[[Tensor], Tensor]:
+        """R_l as a function of the activations of layer l, (N, d_l) -> (N, d_l), differentiable.
+
+        Raises:
+            InvalidSetting: there is no such layer or output, or the relevance is no function of
+                the activations alone.
+        """
+        if type(layer) is not int or not 0 <= layer < self.network.depth:
+            raise InvalidSetting(
+                "layer", layer, f"allowed is a layer from 0 to {self.network.depth - 1}"
+            )
+        if self.method != "recursive":
+            raise InvalidSetting(
+                "method", self.method, "relevance functions are those of the method recursive"
+            )
+        if self._roots.prescription is not None:
+            raise InvalidSetting(
+                "roots", self._roots.name, "these roots are made for a sample, not for a function"
+            )
+        network, output = one_target(self.network, target)
+        recursion = _recursion(self._problem(network, output, self._nothing(layer)))
+
+        def relevance(activations: Tensor) -> Tensor:
+            _, width = shape = self._nothing(layer).shape
+            numbers = arguments.samples_of(
+                activations, lambda given: given[1:] == shape[1:], f"(N, {width})", self._place, "a"
+            )
+            # The check is about the numbers; the graph is that of what was given.
+            given = activations if isinstance(activations, Tensor) else numbers
+            with torch.set_grad_enabled(torch.is_grad_enabled() and given.requires_grad):
+                return recursion.relevance(layer, given.to(numbers))
+
+        return relevance
+
+    def problems(self, x: Tensor, explained: Targets) -> Iterator[tuple[Problem, Tensor]]:
+        """What is explained together, and which of the samples ``x`` (B, d) it is.
+
+        Samples with the same explained output; where roots are made for a sample, each alone.
+
+        Raises:
+            InvalidSetting: there are no such roots for a sample.
+        """
+        for output, samples in explained.groups():
+            problem = self._problem(explained.network, output, x[samples])
+            if self._roots.prescription is None:
+                yield problem, samples
+            else:
+                for sample in samples.split(1):
+                    yield problem.of_sample(x[sample]), sample
+
+    def points_visited(self, samples: int) -> int:
+        """At how many points relevance functions are evaluated for so many samples, at most."""
+        if self.method != "recursive":
+            return 0
+        problem = self._problem(self.network, 0, self._nothing())
+        return samples * self._estimator.points_visited(problem)
+
+    @cached_property
+    def network(self) -> Network:
+        """The network of the model, as the library reads it."""
+        network = arguments.network_of(self.model)
+        device = network.layers[0].weight.device if self.device is None else self.device
+        return network.to(self.dtype, torch.device(device))
+
+    @cached_property
+    def plans(self) -> tuple[Plan, ...]:
+        """How every layer is decomposed, from the input up.
+
+        The search of the input layer draws from the seed itself, the others have generators of
+        their own.
+        """
+        generator = arguments.generator_of(self.seed)
+        depth, (size, *hidden) = self.network.depth, self.network.widths[:-1]
+        seeds = torch.randint(2**62, (depth,), generator=generator.clone_state()).tolist()
+        domains = [arguments.domain_of(self.domain, size), *map(Domain.nonnegative, hidden)]
+        generators = [generator, *map(arguments.generator_of, seeds[: depth - 1])]
+        return tuple(
+            Plan(rule, finder, domain.to(*self._place), own, finder.name)
+            for (_, rule), finder, domain, own in zip(
+                self._rules, self._finders, domains, generators, strict=True
+            )
+        )
+
+    @property
+    def _place(self) -> tuple[torch.dtype, torch.device]:
+        return self.dtype, self.network.layers[0].weight.device
+
+    @cached_property
+    def _rules(self) -> list[tuple[str, Rule]]:
+        return arguments.rules_of(self.rule, self.input_rule, self.network.depth)
+
+    @cached_property
+    def _roots(self) -> RootFinder:
+        return arguments.roots_of("roots", self.roots)
+
+    @cached_property
+    def _finders(self) -> list[RootFinder]:
+        first = self._roots
+        if self.input_roots is not None:
+            first = arguments.roots_of("input_roots", self.input_roots)
+        return [first, *[self._roots] * (self.network.depth - 1)]
+
+    @cached_property
+    def _taylor_roots(self) -> RootFinder:
+        return arguments.roots_of("taylor_roots", self.taylor_roots)
+
+    @cached_property
+    def _estimator(self) -> Estimator:
+        return estimator_of(self.estimator)
+
+    def _nothing(self, layer: int = 0) -> Tensor:
+        """Activations of layer ``layer`` for no sample."""
+        return self.network.layers[0].weight.new_empty(0, self.network.widths[layer])
+
+    def _check_searches(self) -> None:
+        depth = self.network.depth
+        check_prescriptions(self._roots, self._finders[0], self._taylor_roots)
+        check_search("roots", self._roots, 0, depth)
+        check_search("input_roots", self._finders[0], 0, depth)
+
+    def _problem(self, network: Network, output: int, x: Tensor) -> Problem:
+        taylor = replace(self.plans[0], finder=self._taylor_roots, label=self._taylor_roots.name)
+        return Problem(
+            network,
+            output,
+            x,
+            plans=self.plans,
+            max_points=self.max_points,
+            taylor_plan=taylor,
+            moving_roots=self.root_dependence == "exact",
+            series=arguments.series_of(self.degree),
+            interactions=self.interactions,
+            factored=self.factored,
+            track=self.track,
+        )
+
+    def _explain(self, problem: Problem) -> Explanation:
+        if self.method == "recursive":
+            return self._estimator.explain(problem, self.plans[0].generator.initial_seed())
+        return METHODS[self.method](problem)
+
+    def _check_visits(self, samples: int) -> None:
+        visits = self.points_visited(samples)
+        if visits > self.max_visits:
+            raise InvalidSetting(
+                "max_visits",
+                self.max_visits,
+                f"the recursion of {samples} samples through "
+                f"{'-'.join(map(str, self.network.widths))} would visit {visits:.3g} points; "
+                "allowed are estimator=MonteCarlo() (z+, gamma and x with closed-form roots), "
+                "fewer samples, a smaller network, cheaper roots, a lower degree, or a higher "
+                "limit",
+            )
+
+    def _samples(self, x: object) -> Tensor:
+        """The samples (B, ...) in the network's dtype.
+
+        Raises:
+            InvalidSetting: they are not possible as inputs.
+        """
+        size = self.network.widths[0]
+        any_shape = isinstance(self.model, nn.Module) and flattens(self.model)
+        samples = arguments.samples_of(
+            x,
+            lambda shape: (
+                len(shape) > 1
+                and shape[0] > 0
+                and (shape[1:].numel() == size if any_shape else shape[1:] == (size,))
+            ),
+            f"(B, {size})" + " or another shape of as many entries" * any_shape,
+            self._place,
+        )
+        inside = self.plans[0].domain.contains(samples.flatten(1))
+        if not inside.all():
+            outside = int((~inside).nonzero()[0])
+            raise InvalidSetting("x", f"sample {outside}", "it lies outside the domain")
+        return samples
+
+
+def _recursion(problem: Problem) -> Recursion:
+    return Recursion(
+        problem.network,
+        problem.plans,
+        problem.max_points,
+        problem.output,
+        problem.moving_roots,
+        problem.series,
+        problem.factored,
+    )

@@ -1,0 +1,233 @@
+"""Explanations as tidy frames: one fact a row, the same columns as the program's tables.
+
+Imported only where a frame is asked for, because pandas is slow to import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+
+from dtd.relevance.evidence import Evidence
+from dtd.relevance.explanation import Explanation, StandardErrors
+from dtd.relevance.ledger import Ledger, by_degree
+from dtd.results import Explained
+from dtd.roots.contract import Status
+
+RELEVANCE_COLUMNS = (
+    "method", "roots", "sample", "layer", "order", "neuron", "activation", "degree", "relevance",
+)  # fmt: skip
+LEDGER_COLUMNS = (
+    "upper_sum", "relevance_sum", "zero_order", "unresolved", "remainder", "negative_sum",
+)  # fmt: skip
+EVIDENCE_COLUMNS = (
+    "relevance", "residual", "distance", "admissible", "same_region", "gradient_norm",
+    "gradient_gap", "output_change",
+)  # fmt: skip
+UNIT = ("method", "sample", "layer", "neuron", "finder")
+"""The columns that say whose root it is."""
+
+
+def relevance_frame(
+    parts: Sequence[Explained], target: Sequence[float] | None = None
+) -> pd.DataFrame:
+    """One unit's relevance a row, or with a series one degree of it.
+
+    A ``target`` (d,) that roots were made for has rows of its own, as the method ``target``.
+    """
+    rows = [
+        _layer_relevance(part, layer) for part in parts for layer in part.explanation.relevances
+    ]
+    if target is not None:
+        first = [part for part in parts if part.method == parts[0].method]
+        wanted = [_layer_relevance(part, 0).query("degree == 1") for part in first]
+        rows += [
+            table.assign(method="target", relevance=np.tile(target, len(part.samples)))
+            for part, table in zip(first, wanted, strict=True)
+        ]
+    keys = ["method", "roots", "sample", "layer", "neuron"]
+    return _where_told(in_order(rows, keys, RELEVANCE_COLUMNS), parts)
+
+
+def ledger_frame(parts: Sequence[Explained]) -> pd.DataFrame:
+    """Where the relevance of the layer above went, one layer a row.
+
+    With a series it is one degree of it a row, each with what the degrees before it left.
+    """
+    tables = [
+        pd.DataFrame(
+            {
+                "method": part.method,
+                "roots": part.roots,
+                "sample": numbers(part.samples),
+                "layer": layer,
+                "order": part.explanation.order(layer),
+                "degree": degree,
+            }
+            | {name: numbers(getattr(ledger, name)) for name in LEDGER_COLUMNS}
+            | _sum_errors(part.explanation.errors, layer)
+        )
+        for part in parts
+        for layer, whole in part.explanation.ledgers.items()
+        for degree, ledger in enumerate(_ledgers(part.explanation, layer, whole), 1)
+    ]
+    keys = ["method", "roots", "sample", "layer", "degree"]
+    columns = ["method", "roots", "sample", "layer", "order", "degree", *LEDGER_COLUMNS]
+    return _where_told(in_order(tables, keys, columns), parts)
+
+
+def roots_frame(parts: Sequence[Explained]) -> pd.DataFrame:
+    """One root on a sample's forward path a row, whatever became of it."""
+    return in_order(
+        [_layer_roots(part, layer, roots) for part, layer, roots in searches(parts)],
+        ["sample", "layer", "neuron"],
+        [*UNIT, "status", *EVIDENCE_COLUMNS, "evaluations", "certified"],
+    )
+
+
+def root_points_frame(parts: Sequence[Explained]) -> pd.DataFrame:
+    """One coordinate of a root a row; units without a root have none."""
+    return in_order(
+        [_layer_points(part, layer, roots) for part, layer, roots in searches(parts)],
+        ["sample", "layer", "neuron"],
+        [*UNIT, "index", "value"],
+    )
+
+
+def searches(parts: Sequence[Explained]) -> list[tuple[Explained, int, Evidence]]:
+    """Every search of every layer: whose it is, the layer, and its roots."""
+    return [
+        (part, layer, roots)
+        for part in parts
+        for layer, found in part.explanation.evidence.items()
+        for roots in found
+    ]
+
+
+def unit_keys(part: Explained, layer: int, roots: Evidence) -> pd.DataFrame:
+    """The columns ``UNIT`` of roots (B, J), a row a root."""
+    samples, units = roots.status.shape
+    return pd.DataFrame(
+        {
+            "method": part.method,
+            "sample": np.repeat(numbers(part.samples), units),
+            "layer": layer,
+            "neuron": np.tile(roots.neurons, samples),
+            "finder": roots.finder,
+        }
+    )
+
+
+def names(values: Tensor, kind: type[IntEnum]) -> np.ndarray:
+    """The names of members of ``kind`` in a row, whatever the shape of the tensor."""
+    known = np.array([name.lower() for name in kind.__members__])
+    return np.take(known, numbers(values).astype(int).ravel())
+
+
+def numbers(values: Tensor) -> np.ndarray:
+    """As numpy; floats in double precision, whose decimal form reads back the same."""
+    values = values.detach().cpu()
+    return np.asarray(values.double() if values.is_floating_point() else values)
+
+
+def in_order(
+    tables: list[pd.DataFrame], keys: list[str], columns: Sequence[str] = ()
+) -> pd.DataFrame:
+    """One table, sorted by the keys; methods and searches stay in the order they came in.
+
+    Without rows it has the ``columns`` all the same.
+    """
+    if not tables:
+        return pd.DataFrame(columns=list(columns))
+    table = pd.concat(tables, ignore_index=True)
+    rank = {
+        key: pd.factorize(table[key])[0] if key in ("method", "roots") else table[key]
+        for key in keys
+    }
+    order = pd.DataFrame(rank).sort_values(keys, kind="stable").index
+    return table.loc[order]
+
+
+def _layer_relevance(part: Explained, layer: int) -> pd.DataFrame:
+    activation = numbers(part.path[layer])
+    relevance = numbers(part.explanation.relevances[layer])
+    terms = relevance[:, None]
+    if layer == len(part.path) - 1:
+        # Of the outputs only the explained one has relevance.
+        terms = np.zeros_like(activation)[:, None]
+        terms[:, 0, part.output] = relevance[:, 0]
+    elif part.explanation.degrees > 1:
+        terms = numbers(part.explanation.terms[layer])
+    samples, degrees, units = terms.shape
+    errors = part.explanation.errors
+    return pd.DataFrame(
+        {
+            "method": part.method,
+            "roots": part.roots,
+            "sample": np.repeat(numbers(part.samples), units * degrees),
+            "layer": layer,
+            "order": part.explanation.order(layer),
+            "neuron": np.tile(np.repeat(np.arange(units), degrees), samples),
+            "activation": np.repeat(activation.ravel(), degrees),
+            "degree": np.tile(np.arange(1, degrees + 1), samples * units),
+            "relevance": terms.swapaxes(1, 2).ravel(),
+        }
+        | ({} if errors is None else {"stderr": _layer_errors(errors, layer, units)})
+    )
+
+
+def _layer_errors(errors: StandardErrors, layer: int, units: int) -> np.ndarray:
+    error = numbers(errors.relevances[layer])
+    return (error if layer < len(errors.sums) else np.zeros((len(error), units))).ravel()
+
+
+def _sum_errors(errors: StandardErrors | None, layer: int) -> dict[str, np.ndarray]:
+    return {} if errors is None else {"relevance_sum_stderr": numbers(errors.sums[layer])}
+
+
+def _ledgers(explanation: Explanation, layer: int, whole: Ledger) -> list[Ledger]:
+    if explanation.degrees == 1:
+        return [whole]
+    return by_degree(whole, explanation.terms[layer])
+
+
+def _where_told(table: pd.DataFrame, parts: Sequence[Explained]) -> pd.DataFrame:
+    """The table without the columns that tell nothing apart.
+
+    ``degree`` where nothing was expanded beyond degree 1, ``roots`` where no further search was
+    made.
+    """
+    told = {
+        "degree": any(part.explanation.degrees > 1 for part in parts),
+        "roots": any(part.roots for part in parts),
+    }
+    return table.drop(columns=[name for name, tells in told.items() if not tells])
+
+
+def _layer_roots(part: Explained, layer: int, roots: Evidence) -> pd.DataFrame:
+    table = unit_keys(part, layer, roots)
+    table["status"] = names(roots.status, Status)
+    for name in EVIDENCE_COLUMNS:
+        values = pd.Series(numbers(getattr(roots, name)).ravel())
+        if values.dtype == bool:
+            # Of a unit without a root nothing is said.
+            values = values.astype("boolean").mask(~numbers(roots.rooted).ravel())
+        table[name] = values
+    table["evaluations"] = numbers(roots.evaluations).ravel()
+    table["certified"] = numbers(roots.certified).ravel()
+    return table
+
+
+def _layer_points(part: Explained, layer: int, roots: Evidence) -> pd.DataFrame:
+    rooted = numbers(roots.rooted).ravel()
+    keys = unit_keys(part, layer, roots)[rooted]
+    points = numbers(roots.points).reshape(len(rooted), -1)[rooted]
+    count, size = points.shape
+    table = keys.loc[keys.index.repeat(size)].reset_index(drop=True)
+    table["index"] = np.tile(np.arange(size), count)
+    table["value"] = points.ravel()
+    return table

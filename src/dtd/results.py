@@ -1,0 +1,225 @@
+"""What an explanation of a batch of samples holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from dtd.errors import InvalidSetting
+from dtd.relevance import Explanation
+from dtd.relevance.evidence import Evidence
+from dtd.relevance.ledger import Ledger
+from dtd.roots.contract import Status
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, eq=False)
+class Explained:
+    """One method's explanation of the samples whose explained output is the same.
+
+    ``samples`` (n,) are their rows in the batch, ``path`` their activations in all layers.
+    ``roots`` is the name of a further search that stands beside the method's own, else empty.
+    """
+
+    method: str
+    output: int
+    samples: Tensor
+    path: Sequence[Tensor]
+    explanation: Explanation
+    roots: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class RootPoint:
+    """The roots of one unit for B samples; (B,) but for ``point`` (B, d).
+
+    Numbers are NaN, and flags false, where there is no root. ``status`` is ``found``,
+    ``approximate``, ``inactive``, ``degenerate`` or ``not_found``; of a sample with f(x) <= 0,
+    which is not explained, it is ``inactive``.
+    """
+
+    point: Tensor
+    status: list[str]
+    relevance: Tensor
+    """``h_j`` at the anchor, what the root is to decompose."""
+    residual: Tensor
+    """``h_j`` at the root."""
+    distance: Tensor
+    admissible: Tensor
+    """Inside the domain of its layer."""
+    same_region: Tensor
+    """In the linear region of its anchor."""
+    certified: Tensor
+    """The search proves its answer."""
+    limit: Tensor
+    """The slope at the root, or at one above it, was taken as a one-sided limit."""
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """The explanation of B samples by one method.
+
+    ``f`` (B,) is the value that is explained. A sample with ``f <= 0`` has nothing to explain:
+    its relevance is zero below the output, and it has no rows in the frames.
+    """
+
+    x: Tensor
+    f: Tensor
+    output_relevance: Tensor
+    """R_L, (B, K)."""
+    widths: tuple[int, ...]
+    parts: tuple[Explained, ...]
+
+    @property
+    def explained(self) -> Tensor:
+        """Which samples have something to explain, (B,): those with f(x) > 0."""
+        return self.f > 0
+
+    @property
+    def attribution(self) -> Tensor:
+        """R_0, of the shape of the samples."""
+        return self.relevance[0]
+
+    @cached_property
+    def relevance(self) -> list[Tensor]:
+        """R_0, ..., R_L, each (B, d_l), R_0 of the shape of the samples.
+
+        The method ``simple_taylor`` decomposes onto the input at once: in the layers between,
+        all relevance is zero.
+        """
+        return [*self._below_output(_relevances), self.output_relevance]
+
+    @cached_property
+    def ledger(self) -> list[Ledger]:
+        """For each layer from 0 to L - 1 where the relevance of the layer above went, each (B,)."""
+        return [self._ledger(layer) for layer in range(len(self.widths) - 1)]
+
+    @cached_property
+    def limits(self) -> list[list[str]]:
+        """For each layer from 0 to L - 1 and each sample whether a one-sided limit was taken.
+
+        ``taken`` at one root or more, or at a root above it; else ``none``.
+        """
+        return [
+            ["taken" if limit else "none" for limit in self._limits(layer).tolist()]
+            for layer in range(len(self.widths) - 1)
+        ]
+
+    @cached_property
+    def stderr(self) -> list[Tensor] | None:
+        """The standard errors of ``relevance``, where it was estimated from paths, else None."""
+        if all(part.explanation.errors is None for part in self.parts):
+            return None
+        return [*self._below_output(_errors), torch.zeros_like(self.output_relevance)]
+
+    def root_point(self, layer: int, unit: int) -> RootPoint:
+        """The roots in layer ``layer`` of the unit ``unit`` of the layer above it.
+
+        Raises:
+            InvalidSetting: the explanation has no roots there.
+        """
+        searches = [part.explanation.evidence.get(layer, ()) for part in self.parts]
+        if not all(searches):
+            raise InvalidSetting(
+                "layer", layer, f"allowed is one with roots, from 0 to {len(self.widths) - 2}, of "
+                "the methods recursive (by enumeration) and simple_taylor (layer 0)"
+            )  # fmt: skip
+        neurons = {neuron for roots, *_ in searches for neuron in roots.neurons}
+        if type(unit) is not int or unit not in neurons:
+            raise InvalidSetting(
+                "unit", unit, f"allowed is one from {min(neurons)} to {max(neurons)}"
+                if neurons else "no sample has f(x) > 0, so there are no roots"
+            )  # fmt: skip
+        return self._root_point([roots for roots, *_ in searches], layer, unit)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One unit's relevance a row: the columns of ``relevance.csv``."""
+        from dtd.frames import relevance_frame
+
+        return relevance_frame(self.parts)
+
+    def ledger_frame(self) -> pd.DataFrame:
+        """Where the relevance of the layer above went, one layer a row: as ``layers.csv``."""
+        from dtd.frames import ledger_frame
+
+        return ledger_frame(self.parts)
+
+    def roots_frame(self) -> pd.DataFrame:
+        """One root a row, whatever became of it: the columns of ``roots.csv``."""
+        from dtd.frames import roots_frame
+
+        return roots_frame(self.parts)
+
+    def _below_output(self, values: Callable[[Explained, int], Tensor | None]) -> list[Tensor]:
+        """The values of the layers 0, ..., L - 1, the first of the shape of the samples."""
+        first, *others = (
+            self._gathered([values(part, layer) for part in self.parts], width)
+            for layer, width in enumerate(self.widths[:-1])
+        )
+        return [first.view_as(self.x), *others]
+
+    def _gathered(self, values: Sequence[Tensor | None], width: int) -> Tensor:
+        """The values (n, width) of all parts in the order of the samples, else zero."""
+        full = self.output_relevance.new_zeros(len(self.x), width)
+        for part, own in zip(self.parts, values, strict=True):
+            if own is not None:
+                full[part.samples] = own
+        return full
+
+    def _ledger(self, layer: int) -> Ledger:
+        ledgers = [part.explanation.ledgers.get(layer) for part in self.parts]
+
+        def column(name: str) -> Tensor:
+            columns = [
+                None if book is None else getattr(book, name).unsqueeze(1) for book in ledgers
+            ]
+            return self._gathered(columns, 1).squeeze(1)
+
+        return Ledger(**{field.name: column(field.name) for field in fields(Ledger)})
+
+    def _limits(self, layer: int) -> Tensor:
+        taken = torch.zeros_like(self.explained)
+        for part in self.parts:
+            for roots in part.explanation.evidence.get(layer, ())[:1]:
+                taken[part.samples] = roots.limit.any(1)
+        return taken
+
+    def _root_point(self, searches: list[Evidence], layer: int, unit: int) -> RootPoint:
+        samples, width = len(self.x), self.widths[layer]
+        nowhere = self.output_relevance.new_full((samples,), torch.nan)
+        columns = {
+            "point": nowhere.unsqueeze(1).repeat(1, width),
+            **{name: nowhere.clone() for name in ("relevance", "residual", "distance")},
+            **{name: torch.zeros_like(self.explained) for name in _FLAGS},
+        }
+        status = [Status.INACTIVE] * samples
+        for part, roots in zip(self.parts, searches, strict=True):
+            if unit not in roots.neurons:
+                continue
+            at = roots.neurons.index(unit)
+            for name in ("relevance", "residual", "distance", *_FLAGS):
+                columns[name][part.samples] = getattr(roots, name)[:, at]
+            rooted = roots.rooted[:, at]
+            columns["point"][part.samples[rooted]] = roots.points[rooted, at]
+            for sample, value in zip(part.samples.tolist(), roots.status[:, at], strict=True):
+                status[sample] = Status(int(value))
+        return RootPoint(status=[value.name.lower() for value in status], **columns)
+
+
+_FLAGS = ("admissible", "same_region", "certified", "limit")
+
+
+def _relevances(part: Explained, layer: int) -> Tensor | None:
+    return part.explanation.relevances.get(layer)
+
+
+def _errors(part: Explained, layer: int) -> Tensor | None:
+    errors = part.explanation.errors
+    return None if errors is None else errors.relevances[layer]
