@@ -50,7 +50,7 @@ check: $(READY) ## ruff's rules, its format, and types; changes nothing
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 
-format: $(READY) ## rewrite the code in ruff's format, and mend what it can
+format: $(READY) ## rewrite the code in ruff's format, and fix what it can
 	@$(PY) -m ruff check --fix-only .
 	@$(PY) -m ruff format .
 

@@ -88,8 +88,8 @@ def summed_root(rows: pd.DataFrame) -> str:
 def same_region(rows: pd.DataFrame) -> str:
     """One rule a row: median over networks, and their range; then networks that are dead."""
     head = [
-        "rule", "hinge roots in the region", "hinge roots with the same f", "median distance",
-        "certified: a root in the region exists",
+        "rule", "closed-form roots in the region", "closed-form roots with the same f",
+        "median distance", "certified: a root in the region exists",
         "published protocol: inputs with another gradient",
     ]  # fmt: skip
     lines = [
