@@ -17,13 +17,13 @@ from dtd.domains import Domain
 from dtd.networks.initial import initial
 from dtd.networks.network import Network
 from dtd.relevance import Problem
-from dtd.relevance.factors.path import FactorPath
-from dtd.relevance.factors.sampling import WalkSampling
 from dtd.relevance.methods.sampled import sampled
 from dtd.relevance.methods.sampled import train_free_importance as importance
 from dtd.relevance.methods.train_free import propagate
-from dtd.relevance.plan import Plan
+from dtd.relevance.paths.sampled import SampledPaths
+from dtd.relevance.plan import Plan, Scheme
 from dtd.relevance.recursion import Recursion
+from dtd.relevance.slopes.forward import ForwardSlopes
 from dtd.roots import ClosedForm
 from dtd.rules.z_plus import ZPlus
 from dtd_cli.networks.paper import Paper
@@ -46,15 +46,14 @@ def problem(net, x, max_points=MAX_POINTS):
             ClosedForm(),
             Domain.nonnegative(width).to(torch.float64),
             torch.Generator(),
-            "",
         )
         for width in net.widths[:-1]
     )
-    return Problem(net, 0, x, steps, max_points, taylor_plan=steps[0])
+    return Problem(net, 0, x, Scheme.of(steps), max_points, taylor_plan=steps[0])
 
 
 def recursion(net, max_points=MAX_POINTS):
-    return Recursion(net, problem(net, None).steps, max_points)
+    return Recursion(net, problem(net, net.layers[0].weight[:0]).plans, max_points)
 
 
 def every_layer(rec, x):
@@ -92,14 +91,14 @@ def gradient_x_input(net, x):
 
 def forward_on_the_points_of(task, net, monkeypatch):
     """A plain forward pass, to the output, from every root that the task visits."""
-    points, reach = [], FactorPath.reach
+    points, reach = [], ForwardSlopes.reach
 
-    def noted(path, start, anchors, size, roots, unit):
-        points.append((start, roots.clone()))
-        return reach(path, start, anchors, size, roots, unit)
+    def noted(slopes, l, pairs, size):
+        points.append((l, pairs.roots.clone()))
+        return reach(slopes, l, pairs, size)
 
     with monkeypatch.context() as patch:
-        patch.setattr(FactorPath, "reach", noted)
+        patch.setattr(ForwardSlopes, "reach", noted)
         task()
     return lambda: [net.forward(roots, start) for start, roots in points]
 
@@ -135,7 +134,7 @@ def papers():
 def test_recursion_and_general_path(compare):
     net, x = papers()
     rec = recursion(net)
-    general = replace(rec, factored=False)
+    general = replace(rec, forward_passes=False)
     compare("exact recursion, 10-10-10-2, 1000 samples", lambda: every_layer(rec, x),
             "our general path", lambda: every_layer(general, x), at_least=8)  # fmt: skip
 
@@ -161,9 +160,9 @@ def test_recursion_of_a_wider_network(compare):
 def sampled_paths(net, x, number):
     rec = recursion(net)
     path = net.activations(x)
-    sampling = WalkSampling(
-        rec.factors, number, importance(rec.factors, path), torch.Generator().manual_seed(0)
-    )
+    forward = rec.slopes.forward
+    generator = torch.Generator().manual_seed(0)
+    sampling = SampledPaths(forward, number, importance(forward, path), generator)
     return lambda: sampling.estimate(0, x)
 
 

@@ -89,7 +89,6 @@ def recursion(
             finder,
             Domain.nonnegative(width).to(torch.float64) if layer else box(width, *bounds),
             torch.Generator().manual_seed(seed + layer),
-            label=finder.name,
         )
         for layer, (rule, finder, width) in enumerate(
             zip(rules, finders, net.widths[:-1], strict=True)

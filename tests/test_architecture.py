@@ -15,7 +15,7 @@ LIBRARY, PROGRAM = (Path(package.__file__).parent for package in (dtd, dtd_cli))
 FLOORS = {
     LIBRARY: (
         ("errors", "progress", "columns", "numerics"),
-        ("domains", "networks"),
+        ("domains", "networks", "ranges"),
         ("regions", "rules"),
         ("roots",),
         ("relevance",),
@@ -27,11 +27,13 @@ FLOORS = {
         ("explainer",),
     ),
     LIBRARY / "relevance": (
-        ("plan", "ledger", "concatenate"),
-        ("one_sided",),
-        ("series", "factors"),
-        ("problem", "recursion", "cost"),
-        ("evidence", "interactions", "root_tree"),
+        ("plan", "expansion", "ledger", "concatenate"),
+        ("slopes.slope", "slopes.limit"),
+        ("series",),
+        ("batching",),
+        ("slopes",),
+        ("recursion",),
+        ("problem", "evidence", "interactions", "root_tree", "paths.sampled"),
         ("explanation",),
         ("methods",),
         ("paths",),

@@ -19,9 +19,10 @@ from dtd.regions.cell import Cell
 from dtd.regions.gates import gates
 from dtd.regions.region import Polytope, Regions
 from dtd.relevance import Problem, recursive
+from dtd.relevance.plan import Scheme
 from dtd.roots import ClosedForm, HitAndRun, Metropolis
 from dtd.roots.candidates import best_candidates
-from dtd.roots.contract import Place, RootProblem, Status
+from dtd.roots.contract import Anywhere, RootProblem, Status
 from dtd.roots.effective_sample_size import effective_sample_size
 from dtd.rules import X
 from dtd_cli.records.searches import chains_table
@@ -337,7 +338,7 @@ def test_the_best_state_is_chosen(sampler):
     a = positive_input(4, 7, n=6)
     got = sampler(chains=3, steps=40)(problem(a, net))
     assert got.points.shape == (6, 6, 4)
-    assert got.place is Place.REFERENCE
+    assert got.location == Anywhere()
     assert not got.certified.any()
     at_anchor = net.layers[0](a)
     h = net.layers[0](got.chains.states.flatten(1, 2))
@@ -479,7 +480,7 @@ def test_chains_have_a_table(max_points):
     x = positive_input(4, 2, n=3)
     finders = [Metropolis(chains=3, steps=30), ClosedForm(), HitAndRun(chains=2, steps=10)]
     rec = recursion(net, "z+", finders)
-    problem = Problem(net, 0, x, rec.plans, max_points, taylor_plan=rec.plans[0])
+    problem = Problem(net, 0, x, Scheme.of(rec.plans), max_points, taylor_plan=rec.plans[0])
     explanation = recursive(problem)
     numbers = [4, 6, 9]
     samples = torch.tensor(numbers)

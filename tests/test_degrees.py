@@ -24,9 +24,9 @@ from cases import (
     tensor,
     terms,
 )
-from dtd.relevance.one_sided.approach import Approach
-from dtd.relevance.series.series import Branches
+from dtd.relevance.series.series import Segments
 from dtd.relevance.series.taylor import Taylor
+from dtd.relevance.slopes.limit import Stencil
 from dtd.roots import ClosedForm
 from dtd.roots.random_search import RandomSearch
 from literal import Literal
@@ -112,7 +112,7 @@ def test_a_series_of_degree_one_is_the_core():
         for seed in (1, 3, 38):
             for bias in ("negative", "positive", "zero"):
                 net, x = random_network((3, 4, 3, 1), seed, bias), positive_input(3, seed, n=3)
-                core = replace(recursion(net, rule), factored=False)
+                core = replace(recursion(net, rule), forward_passes=False)
                 first = recursion(net, rule, series=Taylor(1))
                 for want, got in zip(relevances(core, x), relevances(first, x), strict=True):
                     assert spread(got, want) < 1e-14
@@ -162,7 +162,7 @@ def test_eulers_identity(point, delta, weights, scale):
         return u**3 * v / (1 + v**2) + u * v
 
     p, d = tensor([point]), tensor([delta])
-    shares = Taylor(4).shares(branches(h, p, d))[0]
+    shares = Taylor(4).shares(segments(h, p, d), graph=False)[0]
     along = torch.zeros(1, dtype=torch.float64, requires_grad=True)
     derivative, size = h(p + along * d).sum(), 1 + shares.abs().max().item()
     for k in range(1, 5):
@@ -174,20 +174,20 @@ def test_eulers_identity(point, delta, weights, scale):
         if not derivative.requires_grad:
             break
     powers = scale ** torch.arange(1, 5, dtype=torch.float64)
-    scaled = Taylor(4).shares(branches(h, p, scale * d))[0]
+    scaled = Taylor(4).shares(segments(h, p, scale * d), graph=False)[0]
     assert spread(scaled, shares * powers.unsqueeze(1)) < 1e-12
 
 
-def branches(h, roots, delta):
-    """The branches of one function ``h`` of points, whatever the unit."""
-    return Branches(
+def segments(h, roots, delta):
+    """The segments of one function ``h`` of points, whatever the unit."""
+    return Segments(
         network=random_network((roots.shape[1], 1, 1), 0),
         start=0,
         unit=torch.zeros(len(roots), dtype=torch.long),
         roots=roots,
         delta=delta,
-        approach=Approach.at_roots(torch.zeros(len(roots), 1, dtype=torch.bool), roots),
-        value=lambda points, gates, unit: h(points),
+        stencil=Stencil.at_roots(torch.zeros(len(roots), 1, dtype=torch.bool), roots),
+        function=lambda points, gates, unit: h(points),
         together=10,
     )
 

@@ -263,7 +263,7 @@ def test_derivative_of_a_searched_hidden_relevance(rule, bias, seed):
     a = rec.network.forward(positive_input(3, seed), 0, 1) + 0.1  # away from the kinks of a_1
     roots = rec.plans[1].finder(rec.problem(1, a))
     assert roots.contributes.any()
-    got = torch.autograd.functional.jacobian(lambda p: rec.relevance(1, p), a)[0, :, 0]
+    got = torch.autograd.functional.jacobian(lambda p: rec.relevance(1, p, graph=True), a)[0, :, 0]
     want = central_jacobian(lambda p: rec.relevance(1, p), a)
     assert want.abs().max() > 0.1
     torch.testing.assert_close(got, want, rtol=1e-6, atol=1e-6)
@@ -292,7 +292,9 @@ def nested_by_differences(rec: Recursion, x: Tensor) -> Tensor:
 
         def gradient(epsilon, root=root, j=j):
             point = root + epsilon * (x - root)
-            return central_jacobian(lambda p: rec.upper(0, p)[:, j : j + 1], point, 1e-6)
+            return central_jacobian(
+                lambda p: rec.upper(0, p, graph=True)[:, j : j + 1], point, 1e-6
+            )
 
         total += (2 * gradient(1e-4) - gradient(2e-4)) * (x - root)
     return total
@@ -309,7 +311,7 @@ def test_far_ends_of_random_candidates_are_held_fixed():
     assert roots.contributes.all()
     far_end = roots.line.far_ends[0, 0]
     pinned = recursion(net, "gamma", [ClosedForm(), FixedFarEnds(tuple(far_end.tolist()))])
-    got = torch.autograd.functional.jacobian(lambda p: rec.relevance(1, p), a)[0, :, 0]
+    got = torch.autograd.functional.jacobian(lambda p: rec.relevance(1, p, graph=True), a)[0, :, 0]
     want = central_jacobian(lambda p: pinned.relevance(1, p), a)
     assert want.abs().max() > 0.1
     torch.testing.assert_close(got, want, rtol=1e-7, atol=1e-7)

@@ -128,7 +128,7 @@ def test_the_derivative_of_the_integral_follows_its_kinks():
         rec = recursion(net, "gamma", series=Integral())
         a = net.activations(x)[1] + 0.1
         grown = a.clone().requires_grad_()
-        (gradient,) = torch.autograd.grad(rec.relevance(1, grown)[0, 0], grown)
+        (gradient,) = torch.autograd.grad(rec.relevance(1, grown, graph=True)[0, 0], grown)
         step = 1e-5
         for i in range(a.shape[1]):
             shift = step * torch.eye(a.shape[1], dtype=a.dtype)[i]

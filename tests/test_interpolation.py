@@ -14,7 +14,7 @@ from dtd.networks.network import Layer
 from dtd.regions.gates import closed_gates, gates
 from dtd.regions.region import Regions
 from dtd.roots import Interpolation
-from dtd.roots.contract import Place, RootProblem, Status
+from dtd.roots.contract import OnBoundary, RootProblem, Status
 from dtd.rules import X
 
 WIDTHS = (4, 6, 5, 2)
@@ -164,7 +164,7 @@ def test_the_best_edge_point_is_chosen():
     assert (got.status == Status.FOUND).any()
     assert (got.status == Status.APPROXIMATE).any()
     assert (got.status == Status.INACTIVE).any()
-    assert got.place is Place.BOUNDARY
+    assert got.location == OnBoundary()
     assert not got.certified.any()
 
 

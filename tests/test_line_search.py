@@ -12,7 +12,7 @@ from dtd.domains import Domain
 from dtd.errors import InvalidSetting
 from dtd.networks.network import Layer
 from dtd.roots import ClosedForm
-from dtd.roots.contract import Place, RootProblem, Status
+from dtd.roots.contract import OnBoundary, RootProblem, Status
 from dtd.roots.line import LineSearch
 from dtd.rules import RULES, X
 from dtd.rules.rule import direction
@@ -144,7 +144,7 @@ def test_the_root_moves_with_its_ray(rule):
     a = rec.network.forward(positive_input(3, seed), 0, 1)
     a = torch.where(a > 0, a + 0.1, 0.05)  # away from the kinks of a_1
     assert any(unit.status is Status.FOUND and unit.own > 1e-3 for unit in scan(rec, 1, a))
-    got = torch.autograd.functional.jacobian(lambda p: rec.relevance(1, p), a)[0, :, 0]
+    got = torch.autograd.functional.jacobian(lambda p: rec.relevance(1, p, graph=True), a)[0, :, 0]
     want = central_jacobian(lambda p: rec.relevance(1, p), a)
     assert want.abs().max() > 0.1
     torch.testing.assert_close(got, want, rtol=1e-6, atol=1e-6)
@@ -172,7 +172,7 @@ def curved(a):
 def test_a_smooth_zero_is_found_to_rounding():
     got = LineSearch()(problem(curved))
     assert got.status.tolist() == [[Status.FOUND]]
-    assert got.place is Place.BOUNDARY
+    assert got.location == OnBoundary()
     assert got.line.positions.item() == pytest.approx(0.5, rel=1e-14)
 
 

@@ -16,7 +16,7 @@ from dtd.errors import InvalidSetting
 from dtd.networks.network import Layer, Network
 from dtd.regions.region import Regions
 from dtd.roots import ROOT_FINDERS
-from dtd.roots.contract import Outcome, Place, RootProblem, Status
+from dtd.roots.contract import OnKink, Outcome, RootProblem, Status
 from dtd.roots.milp import Milp
 from dtd.roots.nearest import Target, nearest_zero
 from dtd.roots.nearest.model import ball, bounds
@@ -186,7 +186,7 @@ def search(net, x, domain, output=0, **settings):
         rule=X(),
         generator=torch.Generator(),
         regions=Regions(net, 0, net.depth, torch.tensor([output])),
-        local=True,
+        layer_is_local=True,
     )
     return ROOT_FINDERS["milp"](**settings)(problem)
 
@@ -196,7 +196,7 @@ def test_statuses_and_certificates():
     roots = search(MAXIMUM, x, OPEN)
     assert roots.status.flatten().tolist() == [Status.FOUND, Status.INACTIVE, Status.FOUND]
     assert roots.certified.flatten().tolist() == [True, False, True]
-    assert roots.place is Place.HINGE
+    assert roots.location == OnKink()
     torch.testing.assert_close(roots.solution.objective[[0, 2], 0], tensor([3.0, 3.5]))
     roots = search(MAXIMUM, x, (0.4, 3.0))
     assert roots.status.flatten().tolist() == [Status.NOT_FOUND, Status.INACTIVE, Status.NOT_FOUND]

@@ -23,8 +23,9 @@ from cases import (
     tensor,
 )
 from dtd.networks.network import Network
-from dtd.relevance.one_sided.side import one_sided
-from dtd.roots.contract import Place
+from dtd.relevance.slopes.slope import Pairs
+from dtd.relevance.slopes.ties import side
+from dtd.roots.contract import OnBoundary
 from literal import Literal, conserves
 
 EXACT = 1e-11
@@ -303,7 +304,7 @@ def test_the_root_above_moves_onto_more_kinks_at_the_root():
     x, root = tensor([[2.5]]), tensor([[1.0]])
     rec = recursion(net, "gamma")
     near = (root + 2.0**-16 * (x - root)).requires_grad_()
-    (slope,) = torch.autograd.grad(rec.upper(0, near)[0, 0], near)
+    (slope,) = torch.autograd.grad(rec.upper(0, near, graph=True)[0, 0], near)
     assert slope.item() == pytest.approx(-0.5, abs=1e-6)  # on the anchor's side, no root involved
     assert Literal(*lists(net), ["gamma"] * 3).relevances([2.5])[0] == pytest.approx([1.75])
     assert relevances(rec, x)[0].item() == pytest.approx(1.75, rel=EXACT)
@@ -368,9 +369,9 @@ def test_poles_that_cancel():
 def test_searched_roots_are_approached_unless_on_their_own_kink_only(root, open_gates, limit):
     net = network([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 1.0]]], [[-0.5, 0.0], [-0.1]])
     anchor, roots = tensor([[2.0, 3.0]]), tensor([root])
-    side = one_sided(net, 0, anchor, roots, torch.tensor([0]), Place.BOUNDARY, None)
-    assert side.open_gates.tolist() == [open_gates]
-    assert side.limit.tolist() == [limit]
+    got = side(net, 0, Pairs(anchor, roots, torch.tensor([0])), OnBoundary(), above=None)
+    assert got.open_gates.tolist() == [open_gates]
+    assert got.limit.tolist() == [limit]
 
 
 # No NaN, whatever the network.
@@ -412,7 +413,7 @@ def test_no_nan_in_value_or_gradient(problem):
         assert relevance.isfinite().all()
     for layer, activation in enumerate(net.activations(x)[:-1]):
         a = activation.detach().requires_grad_()
-        relevance = rec.relevance(layer, a)
+        relevance = rec.relevance(layer, a, graph=True)
         if relevance.requires_grad:
             (gradient,) = torch.autograd.grad(relevance.sum(), a, materialize_grads=True)
             assert gradient.isfinite().all()

@@ -27,16 +27,17 @@ from cases import (
     tensor,
 )
 from dtd.relevance import METHODS, Problem
-from dtd.relevance.paths import PATHS, path_count, recursive_paths, train_free_paths
+from dtd.relevance.paths.all import PATHS, path_count, recursive_paths, train_free_paths
+from dtd.relevance.plan import Scheme
 from dtd.relevance.root_tree import lineage, root_tree
 from dtd.roots import (
     ClosedForm,
     HitAndRun,
     Interpolation,
-    LineSearch,
+    Line,
     Metropolis,
-    PolytopeSearch,
-    RandomSearch,
+    Polytope,
+    Random,
 )
 from literal import EPSILON_DIGITS, STEP_DIGITS, Literal, digits_for
 
@@ -47,7 +48,7 @@ WIDTHS = [(3, 1), (3, 4, 1), (3, 4, 3, 1), (3, 3, 2, 2, 1)]
 
 def problem(net, rules, x, *, finders=None, max_points=MANY, moving_roots=True):
     steps = recursion(net, rules, finders).plans
-    return Problem(net, 0, x, steps, max_points, steps[0], moving_roots)
+    return Problem(net, 0, x, Scheme.of(steps), max_points, steps[0], moving_roots)
 
 
 def all_paths(method, what, start=0):
@@ -104,7 +105,7 @@ class LiteralPaths(Literal):
 def test_the_sum_over_paths_is_the_relevance(widths, bias, rule):
     for seed in (1, 3):
         net, x = random_network(widths, seed, bias), positive_input(3, seed, 3)
-        wanted = relevances(replace(recursion(net, rule), factored=False), x)
+        wanted = relevances(replace(recursion(net, rule), forward_passes=False), x)
         for start, want in enumerate(wanted):
             paths = all_paths(recursive_paths, problem(net, rule, x), start)
             assert paths.shape == (3, *widths[start:-1])
@@ -112,12 +113,12 @@ def test_the_sum_over_paths_is_the_relevance(widths, bias, rule):
 
 
 SEARCHES = {
-    "line": LineSearch(samples=1),
+    "line": Line(samples=1),
     "interpolation": Interpolation(directions=8),
     "metropolis": Metropolis(chains=2, steps=3, warmup=2),
     "hit_and_run": HitAndRun(chains=2, steps=3, warmup=2),
-    "polytope": PolytopeSearch(),
-    "random": RandomSearch(candidates=3, steps=3),
+    "polytope": Polytope(),
+    "random": Random(candidates=3, steps=3),
 }
 
 
@@ -129,7 +130,9 @@ def test_the_sum_over_paths_with_searched_roots(name, moving_roots):
     relevance_seen = False
     for seed in (0, 1, 3, 9):
         net, x = random_network((3, 3, 2, 1), seed, "positive"), positive_input(3, seed, 2)
-        rec = replace(recursion(net, "z+", finders), moving_roots=moving_roots, factored=False)
+        rec = replace(
+            recursion(net, "z+", finders), moving_roots=moving_roots, forward_passes=False
+        )
         what = problem(net, "z+", x, finders=finders, moving_roots=moving_roots)
         with torch.no_grad():
             want = rec.relevance(0, x)
@@ -213,7 +216,7 @@ def test_by_hand():
 @pytest.mark.parametrize("method", PATHS)
 def test_chunks_change_nothing(method, max_points):
     net, x = random_network((3, 4, 3, 1), 38, "positive"), positive_input(3, 1, 5)
-    finders = [LineSearch(samples=1), ClosedForm(), ClosedForm()]
+    finders = [Line(samples=1), ClosedForm(), ClosedForm()]
     whole = problem(net, "gamma", x, finders=finders)
     chunked = replace(whole, max_points=max_points)
     wanted = all_paths(PATHS[method], whole)

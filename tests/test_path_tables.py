@@ -13,7 +13,8 @@ from matplotlib.colors import to_hex
 
 from cases import MANY, positive_input, random_network, recursion
 from dtd.relevance import Problem
-from dtd.relevance.paths import PATHS
+from dtd.relevance.paths.all import PATHS
+from dtd.relevance.plan import Scheme
 from dtd_cli.plots import Tables, style
 from dtd_cli.plots.path_graph import path_graph
 from dtd_cli.plots.root_tree import MOST_NODES, heights, root_tree
@@ -27,7 +28,7 @@ WIDTHS = (3, 5, 4, 2)
 def parts(max_points=MANY):
     net, x = random_network(WIDTHS, 30, "positive"), positive_input(3, 38, 3)
     steps = recursion(net, "w2").plans
-    problem = Problem(net, OUTPUT, x, steps, max_points, steps[0])
+    problem = Problem(net, OUTPUT, x, Scheme.of(steps), max_points, steps[0])
     for method in PATHS:
         done = 0
         for paths in PATHS[method](problem):
@@ -132,7 +133,7 @@ def test_chunks_change_nothing(max_points):
 def test_a_network_of_one_layer():
     net, x = random_network((3, 2), 1, "positive"), positive_input(3, 1, 1)
     steps = recursion(net.explaining(0), "z+").plans
-    problem = Problem(net, 0, x, steps, MANY, steps[0])
+    problem = Problem(net, 0, x, Scheme.of(steps), MANY, steps[0])
     (paths,) = PATHS["recursive"](problem)
     written = path_tables([MethodPaths("recursive", 0, np.array([0]), paths)], 20)
     assert list(written["paths.csv"]["unit_1"].dropna()) == [0] * int((paths.relevance != 0).sum())
@@ -225,7 +226,7 @@ def test_steps_of_limits_are_in_the_tree():
     """Without biases every derivative below the output is a limit."""
     net, x = random_network((3, 4, 1), 3, "zero"), positive_input(3, 3, 1)
     steps = recursion(net, "x").plans
-    (paths,) = PATHS["recursive"](Problem(net, 0, x, steps, MANY, steps[0]))
+    (paths,) = PATHS["recursive"](Problem(net, 0, x, Scheme.of(steps), MANY, steps[0]))
     first, second = paths.tree
     assert (first.approach.step > 0).all()
     assert torch.equal(second.approach.step, torch.zeros_like(second.approach.step))
@@ -236,7 +237,7 @@ def test_a_root_that_is_expanded_from_several_points_is_listed_once():
     for seed in range(12):
         net, x = random_network((3, 4, 3, 1), seed, "positive"), positive_input(3, seed, 2)
         steps = recursion(net, "gamma").plans
-        (paths,) = PATHS["recursive"](Problem(net, 0, x, steps, MANY, steps[0]))
+        (paths,) = PATHS["recursive"](Problem(net, 0, x, Scheme.of(steps), MANY, steps[0]))
         part = MethodPaths("recursive", 0, np.arange(2), paths)
         tree = path_tables([part], 5)["root_tree.csv"].set_index(["sample", "node"])
         several = [level for level in paths.tree if len(level.nearest) < len(level.unit)]

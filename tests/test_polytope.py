@@ -15,7 +15,7 @@ from dtd.errors import InvalidSetting
 from dtd.regions.gates import closed_gates, gates
 from dtd.regions.region import Regions
 from dtd.roots import ClosedForm, nearest_point
-from dtd.roots.contract import Place, RootProblem, Status
+from dtd.roots.contract import OnKink, RootProblem, Status
 from dtd.roots.polytope import PolytopeSearch
 from dtd.rules import ZPlus
 from dtd_cli.inputs.positive import Positive
@@ -221,7 +221,7 @@ def test_a_plane(metric, root):
     torch.testing.assert_close(got.points[0, 0], tensor(root), rtol=0, atol=1e-14)
     assert got.status.tolist() == [[Status.FOUND]]
     assert got.certified.all()
-    assert got.place is Place.HINGE
+    assert got.location == OnKink()
 
 
 @pytest.mark.parametrize(

@@ -11,14 +11,15 @@ from cases import MANY, positive_input, random_network, recursion
 from dtd.errors import InvalidSetting
 from dtd.networks.network import Layer, Network
 from dtd.relevance import Problem, recursive
+from dtd.relevance.plan import Scheme
 from dtd.roots import Prescribed
 from dtd.roots.contract import Status
 
 
 def problem(net, x, target, rule="z+"):
-    finder = Prescribed(target.tolist())
-    steps = recursion(net, rule, [finder] * net.depth).plans
-    return Problem(net, 0, x, steps, MANY, taylor_plan=steps[0]).of_sample(x)
+    plans = recursion(net, rule).plans
+    scheme = replace(Scheme.of(plans), roots=[Prescribed(target.tolist())] * net.depth)
+    return Problem(net, 0, x, scheme, MANY, taylor_plan=plans[0])
 
 
 def network(widths, seed, bias):

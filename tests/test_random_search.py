@@ -15,7 +15,7 @@ from dtd.networks.network import Layer, Network
 from dtd.relevance.plan import Plan
 from dtd.relevance.recursion import Recursion
 from dtd.roots import ClosedForm
-from dtd.roots.contract import Place, RootProblem, Status
+from dtd.roots.contract import OnBoundary, RootProblem, Status
 from dtd.roots.random_search import RandomSearch
 from dtd.rules import X, ZPlus
 
@@ -71,7 +71,7 @@ def notebook():
 def notebook_recursion(layers, finder, generator):
     net = Network(tuple(Layer(linear.weight.detach(), linear.bias.detach()) for linear in layers))
     steps = tuple(
-        Plan(ZPlus(), each, Domain.real(width), generator, each.name)
+        Plan(ZPlus(), each, Domain.real(width), generator)
         for each, width in ((finder, 3), (ClosedForm(), 5))
     )
     return Recursion(net, steps, 10**6)
@@ -150,7 +150,7 @@ def test_statuses_and_shapes():
     got = SEARCH(problem(ANCHORS))
     assert got.points.shape == (5, 3, 2)
     assert got.status.shape == (5, 3)
-    assert got.place is Place.BOUNDARY
+    assert got.location == OnBoundary()
     assert not got.certified.any()
     inactive = hinges(ANCHORS) == 0
     assert inactive.any()

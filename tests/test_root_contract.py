@@ -125,7 +125,7 @@ def case(request):
 
 
 def needs_f(name, case):
-    if finder(name).single_step and case.net.depth > 1:
+    if finder(name).objection(0, case.net.depth):
         pytest.skip("searches roots of f alone")
 
 

@@ -9,7 +9,7 @@ import torch
 
 from cases import positive_input, random_network, recursion, relevances
 from dtd.relevance.recursion import Recursion
-from dtd.roots.contract import Place, RootFinder, Roots, Status
+from dtd.roots.contract import Anywhere, RootFinder, Roots, Status
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Shared(RootFinder):
         h = problem.relevance(a.detach())
         points = moving.unsqueeze(1).expand(*h.shape, -1)
         status = torch.full_like(h, Status.APPROXIMATE, dtype=torch.int8)
-        return Roots(points, status, Place.REFERENCE, torch.zeros_like(h, dtype=torch.bool))
+        return Roots(points, status, Anywhere(), torch.zeros_like(h, dtype=torch.bool))
 
     def evaluations(self, units):
         return 1

@@ -13,7 +13,7 @@ from dtd.domains import Domain
 from dtd.errors import InvalidSetting
 from dtd.networks.network import Layer
 from dtd.roots import ClosedForm
-from dtd.roots.contract import Place, RootProblem, Status
+from dtd.roots.contract import Anywhere, OnKink, RootProblem, Status
 from dtd.roots.line import LineSearch
 from dtd.roots.random_search import RandomSearch
 from dtd.rules import RULES
@@ -140,7 +140,7 @@ def test_roots_and_statuses(rule, bias):
     assert {Status.INACTIVE, expanded} <= seen
     assert (got.contributes == (got.status <= Status.APPROXIMATE)).all()
     assert got.points.isfinite().all()
-    assert got.place is (Place.REFERENCE if rule in ("zero", "pinv") else Place.HINGE)
+    assert got.location == (Anywhere() if rule in ("zero", "pinv") else OnKink())
 
 
 @pytest.mark.parametrize("bias", ["negative", "positive", "zero"])

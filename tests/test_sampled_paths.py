@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from cases import network, positive_input, random_network, recursion, relevances, tensor
-from dtd.relevance.factors.path import FactorPath
-from dtd.relevance.factors.sampling import WalkSampling
+from dtd.relevance.paths.sampled import SampledPaths
+from dtd.relevance.slopes.forward import ForwardSlopes
 from test_cli import dtd_run
 from test_one_sided import fed_by_one
 
@@ -23,7 +23,7 @@ def sampling(rec, seed=0, number=PATHS, importance=None):
         layer: torch.ones(width, dtype=torch.float64)
         for layer, width in enumerate(rec.network.widths)
     }
-    return WalkSampling(rec.factors, number, importance, torch.Generator().manual_seed(seed))
+    return SampledPaths(rec.slopes.forward, number, importance, torch.Generator().manual_seed(seed))
 
 
 def estimates(rec, x, **options):
@@ -134,17 +134,17 @@ def test_a_path_stands_once_in_every_layer(monkeypatch):
     net, x = answered((4, 5, 4, 4, 1), 7, "positive")
     rec = recursion(net, "z+")
     stood, limits = Counter(), Counter()
-    original = FactorPath.reach
+    original = ForwardSlopes.reach
 
-    def noted(path, start, anchors, *roots):
-        reached = original(path, start, anchors, *roots)
-        stood[start] += len(anchors)
-        limits[start] += int(reached.lost.sum())
+    def noted(slopes, l, pairs, size):
+        reached = original(slopes, l, pairs, size)
+        stood[l] += len(pairs.unit)
+        limits[l] += int(reached.limits.limit.sum())
         return reached
 
     with torch.no_grad():
         sampled = sampling(rec)
-        monkeypatch.setattr(FactorPath, "reach", noted)
+        monkeypatch.setattr(ForwardSlopes, "reach", noted)
         sampled.estimate(0, x)
     assert min(limits[start] for start in range(3)) > 0
     assert max(stood[start] for start in range(3)) == PATHS

@@ -13,7 +13,7 @@ from cases import box, network, positive_input, random_network, tensor
 from dtd.domains import Domain
 from dtd.regions.gates import branch, gates, gates_towards, gradient
 from dtd.relevance import METHODS, Problem
-from dtd.relevance.plan import Plan
+from dtd.relevance.plan import Plan, Scheme
 from dtd.roots import ROOT_FINDERS
 from dtd.roots.contract import Status
 from dtd.rules import X, ZPlus
@@ -29,8 +29,8 @@ def explain(net, x, finder="milp", output=0, domain=None, rule=None, **settings)
     finder = ROOT_FINDERS[finder](**settings)
     domain = domain or Domain.real(x.shape[1]).to(x.dtype)
     generator = torch.Generator().manual_seed(0)
-    step = Plan(rule or X(), finder, domain, generator, finder.name)
-    problem = Problem(net, output, x, (step,), 10**6, step)
+    step = Plan(rule or X(), finder, domain, generator)
+    problem = Problem(net, output, x, Scheme.of((step,)), 10**6, step)
     return METHODS["simple_taylor"](problem)
 
 

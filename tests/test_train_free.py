@@ -25,7 +25,7 @@ from cases import (
 from dtd.domains import Domain
 from dtd.networks.network import Network
 from dtd.relevance import METHODS, Problem
-from dtd.relevance.plan import Plan
+from dtd.relevance.plan import Plan, Scheme
 from dtd.roots import ClosedForm
 from literal import Literal
 
@@ -39,11 +39,10 @@ def train_free(net, rules, x, output=0, gamma=1.0, bounds=(0.0, 1.0)):
             ClosedForm(),
             Domain.nonnegative(width).to(torch.float64) if layer else box(width, *bounds),
             torch.Generator(),
-            "closed_form",
         )
         for layer, (rule, width) in enumerate(zip(rules, net.widths, strict=False))
     )
-    return METHODS["train_free"](Problem(net, output, x, steps, 10**6, steps[0]))
+    return METHODS["train_free"](Problem(net, output, x, Scheme.of(steps), 10**6, steps[0]))
 
 
 def in_thousandths(net):

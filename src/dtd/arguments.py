@@ -18,7 +18,7 @@ from dtd.networks.reading import read
 from dtd.relevance.series.integral import Integral
 from dtd.relevance.series.series import Series
 from dtd.relevance.series.taylor import Taylor
-from dtd.roots import ROOT_FINDERS, RootFinder
+from dtd.roots import ROOT_FINDERS, RootChoice, RootFinder
 from dtd.rules import RULES, Rule
 
 T = TypeVar("T")
@@ -82,15 +82,29 @@ def rule_of(argument: str, value: object) -> Rule:
     return value if isinstance(value, Rule) else named(argument, value, RULES, "a dtd.rules object")
 
 
-def roots_of(argument: str, value: object) -> RootFinder:
+def roots_of(argument: str, value: object) -> RootChoice:
+    """Roots, or those of this name with the default settings.
+
+    Raises:
+        InvalidSetting: there are no such roots.
+    """
+    if isinstance(value, RootChoice):
+        return value
+    return named(argument, value, ROOT_FINDERS, "a dtd.roots object")
+
+
+def search_of(argument: str, value: object) -> RootFinder:
     """A root search, or the one of this name with its default settings.
 
     Raises:
-        InvalidSetting: there is no such search.
+        InvalidSetting: there is no such search, or these roots are not searched.
     """
-    if isinstance(value, RootFinder):
-        return value
-    return named(argument, value, ROOT_FINDERS, "a dtd.roots object")
+    roots = roots_of(argument, value)
+    if not isinstance(roots, RootFinder):
+        raise InvalidSetting(
+            argument, roots.name, "these roots are for all layers; allowed is roots=prescribed"
+        )
+    return roots
 
 
 def rules_of(rule: object, input_rule: object, depth: int) -> list[tuple[str, Rule]]:

@@ -8,10 +8,10 @@ from typing import Protocol
 from dtd.arguments import named
 from dtd.errors import InvalidSetting
 from dtd.relevance import Explanation, Problem, recursive, sampled
-from dtd.relevance.cost import points_visited
-from dtd.roots.closed_form import ClosedForm
+from dtd.relevance.batching import Batching
 from dtd.rules import RULES
 from dtd.rules.gamma import Gamma
+from dtd.rules.rule import FactorRule
 
 
 class Estimator(Protocol):
@@ -40,7 +40,9 @@ class Enumeration:
 
     def points_visited(self, problem: Problem) -> int:
         """Those of all roots, and of their searches."""
-        return points_visited(problem.network.widths, problem.plans, problem.series)
+        widths = (*problem.network.widths[:-1], 1)
+        evaluations = problem.scheme.evaluations(widths)
+        return Batching(widths, evaluations, problem.max_points, problem.series).visits
 
     def explain(self, problem: Problem, seed: int) -> Explanation:
         """The exact recursion."""
@@ -70,14 +72,17 @@ class MonteCarlo:
             raise _refused(
                 "paths estimate degree 1, without interactions, with root_dependence=exact"
             )
-        closed = all(isinstance(plan.finder, ClosedForm) for plan in problem.plans)
-        if not (closed and all(plan.rule.carries_factor for plan in problem.plans)):
-            carrying = ", ".join(name for name, rule in RULES.items() if rule.carries_factor)
+        scheme, layers = problem.scheme, problem.network.layers
+        parts = zip(scheme.roots, scheme.rules, layers, strict=True)
+        if any(roots.mask(rule, layer) is None for roots, rule, layer in parts):
+            carrying = ", ".join(
+                name for name, rule in RULES.items() if issubclass(rule, FactorRule)
+            )
             raise _refused(
                 f"paths need one of the rules {carrying} with closed_form roots in every layer"
             )
-        unbiased = any(bool((layer.bias == 0).any()) for layer in problem.network.layers)
-        if unbiased and any(isinstance(plan.rule, Gamma) for plan in problem.plans):
+        unbiased = any(bool((layer.bias == 0).any()) for layer in layers)
+        if unbiased and any(isinstance(rule, Gamma) for rule in scheme.rules):
             raise _refused(
                 "this network has biases of zero, where with rule=gamma one limit lies on the edge "
                 "of another; allowed there are z+ and x"
@@ -97,6 +102,9 @@ class MonteCarlo:
     def explain(self, problem: Problem, seed: int) -> Explanation:
         """The estimate from the paths that ``seed`` draws."""
         return sampled(problem, self.paths, seed)
+
+
+_CARRYING = ", ".join(name for name, rule in RULES.items() if issubclass(rule, FactorRule))
 
 
 def _refused(reason: str) -> InvalidSetting:

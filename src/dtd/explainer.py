@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import torch
@@ -16,13 +16,13 @@ from dtd.estimators import Estimator, estimator_of
 from dtd.explained import Explained
 from dtd.networks.network import Network
 from dtd.networks.reading import flattens
-from dtd.objections import check_prescriptions, check_rule, check_search
+from dtd.objections import check_rule, check_search, check_together
 from dtd.progress import Track, untracked
 from dtd.relevance import METHODS, Explanation, Problem
-from dtd.relevance.plan import Plan
+from dtd.relevance.plan import Scheme
 from dtd.relevance.recursion import Recursion
 from dtd.results import Result, RootPoint
-from dtd.roots import RootFinder
+from dtd.roots import RootChoice, RootFinder
 from dtd.rules import Rule
 from dtd.targets import Targets, one_target, targets
 
@@ -41,8 +41,8 @@ class DTD:
     """One for all layers, or a list with one for each layer from the input up."""
     input_rule: str | Rule | None = None
     """The rule of the first layer, where it is another than ``rule``."""
-    roots: str | RootFinder = "closed_form"
-    input_roots: str | RootFinder | None = None
+    roots: str | RootChoice = "closed_form"
+    input_roots: str | RootChoice | None = None
     """The root search in the input, where it is another than ``roots``."""
     domain: Domain | None = None
     """Where the inputs may lie; the reals where nothing is said."""
@@ -58,12 +58,12 @@ class DTD:
     """Root points that are held in memory together."""
     max_visits: int = 100_000_000
     """A recursion that would visit more points is refused."""
-    taylor_roots: str | RootFinder = "milp"
+    taylor_roots: str | RootChoice = "milp"
     """The search for a root of f itself, for the method ``simple_taylor``."""
     interactions: bool = False
     """Whether the recursion has the degree-2 matrices too."""
-    factored: bool = True
-    """Without, no forward passes stand in for derivatives; a sum over paths then is the same."""
+    forward_passes: bool = True
+    """Without, every slope is had by automatic differentiation, as those of paths are."""
     dtype: torch.dtype = torch.float64
     device: torch.device | str | None = None
     """Where the relevances are computed; the model's own where nothing is said."""
@@ -78,8 +78,8 @@ class DTD:
         if self.dtype not in (torch.float64, torch.float32):
             raise InvalidSetting("dtype", self.dtype, "allowed are torch.float64, torch.float32")
         self._check_searches()
-        for layer, ((argument, rule), plan) in enumerate(zip(self._rules, self.plans, strict=True)):
-            check_rule(argument, rule, layer, plan.domain)
+        for layer, (argument, rule) in enumerate(self._rules):
+            check_rule(argument, rule, layer, self.scheme.domains[layer])
         problem = self._problem(self.network, 0, self._nothing())
         if self.interactions and self.method != "recursive":
             raise InvalidSetting("interactions", True, "they are those of the method recursive")
@@ -139,12 +139,8 @@ class DTD:
             raise InvalidSetting(
                 "method", self.method, "relevance functions are those of the method recursive"
             )
-        if self._roots.prescription is not None:
-            raise InvalidSetting(
-                "roots", self._roots.name, "these roots are made for a sample, not for a function"
-            )
         network, output = one_target(self.network, target)
-        recursion = _recursion(self._problem(network, output, self._nothing(layer)))
+        recursion = self._problem(network, output, self._nothing()).recursion
 
         def relevance(activations: Tensor) -> Tensor:
             _, width = shape = self._nothing(layer).shape
@@ -153,8 +149,7 @@ class DTD:
             )
             # The check is about the numbers; the graph is that of what was given.
             given = activations if isinstance(activations, Tensor) else numbers
-            with torch.set_grad_enabled(torch.is_grad_enabled() and given.requires_grad):
-                return recursion.relevance(layer, given.to(numbers))
+            return recursion.relevance(layer, given.to(numbers), graph=given.requires_grad)
 
         return relevance
 
@@ -167,12 +162,16 @@ class DTD:
             InvalidSetting: there are no such roots for a sample.
         """
         for output, samples in explained.groups():
-            problem = self._problem(explained.network, output, x[samples])
-            if self._roots.prescription is None:
-                yield problem, samples
-            else:
-                for sample in samples.split(1):
-                    yield problem.of_sample(x[sample]), sample
+            for batch in self._roots.batches(samples):
+                yield self._problem(explained.network, output, x[batch]), batch
+
+    def recursion(self, output: int, x: Tensor) -> Recursion:
+        """The relevance functions of an output for samples ``x`` (B, d) that share their searches.
+
+        Raises:
+            InvalidSetting: there are no such roots for these samples.
+        """
+        return self._problem(self.network, output, x).recursion
 
     def points_visited(self, samples: int) -> int:
         """At how many points relevance functions are evaluated for so many samples, at most."""
@@ -189,7 +188,7 @@ class DTD:
         return network.to(self.dtype, torch.device(device))
 
     @cached_property
-    def plans(self) -> tuple[Plan, ...]:
+    def scheme(self) -> Scheme:
         """How every layer is decomposed, from the input up.
 
         The search of the input layer draws from the seed itself, the others have generators of
@@ -199,12 +198,11 @@ class DTD:
         depth, (size, *hidden) = self.network.depth, self.network.widths[:-1]
         seeds = torch.randint(2**62, (depth,), generator=generator.clone_state()).tolist()
         domains = [arguments.domain_of(self.domain, size), *map(Domain.nonnegative, hidden)]
-        generators = [generator, *map(arguments.generator_of, seeds[: depth - 1])]
-        return tuple(
-            Plan(rule, finder, domain.to(*self._place), own, finder.name)
-            for (_, rule), finder, domain, own in zip(
-                self._rules, self._finders, domains, generators, strict=True
-            )
+        return Scheme(
+            [rule for _, rule in self._rules],
+            [self._input_roots, *[self._roots] * (depth - 1)],
+            [domain.to(*self._place) for domain in domains],
+            [generator, *map(arguments.generator_of, seeds[: depth - 1])],
         )
 
     @property
@@ -216,19 +214,18 @@ class DTD:
         return arguments.rules_of(self.rule, self.input_rule, self.network.depth)
 
     @cached_property
-    def _roots(self) -> RootFinder:
+    def _roots(self) -> RootChoice:
         return arguments.roots_of("roots", self.roots)
 
     @cached_property
-    def _finders(self) -> list[RootFinder]:
-        first = self._roots
-        if self.input_roots is not None:
-            first = arguments.roots_of("input_roots", self.input_roots)
-        return [first, *[self._roots] * (self.network.depth - 1)]
+    def _input_roots(self) -> RootChoice:
+        if self.input_roots is None:
+            return self._roots
+        return arguments.roots_of("input_roots", self.input_roots)
 
     @cached_property
     def _taylor_roots(self) -> RootFinder:
-        return arguments.roots_of("taylor_roots", self.taylor_roots)
+        return arguments.search_of("taylor_roots", self.taylor_roots)
 
     @cached_property
     def _estimator(self) -> Estimator:
@@ -240,29 +237,28 @@ class DTD:
 
     def _check_searches(self) -> None:
         depth = self.network.depth
-        check_prescriptions(self._roots, self._finders[0], self._taylor_roots)
+        check_together(self._roots, self._input_roots)
         check_search("roots", self._roots, 0, depth)
-        check_search("input_roots", self._finders[0], 0, depth)
+        check_search("input_roots", self._input_roots, 0, depth)
 
     def _problem(self, network: Network, output: int, x: Tensor) -> Problem:
-        taylor = replace(self.plans[0], finder=self._taylor_roots, label=self._taylor_roots.name)
         return Problem(
             network,
             output,
             x,
-            plans=self.plans,
+            scheme=self.scheme,
             max_points=self.max_points,
-            taylor_plan=taylor,
+            taylor_plan=self.scheme.of_f(self._taylor_roots),
             moving_roots=self.root_dependence == "exact",
             series=arguments.series_of(self.degree),
             interactions=self.interactions,
-            factored=self.factored,
+            forward_passes=self.forward_passes,
             track=self.track,
         )
 
     def _explain(self, problem: Problem) -> Explanation:
         if self.method == "recursive":
-            return self._estimator.explain(problem, self.plans[0].generator.initial_seed())
+            return self._estimator.explain(problem, self.scheme.generators[0].initial_seed())
         return METHODS[self.method](problem)
 
     def _check_visits(self, samples: int) -> None:
@@ -296,20 +292,8 @@ class DTD:
             f"(B, {size})" + " or another shape of as many entries" * any_shape,
             self._place,
         )
-        inside = self.plans[0].domain.contains(samples.flatten(1))
+        inside = self.scheme.domains[0].contains(samples.flatten(1))
         if not inside.all():
             outside = int((~inside).nonzero()[0])
             raise InvalidSetting("x", f"sample {outside}", "it lies outside the domain")
         return samples
-
-
-def _recursion(problem: Problem) -> Recursion:
-    return Recursion(
-        problem.network,
-        problem.plans,
-        problem.max_points,
-        problem.output,
-        problem.moving_roots,
-        problem.series,
-        problem.factored,
-    )

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dtd.domains import Domain
 from dtd.errors import InvalidSetting
 from dtd.networks.network import Network
-from dtd.relevance.paths import path_count
-from dtd.roots import RootFinder
+from dtd.relevance.paths.all import path_count
+from dtd.roots import RootChoice
 from dtd.rules import RULES, Rule
 
 
@@ -25,38 +25,24 @@ def check_rule(argument: str, rule: Rule, layer: int, domain: Domain) -> None:
     Raises:
         InvalidSetting: with what is allowed instead.
     """
-    if not rule.needs_box:
-        return
-    reason = ""
-    if layer > 0:
-        reason = f"for the first layer only; allowed is input_rule={rule_name(rule)}"
-    elif not domain.is_box:
-        reason = "the inputs come without a box; allowed is a domain that is one"
-    elif not ((domain.low <= 0) & (domain.high >= 0)).all():
-        reason = "the box of the inputs must hold the origin: low <= 0 <= high"
-    if reason:
-        raise InvalidSetting(argument, rule_name(rule), reason)
+    objection = rule.objection(domain, layer)
+    if objection is not None:
+        raise InvalidSetting(argument, rule_name(rule), objection)
 
 
-def check_search(argument: str, roots: RootFinder, layer: int, depth: int) -> None:
-    """Refuse a search that cannot find roots in the layer ``layer`` of ``depth`` ones.
+def check_search(argument: str, roots: RootChoice, layer: int, depth: int) -> None:
+    """Refuse roots that there cannot be in the layer ``layer`` of ``depth`` ones.
 
     Raises:
         InvalidSetting: with what is allowed instead.
     """
-    if roots.single_step and layer + 1 < depth:
-        raise InvalidSetting(
-            argument,
-            roots.name,
-            "it decomposes f in a single step, not layer by layer; allowed are other searches, a "
-            f"network of one layer, or the method simple_taylor with taylor_roots={roots.name}",
-        )
+    objection = roots.objection(layer, depth)
+    if objection is not None:
+        raise InvalidSetting(argument, roots.name, objection)
 
 
-def check_prescriptions(
-    roots: RootFinder, input_roots: RootFinder, taylor_roots: RootFinder
-) -> None:
-    """Refuse roots that are made for all layers together where one layer's are wanted.
+def check_together(roots: RootChoice, input_roots: RootChoice) -> None:
+    """Refuse roots that are made for all layers together beside others in the input.
 
     Raises:
         InvalidSetting: with what is allowed instead.
@@ -66,12 +52,6 @@ def check_prescriptions(
             "input_roots",
             input_roots.name,
             "prescribed roots are for all layers together; allowed is roots=prescribed alone",
-        )
-    if taylor_roots.prescription is not None:
-        raise InvalidSetting(
-            "taylor_roots",
-            taylor_roots.name,
-            "these roots are for all layers; allowed is roots=prescribed",
         )
 
 

@@ -1,7 +1,7 @@
 """The numerical policy: every tolerance of the program, in one place.
 
-All thresholds are relative to the quantities at hand, because the one-sided limit makes
-nested anchors as small as ``nudge ** 2``.
+All thresholds are relative to the quantities at hand, because one-sided limits that lie inside each
+other make anchors as small as ``epsilon ** 2``.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ class Policy:
     """Relative tolerances for one floating point type."""
 
     tie: float
-    """A pre-activation below ``tie * (|W||a| + |b|)`` lies on the kink of its ReLU."""
-    nudge: float
-    """The smallest step from a root towards its anchor, which tells the anchor's branch.
+    """A pre-activation below ``tie * (|W||a| + |b|)`` is a tie: on the kink of its ReLU."""
+    epsilon: float
+    """The position on the segment from a root (0) to its anchor (1) that tells the anchor's branch;
+    the smallest one that a limit uses.
 
-    A power of two, as all steps are: scaling by it is exact, so a one-sided limit has no error
+    A power of two, as all positions are: scaling by it is exact, so a one-sided limit has no error
     where the network is homogeneous.
     """
-    outer: float
-    """The smallest step of a limit that has another inside it, whose steps must be smaller."""
-    judge: float
-    """The step that tells the branch of such a limit."""
+    outer_epsilon: float
+    """The smallest position of a limit that has another one inside, whose own must be smaller."""
+    branch_epsilon: float
+    """The position that tells the branch of such a limit."""
     settled: float
     """A limit is settled when its extrapolations differ by less, relative to its size."""
     jump: float
@@ -46,21 +47,21 @@ class Policy:
 _POLICIES = {
     torch.float64: Policy(
         tie=1e-13,
-        nudge=2.0**-20,
-        outer=2.0**-17,
-        judge=2.0**-12,
+        epsilon=2.0**-20,
+        outer_epsilon=2.0**-17,
+        branch_epsilon=2.0**-12,
         settled=2.0**-38,
         jump=2.0**-10,
         degenerate=1e-12,
         residual=1e-9,
         quadrature=1e-9,
     ),
-    # Single precision: 84 units in the last place for a tie, and a nudge well beyond that.
+    # Single precision: 84 units in the last place for a tie, and an epsilon well beyond that.
     torch.float32: Policy(
         tie=1e-5,
-        nudge=2.0**-10,
-        outer=2.0**-8,
-        judge=2.0**-5,
+        epsilon=2.0**-10,
+        outer_epsilon=2.0**-8,
+        branch_epsilon=2.0**-5,
         settled=2.0**-14,
         jump=2.0**-3,
         degenerate=1e-5,

@@ -24,8 +24,7 @@ ROWS, UNITS = 48, 8
 def row_product(rows: Tensor, matrix: Tensor) -> Tensor:
     """``rows @ matrix`` for rows (..., d) and a matrix (d, J), differentiable to any order."""
     flat = rows if rows.dim() == 2 else rows.reshape(-1, rows.shape[-1])
-    differentiate = (rows.requires_grad or matrix.requires_grad) and torch.is_grad_enabled()
-    product = _RowProduct.apply if differentiate else _product
+    product = _RowProduct.apply if rows.requires_grad or matrix.requires_grad else _product
     result: Tensor = product(flat, matrix)
     return result if rows.dim() == 2 else result.unflatten(0, rows.shape[:-1])
 

@@ -44,6 +44,6 @@ class Cell:
         return torch.baddbmm(self.region.offsets.unsqueeze(1), points, self.region.normals.mT)
 
 
-def _nearest(hinges: Tensor, bounds: Tensor) -> Tensor:
+def _nearest(facets: Tensor, bounds: Tensor) -> Tensor:
     """The first of the exits (B, C, M) and (B, C); a network without a ReLU has M = 0."""
-    return torch.cat([hinges, bounds.unsqueeze(2)], 2).amin(2)
+    return torch.cat([facets, bounds.unsqueeze(2)], 2).amin(2)

@@ -18,17 +18,17 @@ from dtd.numerics.products import row_product
 
 @dataclass(frozen=True, eq=False)
 class Polytope:
-    """``{p : normals p + offsets >= 0}``, one for each anchor, and the hinges in it.
+    """``{p : normals p + offsets >= 0}``, one for each anchor, and the kinks in it.
 
     ``normals`` (B, M, d) and ``offsets`` (B, M); a row for each unit with a ReLU, layer by layer.
     On the region the pre-activation of the decomposed unit j is
-    ``hinge_normals[:, j] p + hinge_offsets[:, j]``, shapes (B, J, d) and (B, J).
+    ``kink_normals[:, j] p + kink_offsets[:, j]``, shapes (B, J, d) and (B, J).
     """
 
     normals: Tensor
     offsets: Tensor
-    hinge_normals: Tensor
-    hinge_offsets: Tensor
+    kink_normals: Tensor
+    kink_offsets: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,21 +58,21 @@ class Regions:
         """The closed region of each anchor ``a`` (B, d)."""
         size = a.shape[1]
         slope = torch.eye(size, dtype=a.dtype, device=a.device).expand(len(a), size, size)
-        normals, values, hinges, at_anchor, point = [], [], slope, a, a
+        normals, values, kinks, at_anchor, point = [], [], slope, a, a
         for index, layer in enumerate(self.network.layers[self.start :], self.start + 1):
             z = layer.preactivation(point)
             slope = row_product(slope.mT, layer.weight.T).mT
             if index == self.upper:
-                hinges, at_anchor = slope[:, self.own], z[:, self.own]
+                kinks, at_anchor = slope[:, self.own], z[:, self.own]
             if layer.relu:
                 sign = torch.where(z > 0, 1, -1).to(a.dtype)
                 normals.append(sign.unsqueeze(2) * slope)
                 values.append(sign * z)
                 slope = (z > 0).unsqueeze(2) * slope
             point = layer.activation(z)
-        normal = torch.cat([*normals, hinges], 1)
+        normal = torch.cat([*normals, kinks], 1)
         offset = torch.cat([*values, at_anchor], 1) - (normal * a.unsqueeze(1)).sum(2)
-        rows = normal.shape[1] - hinges.shape[1]
+        rows = normal.shape[1] - kinks.shape[1]
         return Polytope(normal[:, :rows], offset[:, :rows], normal[:, rows:], offset[:, rows:])
 
     def exits(self, a: Tensor, directions: Tensor) -> Tensor:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from dtd.domains import Domain
 from dtd.numerics.policy import policy
 from dtd.regions.gates import closed_gates, gates, gradient
 from dtd.regions.region import Regions
-from dtd.relevance.plan import Expansion
-from dtd.relevance.problem import Problem
+from dtd.relevance.expansion import Expansion
 from dtd.roots.contract import Chains, Roots, SearchLine, Solution, Status
 from dtd.roots.effective_sample_size import effective_sample_size
 
@@ -73,10 +73,11 @@ class Evidence:
 
 
 def evidence(
-    problem: Problem,
     regions: Regions,
+    output: int,
     a: Tensor,
     relevance: Tensor,
+    domain: Domain,
     finder: str,
     roots: Roots,
     expansion: Expansion,
@@ -84,16 +85,16 @@ def evidence(
     """The evidence for the roots of the anchors ``a`` (B, d) of one layer.
 
     Args:
-        problem: what is explained.
         regions: of the layer, with all outputs: the gates of every unit count.
+        output: the one that is explained.
         a: the anchors.
         relevance: ``h_j(a)``, (B, J).
+        domain: where the anchors may lie.
         finder: what tables call the strategy.
         roots: what the strategy returned.
         expansion: what the recursion made of them.
     """
-    network, start, output = regions.network, regions.start, problem.output
-    domain = problem.plans[start].domain
+    network, start = regions.network, regions.start
     anchor, unit = expansion.anchor, expansion.unit
     points = roots.points[anchor, unit]
     anchors = a[anchor]
@@ -112,15 +113,12 @@ def evidence(
         return full
 
     residual = spread(expansion.value)
-    status = roots.status.clone()
-    # A point that was chosen without looking is a root all the same if it measures as one.
-    measured = residual.abs() <= tolerance.residual * f.abs().unsqueeze(1)
-    status[measured & (status == Status.APPROXIMATE)] = Status.FOUND
+    roots = roots.measured(residual, tolerance.residual * f.abs().unsqueeze(1))
     return Evidence(
         finder=finder,
         neurons=tuple(regions.own.tolist()),
         points=roots.points,
-        status=status,
+        status=roots.status,
         relevance=relevance,
         residual=residual,
         distance=spread((anchors - points).norm(dim=1)),

@@ -2,43 +2,35 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from dtd.relevance.one_sided.derivative import differentiable
+from dtd.numerics.gradients import differentiate, gradient
 from dtd.relevance.recursion import Recursion
-from dtd.relevance.series.series import Branches
+from dtd.relevance.series.series import Segments
 from dtd.roots.contract import Roots
 
 
-@torch.no_grad()
-def interactions(recursion: Recursion, start: int, a: Tensor, roots: Roots) -> Tensor:
+def interactions(recursion: Recursion, l: int, a: Tensor, roots: Roots) -> Tensor:
     """``½ Σ_j Δ_i ∂_i ∂_k h_j(ã_j) Δ_k`` at the anchors ``a`` (B, d), shape (B, d, d).
 
     Symmetric; its rows add up to the shares of degree 2.
     """
     matrices = a.new_zeros(*a.shape, a.shape[1])
-    pairs = (index.split(recursion.together(start)) for index in roots.contributing)
+    pairs = (index.split(recursion.batching.points(l)) for index in roots.contributing)
     for anchor, unit in zip(*pairs, strict=True):
-        branches = recursion.branches(start, a, roots, anchor, unit)
-        if not branches.affine:
-            _add(matrices, anchor, branches)
+        segments = recursion.segments(l, a, roots, anchor, unit)
+        if not segments.affine:
+            _add(matrices, anchor, segments)
     return matrices
 
 
-def _add(matrices: Tensor, anchor: Tensor, branches: Branches) -> None:
+def _add(matrices: Tensor, anchor: Tensor, segments: Segments) -> None:
     """Add the matrices of N pairs to those of their anchors, row by row: never (N, d, d)."""
-    row, _, weight, _ = branches.approach
-    anchor, delta = anchor[row], branches.delta[row]
+    row, _, weight, _ = segments.stencil
+    anchor, delta = anchor[row], segments.delta[row]
     weighted = weight.unsqueeze(1) * delta / 2
-    with torch.enable_grad():
-        points = differentiable(branches.points)
-        value = branches.value_at(points)
-        (slope,) = torch.autograd.grad(
-            value.sum(), points, create_graph=True, materialize_grads=True
-        )
-        for i, component in enumerate(slope.unbind(1) if slope.requires_grad else ()):
-            (second,) = torch.autograd.grad(
-                component.sum(), points, retain_graph=True, materialize_grads=True
-            )
-            matrices[:, i].index_add_(0, anchor, delta[:, i, None] * second * weighted)
+    points = segments.points.detach().requires_grad_()
+    _, slope, _ = differentiate(lambda at: (segments.value_at(at), None), points, graph=True)
+    for i, component in enumerate(slope.unbind(1) if slope.requires_grad else ()):
+        second = gradient(component, points, graph=False, again=True)
+        matrices[:, i].index_add_(0, anchor, delta[:, i, None] * second * weighted)

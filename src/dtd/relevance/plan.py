@@ -1,17 +1,17 @@
-"""One decomposition: by which rule and search, and the expansions that come of it."""
+"""How layers are decomposed: by which rules, with which roots."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from dtd.domains import Domain
 from dtd.networks.network import Network
-from dtd.roots.contract import RootFinder
-from dtd.rules.rule import Rule, sum_of
+from dtd.roots.contract import RootChoice, RootFinder
+from dtd.rules.rule import Rule
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,43 +21,55 @@ class Plan:
     rule: Rule
     finder: RootFinder
     domain: Domain
+    """Where the activations of the lower layer may lie."""
     generator: torch.Generator
-    label: str
-    """What tables call the strategy."""
-    prefix: str = ""
-    """What stands before the label, to tell the roots of one method from another's."""
+    """Of what the search draws; it is read from a copy."""
 
 
-def of_sample(plans: tuple[Plan, ...], network: Network, x: Tensor) -> tuple[Plan, ...]:
-    """The steps below one sample (1, d) of a network with one output, with roots of its own."""
-    return tuple(
-        replace(step, finder=step.finder.for_sample(network, start, x))
-        for start, step in enumerate(plans)
-    )
+@dataclass(frozen=True, eq=False)
+class Scheme:
+    """The plans of all layers, from the input up, before it is known which samples are explained.
 
+    Each field has an entry for every layer; see :class:`Plan`.
+    """
 
-class Expansion(NamedTuple):
-    """The Taylor expansions of one layer at the N pairs (anchor, unit) that have a root."""
+    rules: Sequence[Rule]
+    roots: Sequence[RootChoice]
+    domains: Sequence[Domain]
+    generators: Sequence[torch.Generator]
 
-    anchor: Tensor
-    """(N,), the row of the anchor."""
-    unit: Tensor
-    """(N,), the unit of the upper layer."""
-    value: Tensor
-    """(N,), ``h_j(ã_j)`` on the branch of the anchor."""
-    slope: Tensor
-    """(N, d), ``∇⁺h_j(ã_j)``."""
-    limit: Tensor
-    """(N,), whether the one-sided limit was taken, at the root or above it."""
-    shares: Tensor
-    """(N, K, d), what the pair gives to each unit of the lower layer, by degree."""
+    @classmethod
+    def of(cls, plans: Sequence[Plan]) -> Scheme:
+        """The scheme of plans that serve all samples."""
+        return cls(
+            [plan.rule for plan in plans],
+            [plan.finder for plan in plans],
+            [plan.domain for plan in plans],
+            [plan.generator for plan in plans],
+        )
 
-    def relevance(self, a: Tensor) -> Tensor:
-        """``R_l`` at the anchors ``a`` (B, d): the sum of the shares of all units."""
-        share = sum_of(list(self.shares.unbind(1)))
-        return torch.zeros_like(a).index_add(0, self.anchor, share)
+    def plans(self, network: Network, x: Tensor) -> tuple[Plan, ...]:
+        """The plans below samples ``x`` (B, d) that share their searches.
 
-    def terms(self, a: Tensor) -> Tensor:
-        """What each degree contributes to ``R_l``, (B, K, d)."""
-        terms = a.new_zeros(len(a), *self.shares.shape[1:])
-        return terms.index_add(0, self.anchor, self.shares)
+        ``network`` has one output, the explained one.
+
+        Raises:
+            InvalidSetting: there are no such roots for these samples.
+        """
+        of_hidden = self.roots[-1].finders(network, x)
+        finders = [self.roots[0].finders(network, x)[0], *of_hidden[1:]]
+        parts = zip(self.rules, finders, self.domains, self.generators, strict=True)
+        return tuple(Plan(*part) for part in parts)
+
+    def of_f(self, finder: RootFinder) -> Plan:
+        """The plan by which f itself is decomposed onto the input."""
+        return Plan(self.rules[0], finder, self.domains[0], self.generators[0])
+
+    def evaluations(self, widths: Sequence[int]) -> list[int]:
+        """At how many points each layer's search evaluates relevance, for one anchor.
+
+        ``widths`` are the units per layer, from the input to the output.
+        """
+        return [
+            roots.evaluations(units) for roots, units in zip(self.roots, widths[1:], strict=True)
+        ]

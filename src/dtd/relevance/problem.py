@@ -2,40 +2,64 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 
 from torch import Tensor
 
 from dtd.networks.network import Network
 from dtd.progress import Track, untracked
-from dtd.relevance.plan import Plan, of_sample
+from dtd.relevance.plan import Plan, Scheme
+from dtd.relevance.recursion import Recursion
 from dtd.relevance.series.series import Series
 
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """Samples ``x`` (B, d) for which the same output is explained.
+    """Samples ``x`` (B, d) for which the same output is explained, and which share their searches.
 
-    ``plans[l]`` says how layer l + 1 is decomposed onto layer l, ``taylor_plan`` how f is
-    decomposed onto the input at once; ``max_points`` bounds memory. With ``moving_roots`` false
-    roots do not depend on their anchors. ``series`` says what of each Taylor series is
-    distributed; without one, the linear term. ``interactions`` asks for the degree-2 matrices too.
-    Without ``factored`` all derivatives go the general path, as walks do.
+    ``scheme`` says how each layer is decomposed, ``taylor_plan`` how f is decomposed onto the
+    input at once; ``max_points`` bounds memory. With ``moving_roots`` false roots do not depend on
+    their anchors. ``series`` says what of each Taylor series is distributed; without one, the
+    linear term. ``interactions`` asks for the degree-2 matrices too. Without ``forward_passes``
+    all slopes are had by automatic differentiation, as those of paths.
     """
 
     network: Network
     output: int
     x: Tensor
-    plans: tuple[Plan, ...]
+    scheme: Scheme
     max_points: int
     taylor_plan: Plan
     moving_roots: bool = True
     series: Series | None = None
     interactions: bool = False
-    factored: bool = True
+    forward_passes: bool = True
     track: Track = untracked
 
-    def of_sample(self, x: Tensor) -> Problem:
-        """The problem of one sample (1, d) alone, with the roots that are its own."""
-        network = self.network.explaining(self.output)
-        return replace(self, x=x, plans=of_sample(self.plans, network, x))
+    @cached_property
+    def explained(self) -> Network:
+        """The network without its other outputs."""
+        return self.network.explaining(self.output)
+
+    @cached_property
+    def plans(self) -> tuple[Plan, ...]:
+        """How every layer is decomposed for these samples.
+
+        Raises:
+            InvalidSetting: there are no such roots for these samples.
+        """
+        return self.scheme.plans(self.explained, self.x)
+
+    @cached_property
+    def recursion(self) -> Recursion:
+        """The relevance functions of the output."""
+        return Recursion(
+            self.network,
+            self.plans,
+            self.max_points,
+            self.output,
+            self.moving_roots,
+            self.series,
+            self.forward_passes,
+        )

@@ -7,15 +7,15 @@ and forgets it; here it is written down, level by level.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from dtd.relevance.concatenate import concatenate
-from dtd.relevance.one_sided.approach import Approach
-from dtd.relevance.one_sided.side import nudged
 from dtd.relevance.recursion import Recursion
+from dtd.relevance.slopes.limit import Stencil
+from dtd.relevance.slopes.slope import Pairs
 from dtd.roots.contract import Roots
 
 
@@ -35,19 +35,17 @@ class Level:
     relevance: Tensor
     """``h_j`` at the anchors, (M, J)."""
     roots: Roots
-    follows: bool
-    """Whether the roots' points are a formula of the anchors."""
     anchor: Tensor
     """(N,), the anchor whose root is expanded from each point."""
     unit: Tensor
     """(N,), and the unit."""
-    approach: Approach
+    stencil: Stencil
     """The points (N,); its rows are the roots that are expanded."""
 
     @property
     def nearest(self) -> Tensor:
         """Of each root that is expanded the nearest point, by its number."""
-        row = self.approach.row
+        row = self.stencil.row
         last = torch.ones_like(row, dtype=torch.bool)
         last[:-1] = row[1:] != row[:-1]
         return last.nonzero().squeeze(1)
@@ -76,32 +74,24 @@ def lineage(tree: RootTree) -> list[Tensor]:
     return line
 
 
-def _level(recursion: Recursion, start: int, a: Tensor) -> Level:
-    found = [_search(recursion, start, chunk) for chunk in a.split(recursion.rows(start))]
-    roots = concatenate([roots for roots, _ in found])
-    anchor, unit = roots.contributes.nonzero(as_tuple=True)
-    size = recursion.together(start)
+def _level(recursion: Recursion, l: int, a: Tensor) -> Level:
+    batching = recursion.batching
+    roots = concatenate([recursion.roots(l, chunk) for chunk in a.split(batching.anchors(l))])
+    anchor, unit = roots.contributing
+    size = batching.points(l)
+    pairs = Pairs(a[anchor], roots.points[anchor, unit], unit)
     parts = [
-        recursion.approach(start, a[n], roots.points[n, j], j, roots.place).moved(index * size)
-        for index, (n, j) in enumerate(zip(anchor.split(size), unit.split(size), strict=True))
+        recursion.derivative(l, chunk, roots).stencil.moved(index * size)
+        for index, chunk in enumerate(pairs.split(size))
     ]
-    approach = Approach(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
-    relevance = recursion.upper(start, a)
-    follows = found[0][1]
-    row = approach.row
-    return Level(start, a, relevance, roots, follows, anchor[row], unit[row], approach)
-
-
-def _search(recursion: Recursion, start: int, a: Tensor) -> tuple[Roots, bool]:
-    """The roots at the anchors (M, d) without a graph, and whether they are a formula of them."""
-    with torch.enable_grad():
-        roots = recursion.roots(start, a.detach().requires_grad_())
-    follows = roots.line is None and roots.points.requires_grad
-    return replace(roots, points=roots.points.detach()), follows
+    stencil = Stencil(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
+    row = stencil.row
+    return Level(l, a, recursion.upper(l, a), roots, anchor[row], unit[row], stencil)
 
 
 def _images(recursion: Recursion, level: Level) -> Tensor:
     """The activations of the next layer at the points of this one, (N, J)."""
     roots = level.roots.points[level.anchor, level.unit]
-    points = nudged(level.anchors[level.anchor], roots, level.approach.step.unsqueeze(1))
-    return recursion.open_layer(level.start, points, level.approach.open_gates)
+    pairs = Pairs(level.anchors[level.anchor], roots, level.unit)
+    points = pairs.points(level.stencil.epsilon.unsqueeze(1))
+    return recursion.open_layer(level.start, points, level.stencil.open_gates)

@@ -1,7 +1,7 @@
 """Root search: one contract, one strategy a file."""
 
 from dtd.roots.closed_form import ClosedForm
-from dtd.roots.contract import RootFinder
+from dtd.roots.contract import RootChoice, RootFinder
 from dtd.roots.hit_and_run import HitAndRun
 from dtd.roots.interpolation import Interpolation
 from dtd.roots.line import LineSearch as Line
@@ -11,7 +11,7 @@ from dtd.roots.polytope import PolytopeSearch as Polytope
 from dtd.roots.prescribed import Prescribed
 from dtd.roots.random_search import RandomSearch as Random
 
-ROOT_FINDERS: dict[str, type[RootFinder]] = {
+ROOT_FINDERS: dict[str, type[RootChoice]] = {
     finder.name: finder
     for finder in (
         ClosedForm,
@@ -38,5 +38,6 @@ __all__ = [
     "Polytope",
     "Prescribed",
     "Random",
+    "RootChoice",
     "RootFinder",
 ]

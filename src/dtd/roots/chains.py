@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from dtd.errors import InvalidSetting
+from dtd.ranges import COUNT, POSITIVE, TOLERANCE, Range
 from dtd.regions.cell import Cell
 from dtd.roots.candidates import best_candidates
-from dtd.roots.contract import Chains, Place, RootFinder, RootProblem, Roots
+from dtd.roots.contract import Anywhere, Chains, RootFinder, RootProblem, Roots
 
 
 @dataclass(frozen=True)
@@ -35,15 +34,11 @@ class ChainSearch(RootFinder):
     tol: float = 1e-5
 
     def __post_init__(self) -> None:
-        for name in ("chains", "steps"):
-            if getattr(self, name) < 1:
-                raise InvalidSetting(name, getattr(self, name), "allowed is any integer >= 1")
-        if self.warmup < 0:
-            raise InvalidSetting("warmup", self.warmup, "allowed is any integer >= 0")
-        if not 0 < self.radius < math.inf:
-            raise InvalidSetting("radius", self.radius, "allowed is any number > 0")
-        if not 0 <= self.tol < 1:
-            raise InvalidSetting("tol", self.tol, "allowed is any number >= 0 and < 1")
+        COUNT.check("chains", self.chains)
+        COUNT.check("steps", self.steps)
+        Range(0, integer=True).check("warmup", self.warmup)
+        POSITIVE.check("radius", self.radius)
+        TOLERANCE.check("tol", self.tol)
 
     @torch.no_grad()
     def __call__(self, problem: RootProblem) -> Roots:
@@ -54,7 +49,7 @@ class ChainSearch(RootFinder):
         return Roots(
             roots,
             status,
-            Place.REFERENCE,
+            Anywhere(),
             certified=torch.zeros_like(status, dtype=torch.bool),
             evaluations=self.evaluations(1),
             chains=chains,

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from torch import Tensor
 
-from dtd.numerics.policy import policy
-from dtd.roots.contract import Place, RootFinder, RootProblem, Roots, Status
-from dtd.rules.rule import direction, projection, projection_size
+from dtd.networks.network import Layer
+from dtd.roots.contract import Anywhere, OnKink, RootFinder, RootProblem, Roots, Status
+from dtd.rules.rule import Rule, direction
 
 
 @dataclass(frozen=True)
@@ -20,32 +21,42 @@ class ClosedForm(RootFinder):
     """
 
     name: ClassVar[str] = "closed_form"
-    follows_rule: ClassVar[bool] = True
 
     def __call__(self, problem: RootProblem) -> Roots:
         a, layer, rule = problem.anchors, problem.layer, problem.rule
         terms = rule.terms(a, layer, problem.domain)
         z = layer.preactivation(a)
         inactive = z <= 0
-        if rule.meets_hinge:
-            total = projection(terms, layer)
-            threshold = policy(a.dtype).degenerate * projection_size(terms, layer)
-            degenerate = total.abs() <= threshold
-            # The division is made where it is wanted only: no NaN reaches a gradient.
-            wanted = ~(inactive | degenerate)
-            step = torch.where(wanted, z, 0) / torch.where(wanted, total, 1)
-        else:
+        divisor = rule.divisor(terms, layer)
+        if divisor is None:
             degenerate = torch.zeros_like(inactive)
             step = torch.ones_like(z)
+        else:
+            degenerate = divisor.vanishes
+            # The division is made where it is wanted only: no NaN reaches a gradient.
+            wanted = ~(inactive | degenerate)
+            step = torch.where(wanted, z, 0) / torch.where(wanted, divisor.value, 1)
         points = a.unsqueeze(1) - step.unsqueeze(-1) * direction(terms)
+        on_kink = divisor is not None
         # The formula proves a zero of z_j; whether that is one of h_j is the problem's to say.
-        exact = rule.meets_hinge and problem.zero_at_hinge and not problem.local
+        exact = on_kink and problem.vanishes_on_kinks and not problem.layer_is_local
         reached = Status.FOUND if exact else Status.APPROXIMATE
         status = torch.full_like(z, reached, dtype=torch.int8)
         status[degenerate] = Status.DEGENERATE
         status[inactive] = Status.INACTIVE
-        place = Place.HINGE if rule.meets_hinge else Place.REFERENCE
-        return Roots(points, status, place, certified=status == Status.FOUND)
+        return Roots(
+            points,
+            status,
+            OnKink() if on_kink else Anywhere(),
+            certified=status == Status.FOUND,
+            formula=True,
+        )
 
     def evaluations(self, units: int) -> int:
         return 0
+
+    def mask(self, rule: Rule, layer: Layer) -> Tensor | None:
+        return rule.mask(layer.weight)
+
+    def carries_factor(self, rule: Rule, layer: Layer) -> bool:
+        return rule.mask(layer.weight) is not None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from enum import Enum, IntEnum
+from enum import IntEnum
 from typing import ClassVar
 
 import torch
@@ -39,15 +39,57 @@ class Outcome(IntEnum):
     """There was nothing to solve."""
 
 
-class Place(Enum):
-    """What is known of where the roots lie; it decides how the one-sided derivative is taken."""
+class Location(ABC):
+    """What is known of where roots lie: it decides how the one-sided derivative is taken there."""
 
-    HINGE = "hinge"
-    """On ``z_j = 0``, by construction: up to rounding the unit's own kink."""
-    REFERENCE = "reference"
+    @abstractmethod
+    def ties(self, measured: Tensor, own: Tensor) -> Tensor:
+        """The units that are on their kinks at the roots, (N, J).
+
+        Args:
+            measured: (N, J), which units are ties by their pre-activations.
+            own: (N, J), true for the unit whose root it is.
+        """
+
+    @abstractmethod
+    def is_approached(self, own_tie: Tensor) -> Tensor:
+        """Whether the root is approached from its anchor whatever else holds there, (N,).
+
+        ``own_tie`` (N,) says whether the root's own unit is a tie.
+        """
+
+
+@dataclass(frozen=True)
+class OnKink(Location):
+    """On ``z_j = 0`` by construction: the root's own unit is a tie, whatever rounding says."""
+
+    def ties(self, measured: Tensor, own: Tensor) -> Tensor:
+        return measured | own
+
+    def is_approached(self, own_tie: Tensor) -> Tensor:
+        return torch.zeros_like(own_tie)
+
+
+@dataclass(frozen=True)
+class Anywhere(Location):
     """At a point chosen without looking for a zero, or inside the linear region of the anchor."""
-    BOUNDARY = "boundary"
-    """Where a search saw the relevance vanish: at any kink, also one of a nested root."""
+
+    def ties(self, measured: Tensor, own: Tensor) -> Tensor:
+        return measured
+
+    def is_approached(self, own_tie: Tensor) -> Tensor:
+        return torch.zeros_like(own_tie)
+
+
+@dataclass(frozen=True)
+class OnBoundary(Location):
+    """Where a search saw the relevance vanish: on any kink, also one of a nested root."""
+
+    def ties(self, measured: Tensor, own: Tensor) -> Tensor:
+        return measured
+
+    def is_approached(self, own_tie: Tensor) -> Tensor:
+        return ~own_tie
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,11 +109,12 @@ class RootProblem:
     rule: Rule
     generator: torch.Generator
     regions: Regions
-    zero_at_hinge: bool = field(default=True, kw_only=True)
+    vanishes_on_kinks: bool = field(default=True, kw_only=True)
     """h_j vanishes where z_j does: in the last layer, and where the layer above is decomposed such
     that relevance carries the activation as a factor."""
-    local: bool = field(default=False, kw_only=True)
-    """``layer`` is a model of h in the regions of the anchors only: its zero need not be h's."""
+    layer_is_local: bool = field(default=False, kw_only=True)
+    """``layer`` is what h is in the regions of the anchors only: beyond them its zeros need not be
+    zeros of h."""
 
     def draw_normal(self, *shape: int) -> Tensor:
         """Standard normal numbers of this shape, drawn in float32 whatever the anchors' dtype."""
@@ -170,9 +213,11 @@ class Roots:
 
     points: Tensor
     status: Tensor
-    place: Place
+    location: Location
     certified: Tensor
     evaluations: int | Tensor = 0
+    formula: bool = False
+    """The points are a formula of the anchors, and so have their derivative by them."""
     line: Line | None = None
     chains: Chains | None = None
     solution: Solution | None = None
@@ -184,7 +229,17 @@ class Roots:
 
     def constant(self) -> Roots:
         """The same roots, which do not move with their anchors."""
-        return replace(self, points=self.points.detach(), line=None)
+        return replace(self, points=self.points.detach(), line=None, formula=False)
+
+    def measured(self, residual: Tensor, tolerance: Tensor) -> Roots:
+        """The same roots, ``found`` where they were ``approximate`` but measure as roots.
+
+        ``residual`` (B, J) is ``h_j`` at the points, NaN where there is none, and ``tolerance``
+        (B, 1) what it may be at a root. A point that was chosen without looking can be a root.
+        """
+        status = self.status.clone()
+        status[(residual.abs() <= tolerance) & (status == Status.APPROXIMATE)] = Status.FOUND
+        return replace(self, status=status)
 
     @property
     def contributing(self) -> tuple[Tensor, Tensor]:
@@ -194,28 +249,63 @@ class Roots:
 
 
 @dataclass(frozen=True)
-class RootFinder(ABC):
-    """One strategy; its fields are its settings."""
+class RootChoice(ABC):
+    """What finds the roots of a run, or makes them; its fields are its settings."""
 
     name: ClassVar[str]
-    follows_rule: ClassVar[bool] = False
-    """Its roots lie on the rays of the rule."""
-    single_step: ClassVar[bool] = False
-    """It decomposes f onto its inputs in one step, not the relevance of a layer onto the next."""
+
+    @abstractmethod
+    def batches(self, samples: Tensor) -> Sequence[Tensor]:
+        """The samples (B,), those together that share their searches."""
+
+    @abstractmethod
+    def finders(self, network: Network, x: Tensor) -> Sequence[RootFinder]:
+        """The search of every layer below the samples ``x`` (B, d) of one such batch.
+
+        ``network`` has one output, the explained one.
+
+        Raises:
+            InvalidSetting: there are no such roots for these samples.
+        """
+
+    @abstractmethod
+    def evaluations(self, units: int) -> int:
+        """At how many points ``h`` is evaluated for one anchor and ``units`` units."""
 
     @property
-    def prescription(self) -> list[float] | None:
-        """The relevance of the input that the roots are made for; each sample has its own then."""
+    def prescription(self) -> Sequence[float] | None:
+        """The relevance of the inputs that the roots are made for; None where they are searched."""
         return None
 
-    def for_sample(self, network: Network, start: int, x: Tensor) -> RootFinder:
-        """The strategy for layer ``start`` below one sample ``x`` (1, d) and one output."""
-        return self
+    def mask(self, rule: Rule, layer: Layer) -> Tensor | None:
+        """The masks m_j (J, d) of roots ``ã_j = a ⊙ (1 - t_j m_j)`` with the step t_j to z_j = 0.
+
+        None for roots that have another form.
+        """
+        return None
+
+    def carries_factor(self, rule: Rule, layer: Layer) -> bool:
+        """Whether relevance that is decomposed at these roots is ``R_i(a) = a_i C_i(a)``."""
+        return False
+
+    def objection(self, layer: int, depth: int) -> str | None:
+        """Why there are no such roots in the layer ``layer`` of ``depth`` ones, and what can be.
+
+        None where there are.
+        """
+        return None
+
+
+@dataclass(frozen=True)
+class RootFinder(RootChoice):
+    """One root search, the same for all samples."""
 
     @abstractmethod
     def __call__(self, problem: RootProblem) -> Roots:
         """The roots of the problem. Failures are statuses, never exceptions."""
 
-    @abstractmethod
-    def evaluations(self, units: int) -> int:
-        """At how many points ``h`` is evaluated for one anchor and ``units`` units."""
+    def batches(self, samples: Tensor) -> Sequence[Tensor]:
+        return [samples]
+
+    def finders(self, network: Network, x: Tensor) -> Sequence[RootFinder]:
+        return [self] * network.depth

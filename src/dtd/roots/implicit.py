@@ -18,8 +18,8 @@ from torch import Tensor
 from dtd.numerics.policy import safe_divide
 from dtd.roots.contract import Curve
 
-Slope = Callable[[Tensor, Tensor], Tensor]
-"""``(anchors, roots) -> ∇⁺h(root)``, all (N, d), differentiable."""
+Slope = Callable[[Tensor, Tensor, bool], Tensor]
+"""``(anchors, roots, graph) -> ∇⁺h(root)``, all (N, d); with a graph it is differentiable."""
 
 
 def moving_roots(anchors: Tensor, positions: Tensor, curve: Curve, slope: Slope) -> Tensor:
@@ -42,12 +42,13 @@ class _Position(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
         anchors, s = ctx.saved_tensors
-        g = ctx.slope(anchors, ctx.curve(anchors, s))
-        keep = torch.is_grad_enabled()
+        # Autograd says here, and here alone, whether it wants a graph of the backward pass.
+        graph = torch.is_grad_enabled()
+        g = ctx.slope(anchors, ctx.curve(anchors, s), graph)
         with torch.enable_grad():
             # Copies, so that the partial derivatives do not go through s to the anchors.
             a, position = anchors.clone(), s.clone()
             across, along = torch.autograd.grad(
-                ctx.curve(a, position), (a, position), g, create_graph=keep
+                ctx.curve(a, position), (a, position), g, create_graph=graph
             )
         return -safe_divide(grad, along).unsqueeze(1) * across, None, None, None

@@ -8,10 +8,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from dtd.errors import InvalidSetting
 from dtd.numerics.policy import safe_divide
+from dtd.ranges import COUNT, TOLERANCE
 from dtd.roots.candidates import best_candidates
-from dtd.roots.contract import Place, RootFinder, RootProblem, Roots
+from dtd.roots.contract import OnBoundary, RootFinder, RootProblem, Roots
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,8 @@ class Interpolation(RootFinder):
     tol: float = 1e-5
 
     def __post_init__(self) -> None:
-        if self.directions < 1:
-            raise InvalidSetting("directions", self.directions, "allowed is any integer >= 1")
-        if not 0 <= self.tol < 1:
-            raise InvalidSetting("tol", self.tol, "allowed is any number >= 0 and < 1")
+        COUNT.check("directions", self.directions)
+        TOLERANCE.check("tol", self.tol)
 
     @torch.no_grad()
     def __call__(self, problem: RootProblem) -> Roots:
@@ -45,7 +43,7 @@ class Interpolation(RootFinder):
         return Roots(
             roots,
             status,
-            Place.BOUNDARY,
+            OnBoundary(),
             certified=torch.zeros_like(status, dtype=torch.bool),
             evaluations=self.evaluations(1),
         )

@@ -9,10 +9,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from dtd.errors import InvalidSetting
+from dtd.networks.network import Layer
 from dtd.numerics.policy import policy
-from dtd.roots.contract import Place, Ray, RootFinder, RootProblem, Roots, Status
-from dtd.rules.rule import direction, direction_of, projection, projection_size
+from dtd.ranges import COUNT, TOLERANCE
+from dtd.roots.contract import OnBoundary, Ray, RootFinder, RootProblem, Roots, Status
+from dtd.rules.rule import Rule, direction, direction_of, projection, projection_size
 
 
 @dataclass(frozen=True)
@@ -30,16 +31,13 @@ class LineSearch(RootFinder):
     """
 
     name: ClassVar[str] = "line"
-    follows_rule: ClassVar[bool] = True
 
     samples: int = 16
     tol: float = 1e-5
 
     def __post_init__(self) -> None:
-        if self.samples < 1:
-            raise InvalidSetting("samples", self.samples, "allowed is any integer >= 1")
-        if not 0 <= self.tol < 1:
-            raise InvalidSetting("tol", self.tol, "allowed is any number >= 0 and < 1")
+        COUNT.check("samples", self.samples)
+        TOLERANCE.check("tol", self.tol)
 
     @torch.no_grad()
     def __call__(self, problem: RootProblem) -> Roots:
@@ -70,7 +68,7 @@ class LineSearch(RootFinder):
         return Roots(
             a.unsqueeze(1) - t.unsqueeze(-1) * v,
             status,
-            Place.BOUNDARY,
+            OnBoundary(),
             # The output itself has no kinks but the network's.
             certified=(status == Status.FOUND) & problem.regions.reaches_output,
             evaluations=evaluations,
@@ -80,6 +78,10 @@ class LineSearch(RootFinder):
     def evaluations(self, units: int) -> int:
         # As many pieces as units, as is usual; half of the zeros inside a piece.
         return 1 + units * (units * (self.samples + 3) + _BISECTIONS // 2)
+
+    def carries_factor(self, rule: Rule, layer: Layer) -> bool:
+        # On the ray of a ⊙ m_j every root is a multiple of a, coordinate by coordinate.
+        return rule.mask(layer.weight) is not None
 
     def _search(self, rays: _Rays) -> tuple[Tensor, Tensor]:
         """The position of each ray's first zero, infinite without one, and |h| just before it."""
@@ -109,7 +111,7 @@ class LineSearch(RootFinder):
     def _nodes(self, like: Tensor) -> Tensor:
         """Places in a piece from 0 to 1: just inside both ends, Chebyshev's between, the end."""
         inner = (torch.arange(self.samples).to(like) + 0.5) / self.samples
-        beside = like.new_tensor([policy(like.dtype).nudge])
+        beside = like.new_tensor([policy(like.dtype).epsilon])
         inner = (1 - torch.cos(math.pi * inner)) / 2
         return torch.cat([beside, inner, 1 - beside, torch.ones_like(beside)])
 

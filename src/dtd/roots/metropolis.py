@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from dtd.errors import InvalidSetting
+from dtd.ranges import Range
 from dtd.regions.cell import Cell
 from dtd.roots.chains import ChainSearch
 
@@ -30,8 +30,7 @@ class Metropolis(ChainSearch):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < self.acceptance < 1:
-            raise InvalidSetting("acceptance", self.acceptance, "allowed is any number > 0 and < 1")
+        Range(0, above=True, below=1).check("acceptance", self.acceptance)
 
     def propose(
         self, cell: Cell, states: Tensor, scale: Tensor, moves: Tensor, positions: Tensor

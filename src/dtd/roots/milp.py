@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dtd.errors import InvalidSetting
 from dtd.networks.network import Network
 from dtd.numerics.policy import policy
-from dtd.roots.contract import Outcome, Place, RootFinder, RootProblem, Roots, Solution, Status
+from dtd.ranges import POSITIVE, TOLERANCE, check_choice
+from dtd.roots.contract import OnKink, Outcome, RootFinder, RootProblem, Roots, Solution, Status
 from dtd.roots.nearest import METRICS, Target, nearest_zero
 from dtd.roots.nearest.rays import rays_tried
 from dtd.roots.nearest.search import Answer
@@ -33,19 +32,15 @@ class Milp(RootFinder):
     """
 
     name: ClassVar[str] = "milp"
-    single_step: ClassVar[bool] = True
 
     metric: str = "l1"
     gap: float = 1e-4
     time_limit: float = 60.0
 
     def __post_init__(self) -> None:
-        if self.metric not in METRICS:
-            raise InvalidSetting("metric", self.metric, f"allowed are {', '.join(METRICS)}")
-        if not 0 <= self.gap < 1:
-            raise InvalidSetting("gap", self.gap, "allowed is any number >= 0 and < 1")
-        if not 0 < self.time_limit < math.inf:
-            raise InvalidSetting("time_limit", self.time_limit, "allowed is any number > 0")
+        check_choice("metric", self.metric, METRICS)
+        TOLERANCE.check("gap", self.gap)
+        POSITIVE.check("time_limit", self.time_limit)
 
     def __call__(self, problem: RootProblem) -> Roots:
         a = problem.anchors
@@ -75,7 +70,7 @@ class Milp(RootFinder):
         return Roots(
             points,
             status,
-            Place.HINGE,
+            OnKink(),
             certified,
             evaluations=rays_tried(a.shape[1]) + 2,
             solution=Solution(outcome, column("objective"), bound, gap),
@@ -84,6 +79,14 @@ class Milp(RootFinder):
     def evaluations(self, units: int) -> int:
         # Not counting the rays, which do not need h: the network is at hand.
         return 1 + units
+
+    def objection(self, layer: int, depth: int) -> str | None:
+        if layer + 1 == depth:
+            return None
+        return (
+            "it decomposes f in a single step, not layer by layer; allowed are other searches, a "
+            f"network of one layer, or the method simple_taylor with taylor_roots={self.name}"
+        )
 
     def _targets(self, problem: RootProblem) -> Iterator[Target]:
         """One program for each anchor and unit, in this order."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dtd.errors import InvalidSetting
 from dtd.numerics.policy import policy
+from dtd.ranges import POSITIVE, check_choice
 from dtd.regions.gates import closed_gates, gates
-from dtd.roots.contract import Place, RootFinder, RootProblem, Roots, Status
+from dtd.roots.contract import OnKink, RootFinder, RootProblem, Roots, Status
 from dtd.roots.nearest_point import METRICS, Array, Metric, Nearest, nearest_point
 
 
@@ -41,10 +40,8 @@ class PolytopeSearch(RootFinder):
     time_limit: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.metric not in METRICS:
-            raise InvalidSetting("metric", self.metric, f"allowed are {', '.join(METRICS)}")
-        if not 0 < self.time_limit < math.inf:
-            raise InvalidSetting("time_limit", self.time_limit, "allowed is any number > 0")
+        check_choice("metric", self.metric, tuple(METRICS))
+        POSITIVE.check("time_limit", self.time_limit)
 
     @torch.no_grad()
     def __call__(self, problem: RootProblem) -> Roots:
@@ -63,17 +60,17 @@ class PolytopeSearch(RootFinder):
             torch.from_numpy(flags).to(a.device) for flags in (reached, ~active, proven)
         )
         status = torch.full_like(found, Status.NOT_FOUND, dtype=torch.int8)
-        status[found] = Status.FOUND if problem.zero_at_hinge else Status.APPROXIMATE
+        status[found] = Status.FOUND if problem.vanishes_on_kinks else Status.APPROXIMATE
         status[inactive] = Status.INACTIVE
         certified &= ~found | _in_region(problem, points)
-        return Roots(points, status, Place.HINGE, certified)
+        return Roots(points, status, OnKink(), certified)
 
     def evaluations(self, units: int) -> int:
         return 0
 
 
 def _in_region(problem: RootProblem, points: Tensor) -> Tensor:
-    """Whether the network sees the points (B, J, d) on their hinges, in the closed region, (B, J).
+    """Whether the network sees the points (B, J, d) on their kinks, in the closed region, (B, J).
 
     By the gates of every unit: of all but the point's own they are the anchor's, its own is a tie.
     """
@@ -122,10 +119,10 @@ class _Programs:
         layer = regions.network.layers[regions.upper - 1]
         z = layer.preactivation(regions.network.forward(a, regions.start, regions.upper - 1))
         if not layer.relu:
-            hinges = polytope.hinge_normals
-            planes = normals.shape[1] + torch.arange(hinges.shape[1])
-            normals = torch.cat([normals, hinges], 1)
-            slack = torch.cat([slack, torch.full_like(hinges[..., 0], torch.inf)], 1)
+            kinks = polytope.kink_normals
+            planes = normals.shape[1] + torch.arange(kinks.shape[1])
+            normals = torch.cat([normals, kinks], 1)
+            slack = torch.cat([slack, torch.full_like(kinks[..., 0], torch.inf)], 1)
         length = normals.norm(dim=2)
         unit = torch.where(length > 0, length, 1)
         return cls(
@@ -141,7 +138,7 @@ class _Programs:
     def solve(self, anchor: int, unit: int, time_limit: float) -> Nearest:
         """The nearest point, around the anchor.
 
-        The solver works in units of the distance to the hinge, the least that the answer can be.
+        The solver works in units of the distance to the kink, the least that the answer can be.
         So its tolerances are relative, however small the anchor.
         """
         rows, plane = self.normals[anchor], self.planes[unit]

@@ -15,7 +15,7 @@ x̃ itself, and R_0 = m w_c ⊙ (x - x̃), which is the target for ``x - x̃ = t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -26,12 +26,23 @@ from dtd.errors import InvalidSetting
 from dtd.networks.network import Network
 from dtd.numerics.policy import policy
 from dtd.regions.region import Regions
-from dtd.roots.contract import Place, RootFinder, RootProblem, Roots, Status
+from dtd.roots.contract import (
+    Anywhere,
+    Location,
+    OnKink,
+    RootChoice,
+    RootFinder,
+    RootProblem,
+    Roots,
+    Status,
+)
 
 
 @dataclass(frozen=True)
-class Prescribed(RootFinder):
+class Prescribed(RootChoice):
     """Roots such that ``R_0`` is the ``target``, one number for each input.
+
+    They are not searched but made, for every sample its own.
 
     For all layers together: the freedom is in how the hidden roots move with their anchors. The
     input's root lies where f has the gradient it has at the sample, not always in the domain.
@@ -43,18 +54,22 @@ class Prescribed(RootFinder):
 
     target: list[float]
 
-    @property
-    def prescription(self) -> list[float]:
-        return self.target
+    def batches(self, samples: Tensor) -> Sequence[Tensor]:
+        return list(samples.split(1))
 
-    def for_sample(self, network: Network, start: int, x: Tensor) -> RootFinder:
-        return _chain(network, x, x.new_tensor(self.target))[start]
-
-    def __call__(self, problem: RootProblem) -> Roots:
-        raise TypeError("roots are prescribed for a sample: see for_sample")
+    def finders(self, network: Network, x: Tensor) -> Sequence[RootFinder]:
+        if len(x) != 1:
+            raise InvalidSetting(
+                "roots", self.name, "these roots are made for one sample, not for a function"
+            )
+        return _chain(network, x, x.new_tensor(self.target))
 
     def evaluations(self, units: int) -> int:
         return 1
+
+    @property
+    def prescription(self) -> list[float]:
+        return self.target
 
 
 @dataclass(frozen=True)
@@ -64,7 +79,7 @@ class _OneUnit(RootFinder):
     name: ClassVar[str] = Prescribed.name
 
     unit: int
-    place: Place
+    location: Location
     root: Callable[[Tensor], Tensor]
     """Anchors (B, d) to roots (B, d)."""
 
@@ -76,7 +91,7 @@ class _OneUnit(RootFinder):
         status[:, self.unit] = Status.FOUND
         points = self.root(problem.anchors).unsqueeze(1).expand(*relevance.shape, -1)
         certified = status == Status.FOUND
-        return Roots(points, status, self.place, certified, self.evaluations(1))
+        return Roots(points, status, self.location, certified, self.evaluations(1), formula=True)
 
     def evaluations(self, units: int) -> int:
         return 1
@@ -115,20 +130,20 @@ def _chain(network: Network, x: Tensor, target: Tensor) -> list[RootFinder]:
         else:
             below = a[chosen] / 2
             part = _affine(chosen, f / (a[chosen] - below), below)
-        place = Place.HINGE if start == network.depth - 1 else Place.REFERENCE
+        location = OnKink() if start == network.depth - 1 else Anywhere()
         layer, rest = network.layers[start], int(others.argmax())
         finders.insert(
             0,
             _OneUnit(
                 unit,
-                place,
+                location,
                 _split(layer.preactivation, unit, weight, alpha, beta, part, chosen, rest),
             ),
         )
         unit = chosen
         if start > 1:
             alpha, beta = f / (a[chosen] - below), below
-    return [_OneUnit(unit, Place.REFERENCE, root.expand_as), *finders]
+    return [_OneUnit(unit, Anywhere(), root.expand_as), *finders]
 
 
 def _split(

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from dtd.errors import InvalidSetting
-from dtd.roots.contract import Place, RootFinder, RootProblem, Roots, SearchLine, Status
+from dtd.ranges import COUNT, POSITIVE, TOLERANCE, Range
+from dtd.roots.contract import OnBoundary, RootFinder, RootProblem, Roots, SearchLine, Status
 
 
 @dataclass(frozen=True)
@@ -34,14 +33,10 @@ class RandomSearch(RootFinder):
     refine: bool = True
 
     def __post_init__(self) -> None:
-        if self.candidates < 1:
-            raise InvalidSetting("candidates", self.candidates, "allowed is any integer >= 1")
-        if not 0 < self.sigma < math.inf:
-            raise InvalidSetting("sigma", self.sigma, "allowed is any number > 0")
-        if self.steps < 2:
-            raise InvalidSetting("steps", self.steps, "allowed is any integer >= 2")
-        if not 0 <= self.tol < 1:
-            raise InvalidSetting("tol", self.tol, "allowed is any number >= 0 and < 1")
+        COUNT.check("candidates", self.candidates)
+        POSITIVE.check("sigma", self.sigma)
+        Range(2, integer=True).check("steps", self.steps)
+        TOLERANCE.check("tol", self.tol)
 
     @torch.no_grad()
     def __call__(self, problem: RootProblem) -> Roots:
@@ -72,7 +67,7 @@ class RandomSearch(RootFinder):
         return Roots(
             line.points(positions.unsqueeze(-1)).squeeze(2),
             status,
-            Place.BOUNDARY,
+            OnBoundary(),
             certified=torch.zeros_like(status, dtype=torch.bool),
             evaluations=self.evaluations(1),
             line=SearchLine(positions, far_ends, walk, walked),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -18,14 +17,15 @@ from dtd.rules.rule import Rule, Term
 class PseudoInverse(Rule):
     """``v = W⁺(W a + b)`` with step 1, shared by all units of the layer.
 
-    The nearest point where all explained rows of the layer vanish together; where there are
-    more rows than that allows, the least-squares point.
+    The nearest point where all explained rows of the layer vanish together. Where there are more
+    rows than that allows, it is the least-squares point.
 
     Source: theory, section 3; W⁺ is the Moore-Penrose inverse.
     """
 
-    meets_hinge: ClassVar[bool] = False
-
     def terms(self, a: Tensor, layer: Layer, domain: Domain) -> tuple[Term, ...]:
         shared = row_product(layer.preactivation(a), torch.linalg.pinv(layer.weight).T)
         return (Term(shared, torch.ones_like(layer.weight)),)
+
+    def divisor(self, terms: tuple[Term, ...], layer: Layer) -> None:
+        return None

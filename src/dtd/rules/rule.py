@@ -1,15 +1,17 @@
-"""What a rule is: a search direction for every unit, made of separable terms."""
+"""What a rule is: a direction for every unit, in which its root is looked for."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from functools import cached_property
+from typing import NamedTuple
 
 from torch import Tensor
 
 from dtd.domains import Domain
 from dtd.networks.network import Layer
+from dtd.numerics.policy import policy
 from dtd.numerics.products import row_product
 
 
@@ -24,34 +26,87 @@ class Term(NamedTuple):
     mask: Tensor
 
 
+@dataclass(frozen=True, eq=False)
+class Divisor:
+    """What the steps ``t_j = z_j / (w_j v_j)`` along the directions of ``terms`` are divided by."""
+
+    terms: tuple[Term, ...]
+    layer: Layer
+
+    @cached_property
+    def value(self) -> Tensor:
+        """``w_j v_j``, (B, J)."""
+        return projection(self.terms, self.layer)
+
+    @cached_property
+    def size(self) -> Tensor:
+        """``Σ_i |w_ji v_ji|``, (B, J): beside it the value is zero, or is not."""
+        return projection_size(self.terms, self.layer)
+
+    @property
+    def vanishes(self) -> Tensor:
+        """Whether the direction is parallel to the hyperplane ``z_j = 0``, (B, J)."""
+        return self.value.abs() <= policy(self.value.dtype).degenerate * self.size
+
+
 @dataclass(frozen=True)
 class Rule(ABC):
     """A direction ``v_j(a)`` for each unit j; the root is ``a - t_j v_j`` (theory, section 3).
 
-    Written as a sum of separable terms, so that projections ``w_j v_j`` and whole train-free
+    A direction is a sum of separable terms, so that products ``w_j v_j`` and whole train-free
     layers are matrix products, and the tensor (B, J, d) is made only for points.
     """
-
-    meets_hinge: ClassVar[bool] = True
-    """The step t_j reaches ``z_j = 0``; otherwise t_j = 1 and the root is one shared point."""
-    carries_factor: ClassVar[bool] = False
-    """``R_i(a)`` is ``a_i`` times something, so a zero of z_j is a zero of the relevance."""
-    one_sign: ClassVar[bool] = False
-    """No ``w_ji v_ji`` is negative where no activation is, so a projection is its own size."""
-    needs_box: ClassVar[bool] = False
-    """The direction uses the bounds of the input domain."""
 
     @abstractmethod
     def terms(self, a: Tensor, layer: Layer, domain: Domain) -> tuple[Term, ...]:
         """The terms of the direction at the anchors ``a`` (B, d)."""
 
+    def divisor(self, terms: tuple[Term, ...], layer: Layer) -> Divisor | None:
+        """The divisor of the steps to ``z_j = 0``.
+
+        None for a rule that steps to a reference point instead: there ``t_j = 1``, and the point
+        is in general no root.
+        """
+        return Divisor(terms, layer)
+
+    def mask(self, weight: Tensor) -> Tensor | None:
+        """The masks m_j (J, d) of a direction ``v_j = a ⊙ m_j``; None where it has another form."""
+        return None
+
+    def never_cancels(self, domain: Domain) -> bool:
+        """Whether no ``w_ji v_ji`` is negative in the domain: ``w_j v_j`` then is its own size."""
+        return False
+
+    def objection(self, domain: Domain, layer: int) -> str | None:
+        """Why the rule cannot decompose onto the layer ``layer`` with this domain, and what can.
+
+        None where it can.
+        """
+        return None
+
     def products(self, a: Tensor, layer: Layer, domain: Domain) -> list[tuple[Tensor, Tensor]]:
         """Of each term the factor (B, d) and ``W ⊙ mask`` (J, d): ``w_ji v_ji`` in two parts."""
         return [(factor, layer.weight * mask) for factor, mask in self.terms(a, layer, domain)]
 
-    def train_free_total(self, a: Tensor, layer: Layer, projection: Tensor) -> Tensor:
+    def train_free_divisor(self, a: Tensor, layer: Layer, projection: Tensor) -> Tensor:
         """What the train-free shares of a unit are divided by, (B, J) like the projection."""
         return projection
+
+
+@dataclass(frozen=True)
+class FactorRule(Rule):
+    """A rule with ``v_j = a ⊙ m_j``, whose masks depend on the weights alone.
+
+    Relevance then carries the activation as a factor, ``R_i(a) = a_i C_i(a)``: a zero of z_j is a
+    zero of the relevance, and the recursion needs forward passes only (theory, section 2).
+    """
+
+    @abstractmethod
+    def mask(self, weight: Tensor) -> Tensor:
+        """The masks m_j, of the shape (J, d) of the weights."""
+
+    def terms(self, a: Tensor, layer: Layer, domain: Domain) -> tuple[Term, ...]:
+        return (Term(a, self.mask(layer.weight)),)
 
 
 def direction(terms: tuple[Term, ...]) -> Tensor:
@@ -70,7 +125,7 @@ def projection(terms: tuple[Term, ...], layer: Layer) -> Tensor:
 
 
 def projection_size(terms: tuple[Term, ...], layer: Layer) -> Tensor:
-    """``sum_i |w_ji v_ji|``, shape (B, J): the size against which the projection is zero."""
+    """``Σ_i |w_ji v_ji|``, shape (B, J): the size beside which the projection is zero or not."""
     return sum_of(
         [row_product(term.factor.abs(), (layer.weight * term.mask).abs().T) for term in terms]
     )

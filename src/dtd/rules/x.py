@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from dtd.domains import Domain
-from dtd.networks.network import Layer
-from dtd.rules.rule import Rule, Term
+from dtd.rules.rule import FactorRule
 
 
 @dataclass(frozen=True)
-class X(Rule):
+class X(FactorRule):
     """``v_j = a``: along the segment to the origin (the "z rule").
 
     In a network without biases every root is the origin and the recursion gives
@@ -23,7 +20,5 @@ class X(Rule):
     Source: DTD (z rule).
     """
 
-    carries_factor: ClassVar[bool] = True
-
-    def terms(self, a: Tensor, layer: Layer, domain: Domain) -> tuple[Term, ...]:
-        return (Term(a, torch.ones_like(layer.weight)),)
+    def mask(self, weight: Tensor) -> Tensor:
+        return torch.ones_like(weight)

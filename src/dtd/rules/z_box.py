@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 
@@ -21,8 +20,6 @@ class ZBox(Rule):
     Source: DTD, constrained input space and appendix (zB rule).
     """
 
-    needs_box: ClassVar[bool] = True
-
     def terms(self, a: Tensor, layer: Layer, domain: Domain) -> tuple[Term, ...]:
         positive, negative = layer.weight > 0, layer.weight < 0
         neither = ~(positive | negative)
@@ -31,3 +28,12 @@ class ZBox(Rule):
             Term(a - domain.high, negative.to(a.dtype)),
             Term(a, neither.to(a.dtype)),
         )
+
+    def objection(self, domain: Domain, layer: int) -> str | None:
+        if layer > 0:
+            return "for the first layer only; allowed is input_rule=zB"
+        if not domain.is_box:
+            return "these inputs come without a box; allowed is a domain that is one"
+        if not ((domain.low <= 0) & (domain.high >= 0)).all():
+            return "the box of the inputs must hold the origin: low <= 0 <= high"
+        return None

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 
 from dtd.domains import Domain
 from dtd.networks.network import Layer
-from dtd.rules.rule import Rule, Term
+from dtd.rules.rule import FactorRule
 
 
 @dataclass(frozen=True)
-class ZPlus(Rule):
+class ZPlus(FactorRule):
     """``v_j = a * 1[w_j >= 0]`` on the orthant a >= 0: only the positive part is removed.
 
     Source: DTD, constrained input space and appendix (z+ rule). With it the train-free relevance is
     α1β0-LRP with the bias set to zero.
     """
 
-    carries_factor: ClassVar[bool] = True
-    one_sign: ClassVar[bool] = True
+    def mask(self, weight: Tensor) -> Tensor:
+        return (weight >= 0).to(weight.dtype)
 
-    def terms(self, a: Tensor, layer: Layer, domain: Domain) -> tuple[Term, ...]:
-        return (Term(a, (layer.weight >= 0).to(a.dtype)),)
+    def never_cancels(self, domain: Domain) -> bool:
+        return domain.is_nonnegative
 
     def products(self, a: Tensor, layer: Layer, domain: Domain) -> list[tuple[Tensor, Tensor]]:
         # No mask is made: for one sample that takes longer than its matrix products.

@@ -10,7 +10,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dtd.roots import ROOT_FINDERS, RootFinder
+from dtd.roots import ROOT_FINDERS, RootChoice
 from dtd.rules import RULES, Rule
 from dtd_cli.config.errors import SettingError
 from dtd_cli.config.settings import (
@@ -34,10 +34,10 @@ class Config:
     inputs: Inputs
     rule: Rule
     input_rule: Rule
-    roots: RootFinder
-    input_roots: RootFinder
-    taylor_roots: RootFinder
-    compare_input_roots: Mapping[str, RootFinder]
+    roots: RootChoice
+    input_roots: RootChoice
+    taylor_roots: RootChoice
+    compare_input_roots: Mapping[str, RootChoice]
     explain: ExplainSettings
     relevance: RelevanceSettings
     region_map: RegionMapSettings

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
 from dtd.relevance import METHODS
-from dtd.relevance.paths import PATHS
+from dtd.relevance.paths.all import PATHS
 from dtd.relevance.series.integral import Integral
 from dtd.relevance.series.series import Series
 from dtd.relevance.series.taylor import Taylor

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from dtd.frames import in_order, names, numbers
-from dtd.relevance.paths import Paths
+from dtd.relevance.paths.all import Paths
 from dtd.relevance.root_tree import Level, RootTree
 from dtd.roots.contract import Status
 
@@ -144,7 +144,7 @@ def _roots(
     distance = (level.anchors[listed.anchor].unsqueeze(1) - points).norm(dim=2)
     nearest = level.nearest
     step = torch.full_like(level.relevance, torch.nan)
-    step[level.anchor[nearest], level.unit[nearest]] = level.approach.step[nearest]
+    step[level.anchor[nearest], level.unit[nearest]] = level.stencil.epsilon[nearest]
     return pd.DataFrame(
         {
             "sample": np.repeat(part.samples[listed.path[0].cpu().numpy()], units),

@@ -90,7 +90,7 @@ def _window(request: MapRequest, prepared: Prepared, x: Array, points: pd.DataFr
     axes = list(request.axes)
     rows = points[(points["sample"] == request.sample) & (points["layer"] == 0)]
     roots = [rows.loc[rows["index"] == axis, "value"].to_numpy() for axis in axes]
-    domain = prepared.plans[0].domain
+    domain = prepared.scheme.domains[0]
     bounds = np.stack([np.asarray(side.double().cpu())[axes] for side in (domain.low, domain.high)])
     seen = x[:, axes]
     bounds = np.where(np.isfinite(bounds), bounds, np.stack([seen.min(0), seen.max(0)]))

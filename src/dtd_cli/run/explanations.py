@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dtd.explained import Explained
 from dtd.explainer import DTD
-from dtd.relevance.paths import PATHS
+from dtd.relevance.paths.all import PATHS
 from dtd.results import Result
 from dtd_cli.config.config import Config
 from dtd_cli.records.paths import MethodPaths

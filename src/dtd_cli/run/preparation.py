@@ -13,7 +13,8 @@ from dtd.errors import InvalidSetting
 from dtd.estimators import Enumeration, Estimator, MonteCarlo
 from dtd.explainer import DTD
 from dtd.networks.network import Network
-from dtd.relevance.plan import Plan, of_sample
+from dtd.relevance.plan import Scheme
+from dtd.relevance.recursion import Recursion
 from dtd.targets import Targets, one_target, targets
 from dtd_cli.config.config import Config
 from dtd_cli.config.errors import SettingError
@@ -43,9 +44,9 @@ class Prepared:
         return self.explainer.network
 
     @property
-    def plans(self) -> tuple[Plan, ...]:
+    def scheme(self) -> Scheme:
         """How every layer is decomposed."""
-        return self.explainer.plans
+        return self.explainer.scheme
 
     @property
     def outputs(self) -> Tensor:
@@ -65,12 +66,11 @@ class Prepared:
     @property
     def prescription(self) -> Sequence[float] | None:
         """The relevance of the input that roots are made for, where they are."""
-        return self.plans[0].finder.prescription
+        return self.scheme.roots[0].prescription
 
-    def plans_of(self, sample: int) -> tuple[Plan, ...]:
-        """How every layer is decomposed for one sample, whose roots may be its own."""
-        network = self.network.explaining(int(self.outputs[sample]))
-        return of_sample(self.plans, network, self.x[sample : sample + 1])
+    def recursion_of(self, sample: int) -> Recursion:
+        """The relevance functions of one sample, whose roots may be its own."""
+        return self.explainer.recursion(int(self.outputs[sample]), self.x[sample : sample + 1])
 
 
 def prepare(config: Config) -> Prepared:
@@ -136,7 +136,7 @@ def _explainer(config: Config, network: Network, domain: Domain) -> DTD:
         max_visits=settings.max_visits,
         taylor_roots=config.taylor_roots,
         # Paths add up to what the general way gives, also where limits are approximate.
-        factored=not settings.paths,
+        forward_passes=not settings.paths,
         dtype=config.dtype,
         device=config.device,
         track=bars(config.top.progress),

@@ -12,7 +12,7 @@ from dtd.relevance.problem import Problem
 
 def gradient_x_input(problem: Problem) -> Explanation:
     """``∇f(a_l) ⊙ a_l`` in every layer (theory, section 5)."""
-    network = problem.network.explaining(problem.output)
+    network = problem.explained
     path = network.activations(problem.x)
     pattern = gates(network, 0, problem.x)
     relevances = [

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from dtd.relevance.concatenate import concatenate
 from dtd.relevance.evidence import Evidence, evidence
+from dtd.relevance.expansion import Expansion
 from dtd.relevance.explanation import Explanation
 from dtd.relevance.interactions import interactions
 from dtd.relevance.ledger import Ledger, ledger
-from dtd.relevance.plan import Expansion, Plan
+from dtd.relevance.plan import Plan
 from dtd.relevance.problem import Problem
-from dtd.relevance.recursion import Recursion
 from dtd.roots.closed_form import ClosedForm
 from dtd.roots.contract import RootProblem, Roots
 
@@ -27,26 +27,18 @@ def recursive(problem: Problem) -> Explanation:
 
     Wherever roots were searched, the closed-form roots of the same units stand beside them.
     """
-    recursion = Recursion(
-        problem.network,
-        problem.plans,
-        problem.max_points,
-        problem.output,
-        problem.moving_roots,
-        problem.series,
-        problem.factored,
-    )
+    recursion = problem.recursion
     path = recursion.explained.activations(problem.x)
     layers: dict[int, Decomposition] = {}
     upper = path[-1]
     for start, a in reversed(list(enumerate(path[:-1]))):
-        rows = recursion.rows(start)
+        rows = recursion.batching.anchors(start)
         chunks = list(zip(a.split(rows), upper.split(rows), strict=True))
-        step = problem.plans[start]
+        plan = problem.plans[start]
         parts = [
             decompose(
                 problem,
-                step,
+                plan,
                 recursion.problem(start, a),
                 partial(recursion.expand, start, a),
                 h,
@@ -89,7 +81,7 @@ class Decomposition:
 
 def decompose(
     problem: Problem,
-    step: Plan,
+    plan: Plan,
     search: RootProblem,
     expand: Callable[[Roots], Expansion],
     upper: Tensor,
@@ -100,13 +92,13 @@ def decompose(
     ``expand`` makes the expansions at roots, and ``interact`` their degree-2 matrices.
     """
     a = search.anchors
-    roots = step.finder(search)
+    roots = plan.finder(search)
     expansion = expand(roots)
-    evidence_for = partial(evidence, problem, search.regions, a, upper)
+    evidence_for = partial(evidence, search.regions, problem.output, a, upper)
     closed_form = None
-    if not isinstance(step.finder, ClosedForm):
+    if plan.finder != ClosedForm():
         other = ClosedForm()(search)
-        closed_form = evidence_for(step.prefix + ClosedForm.name, other, expand(other))
+        closed_form = evidence_for(plan.domain, ClosedForm.name, other, expand(other))
     relevance = expansion.relevance(a)
     zero_order = torch.zeros_like(upper[:, 0]).index_add(0, expansion.anchor, expansion.value)
     unresolved = torch.where(roots.contributes, 0, upper).sum(1)
@@ -115,6 +107,6 @@ def decompose(
         expansion.terms(a),
         None if interact is None else interact(roots),
         ledger(upper, relevance, zero_order, unresolved),
-        evidence_for(step.prefix + step.label, roots, expansion),
+        evidence_for(plan.domain, plan.finder.name, roots, expansion),
         closed_form,
     )

@@ -1,4 +1,4 @@
-"""``recursive`` estimated by random walks, with standard errors and ledger."""
+"""``recursive`` estimated from sampled paths, with standard errors and ledger."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import torch
 from torch import Tensor
 
 from dtd.relevance.explanation import Explanation, StandardErrors
-from dtd.relevance.factors.path import FactorPath
-from dtd.relevance.factors.sampling import WalkSampling
 from dtd.relevance.ledger import ledger
+from dtd.relevance.paths.sampled import SampledPaths
 from dtd.relevance.problem import Problem
-from dtd.relevance.recursion import Recursion
+from dtd.relevance.slopes.forward import ForwardSlopes
 
 
 @torch.no_grad()
-def sampled(problem: Problem, walks: int, seed: int) -> Explanation:
-    """The relevances that :func:`recursive` has, each layer's estimated from walks of its own.
+def sampled(problem: Problem, paths: int, seed: int) -> Explanation:
+    """The relevances that :func:`recursive` has, each layer's estimated from paths of its own.
 
-    ``walks`` for each sample and layer. The ledgers are those of the estimates; there is no
-    evidence, because a walk does not visit every root.
+    ``paths`` for each sample and layer. The ledgers are those of the estimates. There is no
+    evidence, because a path does not visit every root.
     """
-    recursion = Recursion(problem.network, problem.plans, problem.max_points, problem.output)
-    factors = recursion.factors
+    recursion = problem.recursion
+    slopes = recursion.slopes.forward
+    assert slopes is not None, "sampled paths are those of linear terms"
     path = recursion.explained.activations(problem.x)
-    importance = train_free_importance(factors, path)
+    importance = train_free_importance(slopes, path)
     generator = torch.Generator().manual_seed(seed)
     seeds = torch.randint(2**62, (len(problem.plans),), generator=generator).tolist()
     upper = path[-1]
@@ -31,8 +31,8 @@ def sampled(problem: Problem, walks: int, seed: int) -> Explanation:
     for start in reversed(range(len(problem.plans))):
         numbers = torch.Generator().manual_seed(seeds[start])
         a = path[start]
-        estimate = WalkSampling(factors, walks, importance, numbers).estimate(start, a)
-        rooted = factors.layers[start].units(a, torch.zeros_like(a[:, 0])).step != 0
+        estimate = SampledPaths(slopes, paths, importance, numbers).estimate(start, a)
+        rooted = slopes.layers[start].units(a, torch.zeros_like(a[:, 0])).step != 0
         unresolved = torch.where(rooted, 0, upper).sum(1)
         ledgers.append(ledger(upper, estimate.relevance, estimate.zero_order, unresolved))
         upper = estimate.relevance
@@ -46,12 +46,12 @@ def sampled(problem: Problem, walks: int, seed: int) -> Explanation:
     )
 
 
-def train_free_importance(factors: FactorPath, path: list[Tensor]) -> dict[int, Tensor]:
+def train_free_importance(slopes: ForwardSlopes, path: list[Tensor]) -> dict[int, Tensor]:
     """The train-free ratio of relevance to activation of every unit, the mean of all samples."""
     ratio = torch.ones_like(path[-1])
-    importance = {factors.network.depth: ratio.abs().mean(0)}
-    for start in reversed(range(factors.network.depth)):
-        step, a = factors.layers[start], path[start]
+    importance = {slopes.network.depth: ratio.abs().mean(0)}
+    for start in reversed(range(slopes.network.depth)):
+        step, a = slopes.layers[start], path[start]
         ratio = (ratio * step.units(a, torch.zeros_like(a[:, 0])).step) @ step.product
         importance[start] = ratio.abs().mean(0)
     return importance

@@ -12,12 +12,12 @@ from dtd.numerics.policy import policy
 from dtd.regions.gates import branch, gates, gates_towards, gradient
 from dtd.regions.region import Regions
 from dtd.relevance.concatenate import concatenate
+from dtd.relevance.expansion import Expansion
 from dtd.relevance.explanation import Explanation
 from dtd.relevance.methods.exact import decompose
-from dtd.relevance.one_sided.side import nudged
-from dtd.relevance.plan import Expansion
 from dtd.relevance.problem import Problem
-from dtd.roots.contract import Place, RootProblem, Roots
+from dtd.relevance.slopes.slope import Pairs
+from dtd.roots.contract import RootProblem, Roots
 
 
 @torch.no_grad()
@@ -26,7 +26,7 @@ def simple_taylor(problem: Problem) -> Explanation:
 
     Source: DTD (Taylor decomposition); theory, section 5.
     """
-    network = problem.network.explaining(problem.output)
+    network = problem.explained
     f = network.forward(problem.x)
     # A problem for each sample: the rule's direction is that of the sample's own gradient.
     samples = list(zip(problem.x.split(1), f.split(1), strict=True))
@@ -47,7 +47,7 @@ def simple_taylor(problem: Problem) -> Explanation:
 
 def _search(problem: Problem, x: Tensor) -> RootProblem:
     """Roots of f for one sample ``x`` (1, d); the layer is what f is in its region."""
-    network, step = problem.network.explaining(problem.output), problem.taylor_plan
+    network, step = problem.explained, problem.taylor_plan
     slope = gradient(network, 0, gates(network, 0, x))
     offset = network.forward(x)[0] - slope @ x[0]
     own = torch.tensor([problem.output], device=x.device)
@@ -59,17 +59,18 @@ def _search(problem: Problem, x: Tensor) -> RootProblem:
         rule=step.rule,
         generator=step.generator,
         regions=Regions(problem.network, 0, problem.network.depth, own),
-        local=True,
+        layer_is_local=True,
     )
 
 
 def _expand(network: Network, a: Tensor, roots: Roots) -> Expansion:
     """The expansion of f at every root that contributes, on the side of the anchors (B, d)."""
     anchor, unit = roots.contributes.nonzero(as_tuple=True)
-    anchors, points = a[anchor], roots.points[anchor, unit]
+    pairs = Pairs(a[anchor], roots.points[anchor, unit], unit)
+    anchors, points, _ = pairs
     # A search sees the boundary of the zero set down to rounding only, on this side or that.
-    limit = torch.full_like(anchor, roots.place is Place.BOUNDARY, dtype=torch.bool)
-    beside = nudged(anchors, points, policy(a.dtype).nudge)
+    limit = roots.location.is_approached(torch.zeros_like(anchor, dtype=torch.bool))
+    beside = pairs.points(policy(a.dtype).epsilon)
     start = torch.where(limit.unsqueeze(1), beside, points)
     pattern = gates_towards(network, start, anchors)
     slope = gradient(network, 0, pattern)

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
+from dtd.domains import Domain
 from dtd.networks.network import Layer, Network
 from dtd.numerics.policy import policy
 from dtd.relevance.explanation import Explanation
 from dtd.relevance.ledger import ledger
-from dtd.relevance.plan import Plan
 from dtd.relevance.problem import Problem
-from dtd.rules.rule import sum_of
+from dtd.rules.rule import Rule, sum_of
 
 
 def train_free(problem: Problem) -> Explanation:
@@ -37,17 +37,20 @@ def propagate(problem: Problem) -> tuple[list[Tensor], list[Tensor]]:
 
     The relevance of a unit whose ratio is zero is not redistributed.
     """
-    network = problem.network.explaining(problem.output)
-    *lower, upper = _activations(network, problem.x)
+    scheme = problem.scheme
+    *lower, upper = _activations(problem.explained, problem.x)
     relevances, ratios = [upper], []
-    for layer, a, step in reversed(list(zip(network.layers, lower, problem.plans, strict=True))):
-        upper, ratio = redistribute(a, layer, step, upper)
+    parts = zip(problem.explained.layers, lower, scheme.rules, scheme.domains, strict=True)
+    for layer, a, rule, domain in reversed(list(parts)):
+        upper, ratio = redistribute(a, layer, rule, domain, upper)
         relevances.append(upper)
         ratios.append(ratio)
     return relevances[::-1], ratios[::-1]
 
 
-def redistribute(a: Tensor, layer: Layer, step: Plan, upper: Tensor) -> tuple[Tensor, Tensor]:
+def redistribute(
+    a: Tensor, layer: Layer, rule: Rule, domain: Domain, upper: Tensor
+) -> tuple[Tensor, Tensor]:
     """One layer of train-free relevance, in matrix products.
 
     ``R_i = Σ_j R_j v_ji w_ji / Σ_i' v_ji' w_ji'``, which is the first-order term where the ratio
@@ -58,19 +61,19 @@ def redistribute(a: Tensor, layer: Layer, step: Plan, upper: Tensor) -> tuple[Te
     Args:
         a: activations (B, d) of the lower layer.
         layer: maps them to the upper layer.
-        step: the rule, and where the activations may lie.
+        rule: of the layer.
+        domain: where the lower activations may lie.
         upper: relevances (B, J) of the upper layer.
 
     Returns:
         The relevances (B, d), and of each upper unit the ratio of its relevance to its divisor
         (B, J), zero if it has none.
     """
-    rule, domain = step.rule, step.domain
     parts = rule.products(a, layer, domain)
     projection = sum_of([linear(factor, product) for factor, product in parts])
-    total = rule.train_free_total(a, layer, projection)
+    total = rule.train_free_divisor(a, layer, projection)
     # Here and below what is overwritten is new: no memory is asked for again.
-    if rule.one_sign and domain.is_nonnegative:
+    if rule.never_cancels(domain):
         torch.threshold_(total, 0, torch.inf)
     else:
         size = sum_of([linear(factor.abs(), product.abs()) for factor, product in parts])

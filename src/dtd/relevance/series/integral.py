@@ -8,10 +8,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from dtd.numerics.gradients import differentiate
 from dtd.numerics.policy import policy, safe_divide
-from dtd.relevance.one_sided.derivative import differentiable
 from dtd.relevance.series.segment import knots
-from dtd.relevance.series.series import Branches, Series
+from dtd.relevance.series.series import Segments, Series
 
 
 @dataclass(frozen=True)
@@ -25,19 +25,21 @@ class Integral(Series):
     Source of the rules and of the error estimate: Piessens et al., QUADPACK, 1983 (QK15).
     """
 
-    at_roots = False
+    @property
+    def starts_at_roots(self) -> bool:
+        return False
 
-    def shares(self, branches: Branches) -> Tensor:
-        if branches.affine:
-            return (branches.delta * _affine(branches)).unsqueeze(1)
-        delta = branches.delta
-        s = knots(branches.network, branches.start, branches.roots, delta)
+    def shares(self, segments: Segments, graph: bool) -> Tensor:
+        if segments.affine:
+            return (segments.delta * _affine(segments)).unsqueeze(1)
+        delta = segments.delta
+        s = knots(segments.network, segments.start, segments.roots, delta)
         tolerance = policy(delta.dtype)
         row, piece = (s.diff(dim=1) > tolerance.tie).nonzero(as_tuple=True)
         pieces = _Pieces(row, s[row, piece], s[row, piece + 1])
         total, size = torch.zeros_like(delta), torch.zeros_like(delta[:, 0])
         for halving in range(_MOST_HALVINGS + 1):
-            integral, error, whole = _integrate(branches, pieces)
+            integral, error, whole = _integrate(segments, pieces, graph)
             if halving == 0:
                 size = size.index_add(0, pieces.row, whole)
             wanted = error > tolerance.quadrature * size[pieces.row]
@@ -71,54 +73,53 @@ class _Pieces(NamedTuple):
         return _Pieces(row.repeat(2), torch.cat([low, middle]), torch.cat([middle, high]))
 
 
-def _affine(branches: Branches) -> Tensor:
+def _affine(segments: Segments) -> Tensor:
     """``∫ ∇h ds`` of the last layer, (N, d): its weights, as long as its gate is open."""
-    layer = branches.network.layers[branches.start]
-    weight = layer.weight[branches.unit]
+    layer = segments.network.layers[segments.start]
+    weight = layer.weight[segments.unit]
     if not layer.relu:
         return weight
-    ends = torch.stack([branches.roots, branches.roots + branches.delta])
-    first, last = (layer.preactivation(end).gather(1, branches.unit[:, None]) for end in ends)
+    ends = torch.stack([segments.roots, segments.roots + segments.delta])
+    first, last = (layer.preactivation(end).gather(1, segments.unit[:, None]) for end in ends)
     part = safe_divide(first.relu() + last.relu(), (last - first).abs())
     return weight * torch.where((first >= 0) & (last >= 0), 1, part)
 
 
-def _integrate(branches: Branches, pieces: _Pieces) -> tuple[Tensor, Tensor, Tensor]:
+def _integrate(segments: Segments, pieces: _Pieces, graph: bool) -> tuple[Tensor, Tensor, Tensor]:
     """``∫ ∇h ds`` over each piece (M, d); its error, and ``∫ |Δ ∇h| ds``, both (M,).
 
     Without a graph so many pieces at a time as memory allows.
     """
-    size = len(pieces.row) if torch.is_grad_enabled() else branches.together // len(_NODES)
+    size = len(pieces.row) if graph else segments.together // len(_NODES)
     columns = (column.split(max(1, size)) for column in pieces)
-    parts = [_apply_rules(branches, _Pieces(*part)) for part in zip(*columns, strict=True)]
+    parts = [_apply_rules(segments, _Pieces(*part), graph) for part in zip(*columns, strict=True)]
     integral, error, whole = (torch.cat(part) for part in zip(*parts, strict=True))
     return integral, error, whole
 
 
-def _apply_rules(branches: Branches, pieces: _Pieces) -> tuple[Tensor, Tensor, Tensor]:
-    delta = branches.delta[pieces.row]
+def _apply_rules(segments: Segments, pieces: _Pieces, graph: bool) -> tuple[Tensor, Tensor, Tensor]:
+    delta = segments.delta[pieces.row]
     x, w, lower = (delta.new_tensor(v) for v in (_NODES, _KRONROD, _GAUSS))
     length = (pieces.high - pieces.low).unsqueeze(1)
     s = pieces.low.unsqueeze(1) + length * x
-    points = branches.roots[pieces.row].unsqueeze(1) + s.unsqueeze(2) * delta.unsqueeze(1)
-    unit = branches.unit[pieces.row].repeat_interleave(len(x))
-    slopes = _slopes(branches, points.flatten(0, 1), unit).view_as(points)
+    points = segments.roots[pieces.row].unsqueeze(1) + s.unsqueeze(2) * delta.unsqueeze(1)
+    unit = segments.unit[pieces.row].repeat_interleave(len(x))
+    slopes = _slopes(segments, points.flatten(0, 1), unit, graph).view_as(points)
     with torch.no_grad():
         error = (length * delta * ((w - lower) @ slopes)).abs().amax(1)
         whole = (length * delta.abs() * (w @ slopes.abs())).amax(1)
     return length * (w @ slopes), error, whole
 
 
-def _slopes(branches: Branches, points: Tensor, unit: Tensor) -> Tensor:
-    """``∇h_unit`` at points (M, d) between kinks; keeps the graph if one is kept."""
-    keep = torch.is_grad_enabled()
-    with torch.enable_grad():
-        at = differentiable(points)
-        width = branches.network.widths[branches.start + 1]
-        closed = torch.zeros(len(at), width, dtype=torch.bool, device=at.device)
-        value = branches.value(at, closed, unit)
-        (slope,) = torch.autograd.grad(value.sum(), at, create_graph=keep, materialize_grads=True)
-    return slope
+def _slopes(segments: Segments, points: Tensor, unit: Tensor, graph: bool) -> Tensor:
+    """``∇h_unit`` at points (M, d) between kinks."""
+    width = segments.network.widths[segments.start + 1]
+    closed = torch.zeros(len(points), width, dtype=torch.bool, device=points.device)
+
+    def function(at: Tensor) -> tuple[Tensor, None]:
+        return segments.function(at, closed, unit), None
+
+    return differentiate(function, points, graph)[1]
 
 
 def _symmetric(half: tuple[float, ...], sign: float = 1.0) -> tuple[float, ...]:

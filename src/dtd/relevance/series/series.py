@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 from torch import Tensor
 
 from dtd.networks.network import Network
-from dtd.relevance.one_sided.approach import Approach
+from dtd.relevance.slopes.limit import Stencil
 
 
-class Branches(NamedTuple):
+class Segments(NamedTuple):
     """The functions ``h_unit`` along the segments from N roots to their anchors.
 
-    ``approach`` says where their derivatives at the roots are taken: of all degrees at the same
+    ``stencil`` says where their derivatives at the roots are taken: of all degrees at the same
     points, for those of degree k are derivatives of the slope along the segment.
     """
 
@@ -29,8 +29,8 @@ class Branches(NamedTuple):
     """(N, d), with their graph."""
     delta: Tensor
     """(N, d), ``Δ = a - ã``, with its graph."""
-    approach: Approach
-    value: Callable[[Tensor, Tensor, Tensor], Tensor]
+    stencil: Stencil
+    function: Callable[[Tensor, Tensor, Tensor], Tensor]
     """``h`` (M,) from points (M, d), open gates (M, J) and units (M,)."""
     together: int
     """How many points may be differentiated together where no graph is kept."""
@@ -42,27 +42,26 @@ class Branches(NamedTuple):
 
     @property
     def points(self) -> Tensor:
-        """The points of the approach, (M, d)."""
-        row, step = self.approach.row, self.approach.step
-        return self.roots[row] + step.unsqueeze(1) * self.delta[row]
+        """The points of the stencil, (M, d)."""
+        row, epsilon = self.stencil.row, self.stencil.epsilon
+        return self.roots[row] + epsilon.unsqueeze(1) * self.delta[row]
 
     def value_at(self, points: Tensor) -> Tensor:
-        """``h_unit`` (M,) at the points of the approach."""
-        return self.value(points, self.approach.open_gates, self.unit[self.approach.row])
+        """``h_unit`` (M,) at the points of the stencil."""
+        return self.function(points, self.stencil.open_gates, self.unit[self.stencil.row])
 
 
 class Series(ABC):
     """How much of the series each expansion distributes."""
 
-    at_roots: ClassVar[bool]
-    """Whether derivatives at the roots are part of it."""
+    @property
+    @abstractmethod
+    def starts_at_roots(self) -> bool:
+        """Whether derivatives at the roots are part of it."""
 
     @abstractmethod
-    def shares(self, branches: Branches) -> Tensor:
-        """What each pair gives to each unit of the lower layer, by degree, (N, K, d).
-
-        Keeps the graph if one is kept.
-        """
+    def shares(self, segments: Segments, graph: bool) -> Tensor:
+        """What each pair gives to each unit of the lower layer, by degree, (N, K, d)."""
 
     @abstractmethod
     def points(self) -> int:

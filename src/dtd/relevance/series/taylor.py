@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import factorial
 
 import torch
 from torch import Tensor
 
-from dtd.relevance.one_sided.derivative import differentiable
-from dtd.relevance.series.series import Branches, Series
+from dtd.numerics.gradients import differentiate
+from dtd.relevance.series.series import Segments, Series
 
 
 @dataclass(frozen=True)
@@ -21,29 +22,31 @@ class Taylor(Series):
     """
 
     highest: int
-    at_roots = True
 
-    def shares(self, branches: Branches) -> Tensor:
-        keep = torch.is_grad_enabled()
-        last = 1 if branches.affine else self.highest
-        delta = branches.delta[branches.approach.row]
-        shares = []
-        with torch.enable_grad():
-            # A tensor of its own: Δ depends on the roots, and is constant here.
-            points = differentiable(branches.points)
-            along = branches.value_at(points)
-            factorial = 1
-            for k in range(1, last + 1):
-                factorial *= k
-                (slope,) = torch.autograd.grad(
-                    along.sum(), points, create_graph=keep or k < last, materialize_grads=True
-                )
-                terms = slope * delta
-                shares.append(terms / factorial)
-                along = terms.sum(1)
+    @property
+    def starts_at_roots(self) -> bool:
+        return True
+
+    def shares(self, segments: Segments, graph: bool) -> Tensor:
+        stencil = segments.stencil
+        delta = segments.delta[stencil.row]
+        last = 1 if segments.affine else self.highest
+        shares: list[Tensor] = []
+
+        def along(points: Tensor, k: int) -> Tensor:
+            """``D^k h[Δ, ..., Δ]`` (M,); the shares of the degrees up to k are noted."""
+            if k == 0:
+                return segments.value_at(points)
+            deeper = graph or k < last
+            _, slope, _ = differentiate(lambda at: (along(at, k - 1), None), points, deeper)
+            terms = slope * delta
+            shares.append(terms / factorial(k))
+            return terms.sum(1)
+
+        along(segments.points, last)
         shares += [torch.zeros_like(delta)] * (self.highest - last)
-        total = branches.approach.total(torch.stack(shares, 1), len(branches.unit))
-        return total if keep else total.detach()
+        total = stencil.total(torch.stack(shares, 1), len(segments.unit))
+        return total if graph else total.detach()
 
     def points(self) -> int:
         return self.highest

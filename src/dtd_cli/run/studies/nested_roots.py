@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import torch
 
-from dtd.relevance.recursion import Recursion
 from dtd.roots.contract import Status
 from dtd_cli.run.explanations import Explanations
 from dtd_cli.run.preparation import Prepared
@@ -27,13 +28,12 @@ def nested_roots(prepared: Prepared, explanations: Explanations) -> pd.DataFrame
     Source: RS (full backward pass).
     """
     sample = int(prepared.explained.nonzero()[0])
-    plans = prepared.plans_of(sample)
-    recursion = Recursion(prepared.network, plans, _HELD, int(prepared.outputs[sample]))
+    recursion = replace(prepared.recursion_of(sample), max_points=_HELD)
     anchors, parents = prepared.x[sample : sample + 1], np.array([np.nan])
     levels, count = [], 0
     for start, layer in enumerate(recursion.explained.layers):
         problem = recursion.problem(start, anchors)
-        roots = plans[start].finder(problem)
+        roots = recursion.plans[start].finder(problem)
         units = roots.status.shape[1]
         offset = (roots.points - anchors.unsqueeze(1)).norm(dim=2)
         distance = torch.where(roots.contributes, offset, torch.nan)

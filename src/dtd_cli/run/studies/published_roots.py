@@ -27,12 +27,13 @@ def published_roots(prepared: Prepared, explanations: Explanations) -> pd.DataFr
     Source: RS (roots and linear regions), as computed by its published code.
     """
     samples = prepared.explained.nonzero().squeeze(1)
-    a, layer, step = prepared.x[samples], prepared.network.layers[0], prepared.plans[0]
-    terms = step.rule.terms(a, layer, step.domain)
+    a, layer = prepared.x[samples], prepared.network.layers[0]
+    rule, domain = prepared.scheme.rules[0], prepared.scheme.domains[0]
+    terms = rule.terms(a, layer, domain)
     total = projection(terms, layer)
     taken = total.abs() > _PARALLEL
     t = explanations[Way("recursive")].relevance[1][samples] / torch.where(taken, total, 1)
-    if not step.rule.meets_hinge:
+    if rule.divisor(terms, layer) is None:
         t, taken = torch.ones_like(t), torch.ones_like(taken)
     points = a.unsqueeze(1) - t.unsqueeze(2) * direction(terms)
     outputs = prepared.outputs[samples]

@@ -39,9 +39,9 @@ def _columns(prepared: Prepared, path: list[Tensor], length: int) -> Tensor:
     upper = torch.eye(units, dtype=path[0].dtype, device=path[0].device)
     upper = upper.repeat(len(path[0]), 1)
     for start in reversed(range(length)):
-        layer, step = prepared.network.layers[start], prepared.plans[start]
-        a = path[start].repeat_interleave(units, 0)
-        upper, _ = redistribute(a, layer, step, upper)
+        layer, a = prepared.network.layers[start], path[start].repeat_interleave(units, 0)
+        rule, domain = prepared.scheme.rules[start], prepared.scheme.domains[start]
+        upper, _ = redistribute(a, layer, rule, domain, upper)
     return upper.view(len(path[0]), units, -1)
 
 

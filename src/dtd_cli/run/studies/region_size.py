@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from dtd.relevance.recursion import Recursion
+from dtd.roots.contract import RootChoice
 from dtd.roots.interpolation import Interpolation
 from dtd_cli.run.explanations import Explanations
 from dtd_cli.run.preparation import Prepared
@@ -23,11 +23,10 @@ def region_size(prepared: Prepared, explanations: Explanations) -> pd.DataFrame:
     """
     samples = prepared.explained.nonzero().squeeze(1)
     # Regions are those of all outputs, so it does not matter which one is explained.
-    recursion = Recursion(prepared.network, prepared.plans, max_points=1)
+    recursion = prepared.recursion_of(int(samples[0]))
     parts = []
     for start, a in enumerate(prepared.network.activations(prepared.x[samples])[:-1]):
-        finder = prepared.plans[start].finder
-        rays = finder if isinstance(finder, Interpolation) else Interpolation()
+        rays = _rays(prepared.scheme.roots[start])
         # A ray that never ends has its edge point at the anchor.
         points, _ = rays.edge_points(recursion.problem(start, a))
         columns = {
@@ -40,3 +39,8 @@ def region_size(prepared: Prepared, explanations: Explanations) -> pd.DataFrame:
         keys = {"sample": samples.cpu().numpy()[sample], "layer": start, "neuron": neuron}
         parts.append(pd.DataFrame({**keys, **{k: v.numpy() for k, v in numbers.items()}}))
     return pd.concat(parts, ignore_index=True)
+
+
+def _rays(roots: RootChoice) -> Interpolation:
+    """The rays of the layer's own search, or where it has none those of the default settings."""
+    return roots if isinstance(roots, Interpolation) else Interpolation()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import torch
@@ -38,15 +40,14 @@ def summed_root(prepared: Prepared, explanations: Explanations) -> pd.DataFrame:
 
 def _of_sample(prepared: Prepared, sample: int) -> pd.DataFrame:
     x = prepared.x[sample]
-    plans, output = prepared.plans_of(sample), int(prepared.outputs[sample])
-    recursion = Recursion(prepared.network, plans, _HELD, output)
+    recursion = replace(prepared.recursion_of(sample), max_points=_HELD)
     with torch.no_grad():
         here = recursion.upper(0, x.unsqueeze(0)).squeeze(0)
         root = _nearest_root(recursion, x)
     there, slope = torch.full_like(here, torch.nan), here.new_full((len(here), len(x)), torch.nan)
     if root.isfinite().all():
         there = recursion.upper(0, root.detach().unsqueeze(0)).squeeze(0)
-        slope = jacobian(lambda point: recursion.upper(0, point.unsqueeze(0)).squeeze(0), root)
+        slope = jacobian(lambda p: recursion.upper(0, p.unsqueeze(0), graph=True).squeeze(0), root)
     units, inputs = slope.shape
     columns = {
         "relevance": here.repeat_interleave(inputs),

@@ -13,11 +13,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from dtd.domains import Domain
 from dtd.networks.network import Layer
 from dtd.numerics.policy import policy
 from dtd.numerics.products import row_product
-from dtd.rules.rule import Rule
+from dtd.relevance.plan import Plan
 
 
 class Units(NamedTuple):
@@ -28,7 +27,7 @@ class Units(NamedTuple):
     """``t_j``, and 0 for units that have no root or are on their kink."""
     rooted: Tensor
     """Whether the unit has a root; one on its kink counts, with a step of zero."""
-    lost: Tensor
+    undirected: Tensor
     """Whether a unit that is not dead has no direction here, though it may have one nearby."""
 
     @property
@@ -39,23 +38,24 @@ class Units(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class FactorLayer:
-    """A layer with a rule that carries the factor (``z+``, ``gamma``, ``x``).
+    """A layer whose roots are ``ã_j = a ⊙ (1 - t_j mask_j)``.
 
-    ``mask`` and ``product``, which is ``W ⊙ mask``, have shape (J, d). ``one_sign`` says that
-    neither the products nor the anchors are ever negative.
+    ``mask`` and ``product``, which is ``W ⊙ mask``, have shape (J, d). With ``never_cancels`` no
+    ``product_ji a_i`` is ever negative.
     """
 
     layer: Layer
     mask: Tensor
     product: Tensor
-    one_sign: bool
+    never_cancels: bool
 
     @classmethod
-    def of(cls, layer: Layer, rule: Rule, domain: Domain) -> FactorLayer:
-        """From a rule with ``carries_factor``, whose direction is one term with the factor a."""
-        ((_, mask),) = rule.terms(torch.ones_like(layer.weight[:1]), layer, domain)
-        product = layer.weight * mask
-        return cls(layer, mask, product, rule.one_sign and domain.is_nonnegative)
+    def of(cls, layer: Layer, plan: Plan) -> FactorLayer | None:
+        """From how the layer is decomposed; None where its roots have another form."""
+        mask = plan.finder.mask(plan.rule, layer)
+        if mask is None:
+            return None
+        return cls(layer, mask, layer.weight * mask, plan.rule.never_cancels(plan.domain))
 
     @cached_property
     def columns(self) -> Tensor:
@@ -90,23 +90,23 @@ class FactorLayer:
         bias, weight, _ = self._sizes
         return policy(size.dtype).tie * (size.unsqueeze(1) * weight + bias)
 
-    def faint(self, size: Tensor) -> Tensor:
-        """Projections ``w_j v_j`` below this (N, 1) are zero up to rounding."""
+    def smallest_divisor(self, size: Tensor) -> Tensor:
+        """Divisors ``w_j v_j`` below this (N, 1) are zero up to rounding."""
         return policy(size.dtype).tie * self._sizes[2] * size.unsqueeze(1)
 
-    def totals(self, a: Tensor) -> tuple[Tensor, Tensor]:
+    def divisors(self, a: Tensor) -> tuple[Tensor, Tensor]:
         """``w_j v_j`` and ``Σ_i |w_ji v_ji|`` at the points ``a`` (N, d), each (N, J)."""
-        total = row_product(a, self.product.T)
-        return total, total if self.one_sign else row_product(a.abs(), self.product.abs().T)
+        value = row_product(a, self.product.T)
+        return value, value if self.never_cancels else row_product(a.abs(), self.product.abs().T)
 
     def units(self, a: Tensor, size: Tensor) -> Units:
         """The units at the points ``a`` (N, d), which have anchors of the given ``size`` (N,)."""
         z = self.layer.preactivation(a)
-        total, whole = self.totals(a)
-        awake, magnitude = z > -self.slack(size), total.abs()
-        rooted = awake & (magnitude > policy(a.dtype).degenerate * whole)
-        step = z.relu() / torch.where(rooted, total, torch.inf)
-        return Units(z, step, rooted, awake & (magnitude < self.faint(size)))
+        divisor, whole = self.divisors(a)
+        alive, magnitude = z > -self.slack(size), divisor.abs()
+        rooted = alive & (magnitude > policy(a.dtype).degenerate * whole)
+        step = z.relu() / torch.where(rooted, divisor, torch.inf)
+        return Units(z, step, rooted, alive & (magnitude < self.smallest_divisor(size)))
 
     def roots(self, a: Tensor, step: Tensor, unit: Tensor) -> Tensor:
         """The roots (N, d) of one unit for each anchor ``a`` (N, d); step and unit (N,)."""

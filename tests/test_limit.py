@@ -7,12 +7,12 @@ import torch
 
 from cases import tensor
 from dtd.numerics.policy import policy
-from dtd.relevance.one_sided.approach import Approach, extrapolated
+from dtd.relevance.slopes.limit import Stencil, extrapolated
 
 STEPS = policy(torch.float64)
 
 
-def weights(slope, nearness=STEPS.nudge, smallest=STEPS.nudge, dtype=torch.float64):
+def weights(slope, nearness=STEPS.epsilon, smallest=STEPS.epsilon, dtype=torch.float64):
     """Of one root whose slopes (d,) are a function of the step."""
 
     def slopes(rows, step):
@@ -72,10 +72,10 @@ def test_steps_that_are_too_small_for_the_limits_inside():
     """Beside a step below 2⁻¹⁷ those inside are not small: such slopes are never asked for."""
 
     def slope(s):
-        assert s >= STEPS.outer
+        assert s >= STEPS.outer_epsilon
         return [1 / (0.01 + s)]
 
-    found = limit(slope, nearness=STEPS.judge, smallest=STEPS.outer)
+    found = limit(slope, nearness=STEPS.branch_epsilon, smallest=STEPS.outer_epsilon)
     assert found.item() == pytest.approx(100, rel=1e-9)
 
 
@@ -103,7 +103,10 @@ def test_poles_are_taken_at_the_same_points():
 def test_in_single_precision():
     single = policy(torch.float32)
     found = weights(
-        lambda s: [1 / (1 + s)], nearness=single.nudge, smallest=single.nudge, dtype=torch.float32
+        lambda s: [1 / (1 + s)],
+        nearness=single.epsilon,
+        smallest=single.epsilon,
+        dtype=torch.float32,
     )
     steps = 2.0 ** -torch.arange(1, len(found) + 1, dtype=torch.float64)
     assert (found / (1 + steps)).sum().item() == pytest.approx(1, abs=1e-4)
@@ -115,19 +118,19 @@ def test_roots_do_not_see_each_other():
     def several(rows, step):
         return tensor([slopes[row](step) for row in rows])
 
-    near = several(range(4), STEPS.nudge)
-    together = extrapolated(several, near, STEPS.nudge, STEPS.nudge, STEPS)
+    near = several(range(4), STEPS.epsilon)
+    together = extrapolated(several, near, STEPS.epsilon, STEPS.epsilon, STEPS)
     for row, slope in enumerate(slopes):
         assert torch.equal(together[row], weights(slope))
 
 
 def test_points_of_some_roots_are_replaced():
     gates = torch.tensor([[True, False], [False, True], [False, False]])
-    whole = Approach.at_roots(gates, tensor([0.0]))
-    some = Approach.weighted(tensor([[0.0, 1.0], [-1.0, 2.0]]), 2)
+    whole = Stencil.at_roots(gates, tensor([0.0]))
+    some = Stencil.weighted(tensor([[0.0, 1.0], [-1.0, 2.0]]), 2)
     merged = whole.replaced(torch.tensor([2, 0]), some)
     assert merged.row.tolist() == [0, 0, 1, 2]
-    assert merged.step.tolist() == [0.5, 0.25, 0, 0.25]
+    assert merged.epsilon.tolist() == [0.5, 0.25, 0, 0.25]
     assert merged.open_gates.tolist() == [[False, False]] * 2 + [[False, True], [False, False]]
     values = tensor([[1.0], [10.0], [5.0], [7.0]])
     assert merged.total(values, 3).tolist() == [[19.0], [5.0], [7.0]]

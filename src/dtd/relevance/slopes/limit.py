@@ -1,9 +1,9 @@
-"""How a root is approached: the limit of a slope, extrapolated from points on its segment.
+"""The limit of a slope at a root, extrapolated from points on the segment to its anchor.
 
 From the root towards its anchor a slope is analytic up to the first kink or pole, so Richardson's
-extrapolation from the steps 1/2, 1/4, 1/8, ... finds its limit. Relevance may be 0/0 at the root,
-so rounding is least where steps are large. The slope very near the root tells which steps are too
-large, because they lie beyond a kink.
+extrapolation from the positions 1/2, 1/4, 1/8, ... finds its limit. Relevance may be 0/0 at the
+root, so rounding is least at large positions. The slope very near the root tells which positions
+are too large, because they lie beyond a kink.
 Source: W. H. Press et al., Numerical Recipes, 3rd edition, on Ridders' method for derivatives.
 """
 
@@ -20,7 +20,7 @@ from torch import Tensor
 from dtd.numerics.policy import Policy
 
 SlopesAt = Callable[[Tensor, float], Tensor]
-"""``(rows (n,), step) -> slopes (n, d)``, each a step of its segment from its root."""
+"""``(rows (n,), position) -> slopes (n, d)``, each at that position on its own segment."""
 
 _MOST_POINTS = 7
 """Of one limit."""
@@ -28,7 +28,7 @@ _POLE_POINTS = 5
 """Of a limit that does not settle."""
 
 
-class Approach(NamedTuple):
+class Stencil(NamedTuple):
     """Points whose derivatives, weighted and summed, are the one-sided ones at N roots.
 
     Sorted by root. A root itself, with the gates that are open on the anchor's side, is one point.
@@ -36,40 +36,40 @@ class Approach(NamedTuple):
 
     row: Tensor
     """(M,), the root of each point."""
-    step: Tensor
-    """(M,), how far the point is from the root towards its anchor, 0 at the root."""
+    epsilon: Tensor
+    """(M,), the position of the point on its segment, 0 at the root."""
     weight: Tensor
     """(M,), which adds up to 1 for each root."""
     open_gates: Tensor
     """(M, J), true where a unit's ReLU is replaced by the identity."""
 
     @classmethod
-    def at_roots(cls, open_gates: Tensor, like: Tensor) -> Approach:
+    def at_roots(cls, open_gates: Tensor, like: Tensor) -> Stencil:
         """The roots themselves, with these gates (N, J); numbers as those of ``like``."""
         row = torch.arange(len(open_gates), device=open_gates.device)
-        step = like.new_zeros(len(row))
-        return cls(row, step, torch.ones_like(step), open_gates)
+        epsilon = like.new_zeros(len(row))
+        return cls(row, epsilon, torch.ones_like(epsilon), open_gates)
 
     @classmethod
-    def weighted(cls, weights: Tensor, units: int) -> Approach:
-        """From the weights (N, S) of the steps 2⁻¹, ..., 2⁻ˢ, all gates plain."""
+    def weighted(cls, weights: Tensor, units: int) -> Stencil:
+        """From the weights (N, S) of the positions 2⁻¹, ..., 2⁻ˢ; no gate is held open."""
         row, column = weights.nonzero(as_tuple=True)
-        step = torch.exp2(-(column + 1).to(weights))
+        epsilon = torch.exp2(-(column + 1).to(weights))
         closed = torch.zeros(len(row), units, dtype=torch.bool, device=row.device)
-        return cls(row, step, weights[row, column], closed)
+        return cls(row, epsilon, weights[row, column], closed)
 
-    def replaced(self, index: Tensor, other: Approach) -> Approach:
+    def replaced(self, index: Tensor, other: Stencil) -> Stencil:
         """The same, but for the roots ``index`` (n,), which ``other`` has by their rank."""
         kept = ~torch.isin(self.row, index)
         columns = zip(self, other._replace(row=index[other.row]), strict=True)
-        merged = Approach(*(torch.cat([mine[kept], theirs]) for mine, theirs in columns))
+        merged = Stencil(*(torch.cat([mine[kept], theirs]) for mine, theirs in columns))
         return merged.rows(merged.row.argsort(stable=True))
 
-    def rows(self, index: Tensor) -> Approach:
+    def rows(self, index: Tensor) -> Stencil:
         """Some of the points."""
-        return Approach(*(column[index] for column in self))
+        return Stencil(*(column[index] for column in self))
 
-    def moved(self, by: int) -> Approach:
+    def moved(self, by: int) -> Stencil:
         """The same for roots that follow on others."""
         return self._replace(row=self.row + by)
 
@@ -80,13 +80,20 @@ class Approach(NamedTuple):
 
 
 def extrapolated(
-    slopes: SlopesAt, near: Tensor, nearness: float, smallest: float, steps: Policy
+    slopes: SlopesAt, near: Tensor, nearness: float, smallest: float, tolerance: Policy
 ) -> Tensor:
-    """The weights (N, S) with which slopes at the steps 2⁻¹, ..., 2⁻ˢ add up to their limits.
+    """The weights (N, S) with which slopes at the positions 2⁻¹, ..., 2⁻ˢ add up to their limits.
 
-    ``near`` (N, d) are the slopes at the step ``nearness``, with which every limit has to agree;
-    where they are zero, so is the limit. Larger steps come first, and smaller ones, down to
-    ``smallest`` = 2⁻ˢ, only for roots whose limit has not settled.
+    Large positions come first; smaller ones are looked at only for roots whose limit has not
+    settled.
+
+    Args:
+        slopes: the function whose limits are taken, along the segments.
+        near: (N, d), the slopes at the position ``nearness``, with which every limit has to agree.
+            Where they are zero, so is the limit.
+        nearness: a position that is on the anchor's branch.
+        smallest: the last position, 2⁻ˢ.
+        tolerance: when a limit is settled.
     """
     weights = near.new_zeros(len(near), _rungs(smallest))
     weights[:, -1] = 1
@@ -96,29 +103,29 @@ def extrapolated(
     for rung in range(weights.shape[1]):
         if not len(pending):
             break
-        step, scale = 2.0 ** -(rung + 1), size[pending]
-        now = _limits(slopes(pending, step), before)
+        epsilon, scale = 2.0 ** -(rung + 1), size[pending]
+        now = _limits(slopes(pending, epsilon), before)
         for order, limit in enumerate(now):
             older = before[max(order - 1, 0)] if before else near[pending]
             error = torch.maximum(_gap(limit, older), _gap(limit, now[max(order - 1, 0)]))
             # What curvature allows for between the last point and the near one.
-            bend = 2 * nearness / step * _gap(now[0], limit)
-            agrees = _gap(limit, near[pending]) <= math.sqrt(steps.settled) * scale + bend
-            unsettled = best[pending] > steps.settled * scale
+            bend = 2 * nearness / epsilon * _gap(now[0], limit)
+            agrees = _gap(limit, near[pending]) <= math.sqrt(tolerance.settled) * scale + bend
+            unsettled = best[pending] > tolerance.settled * scale
             better = agrees & unsettled & (error < best[pending])
             best[pending[better]] = error[better]
             weights[pending[better]] = _weights(order, rung, weights)
-        left = best[pending] > steps.settled * scale
+        left = best[pending] > tolerance.settled * scale
         pending, before = pending[left], [limits[left] for limits in now]
     # Slopes of several units that grow without bound can have a sum that does not, if all of them
     # are taken at the same points.
-    endless = pending[best[pending] > steps.jump * size[pending]]
-    weights[endless] = _weights(_POLE_POINTS - 1, _rungs(steps.judge) - 1, weights)
+    endless = pending[best[pending] > tolerance.jump * size[pending]]
+    weights[endless] = _weights(_POLE_POINTS - 1, _rungs(tolerance.branch_epsilon) - 1, weights)
     return weights
 
 
 def _rungs(smallest: float) -> int:
-    """How many of the steps 2⁻¹, 2⁻², ... there are down to the smallest."""
+    """How many of the positions 2⁻¹, 2⁻², ... there are down to the smallest."""
     return round(-math.log2(smallest))
 
 
@@ -147,7 +154,7 @@ def _weights(order: int, rung: int, like: Tensor) -> Tensor:
 
 @cache
 def _neville(order: int) -> tuple[float, ...]:
-    """The weights of the points, that with the largest step first."""
+    """The weights of the points, from the largest position to the smallest."""
     if order == 0:
         return (1.0,)
     one = _neville(order - 1)

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from cases import lists, positive_input, random_network, recursion, relevances, spread, tensor
-from dtd.relevance.factors.path import FactorPath
+from dtd.relevance.slopes.forward import ForwardSlopes
 from dtd_cli.networks.paper import Paper
 from literal import Literal
 
@@ -45,7 +45,7 @@ def scans():
 def without_limits(rec, layer, a):
     """The anchors for which no one-sided limit is taken, at any root of any depth."""
     with torch.no_grad():
-        general = replace(rec, factored=False)
+        general = replace(rec, forward_passes=False)
         expansion = general.expand(layer, a, rec.plans[layer].finder(rec.problem(layer, a)))
     limit = torch.zeros(len(a), dtype=torch.bool)
     limit[expansion.anchor[expansion.limit]] = True
@@ -58,7 +58,7 @@ def test_it_is_the_general_path(depth, bias, seeds):
     for rule, seed in product(("z+", "gamma", "x"), seeds):
         net = random_network(WIDTHS[depth], seed, bias)
         rec = recursion(net, rule, gamma=0.5)
-        general = replace(rec, factored=False)
+        general = replace(rec, forward_passes=False)
         path = net.activations(positive_input(net.widths[0], seed, 4))
         for layer, whole in enumerate(path[:-1]):
             a = whole[without_limits(rec, layer, whole)]
@@ -88,7 +88,7 @@ def test_rules_of_their_own(rules):
         x = positive_input(4, seed, 4) / 2
         x = x[without_limits(rec, 0, x)]
         if len(x):
-            got, want = (relevances(r, x)[0] for r in (rec, replace(rec, factored=False)))
+            got, want = (relevances(r, x)[0] for r in (rec, replace(rec, forward_passes=False)))
             assert spread(got, want) < EXACT
             compared += len(x)
     assert compared > 2
@@ -118,7 +118,7 @@ def test_limits_inside_limits(widths, bias, rule, seed, row):
     net, x = random_network(widths, seed, bias), positive_input(widths[0], seed, 4)[row : row + 1]
     wanted = Literal(*lists(net), [rule] * net.depth, gamma=0.5).relevances(x[0].tolist())
     rec = recursion(net, rule, gamma=0.5)
-    for each in (rec, replace(rec, factored=False)):
+    for each in (rec, replace(rec, forward_passes=False)):
         for got, want in zip(relevances(each, x), wanted, strict=True):
             assert spread(got[0], want) < LIMIT
 
@@ -140,11 +140,13 @@ def test_general_path_is_for_limits_only(monkeypatch):
     want = relevances(recursion(net, "z+"), x)
     assert want[0].any()
     asked = []
-    original = FactorPath._at
+    original = ForwardSlopes._differentiated
     monkeypatch.setattr(
-        FactorPath,
-        "_at",
-        lambda path, index, *at: asked.append(len(index)) or original(path, index, *at),
+        ForwardSlopes,
+        "_differentiated",
+        lambda slopes, l, pairs, index: (
+            asked.append(len(index)) or original(slopes, l, pairs, index)
+        ),
     )
     for got, wanted in zip(relevances(recursion(net, "z+"), x), want, strict=True):
         assert torch.equal(got, wanted)

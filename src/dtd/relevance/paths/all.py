@@ -9,18 +9,19 @@ the whole, ``R_{l,i,j,p}(a) = ∂_i⁺h_{j,p}(ã_j) (a_i - ã_ji)`` (theory, sec
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import torch
 from torch import Tensor
 
 from dtd.networks.network import Network
+from dtd.numerics.gradients import differentiate
 from dtd.relevance.methods.train_free import redistribute
-from dtd.relevance.one_sided.side import nudged
 from dtd.relevance.problem import Problem
 from dtd.relevance.recursion import Recursion
 from dtd.relevance.root_tree import Level, RootTree, lineage, root_tree
+from dtd.relevance.slopes.slope import Pairs
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,15 +43,9 @@ def path_count(network: Network, start: int = 0) -> int:
 
 def recursive_paths(problem: Problem, start: int = 0) -> Iterator[Paths]:
     """The paths of ``R_l`` by the exact recursion, l = ``start``, some samples at a time."""
-    recursion = Recursion(
-        problem.network,
-        problem.plans,
-        problem.max_points,
-        problem.output,
-        problem.moving_roots,
-        factored=False,
-    )
-    for activations in _chunks(problem, recursion.tree_size(start)):
+    # Paths add up to what automatic differentiation gives, also where limits are approximate.
+    recursion = replace(problem, series=None, forward_passes=False).recursion
+    for activations in _chunks(problem, recursion.batching.tree_size(start)):
         tree = root_tree(recursion, start, activations[start])
         yield Paths(_along_tree(recursion, tree), tree)
 
@@ -60,15 +55,15 @@ def train_free_paths(problem: Problem, start: int = 0) -> Iterator[Paths]:
 
     Its layers are matrices: the path (i ← j ← …) has the product of their entries, times f.
     """
-    network = problem.network.explaining(problem.output)
+    network, rules, domains = problem.explained, problem.scheme.rules, problem.scheme.domains
     for *lower, f in _chunks(problem, path_count(network, start)):
         relevance = f
-        layers = zip(network.layers, lower, problem.plans, strict=True)
-        for layer, a, step in reversed(list(layers)[start:]):
+        parts = zip(network.layers, lower, rules, domains, strict=True)
+        for layer, a, rule, domain in reversed(list(parts)[start:]):
             units = len(layer.bias)
             each = torch.eye(units).to(a).repeat(len(a), 1)
             repeated = a.repeat_interleave(units, 0)
-            shares, _ = redistribute(repeated, layer, step, each)
+            shares, _ = redistribute(repeated, layer, rule, domain, each)
             shares = shares.view(len(a), units, -1).transpose(1, 2)
             shares = shares.reshape(*shares.shape, *[1] * (relevance.dim() - 2))
             relevance = shares * relevance.unsqueeze(1)
@@ -84,9 +79,8 @@ PATHS: dict[str, Callable[[Problem], Iterator[Paths]]] = {
 
 def _chunks(problem: Problem, size: int) -> Iterator[list[Tensor]]:
     """The activations of some samples at a time, each of which needs ``size`` points."""
-    network = problem.network.explaining(problem.output)
     chunks = problem.x.split(max(1, problem.max_points // size))
-    return (network.activations(x) for x in problem.track(chunks, "paths"))
+    return (problem.explained.activations(x) for x in problem.track(chunks, "paths"))
 
 
 @torch.no_grad()
@@ -101,46 +95,44 @@ def _along_tree(recursion: Recursion, tree: RootTree) -> Tensor:
         nodes = [level[rows] for level in line]
         units = [level.unit[node] for level, node in zip(tree[:-1], nodes, strict=False)]
         sample = first.anchor[nodes[0]]
-        shares = _shares(recursion, tree, nodes, first.anchors[sample])
+        shares = _shares(recursion, tree, nodes, first.anchors[sample], graph=False)
         paths.index_put_((sample, *units), shares, accumulate=True)
     return paths.movedim(-1, 1)
 
 
 def _rows(recursion: Recursion, first: Level) -> int:
     """How many lines of roots are followed together, at least 1."""
-    return max(1, recursion.max_points // recursion.tree_size(first.start))
+    return max(1, recursion.max_points // recursion.batching.tree_size(first.start))
 
 
-def _shares(recursion: Recursion, tree: RootTree, nodes: list[Tensor], a: Tensor) -> Tensor:
+def _shares(
+    recursion: Recursion, tree: RootTree, nodes: list[Tensor], a: Tensor, graph: bool
+) -> Tensor:
     """What each of N lines of points gives to the units of its first layer, (N, d).
 
     Row n decomposes the anchor ``a[n]`` (d,) along the points ``nodes[0][n]``, ``nodes[1][n]``, …
-    of the levels of the tree, and along these alone. Keeps the graph if one is kept.
+    of the levels of the tree, and along these alone.
     """
     if not tree:
         return a
     (level, *upper), (node, *rest) = tree, nodes
-    roots = _moving(recursion, level, node, a)
-    keep = torch.is_grad_enabled()
-    with torch.enable_grad():
-        points = nudged(a, roots, level.approach.step[node].unsqueeze(1))
-        if not points.requires_grad:
-            points = points.detach().requires_grad_()
-        activation = recursion.open_layer(level.start, points, level.approach.open_gates[node])
-        shares = _shares(recursion, tuple(upper), rest, activation)
-        value = shares.gather(1, level.unit[node].unsqueeze(1))
-        (slope,) = torch.autograd.grad(
-            value.sum(), points, create_graph=keep, materialize_grads=True
-        )
-    return level.approach.weight[node].unsqueeze(1) * slope * (a - roots)
+    unit, stencil = level.unit[node], level.stencil
+    pairs = _pairs(recursion, level, node, a, graph)
+
+    def function(points: Tensor) -> tuple[Tensor, None]:
+        activation = recursion.open_layer(level.start, points, stencil.open_gates[node])
+        shares = _shares(recursion, tuple(upper), rest, activation, graph=True)
+        return shares.gather(1, unit.unsqueeze(1)).squeeze(1), None
+
+    points = pairs.points(stencil.epsilon[node].unsqueeze(1))
+    _, slope, _ = differentiate(function, points, graph)
+    return stencil.weight[node].unsqueeze(1) * slope * (a - pairs.roots)
 
 
-def _moving(recursion: Recursion, level: Level, node: Tensor, a: Tensor) -> Tensor:
-    """The roots at anchors (N, d) that have the values of the tree's, and a graph of their own."""
-    anchor, unit = level.anchor[node], level.unit[node]
-    if torch.is_grad_enabled() and level.roots.line is not None:
-        return recursion.on_line(level.start, a, level.roots, anchor, unit)
-    if torch.is_grad_enabled() and level.follows:
+def _pairs(recursion: Recursion, level: Level, node: Tensor, a: Tensor, graph: bool) -> Pairs:
+    """The anchors (N, d) with the tree's roots; with ``graph`` these have one of their own."""
+    anchor, unit, roots = level.anchor[node], level.unit[node], level.roots
+    if graph and roots.formula:
         points = recursion.roots(level.start, a).points
-        return points[torch.arange(len(unit), device=unit.device), unit]
-    return level.roots.points[anchor, unit]
+        return Pairs(a, points[torch.arange(len(unit), device=unit.device), unit], unit)
+    return recursion.pairs(level.start, a, roots, anchor, unit, graph)

@@ -1,0 +1,57 @@
+"""How many points are held in memory together, and how many the recursion visits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dtd.relevance.series.series import Series
+
+
+@dataclass(frozen=True, eq=False)
+class Batching:
+    """The sizes of chunks, so that at most ``max_points`` root points are held together.
+
+    ``widths`` are the units per layer, from the input to the output, of which one counts, and
+    ``evaluations`` the points that the search of each layer looks at for one anchor. A chunk is
+    never empty: where the tree of one root's nested roots is larger, it is held whole.
+    """
+
+    widths: Sequence[int]
+    evaluations: Sequence[int]
+    max_points: int
+    series: Series | None = None
+
+    @property
+    def points_per_root(self) -> int:
+        """At how many points, at least, the relevance function of one root is differentiated."""
+        return 1 if self.series is None else self.series.points()
+
+    def tree_size(self, l: int) -> int:
+        """Root points below one anchor of layer ``l``: its units' roots, theirs, and so on."""
+        if l == len(self.evaluations):
+            return 0
+        return self.widths[l + 1] * (1 + self.points_per_root * self.tree_size(l + 1))
+
+    def points(self, l: int) -> int:
+        """How many points of layer ``l`` are differentiated together."""
+        return max(1, self.max_points // (1 + self.tree_size(l + 1)))
+
+    def anchors(self, l: int) -> int:
+        """How many anchors of layer ``l`` are decomposed together."""
+        return max(1, self.max_points // max(self.evaluations[l], self.tree_size(l)))
+
+    @property
+    def visits(self) -> int:
+        """Points at which relevance functions are evaluated for one sample, in all layers.
+
+        One root for every unit of the layer above, and the points of its search, each with all the
+        points of the layers above it. An upper bound, since units that are inactive have no root;
+        but an integral visits more points than this where it meets kinks.
+        """
+        below_one_anchor = total = 0
+        for l in reversed(range(len(self.evaluations))):
+            points = self.widths[l + 1] * self.points_per_root + self.evaluations[l]
+            below_one_anchor = points * (1 + below_one_anchor)
+            total += below_one_anchor
+        return total

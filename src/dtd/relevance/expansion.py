@@ -1,0 +1,52 @@
+"""The Taylor expansions of one layer, and what they add up to."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from dtd.rules.rule import sum_of
+
+
+class Relevance(NamedTuple):
+    """``R_l`` at N anchors."""
+
+    relevance: Tensor
+    """(N, d)."""
+    limit: Tensor
+    """(N,), whether a one-sided limit was taken at a root of the anchor, or above it."""
+
+
+class Expansion(NamedTuple):
+    """The Taylor expansions of one layer at the N pairs (anchor, unit) that have a root."""
+
+    anchor: Tensor
+    """(N,), the row of the anchor."""
+    unit: Tensor
+    """(N,), the unit of the upper layer."""
+    value: Tensor
+    """(N,), ``h_j(ã_j)`` on the branch of the anchor."""
+    slope: Tensor
+    """(N, d), ``∇⁺h_j(ã_j)``."""
+    limit: Tensor
+    """(N,), whether the one-sided limit was taken, at the root or above it."""
+    shares: Tensor
+    """(N, K, d), what the pair gives to each unit of the lower layer, by degree."""
+
+    def relevance(self, a: Tensor) -> Tensor:
+        """``R_l`` at the anchors ``a`` (B, d): the sum of the shares of all units."""
+        share = sum_of(list(self.shares.unbind(1)))
+        return torch.zeros_like(a).index_add(0, self.anchor, share)
+
+    def summed(self, a: Tensor) -> Relevance:
+        """The same, with the anchors at whose roots a limit was taken."""
+        limit = torch.zeros_like(a[:, 0], dtype=torch.bool)
+        limit[self.anchor[self.limit]] = True
+        return Relevance(self.relevance(a), limit)
+
+    def terms(self, a: Tensor) -> Tensor:
+        """What each degree contributes to ``R_l``, (B, K, d)."""
+        terms = a.new_zeros(len(a), *self.shares.shape[1:])
+        return terms.index_add(0, self.anchor, self.shares)

@@ -1,1 +1,0 @@
-"""The recursion by forward passes alone, where relevance carries the factor of its activation."""

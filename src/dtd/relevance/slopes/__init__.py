@@ -1,0 +1,6 @@
+"""One-sided slopes ``∇⁺h_j`` of relevance functions at their roots (theory, section 2).
+
+Two implementations of :class:`~dtd.relevance.slopes.slope.Slopes`: ``automatic`` differentiates
+whatever the rules are, ``forward`` needs forward passes only, where relevance carries the
+activation as a factor. ``ties`` says where the slope exists as a limit only, ``limit`` takes it.
+"""

@@ -1,0 +1,220 @@
+"""One-sided slopes by forward passes, where relevance carries the factor of its activation.
+
+For ``z+``, ``gamma`` and ``x`` with closed-form roots ``R_{l,i}(a) = a_i C_{l,i}(a)``. At the root
+of z_j the activation of unit j is zero, so of the product ``h_j = a_j C_{l+1,j}`` only the
+derivative of its first factor is left, ``∇⁺h_j(ã_j) = w_j C_{l+1,j}(f_{l+1}(ã_j))``, and
+``C_{l,i}(a) = Σ_j C_{l+1,j}(f_{l+1}(ã_j(a))) t_j(a) w_ji mask_ji`` with ``C_L = 1``: forward passes
+only. docs/theory.md has the proof. It needs C to be bounded and continuous at the root, which
+fails where a unit above loses its direction: the one-sided limit is taken there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from dtd.networks.network import Network
+from dtd.numerics.products import row_product
+from dtd.relevance.batching import Batching
+from dtd.relevance.expansion import Relevance
+from dtd.relevance.plan import Plan
+from dtd.relevance.slopes.automatic import AutomaticSlopes
+from dtd.relevance.slopes.factor_layer import FactorLayer, Units
+from dtd.relevance.slopes.slope import Pairs, Slope
+from dtd.relevance.slopes.ties import ForwardLimits, forward_limits
+from dtd.roots.contract import Location, OnKink
+
+
+class Reached(NamedTuple):
+    """Where N roots lead in the layer above them."""
+
+    own: Tensor
+    """(N,), the pre-activation of the root's own unit: zero, up to rounding."""
+    a: Tensor
+    """(N, J), the activations there; the own unit's is zero."""
+    units: Units
+    """The units of the next layer, (N, K)."""
+    limits: ForwardLimits
+
+
+class _Factor(NamedTuple):
+    """``C_unit`` at N anchors; ``limit`` and ``undecided`` as in :class:`ForwardLimits`."""
+
+    value: Tensor
+    limit: Tensor
+    undecided: Tensor
+
+
+class _Expansion(NamedTuple):
+    """``h_unit`` at N roots: its slope is ``factor w_unit``, but for the n roots ``others``, and
+    where it is undecided."""
+
+    value: Tensor
+    factor: Tensor
+    limit: Tensor
+    undecided: Tensor
+    others: Tensor
+    slope: Tensor
+    """(n, d), the slopes at the ``others``."""
+
+
+@dataclass(frozen=True, eq=False)
+class ForwardSlopes:
+    """The upper layers of a network whose relevance carries the factor.
+
+    ``network`` has one output. ``layers[l]`` decomposes layer l + 1 onto layer l; there is one
+    for every l from some layer to the last. ``automatic`` takes the one-sided limits inside.
+    """
+
+    network: Network
+    layers: Mapping[int, FactorLayer]
+    batching: Batching
+    automatic: AutomaticSlopes
+
+    @classmethod
+    def of(
+        cls,
+        network: Network,
+        plans: tuple[Plan, ...],
+        batching: Batching,
+        automatic: AutomaticSlopes,
+    ) -> ForwardSlopes:
+        """With the layers from the output down, as far as their roots have the factor's form."""
+        layers: dict[int, FactorLayer] = {}
+        for l in reversed(range(network.depth)):
+            layer = FactorLayer.of(network.layers[l], plans[l])
+            if layer is None:
+                break
+            layers[l] = layer
+        return cls(network, layers, batching, automatic)
+
+    def covers(self, l: int) -> bool:
+        """Whether ``R_l`` is made of factors."""
+        return l == self.network.depth or l in self.layers
+
+    def relevance(self, l: int, a: Tensor) -> Relevance:
+        """``R_l`` at the anchors ``a`` (N, d).
+
+        No slope is made: all of a unit's are ``factor w_unit``, and their sum is a product.
+        """
+        layer = self.layers[l]
+        units = layer.units(a, torch.zeros_like(a[:, 0]))
+        gains = units.step
+        limit, others = torch.zeros_like(a[:, 0], dtype=torch.bool), torch.zeros_like(a)
+        if l + 1 < self.network.depth:
+            visited = gains.flatten().nonzero().squeeze(1)
+            for chunk in visited.split(self.batching.max_points):
+                row, unit = chunk // gains.shape[1], chunk % gains.shape[1]
+                anchors = a.index_select(0, row)
+                pairs = Pairs(anchors, layer.roots(anchors, gains.take(chunk), unit), unit)
+                there = self._expand(l, pairs, units.size.index_select(0, row))
+                gains.view(-1)[chunk] *= there.factor
+                limit[row[there.limit]] = True
+                undecided = there.undecided.nonzero().squeeze(1)
+                slope = self._differentiated(l, pairs, undecided).slope
+                for index, slopes in (there.others, there.slope), (undecided, slope):
+                    gains.view(-1)[chunk[index]] = 0
+                    others.index_add_(0, row[index], slopes * (anchors - pairs.roots)[index])
+        return Relevance(torch.addcmul(others, a, row_product(gains, layer.product)), limit)
+
+    def at(self, l: int, pairs: Pairs, location: Location, graph: bool) -> Slope:
+        """``∇⁺h`` at roots in layer ``l`` on the kinks of their units, by whichever rule."""
+        layer = self.network.layers[l]
+        if l + 1 == self.network.depth:
+            value = layer.preactivation(pairs.roots).squeeze(1)
+            exact = torch.zeros_like(value, dtype=torch.bool)
+            return Slope(value, layer.weight.expand(len(value), -1), exact)
+        there = self._expand(l, pairs, layer(pairs.anchors).amax(1))
+        slope = there.factor.unsqueeze(1) * layer.weight[pairs.unit]
+        value, slope = there.value, slope.index_copy(0, there.others, there.slope)
+        undecided = there.undecided.nonzero().squeeze(1)
+        if len(undecided):
+            known = self._differentiated(l, pairs, undecided)
+            value = value.index_copy(0, undecided, known.value)
+            slope = slope.index_copy(0, undecided, known.slope)
+        return Slope(value, slope, there.limit)
+
+    def reach(self, l: int, pairs: Pairs, size: Tensor) -> Reached:
+        """What is there at roots in layer ``l``, one layer up and two.
+
+        ``size`` (N,) is the largest activation of layer l + 1 at each anchor.
+        """
+        layer, above = self.network.layers[l], self.layers[l + 1]
+        column = pairs.unit.unsqueeze(1)
+        z = layer.preactivation(pairs.roots)
+        own = z.gather(1, column).squeeze(1)
+        a = layer.activation(z.scatter_(1, column, 0))
+        units = above.units(a, size)
+        limits = forward_limits(self.network, l, above, pairs, z, a, units, size)
+        return Reached(own, a, units, limits)
+
+    def _factor(self, l: int, a: Tensor, units: Units, unit: Tensor) -> _Factor:
+        """``C_{l,unit}(a)`` at the points ``a`` (N, d); unit has shape (N,)."""
+        layer = self.layers[l]
+        limit = torch.zeros(len(a), dtype=torch.bool, device=a.device)
+        if l + 1 == self.network.depth:
+            return _Factor(units.step.squeeze(1) * layer.product[0, unit], limit, limit)
+        value, undecided = torch.zeros_like(a[:, 0]), limit.clone()
+        # Dead units, and those that can give nothing to ``unit``, are not visited.
+        visited = (units.rooted & layer.moves.index_select(0, unit)).flatten().nonzero().squeeze(1)
+        for chunk in visited.split(self.batching.max_points):
+            row, upper = chunk // len(layer.product), chunk % len(layer.product)
+            anchors, t = a.index_select(0, row), units.step.take(chunk)
+            weights = upper * a.shape[1] + unit.index_select(0, row)
+            pairs = Pairs(anchors, layer.roots(anchors, t, upper), upper)
+            there = self._expand(l, pairs, units.size.index_select(0, row))
+            share = there.factor * t * layer.product.take(weights)
+            slope = there.slope.gather(1, unit[row[there.others]].unsqueeze(1)).squeeze(1)
+            share[there.others] = slope * (t * layer.mask.take(weights))[there.others]
+            value.index_add_(0, row, share)
+            limit[row[there.limit]] = True
+            undecided[row[there.undecided]] = True
+        return _Factor(value, limit, undecided)
+
+    def _expand(self, l: int, pairs: Pairs, size: Tensor) -> _Expansion:
+        """``h_unit`` at roots of the units (N,) of layer l + 1 < L."""
+        reached = self.reach(l, pairs, size)
+        factor = self._factor(l + 1, reached.a, reached.units, pairs.unit)
+        undecided = factor.undecided | reached.limits.undecided
+        others = (reached.limits.limit & ~undecided).nonzero().squeeze(1)
+        if l + 2 == self.network.depth:
+            at_others, slope = self._below_the_output(reached, others, pairs.unit)
+        else:
+            at_others, slope, _ = self._differentiated(l, pairs, others)
+        return _Expansion(
+            (reached.own * factor.value).index_copy(0, others, at_others),
+            factor.value,
+            factor.limit | reached.limits.limit,
+            undecided,
+            others,
+            slope,
+        )
+
+    def _below_the_output(
+        self, reached: Reached, index: Tensor, unit: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Value and one-sided slope at some of the roots two layers below the output.
+
+        Of all inputs that the output's direction is made of, the root's own unit alone is alive
+        on the anchor's side, so all of the output's relevance goes to it: there ``h_j`` is f.
+        """
+        hidden, output = self.network.layers[-2:]
+        column = unit[index].unsqueeze(1)
+        gates = (reached.a[index] > 0).scatter(1, column, True)
+        # Where f is zero at the root, it rises towards the anchor or is dead on the way.
+        z = reached.units.z[index]
+        gates &= (z > 0) | (output.weight.T[unit[index]] > 0)
+        return z.relu().squeeze(1), row_product(gates * output.weight, hidden.weight)
+
+    def _differentiated(self, l: int, pairs: Pairs, index: Tensor) -> Slope:
+        """Value and slope at some (n,) of the roots, by automatic differentiation."""
+        if not len(index):
+            nothing = pairs.anchors.new_zeros(0)
+            return Slope(nothing, pairs.anchors[:0], nothing.bool())
+        chunks = pairs.rows(index).split(self.batching.points(l))
+        parts = [self.automatic.at(l, chunk, OnKink(), graph=False) for chunk in chunks]
+        return Slope(*(torch.cat(columns) for columns in zip(*parts, strict=True)))

@@ -1,0 +1,137 @@
+"""Where the one-sided slope at a root exists as a limit only (theory, section 2).
+
+``∇⁺h_j(ã; a)`` is the limit of ``∇h_j(ã + ε(a - ã))`` for ε → 0+. At a root whose only tie is its
+own unit, opening that unit's gate gives it exactly. Forward passes have it wherever no unit above
+loses its direction, for there the factor of the relevance is continuous.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from dtd.networks.network import Layer, Network
+from dtd.numerics.policy import policy
+from dtd.relevance.plan import Plan
+from dtd.relevance.slopes.factor_layer import FactorLayer, Units
+from dtd.relevance.slopes.slope import Pairs
+from dtd.roots.contract import Location
+
+
+class Side(NamedTuple):
+    """How the anchor's side of N roots is reached by automatic differentiation."""
+
+    open_gates: Tensor
+    """(N, J), true where a unit's ReLU is replaced by the identity at the root."""
+    limit: Tensor
+    """(N,), whether that is not enough, so that a limit has to be taken."""
+
+
+@torch.no_grad()
+def side(network: Network, l: int, pairs: Pairs, location: Location, above: Plan | None) -> Side:
+    """The anchor's side of ``h_unit`` at roots in layer ``l``.
+
+    ``above`` says how the upper layer is decomposed in its turn; None where that is the output.
+    """
+    layer, (anchors, roots, unit) = network.layers[l], pairs
+    own = torch.zeros(len(unit), len(layer.bias), dtype=torch.bool, device=unit.device)
+    own[torch.arange(len(unit), device=unit.device), unit] = True
+    z = layer.preactivation(roots)
+    threshold = policy(z.dtype).tie * layer.magnitude(anchors)
+    ties = location.ties(_ties(z, threshold), own)
+    open_gates = ties & own
+    limit = (ties & ~own).any(1) | location.is_approached(open_gates.any(1))
+    if above is not None:
+        # Where no other unit is alive the direction above comes from this unit alone.
+        limit |= ~((z > threshold) & ~own).any(1)
+        upper, upper_anchors = torch.where(open_gates, z, layer.activation(z)), layer(anchors)
+        limit |= _ties_above(network, l + 1, upper_anchors, upper)
+        limit |= _loses_direction(network.layers[l + 1], above, upper_anchors, upper)
+    return Side(open_gates & ~limit.unsqueeze(1), limit)
+
+
+def _ties(z: Tensor, threshold: Tensor) -> Tensor:
+    # A unit whose weights and bias vanish on the whole segment has no kink: its threshold is 0.
+    return (z.abs() <= threshold) & (threshold > 0)
+
+
+def _ties_above(network: Network, l: int, anchors: Tensor, points: Tensor) -> Tensor:
+    """Whether a unit above layer ``l`` is a tie at the points, shape (N,).
+
+    A unit without a ReLU has a kink as well: below it nothing is decomposed.
+    """
+    tie = torch.zeros(len(points), dtype=torch.bool, device=points.device)
+    for layer in network.layers[l:]:
+        z = layer.preactivation(points)
+        tie |= _ties(z, policy(z.dtype).tie * layer.magnitude(anchors)).any(1)
+        anchors, points = layer(anchors), layer(points)
+    return tie
+
+
+def _loses_direction(layer: Layer, above: Plan, anchors: Tensor, points: Tensor) -> Tensor:
+    """Whether an active unit has a direction at the anchor but none at the points, shape (N,).
+
+    Its step ``z / (w v)`` is then 0/0 or infinite at the points, though other units are alive.
+    """
+    here, there = (
+        above.rule.divisor(above.rule.terms(a, layer, above.domain), layer)
+        for a in (points, anchors)
+    )
+    if here is None or there is None:
+        return torch.zeros(len(points), dtype=torch.bool, device=points.device)
+    vanishes = _ties(here.value, policy(points.dtype).tie * there.size)
+    return (vanishes & (layer.preactivation(points) > 0)).any(1)
+
+
+class ForwardLimits(NamedTuple):
+    """Where forward passes do not have the slope at N roots."""
+
+    limit: Tensor
+    """(N,), whether the slope exists as a limit only."""
+    undecided: Tensor
+    """(N,), whether that limit is on the edge: anchors nearby have another one, or none."""
+
+
+def forward_limits(
+    network: Network,
+    l: int,
+    above: FactorLayer,
+    pairs: Pairs,
+    z: Tensor,
+    a: Tensor,
+    units: Units,
+    size: Tensor,
+) -> ForwardLimits:
+    """Where a unit two layers above the roots in layer ``l`` loses its direction.
+
+    Args:
+        network: with one output.
+        l: the layer of the roots.
+        above: the layer l + 1, which is decomposed by a rule that carries the factor.
+        pairs: anchors (N, d), roots (N, d) and their units (N,).
+        z: pre-activations (N, J) at the roots, zero for the root's own unit.
+        a: activations (N, J) there.
+        units: the units of layer l + 2 there, (N, K).
+        size: (N,), the largest activation of layer l + 1 at the anchors.
+    """
+    # The output has no limit of its own: it gives nothing to a weight of zero.
+    gives = above.gives if l + 2 == network.depth else above.moves
+    given = gives.index_select(0, pairs.unit)
+    limit = (units.undirected & given).any(1)
+    undecided = limit.clone()
+    if limit.any():
+        index = limit.nonzero().squeeze(1)
+        threshold = policy(z.dtype).tie * network.layers[l].magnitude(pairs.anchors[index])
+        ties = _ties(z[index], threshold)
+        # Certain is the limit only where no anchor nearby meets another: every other unit is
+        # clearly dead or alive, and the direction vanishes because all its parts are dead.
+        clear = ~ties.scatter(1, pairs.unit[index].unsqueeze(1), False).any(1)
+        _, whole = above.divisors(a[index])
+        edge = (units.z[index] < above.slack(size[index])) | (
+            whole > above.smallest_divisor(size[index])
+        )
+        some = (units.undirected[index] & given[index] & edge).any(1)
+        undecided[index] = ~clear | (some & a[index].any(1))
+    return ForwardLimits(limit, undecided)
