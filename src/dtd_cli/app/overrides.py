@@ -1,6 +1,6 @@
-"""What stands on the command line, checked before Hydra composes it.
+"""Overrides of the command line, checked before Hydra composes them.
 
-Hydra answers a wrong choice with a traceback or a page; users get one line.
+Hydra answers a wrong choice with a traceback or a page of text. Here it is one line.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SWEEP = "several values need a sweep: dtd-run -m ..."
 
 
 def check(arguments: Sequence[str], sweep: bool) -> None:
-    """Refuse overrides that name no option of a group, or that add or remove settings.
+    """Refuse overrides that choose an unknown option, or that add or remove settings.
 
     Raises:
         SettingError: with the setting, its value and what is allowed.
@@ -37,7 +37,7 @@ def check(arguments: Sequence[str], sweep: bool) -> None:
         override = _parsed(argument)
         key, value = override.key_or_group, argument.partition("=")[2]
         if sweep and key == "hydra.run.dir" and not placed:
-            # Hydra would not look at it, and write elsewhere.
+            # Hydra ignores it in a sweep, and would write elsewhere.
             raise SettingError(
                 key, value, "for a single run; allowed with -m are sweep=NAME and hydra.sweep.dir"
             )
@@ -55,7 +55,7 @@ def check(arguments: Sequence[str], sweep: bool) -> None:
 
 
 def explained(error: Exception, arguments: Sequence[str]) -> SettingError:
-    """What Hydra says of a configuration that it cannot compose, in one line."""
+    """The error of a configuration that Hydra cannot compose, in one line."""
     unknown = re.search(r"Could not override '([^']+)'", str(error))
     if unknown:
         key = unknown.group(1)
@@ -88,7 +88,7 @@ def _parsed(argument: str) -> Override:
 
 
 def _compared(override: Override) -> bool:
-    """Further root searches have labels that the user makes up."""
+    """Whether an override adds a further root search, whose label the user chooses."""
     place = override.package or override.key_or_group
     return place.startswith("compare_input_roots.")
 
@@ -106,10 +106,10 @@ def _check_choice(group: str, override: Override) -> None:
 
 
 def _hint(key: str, arguments: Sequence[str]) -> str:
-    """The settings that were perhaps meant: of the same group, or of a similar name."""
+    """The settings that may be meant: those of the same group, and those of a similar name."""
     options = groups()
     given = [argument.partition("=")[::2] for argument in arguments]
-    # Of the values of a sweep the first will do.
+    # Of the values of a sweep the first is enough.
     choices = [
         f"{name}={value.partition(',')[0]}"
         for name, value in given

@@ -68,8 +68,7 @@ def typed(group: str, schema: type[T], settings: Any) -> T:
 
 
 def _in_words(settings: Any) -> Any:
-    """Settings in which true and false are words: as numbers, which they are too, nobody means
-    them."""
+    """The settings with true and false as words: Python would take them for the numbers 1 and 0."""
     if isinstance(settings, dict):
         return {key: _in_words(value) for key, value in settings.items()}
     if isinstance(settings, list):
