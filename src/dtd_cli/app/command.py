@@ -64,7 +64,7 @@ def _status() -> ExitStatus:
     parser = get_args_parser()
     try:
         arguments = _arguments(parser)
-        overrides.check(arguments.overrides, sweep=arguments.multirun)
+        overrides.check(arguments.overrides, arguments.multirun, arguments.config_dir)
         # What hydra.main does, except that options may stand anywhere among the settings.
         hydra_version.setbase("1.3")
         _run_hydra(arguments, parser, job, str(CONF), "config")

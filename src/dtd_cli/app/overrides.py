@@ -26,12 +26,19 @@ from dtd_cli.config.renamed import check_renamed
 _SWEEP = "several values need a sweep: dtd-run -m ..."
 
 
-def check(arguments: Sequence[str], sweep: bool) -> None:
+def check(arguments: Sequence[str], sweep: bool, config_dir: str | None = None) -> None:
     """Refuse overrides that choose an unknown option, or that add or remove settings.
+
+    Args:
+        arguments: the overrides.
+        sweep: whether settings may have several values.
+        config_dir: a folder with options of the user's own.
 
     Raises:
         SettingError: with the setting, its value and what is allowed.
     """
+    # Which options the user's folders have, Hydra knows.
+    closed = not config_dir and not any(a.startswith("hydra.searchpath=") for a in arguments)
     placed = any(argument.startswith("hydra.sweep.dir=") for argument in arguments)
     for argument in arguments:
         override = _parsed(argument)
@@ -51,7 +58,7 @@ def check(arguments: Sequence[str], sweep: bool) -> None:
         if override.is_sweep_override() and not sweep:
             raise SettingError(key, value, _SWEEP)
         if key in groups():
-            _check_choice(key, override)
+            _check_choice(key, override, closed)
 
 
 def explained(error: Exception, arguments: Sequence[str]) -> SettingError:
@@ -93,15 +100,15 @@ def _compared(override: Override) -> bool:
     return place.startswith("compare_input_roots.")
 
 
-def _check_choice(group: str, override: Override) -> None:
+def _check_choice(group: str, override: Override, closed: bool) -> None:
     value = override.value()
     options = groups()[group]
     for choice in value.list if isinstance(value, ChoiceSweep) else [value]:
         name = choice.text if isinstance(choice, QuotedString) else choice
-        if name not in options:
+        if closed and name not in options:
             shown = (override.input_line or "").partition("=")[2]
             raise SettingError(group, shown, f"allowed are {', '.join(options)}")
-        if group == "launch":
+        if group == "launch" and name in options:
             check_installed(str(name))
 
 
