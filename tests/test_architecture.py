@@ -47,7 +47,7 @@ FLOORS = {
             "app.locations",
             "app.status",
         ),
-        ("config.renamed", "config.names", "config.values"),
+        ("config.renamed", "config.names", "config.values", "config.allowed"),
         ("networks", "inputs"),
         ("training",),
         ("config",),

@@ -117,6 +117,19 @@ def test_the_input_layer_follows_unless_it_is_told():
     assert typed.input_rule == RULES["gamma"](0.25)
 
 
+@pytest.mark.parametrize("where", ["--config-dir=mine", "hydra.searchpath=[file://mine]"])
+def test_experiments_of_ones_own(tmp_path, monkeypatch, capfd, where):
+    (tmp_path / "mine" / "experiment").mkdir(parents=True)
+    own = "# @package _global_\ndefaults:\n  - override /network: paper\nseed: 4\n"
+    (tmp_path / "mine" / "experiment" / "own.yaml").write_text(own)
+    assert dtd_run(monkeypatch, where, "experiment=own", "--cfg", "job") == 0
+    shown = OmegaConf.create(capfd.readouterr().out)
+    assert (shown.network.name, shown.seed) == ("paper", 4)
+    assert dtd_run(monkeypatch, where, "experiment=owm") == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "experiment/owm" in line
+
+
 def test_what_is_promised_of_the_defaults():
     config = composed()
     assert OmegaConf.to_container(config.network.hidden) == [32, 16]

@@ -27,8 +27,10 @@ INF, NAN = math.inf, math.nan
 def test_old_names_in_a_file(old):
     setting, _, value = old.partition("=")
     group, _, name = setting.partition(".")
-    with pytest.raises(SettingError, match=f"{old}.*; write {RENAMED[old]}"):
-        typed(group, RelevanceSettings, {name: value or 5})
+    with pytest.raises(
+        SettingError, match=f"{old}.*; write {RENAMED[old]}{'' if value else '=true'}"
+    ):
+        typed(group, RelevanceSettings, {name: value or True})
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The sweeper of ``dtd-run -m``; Hydra finds those in this namespace alone."""
+"""The sweeper of ``dtd-run -m``. Hydra finds sweepers in this namespace only."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class DtdSweeper(BasicSweeper):
-    """Hydra's own, but for runs that are done already, and for the end of a sweep."""
+    """Hydra's basic sweeper, which also skips runs that are done, and ends with a report."""
 
     def sweep(self, arguments: list[str]) -> None:
-        # Hydra imports every plugin, also to answer --help.
+        # Imported here because Hydra imports every plugin, also to answer --help.
         from dtd_cli.app.sweep import sweep
 
         assert self.config is not None
@@ -30,7 +30,7 @@ class DtdSweeper(BasicSweeper):
         parser = OverridesParser.create(config_loader=loader)
         overrides = parser.parse_overrides([*self._parse_config(), *arguments])
         (runs,) = self.split_arguments(overrides, None)
-        # As Hydra does: what was asked for, from which a report sees the runs that never began.
+        # As Hydra does. From it a report knows the runs that were asked for and never began.
         folder = Path(self.config.hydra.sweep.dir)
         folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(self.config, folder / "multirun.yaml")
@@ -39,7 +39,7 @@ class DtdSweeper(BasicSweeper):
         sweep(self.config, runs, compose, self._serial if serial else self._launch)
 
     def _launch(self, jobs: list[Job]) -> list[JobReturn]:
-        """In processes of their own, which compose again."""
+        """Run the jobs in processes of their own, which compose their configurations again."""
         assert self.launcher is not None
         overrides = [
             [*job.overrides, *(f'{key}="{value}"' for key, value in job.own.items())]
@@ -51,7 +51,7 @@ class DtdSweeper(BasicSweeper):
         return returns
 
     def _serial(self, jobs: list[Job]) -> list[JobReturn]:
-        """In this process. To compose takes longer than a tiny run, and is not done twice."""
+        """Run the jobs in this process, with the configurations that are composed already."""
         return [self._run(number, job) for number, job in enumerate(jobs)]
 
     def _run(self, number: int, job: Job) -> JobReturn:

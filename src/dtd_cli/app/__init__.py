@@ -1,0 +1,1 @@
+"""The command line: options, overrides, sweeps, launchers, and the names of runs."""

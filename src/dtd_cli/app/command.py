@@ -1,7 +1,7 @@
 """``dtd-run``: the command line.
 
-Hydra composes the configuration, makes the run's folder and runs sweeps. What is slow to import
-is imported when a run begins: ``--help`` and ``--cfg`` answer without it.
+Hydra composes the configuration, makes the run's folder and runs sweeps. Slow imports wait until
+a run begins, so that ``--help`` and ``--cfg`` answer at once.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ def main() -> None:
 
 
 def _status() -> ExitStatus:
-    """Run what the command line says."""
+    """Do what the command line says, and give the exit status."""
     Plugins.instance().register(ExperimentsSearchPath)
     OmegaConf.register_new_resolver("processes", processes, replace=True)
-    # Hydra then raises its errors, instead of printing them with its own words.
+    # Then Hydra raises its errors instead of printing them.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    # A full disk is told once, and not again by every line that the log cannot take.
+    # Without this, a full disk would be reported again for every line of the log.
     logging.raiseExceptions = False
     statuses: list[ExitStatus] = []
 
@@ -64,8 +64,8 @@ def _status() -> ExitStatus:
     parser = get_args_parser()
     try:
         arguments = _arguments(parser)
-        overrides.check(arguments.overrides, sweep=arguments.multirun)
-        # What hydra.main does, but for reading the command line: there options end the settings.
+        overrides.check(arguments.overrides, arguments.multirun, arguments.config_dir)
+        # What hydra.main does, except that options may stand anywhere among the settings.
         hydra_version.setbase("1.3")
         _run_hydra(arguments, parser, job, str(CONF), "config")
     except ArgumentError as error:
@@ -79,7 +79,7 @@ def _status() -> ExitStatus:
             print(f"dtd-run: {error.folder / name}: {reason}", file=sys.stderr)
         return error.status
     except OSError as error:
-        # Where the run's folder should be made.
+        # The run's folder cannot be made.
         print(f"dtd-run: {_described(error)}", file=sys.stderr)
         return ExitStatus.FAILED
     except KeyboardInterrupt:
@@ -108,9 +108,10 @@ def _arguments(parser: ArgumentParser) -> Namespace:
 
 
 def _job(config: DictConfig) -> ExitStatus:
-    """One run in the folder that Hydra made for it; failures are statuses, not exceptions.
+    """The status of one run, in the folder that Hydra made for it.
 
-    In a sweep it may have a process of its own, and its last line is all that it says.
+    A failure is a status and not an exception. In a sweep the run may have a process of its own,
+    and prints one line when it ends.
     """
     started = time.perf_counter()
     context = HydraConfig.get()
@@ -153,7 +154,7 @@ def _job(config: DictConfig) -> ExitStatus:
 
 
 def _origin(config: DictConfig, context: HydraConf) -> dict[str, str]:
-    """The files that Hydra writes of a run; one is rewritten only once its results are void."""
+    """The files that Hydra writes for a run, written here once an earlier run no longer counts."""
     return {
         ".hydra/config.yaml": OmegaConf.to_yaml(config),
         ".hydra/hydra.yaml": OmegaConf.to_yaml(OmegaConf.create({"hydra": context})),
@@ -163,7 +164,7 @@ def _origin(config: DictConfig, context: HydraConf) -> dict[str, str]:
 
 @contextmanager
 def _interrupts_later() -> Iterator[None]:
-    """Imports that are interrupted end in all sorts of errors, or in none."""
+    """Hold interrupts back during imports, which would turn them into other errors, or none."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -172,9 +173,9 @@ def _interrupts_later() -> Iterator[None]:
 
 
 def _interrupted(error: BaseException | None) -> bool:
-    """Whether an interrupt is what an error began with; libraries make others of it on import."""
+    """Whether an error was caused by an interrupt, which libraries turn into other errors."""
     seen: set[int] = set()
-    # Errors that are raised again and again may name each other as their cause.
+    # Errors may name each other as their cause.
     while error is not None and id(error) not in seen:
         if isinstance(error, KeyboardInterrupt):
             return True

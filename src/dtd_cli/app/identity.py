@@ -1,7 +1,7 @@
-"""Which run a configuration is: the name of its folder in a sweep.
+"""The name of a run's folder in a sweep.
 
-The name follows from the resolved configuration alone, so that the same configuration finds its
-own folder, however it was written on the command line, and no two share one.
+The name follows from the resolved configuration alone. So the same configuration has the same
+folder however it was written on the command line, and two different ones have different folders.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from dtd_cli.app.overrides import groups
 from dtd_cli.config.composed import NOT_OF_THE_RUN, leaves
 
 NUMERICS = 2
-"""Version of the numerics: raised with every change that gives a configuration other numbers."""
+"""Version of the numerics; every change that changes numbers raises it."""
 
 _READABLE = 160
-"""Bytes of the readable part; with the hash well below the 255 that file systems allow."""
+"""Bytes of the readable part. With the hash it stays below the 255 that file systems allow."""
 
 Compose = Callable[[Sequence[str]], DictConfig]
 """From overrides to a composed configuration."""
@@ -33,7 +33,7 @@ def folder_name(config: DictConfig, compose: Compose) -> str:
 
     Args:
         config: the composed configuration of one run.
-        compose: composes others, to see what of it was chosen.
+        compose: composes other configurations, to see in what this one differs from the default.
     """
     content = _content(config)
     return f"{_readable(content, compose)}-{_hash(content)}"
@@ -60,7 +60,7 @@ def _hash(content: Mapping[str, Any]) -> str:
 
 
 def _readable(content: Mapping[str, Any], compose: Compose) -> str:
-    """The seed, the rule, and whatever else is not as it comes."""
+    """The rule, the seed, and every setting that differs from the default."""
     usual = _content(compose(()))
     chosen = {
         group: content[group]["name"]

@@ -1,4 +1,4 @@
-"""What the configurations of ``launch`` need: an extra that is installed, and their processes."""
+"""What the options of ``launch`` need: an optional package, and a number of processes."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def check_installed(launch: str) -> None:
 
 
 def processes(threads: int) -> int:
-    """How many processes of so many threads the cores of this machine have room for."""
-    # Knows of the limits that containers set; slow to import.
+    """The number of processes, each of so many threads, for the cores of this machine."""
+    # It knows the limits that containers set. It is slow to import.
     from joblib import cpu_count
 
     return max(1, int(cpu_count()) // max(1, threads))

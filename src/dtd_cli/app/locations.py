@@ -1,4 +1,4 @@
-"""Where the configurations are: beside the package in a wheel, at the top of a checkout."""
+"""The folders of the configurations: in the package once installed, else atop the checkout."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What stands on the command line, checked before Hydra composes it.
+"""Overrides of the command line, checked before Hydra composes them.
 
-Hydra answers a wrong choice with a traceback or a page; users get one line.
+Hydra answers a wrong choice with a traceback or a page of text. Here it is one line.
 """
 
 from __future__ import annotations
@@ -26,18 +26,25 @@ from dtd_cli.config.renamed import check_renamed
 _SWEEP = "several values need a sweep: dtd-run -m ..."
 
 
-def check(arguments: Sequence[str], sweep: bool) -> None:
-    """Refuse overrides that name no option of a group, or that add or remove settings.
+def check(arguments: Sequence[str], sweep: bool, config_dir: str | None = None) -> None:
+    """Refuse overrides that choose an unknown option, or that add or remove settings.
+
+    Args:
+        arguments: the overrides.
+        sweep: whether settings may have several values.
+        config_dir: a folder with options of the user's own.
 
     Raises:
         SettingError: with the setting, its value and what is allowed.
     """
+    # Which options the user's folders have, Hydra knows.
+    closed = not config_dir and not any(a.startswith("hydra.searchpath=") for a in arguments)
     placed = any(argument.startswith("hydra.sweep.dir=") for argument in arguments)
     for argument in arguments:
         override = _parsed(argument)
         key, value = override.key_or_group, argument.partition("=")[2]
         if sweep and key == "hydra.run.dir" and not placed:
-            # Hydra would not look at it, and write elsewhere.
+            # Hydra ignores it in a sweep, and would write elsewhere.
             raise SettingError(
                 key, value, "for a single run; allowed with -m are sweep=NAME and hydra.sweep.dir"
             )
@@ -51,11 +58,11 @@ def check(arguments: Sequence[str], sweep: bool) -> None:
         if override.is_sweep_override() and not sweep:
             raise SettingError(key, value, _SWEEP)
         if key in groups():
-            _check_choice(key, override)
+            _check_choice(key, override, closed)
 
 
 def explained(error: Exception, arguments: Sequence[str]) -> SettingError:
-    """What Hydra says of a configuration that it cannot compose, in one line."""
+    """The error of a configuration that Hydra cannot compose, in one line."""
     unknown = re.search(r"Could not override '([^']+)'", str(error))
     if unknown:
         key = unknown.group(1)
@@ -88,28 +95,28 @@ def _parsed(argument: str) -> Override:
 
 
 def _compared(override: Override) -> bool:
-    """Further root searches have labels that the user makes up."""
+    """Whether an override adds a further root search, whose label the user chooses."""
     place = override.package or override.key_or_group
     return place.startswith("compare_input_roots.")
 
 
-def _check_choice(group: str, override: Override) -> None:
+def _check_choice(group: str, override: Override, closed: bool) -> None:
     value = override.value()
     options = groups()[group]
     for choice in value.list if isinstance(value, ChoiceSweep) else [value]:
         name = choice.text if isinstance(choice, QuotedString) else choice
-        if name not in options:
+        if closed and name not in options:
             shown = (override.input_line or "").partition("=")[2]
             raise SettingError(group, shown, f"allowed are {', '.join(options)}")
-        if group == "launch":
+        if group == "launch" and name in options:
             check_installed(str(name))
 
 
 def _hint(key: str, arguments: Sequence[str]) -> str:
-    """The settings that were perhaps meant: of the same group, or of a similar name."""
+    """The settings that may be meant: those of the same group, and those of a similar name."""
     options = groups()
     given = [argument.partition("=")[::2] for argument in arguments]
-    # Of the values of a sweep the first will do.
+    # Of the values of a sweep the first is enough.
     choices = [
         f"{name}={value.partition(',')[0]}"
         for name, value in given

@@ -1,4 +1,4 @@
-"""How the program ends."""
+"""Exit statuses, and the failure of a sweep."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class ExitStatus(IntEnum):
-    """What ``dtd-run`` ends with; also what a run of a sweep ends with."""
+    """The exit status of ``dtd-run``, and of each run of a sweep."""
 
     DONE = 0
     FAILED = 1
@@ -17,7 +17,7 @@ class ExitStatus(IntEnum):
 
 
 class SweepFailed(Exception):
-    """Some runs of a sweep have no result; ``reasons`` by the name of their folder."""
+    """Some runs of a sweep have no result; ``reasons`` says why, by the names of their folders."""
 
     def __init__(self, status: ExitStatus, folder: Path, reasons: Mapping[str, str]) -> None:
         self.status, self.folder, self.reasons = status, folder, reasons

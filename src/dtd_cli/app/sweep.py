@@ -1,4 +1,4 @@
-"""A sweep: which of its runs are to be done, and what became of each."""
+"""A sweep: does the runs that are not done yet, and says what became of each."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from dtd_cli.records.folder import RunFolder
 
 @dataclass(frozen=True)
 class Job:
-    """One run of a sweep, to be launched."""
+    """One run of a sweep that is to be launched."""
 
     name: str
     """The name of its folder."""
     overrides: list[str]
     composed: bytes
-    """Its configuration, pickled, because thousands wait in memory."""
+    """Its configuration, pickled: thousands of them may wait in memory."""
 
     @property
     def own(self) -> dict[str, str]:
-        """Where it writes; on the terminal it leaves its last line alone."""
+        """Its own overrides: where it writes, and that only its last line is on the terminal."""
         return {
             "hydra.sweep.subdir": self.name,
             "hydra.job_logging.handlers.console.level": "ERROR",
@@ -41,7 +41,7 @@ def sweep(
     compose: Callable[[list[str]], DictConfig],
     launch: Callable[[list[Job]], Sequence[JobReturn]],
 ) -> None:
-    """Do the runs that are not done yet, each in the folder that its configuration names.
+    """Do the runs that are not done yet, each in the folder with the name of its configuration.
 
     Args:
         config: of the sweep.
@@ -50,7 +50,7 @@ def sweep(
         launch: does the runs.
 
     Raises:
-        SweepFailed: after all the others are done.
+        SweepFailed: some have no result; the others were done first.
     """
     folder = Path(config.hydra.sweep.dir)
     usual = cache(lambda choices: compose(list(choices)))
@@ -63,7 +63,7 @@ def sweep(
     folders = {name: RunFolder(folder / name) for name in jobs}
     todo = {name for name in jobs if config.force or not folders[name].is_done}
     for name in todo:
-        # What is to be replaced is no result any more, even if it is never replaced.
+        # An old result does not count from here on, even if its replacement never comes.
         folders[name].unmark()
     for name in jobs:
         if name not in todo:
@@ -75,12 +75,12 @@ def sweep(
     if config.report:
         _report(folder, config.progress)
     if reasons:
-        # A run that was killed could not say that it failed.
+        # A run that was killed could not write that it failed.
         raise SweepFailed(status or ExitStatus.FAILED, folder, reasons)
 
 
 def _report(folder: Path, progress: bool) -> None:
-    """The report over the sweep; that it cannot be made takes no run its result."""
+    """Write the report over the sweep; if that fails, the runs keep their results."""
     # Slow to import, and only needed here.
     from dtd_cli.report import write_report
 
@@ -91,12 +91,12 @@ def _report(folder: Path, progress: bool) -> None:
 
 
 def _launched(launch: Callable[[list[Job]], Sequence[JobReturn]], jobs: list[Job]) -> ExitStatus:
-    """The worst status that a run ended with."""
+    """Launch the jobs, and give the worst status with which one ended."""
     if not jobs:
         return ExitStatus.DONE
     try:
         return max(ExitStatus(job.return_value) for job in launch(jobs))
     except Exception as error:
-        # A process was killed, or never started; the folders say which runs were lost.
+        # A process was killed, or never started. The folders tell which runs have no result.
         print(f"the launcher failed: {type(error).__name__}: {error}")
         return ExitStatus.FAILED

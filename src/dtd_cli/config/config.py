@@ -1,4 +1,4 @@
-"""The configuration, typed: from what Hydra composed to the objects that it names."""
+"""From the configuration that Hydra composed to the objects that it names."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Config:
 
 
 def read(composed: DictConfig) -> Config:
-    """The typed configuration.
+    """The objects that a composed configuration names.
 
     Raises:
         SettingError: a setting is unknown, missing, or has a value that it cannot have.

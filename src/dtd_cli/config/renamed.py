@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dtd_cli.config.errors import SettingError
+from dtd_cli.config.errors import SettingError, as_written
 
 RENAMED = {
     "relevance.walks": "relevance.paths",
@@ -20,6 +20,6 @@ def check_renamed(setting: str, value: object) -> None:
     """
     now = RENAMED.get(f"{setting}={value}")
     if setting in RENAMED:
-        now = f"{RENAMED[setting]}={value}"
+        now = f"{RENAMED[setting]}={as_written(value)}"
     if now:
         raise SettingError(setting, value, f"it was renamed; write {now}")

@@ -1,4 +1,4 @@
-"""The settings that are no choice of an option: what is explained, how, and how the run is made."""
+"""The settings that belong to no option: what is explained and how, and how the run is made."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _degree(value: float) -> float:
 
 @dataclass(frozen=True)
 class RelevanceSettings:
-    """``relevance``: by which methods, whether roots move, paths, what may be held and visited."""
+    """``relevance``: the methods, how roots are expanded, and limits of memory and time."""
 
     methods: Annotated[list[str], SomeOf(METHODS)]
     root_dependence: Literal["exact", "constant"]

@@ -1,4 +1,4 @@
-"""Inputs: data sets and random samples, each with the domain that they come from."""
+"""Inputs that the configuration names: data sets and random samples, with their domains."""
 
 from dtd_cli.inputs.digits import Digits
 from dtd_cli.inputs.grid import Grid

@@ -1,4 +1,4 @@
-"""``inputs=positive``: random nonnegative inputs that the network answers."""
+"""``inputs=positive``: random nonnegative inputs with f above a threshold."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ class Positive(Inputs):
     def samples(
         self, source: Source, output: Callable[[Tensor], Tensor], generator: torch.Generator
     ) -> Tensor:
-        """The first (n, d) that the network answers, of batches of 1000.
+        """The first n inputs with f above the threshold, (n, d).
 
         Raises:
-            SettingError: fewer of 100 000 inputs have f above the threshold.
+            SettingError: fewer than n of 100,000 inputs have f above the threshold.
         """
         wanted = self.n or 1
         kept: list[Tensor] = []

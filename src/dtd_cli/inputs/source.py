@@ -1,4 +1,4 @@
-"""What inputs in the configuration are: a space, perhaps labelled rows, and samples to explain."""
+"""What inputs are: features with a domain, perhaps rows of a data set, and samples to explain."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from dtd_cli.config.values import Count
 class Source:
     """The inputs of one run.
 
-    ``names`` of the d features; ``domain`` where the inputs may lie; ``rows`` (N, d) of a data
-    set, with ``labels`` (N,) where it has some. Inputs that are drawn have no rows.
+    ``names`` are those of the d features, and ``domain`` is where inputs may lie. A data set has
+    ``rows`` (N, d), and ``labels`` (N,) if it is labelled. Inputs that are drawn have no rows.
     """
 
     names: tuple[str, ...]
@@ -31,13 +31,13 @@ class Source:
 
 @dataclass(frozen=True)
 class Inputs(ABC):
-    """Settings of the inputs; ``n`` limits the number of samples that are explained."""
+    """Settings of the inputs. At most ``n`` samples are explained."""
 
     n: Count | None
 
     @abstractmethod
     def open(self, input_size: int | None) -> Source:
-        """The inputs, for a network of ``input_size`` inputs (None: it will follow the data).
+        """The inputs for a network of ``input_size`` inputs; None if its size follows the data.
 
         Raises:
             SettingError: the settings name no such inputs.
@@ -49,9 +49,9 @@ class Inputs(ABC):
         """The samples to explain, (n, d).
 
         Args:
-            source: what :meth:`open` gave, with the rows that may be explained.
+            source: what :meth:`open` gave, with only the rows that may be explained.
             output: the explained output f: (N, d) -> (N,).
-            generator: for inputs that are drawn.
+            generator: draws the inputs that are drawn.
         """
         assert source.rows is not None, "inputs without rows draw their samples"
         return source.rows[: self.n]

@@ -27,10 +27,10 @@ Bound = Annotated[
 
 @dataclass(frozen=True)
 class Table(Inputs):
-    """Rows of a CSV file with a header; every column is a feature, but for ``label``.
+    """Rows of a CSV file with a header; every column but ``label`` is a feature.
 
-    ``domain`` is real, nonnegative, or box with ``low`` and ``high``, each one number or one per
-    feature. Rows outside their domain are refused.
+    A box has ``low`` and ``high``, each one number, or one for each feature. A table with a row
+    outside its domain is refused.
     """
 
     path: Text

@@ -1,4 +1,4 @@
-"""Networks: an Network as data, and the ways to come by one."""
+"""Networks that the configuration names: they are drawn, or read from a file."""
 
 from dtd_cli.networks.files import File
 from dtd_cli.networks.maximum import Maximum

@@ -1,4 +1,4 @@
-"""``network=maximum``: the example by which the deep Taylor decomposition was introduced."""
+"""``network=maximum``: the first example of the deep Taylor decomposition."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dtd_cli.networks.specification import NetworkSpec
 class Maximum(NetworkSpec):
     """2-3-1: ``max(x1, x2)`` for positive inputs, as ½ Σ relu(x1 - x2, x2 - x1, x1 + x2).
 
-    Nothing is drawn, so the seed does not matter.
+    Nothing is drawn: the seed has no effect.
 
     Source: theory, section 7 (the closed form of DTD for it).
     """

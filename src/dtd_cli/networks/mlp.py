@@ -39,9 +39,9 @@ INITIALISERS = {
 class FullyConnected(NetworkSpec):
     """Layers of the given widths between the inputs and ``outputs`` units.
 
-    ``outputs`` defaults to the number of classes of the data, or 1. All initialisations draw the
-    same numbers: ``nonpositive_bias`` turns b into -|b| (a root at the origin is then certain),
-    ``no_bias`` into 0.
+    ``outputs`` defaults to the number of classes of the data, or 1 without classes. All
+    initialisations draw the same numbers. ``nonpositive_bias`` turns each bias b into -|b|, so
+    that the origin is a root of every unit. ``no_bias`` turns it into 0.
     """
 
     hidden: Annotated[list[Count], Field(description="a list of widths >= 1, or [] for none")]

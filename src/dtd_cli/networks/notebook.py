@@ -19,7 +19,7 @@ _HIDDEN = 5
 
 @dataclass(frozen=True)
 class Notebook(NetworkSpec):
-    """3-5-1: PyTorch's initialisation, biases clamped to <= 0, and W_2 enlarged; untrained.
+    """3-5-1, untrained: PyTorch's initialisation with biases clamped to <= 0, and W_2 enlarged.
 
     The first ``enlarged`` weights of W_2 (null: all) become ``factor`` times their absolute value.
 

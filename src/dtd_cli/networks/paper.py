@@ -16,9 +16,9 @@ from dtd_cli.networks.specification import NetworkSpec
 class Paper(NetworkSpec):
     """10-10-10-2 with a ReLU after every layer, positive weights enlarged, biases <= 0.
 
-    The default initialisation, changed as the research code changes it, which applies its scaling
-    by 1.4 three times: positive weights end up 1.4³ = 2.744 times as large, and a bias b as -|b|,
-    where a bias that was drawn positive was first scaled by 1.4² = 1.96.
+    PyTorch's initialisation, changed as the research code changes it. That code scales by 1.4
+    three times. So positive weights become 1.4³ = 2.744 times as large. A bias b becomes -|b|; one
+    that was drawn positive is first scaled by 1.4² = 1.96.
 
     Source: RS (experiments) and its published code. ``network.seed=1`` is the published network.
     """

@@ -1,4 +1,4 @@
-"""What a network in the configuration is: settings that build an Network."""
+"""Settings that build a network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dtd_cli.config.values import Seed
 
 @dataclass(frozen=True)
 class NetworkSpec(ABC):
-    """Settings that every network has, and how it is built."""
+    """The settings of a network, and the network that they stand for."""
 
     seed: Seed
     output_activation: Literal["relu", "linear"]
@@ -30,9 +30,9 @@ class NetworkSpec(ABC):
 
     @abstractmethod
     def build(self, input_size: int, output_size: int) -> Network:
-        """The network, in float32 unless a file says otherwise.
+        """The network, in float32 unless it is a file's.
 
-        The sizes are those of the data; a network of fixed size does not read them.
+        Both sizes are those of the data. A network of fixed size ignores them.
 
         Raises:
             SettingError: there is no such network.

@@ -1,0 +1,1 @@
+"""What a run leaves: its tables, its summary, and the files in its folder."""

@@ -1,0 +1,1 @@
+"""One run: from a configuration to the files in its folder."""

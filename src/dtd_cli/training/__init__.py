@@ -1,4 +1,4 @@
-"""Training of a network before it is explained."""
+"""Trainings that the configuration names: what is done to a network before it is explained."""
 
 from dtd_cli.training.adam import Adam
 from dtd_cli.training.none import NoTraining

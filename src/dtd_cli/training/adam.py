@@ -26,9 +26,10 @@ from dtd_cli.training.training import Trained, Training
 class Adam(Training):
     """Adam on the last layer's pre-activations, in float32 whatever the dtype of the run.
 
-    ``nonpositive_biases`` clamps every bias to <= 0 after each step, as the theory needs: then
-    the origin is a root of every unit (DTD, on networks of one layer). ``test_fraction`` of the
-    rows are held out, measured and explained; with 0 all rows are trained on, and explained.
+    With ``nonpositive_biases`` every bias is clamped to <= 0 after each update, as the theory
+    needs: the origin is then a root of every unit (DTD, on networks of one layer). The share
+    ``test_fraction`` of the rows is held out, measured and explained. If it is 0, all rows are
+    trained on and explained.
     """
 
     loss: Annotated[str, OneOf(LOSSES)]

@@ -1,4 +1,4 @@
-"""Losses: what the labels are to a network."""
+"""Losses: what labels mean to a network, and how far its outputs are from them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from dtd_cli.config.errors import SettingError
 
 
 class Loss(ABC):
-    """How labels (N,) become targets, and how good outputs (N, K) are."""
+    """From labels (N,) to targets, and from outputs (N, K) and targets to a loss."""
 
     @abstractmethod
     def output_size(self, labels: np.ndarray) -> int:
-        """The outputs that a network needs for these labels."""
+        """How many outputs a network needs for these labels."""
 
     @abstractmethod
     def targets(self, labels: np.ndarray, outputs: int) -> Tensor:
@@ -33,7 +33,7 @@ class Loss(ABC):
 
     @abstractmethod
     def figures(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
-        """What is reported of outputs (N, K), by name."""
+        """Figures of outputs (N, K) for the run's summary, by name."""
 
 
 class CrossEntropy(Loss):

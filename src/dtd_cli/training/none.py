@@ -13,7 +13,7 @@ from dtd_cli.training.training import Trained, Training
 
 @dataclass(frozen=True)
 class NoTraining(Training):
-    """Every row of the data may be explained."""
+    """No training: the network stays as it is, and every row of the data may be explained."""
 
     def output_size(self, labels: np.ndarray | None) -> int:
         # Nothing is trained on them, so some may be missing.

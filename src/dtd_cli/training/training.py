@@ -1,4 +1,4 @@
-"""What training in the configuration is: a trained network and what it was tested on."""
+"""What a training is: from a network to a trained one, and the rows to explain."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from dtd_cli.inputs.source import Source
 class Trained:
     """A network after training.
 
-    ``held_out`` are the rows of the data that training did not see; they are explained.
-    ``figures`` go into the run's summary.
+    ``held_out`` (n, d) are the rows that are explained: those that training did not see, where it
+    held some out. ``figures`` go into the run's summary.
     """
 
     network: Network
@@ -29,16 +29,16 @@ class Trained:
 
 @dataclass(frozen=True)
 class Training(ABC):
-    """Settings of a training."""
+    """The settings of a training, and the training itself."""
 
     @abstractmethod
     def output_size(self, labels: np.ndarray | None) -> int:
-        """How many outputs a network for these labels needs, if it does not say itself."""
+        """How many outputs a network for these labels has, unless its settings say it."""
 
     @abstractmethod
     def __call__(self, network: Network, source: Source, seed: int, progress: bool) -> Trained:
-        """The trained network; the one that is given stays as it is.
+        """The trained network; the one that is given is not changed.
 
         Raises:
-            SettingError: the inputs are none to train on.
+            SettingError: one cannot train on these inputs.
         """

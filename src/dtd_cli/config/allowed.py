@@ -1,0 +1,39 @@
+"""What a setting may be, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import TypeAdapter
+
+
+def allowed(adapter: TypeAdapter[Any], field: object) -> str:
+    """What a field of a dataclass may be, in words: from its type and what annotates it."""
+    schema = adapter.json_schema()["properties"][field]
+    if "enum" in schema:
+        return f"allowed are {', '.join(schema['enum'])}"
+    return f"allowed is {_words(schema)}"
+
+
+def _words(schema: Mapping[str, Any]) -> str:
+    if "description" in schema:
+        return str(schema["description"])
+    if "anyOf" in schema:
+        return ", or ".join(map(_words, schema["anyOf"]))
+    if "const" in schema:
+        return str(schema["const"])
+    limits = [f"{sign} {schema[key]:g}" for key, sign in _SIGNS.items() if key in schema]
+    noun = _NOUNS[schema["type"]]
+    return f"any {noun.split()[-1]} {' and '.join(limits)}" if limits else noun
+
+
+_SIGNS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
+_NOUNS = {
+    "integer": "an integer",
+    "number": "a number",
+    "boolean": "true or false",
+    "string": "a text",
+    "array": "a list",
+    "null": "null",
+}
