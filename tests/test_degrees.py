@@ -216,7 +216,7 @@ def test_in_single_precision():
     assert spread(terms(rec, x.float())[0].double(), want) < 1e-4
 
 
-@pytest.mark.parametrize("degree", ["0", "-1", "1.5", "two", "True", "nan", "-inf", "[2]"])
+@pytest.mark.parametrize("degree", ["0", "-1", "1.5", "two", "true", "nan", "-inf", "[2]"])
 def test_bad_degrees_are_refused_with_the_number(tmp_path, monkeypatch, capfd, degree):
     monkeypatch.chdir(tmp_path)
     assert dtd_run(monkeypatch, f"relevance.degree={degree}") == 2

@@ -10,7 +10,8 @@ import torch
 from sklearn.datasets import load_digits
 
 from dtd.errors import InvalidSetting
-from dtd_cli.inputs import Digits, Grid, NotebookInputs, Positive, Table
+from dtd_cli.config.typed import option
+from dtd_cli.inputs import INPUTS, Digits, Grid, NotebookInputs, Positive
 from dtd_cli.networks import Paper
 
 INF = math.inf
@@ -29,7 +30,8 @@ def samples(inputs, size=None, output=nobody, seed=0):
 
 
 def table(path, n=None, label=None, domain="real", low=None, high=None):
-    return Table(n, str(path), label, domain, low, high)
+    settings = {"n": n, "path": str(path), "label": label, "domain": domain}
+    return option("inputs", INPUTS, {"name": "csv", **settings, "low": low, "high": high})
 
 
 @pytest.fixture
@@ -218,4 +220,4 @@ def test_a_label_that_is_no_column(good):
 @pytest.mark.parametrize("n", [0, -3])
 def test_no_samples(n):
     with pytest.raises(InvalidSetting, match=rf"n={n}: "):
-        Digits(n)
+        option("inputs", INPUTS, {"name": "digits", "n": n})

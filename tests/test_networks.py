@@ -12,7 +12,8 @@ from safetensors.torch import load_file, save_file
 
 from cases import random_network
 from dtd.errors import InvalidSetting
-from dtd_cli.networks import File, FullyConnected, Maximum, Notebook, Paper
+from dtd_cli.config.typed import option
+from dtd_cli.networks import NETWORKS, File, FullyConnected, Maximum, Notebook, Paper
 from test_cli import dtd_run
 
 
@@ -65,7 +66,12 @@ def test_notebook_in_its_later_form():
 )
 def test_notebook_refuses(enlarged, factor, setting):
     with pytest.raises(InvalidSetting, match=setting):
-        Notebook(2, "relu", enlarged, factor)
+        option(
+            "network",
+            NETWORKS,
+            {"name": "notebook", "seed": 2, "output_activation": "relu"}
+            | {"enlarged": enlarged, "factor": factor},
+        )
 
 
 def test_maximum():

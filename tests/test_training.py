@@ -8,6 +8,7 @@ import torch
 
 from dtd.domains import Domain
 from dtd.errors import InvalidSetting
+from dtd_cli.config.typed import option
 from dtd_cli.inputs import Digits, Source
 from dtd_cli.networks import FullyConnected
 from dtd_cli.training import TRAININGS
@@ -16,7 +17,9 @@ Adam, NoTraining = TRAININGS["adam"], TRAININGS["none"]
 
 
 def adam(loss="cross_entropy", epochs=40, test_fraction=0.2, nonpositive_biases=True, rate=0.005):
-    return Adam(loss, epochs, rate, 64, test_fraction, nonpositive_biases)
+    settings = {"loss": loss, "epochs": epochs, "learning_rate": rate, "batch_size": 64}
+    settings |= {"test_fraction": test_fraction, "nonpositive_biases": nonpositive_biases}
+    return option("training", TRAININGS, {"name": "adam", **settings})
 
 
 def mlp(inputs, outputs, hidden=(8,), seed=0, output_activation="relu"):

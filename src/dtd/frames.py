@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
+from dtd.columns import LEDGER
 from dtd.explained import Explained
 from dtd.relevance.evidence import Evidence
 from dtd.relevance.explanation import Explanation, StandardErrors
@@ -20,9 +21,6 @@ from dtd.roots.contract import Status
 
 RELEVANCE_COLUMNS = (
     "method", "roots", "sample", "layer", "order", "neuron", "activation", "degree", "relevance",
-)  # fmt: skip
-LEDGER_COLUMNS = (
-    "upper_sum", "relevance_sum", "zero_order", "unresolved", "remainder", "negative_sum",
 )  # fmt: skip
 EVIDENCE_COLUMNS = (
     "relevance", "residual", "distance", "admissible", "same_region", "gradient_norm",
@@ -68,7 +66,7 @@ def ledger_frame(parts: Sequence[Explained]) -> pd.DataFrame:
                 "order": part.explanation.order(layer),
                 "degree": degree,
             }
-            | {name: numbers(getattr(ledger, name)) for name in LEDGER_COLUMNS}
+            | {name: numbers(getattr(ledger, name)) for name in LEDGER}
             | _sum_errors(part.explanation.errors, layer)
         )
         for part in parts
@@ -76,7 +74,7 @@ def ledger_frame(parts: Sequence[Explained]) -> pd.DataFrame:
         for degree, ledger in enumerate(_ledgers(part.explanation, layer, whole), 1)
     ]
     keys = ["roots", "method", "sample", "layer", "degree"]
-    columns = ["method", "roots", "sample", "layer", "order", "degree", *LEDGER_COLUMNS]
+    columns = ["method", "roots", "sample", "layer", "order", "degree", *LEDGER]
     return _where_told(in_order(tables, keys, columns), parts)
 
 

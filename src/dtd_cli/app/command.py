@@ -121,7 +121,6 @@ def _job(config: DictConfig) -> ExitStatus:
         # Slow to import, and not needed before.
         with _interrupts_later():
             from dtd_cli.config.config import read
-            from dtd_cli.config.names import as_setting
             from dtd_cli.run.run import run
 
         if not alone:
@@ -133,6 +132,8 @@ def _job(config: DictConfig) -> ExitStatus:
             folder.failed("interrupted")
             raise KeyboardInterrupt from error
         if isinstance(error, InvalidSetting):
+            from dtd_cli.config.names import as_setting
+
             status, said = ExitStatus.REFUSED, str(as_setting(error))
         else:
             status, said = ExitStatus.FAILED, _described(error)

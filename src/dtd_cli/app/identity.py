@@ -9,19 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
 from dtd_cli.app.overrides import groups
+from dtd_cli.config.composed import NOT_OF_THE_RUN, leaves
 
 NUMERICS = 2
 """Version of the numerics: raised with every change that gives a configuration other numbers."""
-
-NOT_OF_THE_RUN = ("sweep", "device", "progress", "force", "report")
-"""Settings that say where and how a run is made, not what it is."""
 
 _READABLE = 160
 """Bytes of the readable part; with the hash well below the 255 that file systems allow."""
@@ -54,7 +52,7 @@ def _hash(content: Mapping[str, Any]) -> str:
     """64 bits of a digest of the settings and of the files that they name."""
     files = [
         hashlib.sha256(Path(value).read_bytes()).hexdigest()
-        for key, value in _leaves(content)
+        for key, value in leaves(content)
         if key.endswith(".path") and isinstance(value, str) and Path(value).is_file()
     ]
     text = json.dumps([NUMERICS, content, files], sort_keys=True)
@@ -77,19 +75,11 @@ def _readable(content: Mapping[str, Any], compose: Compose) -> str:
     base = compose([f"{group}={name}" for group, name in chosen.items() if name in groups()[group]])
     # What other settings refer to, such as the seed.
     top = {key: value for key, value in content.items() if not isinstance(value, dict)}
-    as_it_comes = dict(_leaves(_content(cast(DictConfig, OmegaConf.merge(base, top)))))
+    as_it_comes = dict(leaves(_content(cast(DictConfig, OmegaConf.merge(base, top)))))
     parts += [
         f"{key}={value}"
-        for key, value in _leaves(content)
+        for key, value in leaves(content)
         if key == "seed" or as_it_comes.get(key, ...) != value
     ]
     text = re.sub(r"[^A-Za-z0-9._=+,-]+", "_", re.sub(r"[\[\](){}'\" ]", "", ",".join(parts)))
     return text[:_READABLE]
-
-
-def _leaves(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in content.items():
-        if isinstance(value, dict) and value:
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
+from typing import Any, cast
 
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -18,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from dtd_cli.app.launchers import check_installed
 from dtd_cli.app.locations import CONF, EXPERIMENTS
+from dtd_cli.config.composed import leaves
 from dtd_cli.config.errors import SettingError
 from dtd_cli.config.renamed import check_renamed
 
@@ -114,7 +116,7 @@ def _hint(key: str, arguments: Sequence[str]) -> str:
         if value.partition(",")[0] in options.get(name, ())
     ]
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        known = list(_keys(compose("config", choices)))
+        known = _keys(compose("config", choices))
     close = difflib.get_close_matches(key, known, n=3)
     group = [name for name in known if name.startswith(key.partition(".")[0] + ".")]
     if close or group:
@@ -122,10 +124,7 @@ def _hint(key: str, arguments: Sequence[str]) -> str:
     return "dtd-run --cfg job shows all"
 
 
-def _keys(config: DictConfig, prefix: str = "") -> Iterable[str]:
-    for key in map(str, config):
-        node = None if OmegaConf.is_missing(config, key) else config[key]
-        if isinstance(node, DictConfig) and node:
-            yield from _keys(node, f"{prefix}{key}.")
-        elif key != "name":
-            yield f"{prefix}{key}"
+def _keys(config: DictConfig) -> list[str]:
+    """The dotted names of all settings; which option a group has is none of them."""
+    content = cast(dict[str, Any], OmegaConf.to_container(config))
+    return [name for name, _ in leaves(content) if name.rpartition(".")[2] != "name"]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, get_type_hints
+from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -69,7 +69,7 @@ def read(composed: DictConfig) -> Config:
         config: Any = OmegaConf.to_container(composed, resolve=True)
     except OmegaConfBaseException as error:
         raise SettingError(error.full_key or "configuration", "?", str(error)) from error
-    top = typed("", TopSettings, {name: config[name] for name in get_type_hints(TopSettings)})
+    top = typed("", TopSettings, {field.name: config[field.name] for field in fields(TopSettings)})
     rule = option("rule", RULES, config["rule"])
     roots = option("roots", ROOT_FINDERS, config["roots"])
     input_rule, input_roots = config["input_rule"], config["input_roots"]

@@ -1,4 +1,4 @@
-"""A setting of the command line has a value that it cannot have."""
+"""The error of a setting that has a value that it cannot have."""
 
 from __future__ import annotations
 
@@ -6,4 +6,18 @@ from dtd.errors import InvalidSetting
 
 
 class SettingError(InvalidSetting):
-    """The ``argument`` is the name of a setting, as in ``rule.gamma``."""
+    """A refusal in the words of the command line.
+
+    Its ``argument`` is the full name of a setting, as in ``rule.gamma``; its value is shown as
+    one would write it there.
+    """
+
+    def __init__(self, argument: str, value: object, allowed: str) -> None:
+        super().__init__(argument, as_written(value), allowed)
+
+
+def as_written(value: object) -> object:
+    """The value with YAML's words in place of ``None``, ``True`` and ``False``."""
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else value

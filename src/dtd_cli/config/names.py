@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dtd.errors import InvalidSetting
+from dtd.roots import ROOT_FINDERS
+from dtd.rules import RULES
 from dtd_cli.config.errors import SettingError
 
 _SETTINGS = {
@@ -13,16 +15,31 @@ _SETTINGS = {
     "method": "relevance.methods",
     "estimator": "relevance.estimator",
     "paths": "relevance.sampled_paths",
-    **{
-        name: f"relevance.{name}"
-        for name in ("degree", "root_dependence", "max_paths", "max_points", "max_visits")
-    },
+    "degree": "relevance.degree",
+    "interactions": "relevance.interactions",
+    "root_dependence": "relevance.root_dependence",
+    "max_paths": "relevance.max_paths",
+    "max_points": "relevance.max_points",
+    "max_visits": "relevance.max_visits",
 }
 """The setting behind an argument of ``dtd.DTD`` or ``explain``; others have the same name."""
 
+_OPTIONS: dict[type, str] = {
+    kind: name for table in (RULES, ROOT_FINDERS) for name, kind in table.items()
+}
 
-def as_setting(error: InvalidSetting) -> SettingError:
-    """The same refusal with the name of the setting."""
+
+def as_setting(error: InvalidSetting, group: str = "") -> SettingError:
+    """The same refusal, with the name of the setting and the value as one would write it.
+
+    Args:
+        error: raised by an object of the library, or a refusal that names a setting already.
+        group: the config group whose fields are the object's arguments, as ``rule`` is for
+            ``gamma``; empty for the arguments of the library's entry points.
+    """
     if isinstance(error, SettingError):
         return error
-    return SettingError(_SETTINGS.get(error.argument, error.argument), error.value, error.allowed)
+    own = f"{group}.{error.argument}" if group else _SETTINGS.get(error.argument, error.argument)
+    # A rule or a root search is written as the name of its option.
+    value = _OPTIONS.get(type(error.value), error.value)
+    return SettingError(own, value, error.allowed)

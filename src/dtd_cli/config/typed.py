@@ -1,19 +1,22 @@
-"""From a mapping of settings to a dataclass that has checked them."""
+"""From a mapping of settings to an object that has checked them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import NoneType, UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from dataclasses import fields
+from typing import Any, TypeVar
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from pydantic import TypeAdapter, ValidationError
 
 from dtd.errors import InvalidSetting
-from dtd_cli.config.errors import SettingError
+from dtd_cli.config.errors import SettingError, as_written
+from dtd_cli.config.names import as_setting
 from dtd_cli.config.renamed import check_renamed
 
 T = TypeVar("T")
+
+_MISSING = "???"
+"""What stands in a configuration for a value that the user has to give."""
 
 
 def option(group: str, options: Mapping[str, type[T]], settings: Any) -> T:
@@ -28,8 +31,8 @@ def option(group: str, options: Mapping[str, type[T]], settings: Any) -> T:
     name = settings.get("name")
     if not isinstance(name, str) or name not in options:
         raise SettingError(group, name, allowed)
-    fields = {key: value for key, value in settings.items() if key != "name"}
-    return typed(group, options[name], fields)
+    given = {key: value for key, value in settings.items() if key != "name"}
+    return typed(group, options[name], given)
 
 
 def typed(group: str, schema: type[T], settings: Any) -> T:
@@ -39,53 +42,67 @@ def typed(group: str, schema: type[T], settings: Any) -> T:
         SettingError: a setting is unknown, missing, or has a value that it cannot have.
     """
     prefix = f"{group}." if group else ""
-    hints = get_type_hints(schema)
+    known = [field.name for field in fields(schema) if field.init]  # type: ignore[arg-type]
     if not isinstance(settings, dict):
-        raise SettingError(group, settings, f"allowed are settings of {', '.join(hints)}")
+        raise SettingError(group, settings, f"allowed are settings of {', '.join(known)}")
+    adapter = TypeAdapter(schema)
     for key, value in settings.items():
-        check_renamed(prefix + key, value)
+        setting = f"{prefix}{key}"
+        check_renamed(setting, value)
+        if key not in known:
+            raise SettingError(setting, value, f"no such setting; known are {', '.join(known)}")
+        if value == _MISSING:
+            allowed = f"it has no default; {_allowed(adapter, key)}"
+            raise SettingError(setting, value, allowed)
     try:
-        merged = OmegaConf.merge(OmegaConf.structured(schema), settings)
-    except OmegaConfBaseException as error:
-        key = str(error.full_key).partition("[")[0]
-        allowed = (
-            f"allowed is {_described(hints[key])}" if key in hints else _known(settings, hints)
-        )
-        raise SettingError(prefix + key, settings.get(key), allowed) from error
-    missing = sorted(OmegaConf.missing_keys(merged))
-    if missing:
-        key = missing[0]
+        return adapter.validate_python(_in_words(settings))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        cause = first.get("ctx", {}).get("error")
+        if isinstance(cause, InvalidSetting):
+            raise as_setting(cause, group) from error
+        field = first["loc"][0]
         raise SettingError(
-            prefix + key, "???", f"it has no default; allowed is {_described(hints[key])}"
-        )
-    try:
-        return OmegaConf.to_object(merged)  # type: ignore[return-value]
-    except InvalidSetting as error:
-        # What an object of many groups refuses, it names by its own field.
-        setting = error.argument if error.argument.startswith(group) else prefix + error.argument
-        raise SettingError(setting, error.value, error.allowed) from error
-    except OmegaConfBaseException as error:
-        # A list inside a list is found out only by what the object does with it.
-        allowed = ", ".join(f"{prefix}{key}: {_described(hint)}" for key, hint in hints.items())
-        raise SettingError(group, settings, f"allowed are {allowed}") from error
+            f"{prefix}{field}", settings.get(field, _MISSING), _allowed(adapter, field)
+        ) from error
 
 
-def _known(settings: Mapping[str, Any], hints: Mapping[str, Any]) -> str:
-    return f"no such setting; known are {', '.join(key for key in hints if key in settings)}"
+def _in_words(settings: Any) -> Any:
+    """Settings in which true and false are words: as numbers, which they are too, nobody means
+    them."""
+    if isinstance(settings, dict):
+        return {key: _in_words(value) for key, value in settings.items()}
+    if isinstance(settings, list):
+        return [_in_words(value) for value in settings]
+    return as_written(settings) if isinstance(settings, bool) else settings
 
 
-_WORDS = {
-    int: "an integer",
-    float: "a number",
-    bool: "true or false",
-    str: "a text",
-    NoneType: "null",
-    list: "a list",
+def _allowed(adapter: TypeAdapter[Any], field: object) -> str:
+    """What a field may be, in words."""
+    schema = adapter.json_schema()["properties"][field]
+    if "enum" in schema:
+        return f"allowed are {', '.join(schema['enum'])}"
+    return f"allowed is {_words(schema)}"
+
+
+def _words(schema: Mapping[str, Any]) -> str:
+    if "description" in schema:
+        return str(schema["description"])
+    if "anyOf" in schema:
+        return ", or ".join(map(_words, schema["anyOf"]))
+    if "const" in schema:
+        return str(schema["const"])
+    limits = [f"{sign} {schema[key]:g}" for key, sign in _SIGNS.items() if key in schema]
+    noun = _NOUNS[schema["type"]]
+    return f"any {noun.split()[-1]} {' and '.join(limits)}" if limits else noun
+
+
+_SIGNS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
+_NOUNS = {
+    "integer": "an integer",
+    "number": "a number",
+    "boolean": "true or false",
+    "string": "a text",
+    "array": "a list",
+    "null": "null",
 }
-
-
-def _described(hint: Any) -> str:
-    """What a type hint allows, in words."""
-    if get_origin(hint) in (Union, UnionType):
-        return " or ".join(_described(part) for part in get_args(hint))
-    return _WORDS[get_origin(hint) or hint]

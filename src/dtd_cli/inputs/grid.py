@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 
 from dtd.domains import Domain
 from dtd_cli.config.errors import SettingError
+from dtd_cli.config.values import Finite
 from dtd_cli.inputs.source import Inputs, Source
 
 
@@ -16,15 +18,12 @@ from dtd_cli.inputs.source import Inputs, Source
 class Grid(Inputs):
     """``points`` × ``points`` two-dimensional inputs in the box [low, high]², row by row."""
 
-    points: int
-    low: float
-    high: float
+    points: Annotated[int, Field(ge=2)]
+    low: Finite
+    high: Finite
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.points < 2:
-            raise SettingError("inputs.points", self.points, "allowed is any integer >= 2")
-        if not -math.inf < self.low < self.high < math.inf:
+        if not self.low < self.high:
             raise SettingError(
                 "inputs.low", self.low, f"allowed is any number below inputs.high={self.high}"
             )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from dtd.domains import Domain
 from dtd_cli.config.errors import SettingError
+from dtd_cli.config.values import Count, Finite
 from dtd_cli.inputs.source import Inputs, Source
 
 _BATCH = 1000
@@ -26,15 +26,8 @@ class Positive(Inputs):
     Source: RS (experiments).
     """
 
-    threshold: float
-    features: int | None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not math.isfinite(self.threshold):
-            raise SettingError("inputs.threshold", self.threshold, "allowed is any finite number")
-        if self.features is not None and self.features < 1:
-            raise SettingError("inputs.features", self.features, "allowed is any integer >= 1")
+    threshold: Finite
+    features: Count | None
 
     def open(self, input_size: int | None) -> Source:
         size = self.features or input_size

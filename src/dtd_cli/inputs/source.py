@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from dtd.domains import Domain
-from dtd_cli.config.errors import SettingError
+from dtd_cli.config.values import Count
 
 
-@dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Source:
     """The inputs of one run.
 
@@ -32,11 +33,7 @@ class Source:
 class Inputs(ABC):
     """Settings of the inputs; ``n`` limits the number of samples that are explained."""
 
-    n: int | None
-
-    def __post_init__(self) -> None:
-        if self.n is not None and self.n < 1:
-            raise SettingError("inputs.n", self.n, "allowed is any integer >= 1")
+    n: Count | None
 
     @abstractmethod
     def open(self, input_size: int | None) -> Source:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import csv
-import math
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
 import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from dtd.domains import Domain
 from dtd_cli.config.errors import SettingError
+from dtd_cli.config.values import Finite, Text
 from dtd_cli.inputs.source import Inputs, Source
+
+Bound = Annotated[
+    int | Finite | list[int | Finite] | None,
+    Field(description="a finite number, or a list with one for each feature"),
+]
 
 
 @dataclass(frozen=True)
@@ -27,23 +33,18 @@ class Table(Inputs):
     feature. Rows outside their domain are refused.
     """
 
-    path: str
-    label: str | None
-    domain: str
-    low: Any
-    high: Any
+    path: Text
+    label: Text | None
+    domain: Literal["real", "nonnegative", "box"]
+    low: Bound
+    high: Bound
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.domain not in ("real", "nonnegative", "box"):
-            raise SettingError(
-                "inputs.domain", self.domain, "allowed are real, nonnegative and box"
-            )
         for name, bound in (("low", self.low), ("high", self.high)):
             if self.domain == "box" and bound is None:
                 raise SettingError(
                     f"inputs.{name}",
-                    "null",
+                    bound,
                     "inputs.domain=box needs it; allowed is a number, or one for each feature",
                 )
             if self.domain != "box" and bound is not None:
@@ -125,10 +126,9 @@ class Table(Inputs):
             raise SettingError("inputs.low", self.low, f"allowed is low <= high={self.high}")
         return Domain(low, high)
 
-    def _bound(self, name: str, bound: Any, size: int) -> Tensor:
+    def _bound(self, name: str, bound: Bound, size: int) -> Tensor:
         values = bound if isinstance(bound, list) else [bound] * size
-        numbers = all(isinstance(value, int | float) and math.isfinite(value) for value in values)
-        if len(values) != size or not numbers:
+        if len(values) != size:
             raise SettingError(
                 f"inputs.{name}", bound, f"allowed is one finite number, or {size} (a feature each)"
             )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
+from pydantic.dataclasses import dataclass
 
 from dtd.networks.network import Layer, Network
 from dtd_cli.networks.specification import NetworkSpec

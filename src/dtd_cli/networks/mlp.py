@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Annotated
 
 import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 
 from dtd.networks.initial import initial
 from dtd.networks.network import Layer, Network
-from dtd_cli.config.errors import SettingError
+from dtd_cli.config.values import Count, OneOf
 from dtd_cli.networks.specification import NetworkSpec
 
 
@@ -41,20 +44,9 @@ class FullyConnected(NetworkSpec):
     ``no_bias`` into 0.
     """
 
-    hidden: list[int]
-    outputs: int | None
-    init: str
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if any(width < 1 for width in self.hidden):
-            raise SettingError(
-                "network.hidden", self.hidden, "allowed is a list of widths >= 1, or [] for none"
-            )
-        if self.outputs is not None and self.outputs < 1:
-            raise SettingError("network.outputs", self.outputs, "allowed is any integer >= 1")
-        if self.init not in INITIALISERS:
-            raise SettingError("network.init", self.init, f"allowed are {', '.join(INITIALISERS)}")
+    hidden: Annotated[list[Count], Field(description="a list of widths >= 1, or [] for none")]
+    outputs: Count | None
+    init: Annotated[str, OneOf(INITIALISERS)]
 
     @property
     def input_size(self) -> int | None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Annotated
 
 import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 
 from dtd.networks.initial import initial
 from dtd.networks.network import Network
-from dtd_cli.config.errors import SettingError
+from dtd_cli.config.values import Positive
 from dtd_cli.networks.specification import NetworkSpec
 
 _HIDDEN = 5
@@ -24,17 +26,11 @@ class Notebook(NetworkSpec):
     Source: the seed notebook, seed 2: all, and 10. Its later form: the first 2, and 5.
     """
 
-    enlarged: int | None
-    factor: float
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.enlarged is not None and not 0 <= self.enlarged <= _HIDDEN:
-            raise SettingError(
-                "network.enlarged", self.enlarged, f"allowed are 0 to {_HIDDEN}, or null for all"
-            )
-        if not 0 < self.factor < math.inf:
-            raise SettingError("network.factor", self.factor, "allowed is any number > 0")
+    enlarged: Annotated[
+        Annotated[int, Field(ge=0, le=_HIDDEN)] | None,
+        Field(description=f"0 to {_HIDDEN}, or null for all"),
+    ]
+    factor: Positive
 
     @property
     def input_size(self) -> int:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
+from pydantic.dataclasses import dataclass
 
 from dtd.networks.initial import initial
 from dtd.networks.network import Layer, Network

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from typing import Literal
 
-from dtd.errors import check_seed
+from pydantic.dataclasses import dataclass
+
 from dtd.networks.network import Network
-from dtd_cli.config.errors import SettingError
+from dtd_cli.config.values import Seed
 
 
 @dataclass(frozen=True)
 class NetworkSpec(ABC):
     """Settings that every network has, and how it is built."""
 
-    seed: int
-    output_activation: str
-
-    def __post_init__(self) -> None:
-        check_seed("network.seed", self.seed)
-        if self.output_activation not in ("relu", "linear"):
-            raise SettingError(
-                "network.output_activation", self.output_activation, "allowed are relu and linear"
-            )
+    seed: Seed
+    output_activation: Literal["relu", "linear"]
 
     @property
     def output_relu(self) -> bool:

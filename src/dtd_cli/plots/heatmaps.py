@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from dtd_cli.plots import style
 from dtd_cli.plots.pixels import pixel_grid
 from dtd_cli.plots.sheet import sheet
-from dtd_cli.plots.tables import Sample, Tables, Vector
+from dtd_cli.plots.tables import Tables, Vector
 
 _MOST_SAMPLES = 8
 
@@ -49,7 +49,10 @@ def heatmaps(tables: Tables) -> Figure | None:
     gray = Normalize(min(v.min() for v in inputs), max(v.max() for v in inputs))
     for axes, sample, values in zip(paper.inputs, samples, inputs, strict=True):
         axes.imshow(values[grid], cmap="gray_r", norm=gray)
-        _beside(axes, sample)
+        style.beside(
+            axes,
+            f"sample {sample.number}\noutput {sample.output}\nf = {style.number(sample.f)}",
+        )
 
     shared = symmetric(heats.values())
     for row in range(len(samples)):
@@ -83,19 +86,6 @@ def symmetric(values: Iterable[Vector]) -> Normalize:
 
 def _reach(values: Vector) -> float:
     return float(np.nanmax(np.abs(values), initial=0.0))
-
-
-def _beside(axes: Axes, sample: Sample) -> None:
-    axes.set_ylabel(
-        f"sample {sample.number}\noutput {sample.output}\nf = {style.number(sample.f)}",
-        rotation=0,
-        ha="right",
-        va="center",
-        multialignment="right",
-        labelpad=6,
-        fontsize=style.LABEL,
-        color=style.INK,
-    )
 
 
 def _caption(axes: Axes, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 from matplotlib.axes import Axes
@@ -39,14 +40,7 @@ def sheet(samples: int, methods: int, shape: tuple[int, int], heading: str) -> S
     figure = style.figure(total_width, total_height, heading)
     figure.set_layout_engine("none")
 
-    def place(x: float, y: float, w: float, h: float) -> Axes:
-        axes = figure.add_axes(
-            (x / total_width, y / total_height, w / total_width, h / total_height)
-        )
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set(color=style.FAINT, linewidth=0.6)
-        return axes
-
+    place = partial(style.place, figure)
     floors = [_BOTTOM + i * (height + _CAPTION) for i in reversed(range(samples))]
     inputs = [place(_LEFT, floor, width, height) for floor in floors]
     first, second = (

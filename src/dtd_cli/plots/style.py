@@ -14,6 +14,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
+from dtd_cli.records.files import write_whole
+
 T = TypeVar("T")
 
 DPI = 120
@@ -98,6 +100,31 @@ def figure(width: float, height: float, heading: str) -> Figure:
     picture = Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
     picture.suptitle(heading, x=0.1 / width, ha="left", fontsize=HEADING, color=INK)
     return picture
+
+
+def place(picture: Figure, x: float, y: float, width: float, height: float) -> Axes:
+    """An empty framed field of a picture, in inches from its lower left corner."""
+    whole_width, whole_height = picture.get_size_inches()
+    axes = picture.add_axes(
+        (x / whole_width, y / whole_height, width / whole_width, height / whole_height)
+    )
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set(color=FAINT, linewidth=0.6)
+    return axes
+
+
+def beside(axes: Axes, text: str) -> None:
+    """Write a text of several lines at the left of a field."""
+    axes.set_ylabel(
+        text,
+        rotation=0,
+        ha="right",
+        va="center",
+        multialignment="right",
+        labelpad=6,
+        fontsize=LABEL,
+        color=INK,
+    )
 
 
 def first(samples: list[T], most: int) -> tuple[list[T], str]:
@@ -215,9 +242,6 @@ def zero_line(axes: Axes) -> None:
 
 def save(picture: Figure, path: Path) -> None:
     """Write a PNG that appears whole or not at all, the same bytes for the same picture."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        picture.savefig(partial, format="png", metadata={"Software": None})
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_whole(
+        path, lambda place: picture.savefig(place, format="png", metadata={"Software": None})
+    )

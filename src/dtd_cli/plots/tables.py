@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple, TypeGuard
 
@@ -50,10 +51,11 @@ class Tables:
     summed_root: pd.DataFrame | None = None
 
     @classmethod
-    def read(cls, folder: Path) -> Tables:
-        """The tables that ``folder`` holds."""
-        paths = {field.name: folder / f"{field.name}.csv" for field in fields(cls)}
-        read = {name: pd.read_csv(path) for name, path in paths.items() if path.exists()}
+    def read(cls, folder: Path, *names: str) -> Tables:
+        """The tables of these names that ``folder`` holds; without names all of them."""
+        wanted = names or [field.name for field in fields(cls)]
+        paths = {name: folder / f"{name}.csv" for name in wanted}
+        read = {name: read_table(path) for name, path in paths.items() if path.exists()}
         return cls(**{name: named(table) for name, table in read.items()})
 
     @property
@@ -110,6 +112,19 @@ class Tables:
             (str(method), int(sample)): row
             for method, sample, row in zip(methods, samples, values, strict=True)
         }
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A table of a run.
+
+    Raises:
+        OSError: there is none.
+        ValueError: it is no table, or was cut off.
+    """
+    content = path.read_bytes()
+    if not content.endswith(b"\n"):
+        raise ValueError("cut off")
+    return pd.read_csv(BytesIO(content))
 
 
 def has_rows(table: pd.DataFrame | None) -> TypeGuard[pd.DataFrame]:

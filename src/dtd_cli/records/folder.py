@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dtd_cli.records.files import write_whole
+
 if TYPE_CHECKING:
     # Slow to import, and others write the tables.
     import pandas as pd
@@ -62,22 +64,8 @@ class RunFolder:
                     folder.rmdir()
 
     def write(self, name: str, content: Callable[[Path], object]) -> None:
-        """A file that ``content`` writes under a name of its own and that then gets its name.
-
-        Raises:
-            OSError: it cannot be written; nothing of it is left.
-        """
-        target = self.path / name
-        unfinished = target.with_name(f".{target.name}.unfinished")
-        try:
-            target.parent.mkdir(exist_ok=True)
-            content(unfinished)
-            unfinished.replace(target)
-        except BaseException as error:
-            unfinished.unlink(missing_ok=True)
-            if isinstance(error, OSError):
-                raise OSError(error.errno, error.strerror, str(target)) from error
-            raise
+        """A file that ``content`` writes; see :func:`write_whole`."""
+        write_whole(self.path / name, content)
 
     def write_table(self, name: str, table: pd.DataFrame) -> None:
         """A CSV whose numbers read back as the same floats; empty where there is no number."""

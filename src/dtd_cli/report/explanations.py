@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from dtd_cli.plots.tables import Sample, Tables, named
+from dtd_cli.plots.tables import Sample, Tables
 from dtd_cli.report import settings
 from dtd_cli.report.study import Study
 
@@ -49,25 +47,20 @@ def problems(study: Study) -> list[list[int]]:
 
 def read_explanations(study: Study, runs: list[int]) -> Explanations:
     """The relevance of the input in runs of one problem."""
-    paths = [study.runs[number].path for number in runs]
-    inputs = Tables(inputs=pd.read_csv(paths[0] / "inputs.csv"))
+    inputs = Tables.read(study.runs[runs[0]].path, "inputs")
     samples = [sample.number for sample in inputs.explained]
     relevance = {}
-    for number, path in zip(runs, paths, strict=True):
-        for method, values in _input_relevance(path, samples, len(inputs.features)).items():
+    for number in runs:
+        tables = Tables.read(study.runs[number].path, "inputs", "relevance")
+        for method, values in _of_samples(tables, samples).items():
             relevance[method, study.label(number)] = values
     return Explanations(runs[0], inputs, relevance)
 
 
-def _input_relevance(
-    path: Path, samples: list[int], features: int
-) -> dict[str, NDArray[np.float64]]:
-    """By method; where a run tells degrees apart, their sum."""
-    table = named(pd.read_csv(path / "relevance.csv"))
-    table = table[table["layer"] == 0]
-    wide = table.groupby(["method", "sample", "neuron"], sort=False)["relevance"].sum().unstack()
-    wide = wide.reindex(columns=range(features))
+def _of_samples(tables: Tables, samples: list[int]) -> dict[str, NDArray[np.float64]]:
+    """The relevance of the input of some samples, by method; NaN where there is none."""
+    relevance, nothing = tables.input_relevance(), np.full(len(tables.features), np.nan)
     return {
-        method: wide.xs(method, level="method").reindex(samples).to_numpy()
-        for method in table["method"].unique()
+        method: np.stack([relevance.get((method, sample), nothing) for sample in samples])
+        for method in tables.methods
     }

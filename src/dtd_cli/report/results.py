@@ -6,18 +6,16 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from dtd_cli.plots.tables import named
+from dtd.columns import LEDGER
+from dtd_cli.config.composed import leaves
+from dtd_cli.plots.tables import named, read_table
 from dtd_cli.report.run import one_line
 
-LEDGER = (
-    "upper_sum", "relevance_sum", "zero_order", "unresolved", "remainder", "negative_sum",
-)  # fmt: skip
 RELEVANCE_KEYS = ("method", "sample", "layer", "neuron")
 _ROOTED = ("found", "approximate")
 
@@ -50,11 +48,11 @@ def read_results(path: Path) -> Results:
     Raises:
         BrokenRunError: a file is missing, cut off, or not what it should be.
     """
-    inputs = read_table(path, "inputs.csv", ("sample", "status", "f"))
+    inputs = read_checked(path, "inputs.csv", ("sample", "status", "f"))
     f = inputs[inputs["status"] == "explained"].set_index("sample")["f"]
-    relevance = read_table(path, "relevance.csv", (*RELEVANCE_KEYS, "relevance"))
+    relevance = read_checked(path, "relevance.csv", (*RELEVANCE_KEYS, "relevance"))
     _check_whole(relevance)
-    layers = read_table(path, "layers.csv", ("method", "sample", "layer", *LEDGER))
+    layers = read_checked(path, "layers.csv", ("method", "sample", "layer", *LEDGER))
     summary, environment = (_json(path, f"{name}.json") for name in ("summary", "environment"))
     try:
         return Results(
@@ -62,24 +60,21 @@ def read_results(path: Path) -> Results:
             # f(x) to the last digit tells networks apart.
             problem=hashlib.sha256((path / "inputs.csv").read_bytes()).hexdigest(),
             duration=sum(environment["durations"].values()),
-            summary=dict(_flat(summary)),
+            summary={name: value for name, value in leaves(summary) if value != {}},
             figures=[*_run_figures(summary), *_ledger_figures(layers, f), *_root_figures(summary)],
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise BrokenRunError(f"its figures: {type(error).__name__}: {one_line(error)}") from error
 
 
-def read_table(path: Path, name: str, columns: Sequence[str]) -> pd.DataFrame:
+def read_checked(path: Path, name: str, columns: Sequence[str]) -> pd.DataFrame:
     """A table of a run, checked to be whole and to have ``columns``; all but words are numbers.
 
     Raises:
         BrokenRunError: it is not.
     """
     try:
-        content = (path / name).read_bytes()
-        if not content.endswith(b"\n"):
-            raise ValueError("cut off")
-        table = pd.read_csv(BytesIO(content))
+        table = read_table(path / name)
     except (OSError, ValueError) as error:
         raise BrokenRunError(f"{name}: {one_line(error)}") from error
     absent = [column for column in columns if column not in table.columns]
@@ -103,14 +98,6 @@ def _json(path: Path, name: str) -> Any:
         return json.loads((path / name).read_text())
     except (OSError, ValueError) as error:
         raise BrokenRunError(f"{name}: {one_line(error)}") from error
-
-
-def _flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in node.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _run_figures(summary: Mapping[str, Any]) -> Iterator[Figure]:

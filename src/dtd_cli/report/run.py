@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from dtd_cli.config.composed import leaves
 from dtd_cli.records.folder import DONE, FAILED
 
 CONFIG = Path(".hydra", "config.yaml")
@@ -49,7 +50,7 @@ class Run:
     def read(cls, path: Path, name: str) -> Run:
         """The run in the folder ``path``."""
         try:
-            settings = dict(flat(load_yaml(path / CONFIG)))
+            settings = by_name(load_yaml(path / CONFIG))
         except (OSError, ValueError, AttributeError, yaml.YAMLError) as error:
             return cls(path, name, {}, Status.BROKEN, f"{CONFIG}: {one_line(error)}")
         if (path / DONE).exists():
@@ -71,15 +72,12 @@ def one_line(message: object) -> str:
     return " ".join(str(message).split())
 
 
-def flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def by_name(content: Mapping[str, Any]) -> dict[str, Any]:
     """Settings by dotted name; a group itself has the name of its option as its value."""
-    for key, value in node.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            if "name" in value:
-                yield name, value["name"]
-            yield from flat({k: v for k, v in value.items() if k != "name"}, f"{name}.")
-        elif isinstance(value, list):
-            yield name, f"[{', '.join(map(str, value))}]"
-        else:
-            yield name, value
+    return {
+        name.removesuffix(".name"): _shown(value) for name, value in leaves(content) if value != {}
+    }
+
+
+def _shown(value: Any) -> Any:
+    return f"[{', '.join(map(str, value))}]" if isinstance(value, list) else value

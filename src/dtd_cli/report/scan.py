@@ -12,9 +12,9 @@ import yaml
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
-from tqdm import tqdm
 
-from dtd_cli.report.run import CONFIG, OVERRIDES, Run, Status, flat, load_yaml
+from dtd_cli.report.run import CONFIG, OVERRIDES, Run, Status, by_name, load_yaml
+from dtd_cli.run.progress import bars
 
 REPORT = "report"
 _SWEEP = "multirun.yaml"
@@ -27,7 +27,7 @@ def scan(folder: Path, progress: bool) -> list[Run]:
     folders = list(_folders(folder))
     found = [path for path in folders if (path / CONFIG).is_file()]
     found.sort(key=lambda path: _natural(path.relative_to(folder).as_posix()))
-    shown = tqdm(found, "finding runs", unit="run", disable=None if progress else True)
+    shown = bars(progress)(found, "finding runs")
     runs = [Run.read(path, path.relative_to(folder).as_posix()) for path in shown]
     sweeps = [path for path in folders if (path / _SWEEP).is_file()]
     return runs + [run for sweep in sweeps for run in _missing(sweep, found)]
@@ -83,4 +83,4 @@ def _jobs(hydra: dict[str, Any]) -> list[list[str]]:
 def _given(job: list[str]) -> dict[str, Any]:
     """The settings that the overrides of a run name."""
     pairs = (override.partition("=") for override in job)
-    return dict(flat({name: yaml.load(value, yaml.CSafeLoader) for name, _, value in pairs}))
+    return by_name({name: yaml.load(value, yaml.CSafeLoader) for name, _, value in pairs})

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dtd_cli.config.composed import NOT_OF_THE_RESULTS
+
 Settings = Mapping[str, Any]
 
 MAIN = (
@@ -14,7 +16,6 @@ MAIN = (
 """What every table of runs shows."""
 
 _KEY = ("rule", "seed")
-_WITHOUT_EFFECT = {"sweep", "progress", "plots", "threads", "device", "force", "report"}
 _REFERENCE = re.compile(r"\$\{([\w.]+)\}")
 _ABSENT = object()
 
@@ -31,7 +32,7 @@ def varied(runs: Sequence[Settings]) -> list[str]:
         values = {run.get(name, _ABSENT) for run in runs}
         if name.rpartition(".")[0] in chosen:
             values.discard(_ABSENT)
-        if len(values) > 1 and name not in _WITHOUT_EFFECT:
+        if len(values) > 1 and name not in NOT_OF_THE_RESULTS:
             chosen.append(name)
     return chosen
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
-from tqdm import tqdm
 
 from dtd_cli.config.errors import SettingError
 from dtd_cli.plots import style
@@ -26,6 +25,7 @@ from dtd_cli.report.scan import REPORT, scan
 from dtd_cli.report.similarity import MOST_ENTRIES, similarity_table
 from dtd_cli.report.study import Study
 from dtd_cli.report.tables import figures_table, runs_table, summary_table, write_relevance
+from dtd_cli.run.progress import bars
 
 
 def write(folder: Path, progress: bool) -> Path:
@@ -56,8 +56,7 @@ def write(folder: Path, progress: bool) -> Path:
 def _read(runs: Sequence[Run], progress: bool) -> tuple[list[Run], dict[int, Results]]:
     """The results by the run's number; runs that claim to be done and are not are broken."""
     known, results = list(runs), {}
-    shown = tqdm(runs, "reading results", unit="run", disable=None if progress else True)
-    for number, run in enumerate(shown):
+    for number, run in enumerate(bars(progress)(runs, "reading results")):
         if run.status is Status.DONE:
             try:
                 results[number] = read_results(run.path)
@@ -70,7 +69,7 @@ def _similarity(study: Study, figures: pd.DataFrame, progress: bool) -> pd.DataF
     methods = [method for method in figures["method"].unique() if method]
     labels = figures["configuration"].unique()
     entries: list[Entry] = [(method, label) for method in methods for label in labels]
-    groups = tqdm(problems(study), "comparing", unit="network", disable=None if progress else True)
+    groups = bars(progress)(problems(study), "comparing")
     return similarity_table(
         (read_explanations(study, runs) for runs in groups), entries[:MOST_ENTRIES]
     )

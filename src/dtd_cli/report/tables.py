@@ -8,11 +8,11 @@ from io import StringIO
 from pathlib import Path
 
 import pandas as pd
-from tqdm import tqdm
 
 from dtd_cli.report import settings
 from dtd_cli.report.results import Results
 from dtd_cli.report.study import Study
+from dtd_cli.run.progress import bars
 
 _KEYS = ["method", "finder", "layer", "quantity"]
 
@@ -58,9 +58,7 @@ def write_relevance(study: Study, path: Path, progress: bool) -> None:
     names = settings.keys(study.differing)
     keys = study.named(names)
     columns = list(dict.fromkeys(c for result in study.results.values() for c in result.columns))
-    shown = tqdm(
-        study.results.items(), "copying relevance", unit="run", disable=None if progress else True
-    )
+    shown = bars(progress)(list(study.results.items()), "copying relevance")
     with path.open("wb") as file:
         file.write(_line(["run", *names, *columns]) + b"\n")
         for number, results in shown:

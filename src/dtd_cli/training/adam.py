@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
 import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 from torch import Tensor
-from tqdm import tqdm
 
 from dtd.networks.network import Layer, Network
 from dtd_cli.config.errors import SettingError
+from dtd_cli.config.values import Count, OneOf, Positive
 from dtd_cli.inputs.source import Source
+from dtd_cli.run.progress import bars
 from dtd_cli.training.losses import LOSSES, Loss
 from dtd_cli.training.training import Trained, Training
 
@@ -27,30 +31,12 @@ class Adam(Training):
     rows are held out, measured and explained; with 0 all rows are trained on, and explained.
     """
 
-    loss: str
-    epochs: int
-    learning_rate: float
-    batch_size: int
-    test_fraction: float
+    loss: Annotated[str, OneOf(LOSSES)]
+    epochs: Count
+    learning_rate: Positive
+    batch_size: Count
+    test_fraction: Annotated[float, Field(ge=0, lt=1)]
     nonpositive_biases: bool
-
-    def __post_init__(self) -> None:
-        if self.loss not in LOSSES:
-            raise SettingError("training.loss", self.loss, f"allowed are {', '.join(LOSSES)}")
-        if self.epochs < 1:
-            raise SettingError("training.epochs", self.epochs, "allowed is any integer >= 1")
-        if not 0 < self.learning_rate < math.inf:
-            raise SettingError(
-                "training.learning_rate", self.learning_rate, "allowed is any number > 0"
-            )
-        if self.batch_size < 1:
-            raise SettingError(
-                "training.batch_size", self.batch_size, "allowed is any integer >= 1"
-            )
-        if not 0 <= self.test_fraction < 1:
-            raise SettingError(
-                "training.test_fraction", self.test_fraction, "allowed is any number >= 0 and < 1"
-            )
 
     def output_size(self, labels: np.ndarray | None) -> int:
         return LOSSES[self.loss].output_size(self._wanted(labels))
@@ -124,7 +110,7 @@ class Adam(Training):
             [*biases, *(layer.weight for layer in layers)], lr=self.learning_rate
         )
         generator = torch.Generator().manual_seed(seed)
-        for _ in tqdm(range(self.epochs), desc="training", disable=None if progress else True):
+        for _ in bars(progress)(range(self.epochs), "training"):
             for batch in torch.randperm(len(rows), generator=generator).split(self.batch_size):
                 optimizer.zero_grad()
                 with torch.enable_grad():

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
+from pydantic.dataclasses import dataclass
 
 from dtd.networks.network import Network
 from dtd_cli.inputs.source import Source

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from dtd.networks.network import Network
 from dtd_cli.inputs.source import Source
 
 
-@dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Trained:
     """A network after training.
 

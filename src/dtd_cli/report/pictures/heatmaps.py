@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -93,14 +94,7 @@ def _sheet(
     figure = style.figure(total_width, total_height, f"Relevance of the input, {method}")
     figure.set_layout_engine("none")
 
-    def place(x: float, y: float, w: float, h: float) -> Axes:
-        axes = figure.add_axes(
-            (x / total_width, y / total_height, w / total_width, h / total_height)
-        )
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set(color=style.FAINT, linewidth=0.6)
-        return axes
-
+    place = partial(style.place, figure)
     cells = [
         [
             place(left + i * (width + _SPACE), bottom + row * (height + _CAPTION), width, height)
@@ -109,7 +103,7 @@ def _sheet(
         for row in reversed(range(len(labels)))
     ]
     for row, label in zip(cells, labels, strict=True):
-        _beside(row[0], label)
+        style.beside(row[0], label)
     for axes in cells[-1]:
         axes.set_xticks(range(len(names)), names, rotation=90, fontsize=style.SMALL)
         axes.tick_params(length=0)
@@ -119,16 +113,3 @@ def _sheet(
 
 def _above(axes: Axes, text: str) -> None:
     axes.set_title(text, fontsize=style.SMALL - 0.5, color=style.MUTED, pad=2.5)
-
-
-def _beside(axes: Axes, text: str) -> None:
-    axes.set_ylabel(
-        text,
-        rotation=0,
-        ha="right",
-        va="center",
-        multialignment="right",
-        labelpad=6,
-        fontsize=style.LABEL,
-        color=style.INK,
-    )
