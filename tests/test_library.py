@@ -142,7 +142,7 @@ def test_what_has_no_positive_output_is_not_explained(net, x):
         assert (result.relevance[layer][others] == 0).all()
         assert (result.ledger[layer].upper_sum[others] == 0).all()
         assert all(result.limits[layer][sample] == "none" for sample in others)
-    assert (result.attribution[2] != 0).any()
+    assert (result.relevance[2][2] != 0).any()
     assert set(result.to_frame()["sample"]) == {2}
     nothing = dtd.DTD(net).explain(x, outputs)
     assert (nothing.attribution == 0).all()
@@ -263,29 +263,38 @@ def test_bounds_for_one_and_for_all(net, x, domain):
 # Roots and relevance functions
 
 
-@pytest.mark.parametrize("roots", ["closed_form", dtd.roots.Random(sigma=0.5), dtd.roots.Line()])
+SEARCHES = [
+    dtd.roots.ClosedForm(),
+    dtd.roots.Random(candidates=100, steps=20, sigma=0.5),
+    dtd.roots.Line(samples=4),
+]
+
+
+@pytest.mark.parametrize("roots", SEARCHES, ids=lambda roots: roots.name)
 def test_a_root_point_is_that_of_the_frame(net, x, roots):
-    explainer = dtd.DTD(net, rule="z+", roots=roots)
+    explainer = dtd.DTD(net, rule="z+", input_roots=roots)
     found = explainer.explain(x, 1)
     frame = found.roots_frame()
-    name = "closed_form" if isinstance(roots, str) else roots.name
-    for layer, units in enumerate(WIDTHS[1:3]):
-        for unit in range(units):
-            root = explainer.root_point(x, layer, unit, 1)
-            of_unit = (frame["layer"] == layer) & (frame["neuron"] == unit)
-            rows = frame[of_unit & (frame["finder"] == name)]
-            samples = rows["sample"].tolist()
-            assert [root.status[sample] for sample in samples] == rows["status"].tolist()
-            for column in ("relevance", "residual", "distance"):
-                np.testing.assert_array_equal(getattr(root, column)[samples], rows[column])
-            np.testing.assert_array_equal(root.certified[samples], rows["certified"])
-            rooted = torch.tensor([s in ("found", "approximate") for s in root.status])
-            assert root.point[rooted].isfinite().all()
-            assert root.point[~rooted].isnan().all()
-            a = found.parts[0].path[layer]
-            distance = (a - root.point[samples]).norm(dim=1)
-            known = rooted[samples]
-            torch.testing.assert_close(distance[known], root.distance[samples][known])
+    frame = frame[(frame["layer"] == 0) & (frame["finder"] == roots.name)]
+    statuses = set()
+    for unit in range(WIDTHS[1]):
+        root = found.root_point(0, unit)
+        statuses |= set(root.status)
+        rows = frame[frame["neuron"] == unit]
+        samples = rows["sample"].tolist()
+        assert [root.status[sample] for sample in samples] == rows["status"].tolist()
+        for column in ("relevance", "residual", "distance"):
+            np.testing.assert_array_equal(getattr(root, column)[samples], rows[column])
+        np.testing.assert_array_equal(root.certified[samples], rows["certified"])
+        rooted = torch.tensor([status in ("found", "approximate") for status in root.status])
+        assert root.point[rooted].isfinite().all()
+        assert root.point[~rooted].isnan().all()
+        distance = (x - root.point).norm(dim=1)
+        torch.testing.assert_close(distance[rooted], root.distance[rooted])
+    assert "found" in statuses
+    asked = explainer.root_point(x, layer=0, unit=WIDTHS[1] - 1, target=1)
+    assert torch.equal(asked.point[rooted], root.point[rooted])
+    assert asked.status == root.status
 
 
 def test_a_closed_form_root_lies_on_the_kink_of_its_unit(net, x):
@@ -309,10 +318,11 @@ def test_a_relevance_function_is_the_relevance(net, x, layer, rule):
     function = explainer.relevance_function(layer, 1)
     (part,) = result.parts
     a = part.path[layer]
-    assert torch.equal(function(a), result.relevance[layer][part.samples])
+    want = result.relevance[layer][part.samples]
+    torch.testing.assert_close(function(a), want, rtol=1e-12, atol=1e-14)
     moving = a.clone().requires_grad_()
     value = function(moving)
-    torch.testing.assert_close(value, result.relevance[layer][part.samples])
+    torch.testing.assert_close(value, want, rtol=1e-12, atol=1e-14)
     (slope,) = torch.autograd.grad(value[:, 0].sum(), moving)
     step = 1e-6 * torch.randn(a.shape, generator=torch.Generator().manual_seed(0)).double()
     change = (function(a + step) - function(a - step))[:, 0] / 2
@@ -324,7 +334,8 @@ def test_a_relevance_function_of_a_pair(net, x):
     result = explainer.explain(x, (2, 0))
     (part,) = result.parts
     value = explainer.relevance_function(1, (2, 0))(part.path[1])
-    assert torch.equal(value, result.relevance[1][part.samples])
+    want = result.relevance[1][part.samples]
+    torch.testing.assert_close(value, want, rtol=1e-12, atol=1e-14)
 
 
 # Modules and files
