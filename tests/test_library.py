@@ -582,7 +582,7 @@ def test_both_give_the_same_bytes(tmp_path, monkeypatch, command, arguments):
     for name, frame in frames.items():
         text = frame.to_csv(index=False, lineterminator="\n")
         assert text == Path(f"run/{name}.csv").read_text()
-    assert (result.attribution != 0).any()
+    assert result.explained.any()
 
 
 # What cannot be
