@@ -85,6 +85,7 @@ class DTD:
             raise InvalidSetting("interactions", True, "they are those of the method recursive")
         self._estimator.check(problem)
 
+    @torch.no_grad()
     def explain(self, x: object, target: object = None) -> Result:
         """The relevances of all layers for the samples, with ledgers and roots.
 
