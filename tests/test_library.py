@@ -625,6 +625,7 @@ CONSTRUCTED = {
     "max_points": ("max_points=0", {"max_points": 0}),
     "max_visits": ("max_visits=1.5", {"max_visits": 1.5}),
     "dtype": ("dtype=torch.float16", {"dtype": torch.float16}),
+    "device": ("device=gpu", {"device": "gpu"}),
     "interactions": ("interactions=True", {"interactions": True, "method": "train_free"}),
     "paths": ("paths=5.*12", {"estimator": dtd.MonteCarlo(5)}),
     "paths_rule": ("estimator.*z\\+, gamma, x", {"estimator": "monte_carlo", "rule": "w2"}),

@@ -185,9 +185,7 @@ class DTD:
     @cached_property
     def network(self) -> Network:
         """The network of the model, as the library reads it."""
-        network = arguments.network_of(self.model)
-        device = network.layers[0].weight.device if self.device is None else self.device
-        return network.to(self.dtype, torch.device(device))
+        return arguments.placed(arguments.network_of(self.model), self.dtype, self.device)
 
     @cached_property
     def plans(self) -> tuple[Plan, ...]:
