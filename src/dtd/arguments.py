@@ -175,6 +175,21 @@ def generator_of(seed: object) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def placed(network: Network, dtype: torch.dtype, device: object) -> Network:
+    """The network in a dtype and on a device; on its own device where that is None.
+
+    Raises:
+        InvalidSetting: there is no such device.
+    """
+    try:
+        where: Any = network.layers[0].weight.device if device is None else device
+        return network.to(dtype, torch.device(where))
+    except (RuntimeError, TypeError, AssertionError) as error:
+        raise InvalidSetting(
+            "device", _shown(device), "this machine has none; allowed is one that torch knows here"
+        ) from error
+
+
 def check_count(argument: str, value: object) -> None:
     """Refuse all but integers >= 1.
 

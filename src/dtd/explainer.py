@@ -85,6 +85,7 @@ class DTD:
             raise InvalidSetting("interactions", True, "they are those of the method recursive")
         self._estimator.check(problem)
 
+    @torch.no_grad()
     def explain(self, x: object, target: object = None) -> Result:
         """The relevances of all layers for the samples, with ledgers and roots.
 
@@ -183,9 +184,7 @@ class DTD:
     @cached_property
     def network(self) -> Network:
         """The network of the model, as the library reads it."""
-        network = arguments.network_of(self.model)
-        device = network.layers[0].weight.device if self.device is None else self.device
-        return network.to(self.dtype, torch.device(device))
+        return arguments.placed(arguments.network_of(self.model), self.dtype, self.device)
 
     @cached_property
     def scheme(self) -> Scheme:

@@ -47,7 +47,7 @@ def relevance_frame(
             table.assign(method="target", relevance=np.tile(target, len(part.samples)))
             for part, table in zip(first, wanted, strict=True)
         ]
-    keys = ["method", "roots", "sample", "layer", "neuron"]
+    keys = ["roots", "method", "sample", "layer", "neuron"]
     return _where_told(in_order(rows, keys, RELEVANCE_COLUMNS), parts)
 
 
@@ -73,7 +73,7 @@ def ledger_frame(parts: Sequence[Explained]) -> pd.DataFrame:
         for layer, whole in part.explanation.ledgers.items()
         for degree, ledger in enumerate(_ledgers(part.explanation, layer, whole), 1)
     ]
-    keys = ["method", "roots", "sample", "layer", "degree"]
+    keys = ["roots", "method", "sample", "layer", "degree"]
     columns = ["method", "roots", "sample", "layer", "order", "degree", *LEDGER]
     return _where_told(in_order(tables, keys, columns), parts)
 

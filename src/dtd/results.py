@@ -109,19 +109,22 @@ class Result:
         Raises:
             InvalidSetting: the explanation has no roots there.
         """
+        depth = len(self.widths) - 1
         searches = [part.explanation.evidence.get(layer, ()) for part in self.parts]
-        if not all(searches):
+        if type(layer) is not int or not 0 <= layer < depth or not all(searches):
             raise InvalidSetting(
-                "layer", layer, f"allowed is one with roots, from 0 to {len(self.widths) - 2}, of "
-                "the methods recursive (by enumeration) and simple_taylor (layer 0)"
-            )  # fmt: skip
-        neurons = {neuron for roots, *_ in searches for neuron in roots.neurons}
-        if type(unit) is not int or unit not in neurons:
+                "layer",
+                layer,
+                f"allowed is one with roots: from 0 to {depth - 1} for the method recursive by "
+                "enumeration, 0 for simple_taylor, none for other methods",
+            )
+        units = {unit for roots, *_ in searches for unit in roots.neurons}
+        units = units or set(range(self.widths[layer + 1]))
+        if type(unit) is not int or unit not in units:
             raise InvalidSetting(
-                "unit", unit, f"allowed is one from {min(neurons)} to {max(neurons)}"
-                if neurons else "no sample has f(x) > 0, so there are no roots"
-            )  # fmt: skip
-        return self._root_point([roots for roots, *_ in searches], layer, unit)
+                "unit", unit, f"allowed is one of the units from {min(units)} to {max(units)}"
+            )
+        return self._root_point([roots for roots, *_ in searches], self.widths[layer], unit)
 
     def to_frame(self) -> pd.DataFrame:
         """One unit's relevance a row: the columns of ``relevance.csv``."""
@@ -175,8 +178,8 @@ class Result:
                 taken[part.samples] = roots.limit.any(1)
         return taken
 
-    def _root_point(self, searches: list[Evidence], layer: int, unit: int) -> RootPoint:
-        samples, width = len(self.x), self.widths[layer]
+    def _root_point(self, searches: list[Evidence], width: int, unit: int) -> RootPoint:
+        samples = len(self.x)
         nowhere = self.output_relevance.new_full((samples,), torch.nan)
         columns = {
             "point": nowhere.unsqueeze(1).repeat(1, width),

@@ -122,7 +122,6 @@ def _job(config: DictConfig) -> ExitStatus:
         # Slow to import, and not needed before.
         with _interrupts_later():
             from dtd_cli.config.config import read
-            from dtd_cli.config.names import as_setting
             from dtd_cli.run.run import run
 
         if not alone:

@@ -55,7 +55,8 @@ class Tables:
         """The tables of these names that ``folder`` holds; without names all of them."""
         wanted = names or [field.name for field in fields(cls)]
         paths = {name: folder / f"{name}.csv" for name in wanted}
-        return cls(**{name: read_table(path) for name, path in paths.items() if path.exists()})
+        read = {name: read_table(path) for name, path in paths.items() if path.exists()}
+        return cls(**{name: named(table) for name, table in read.items()})
 
     @property
     def features(self) -> list[str]:
@@ -114,7 +115,7 @@ class Tables:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """A table of a run, in which methods have the names that readers want.
+    """A table of a run.
 
     Raises:
         OSError: there is none.
@@ -123,7 +124,7 @@ def read_table(path: Path) -> pd.DataFrame:
     content = path.read_bytes()
     if not content.endswith(b"\n"):
         raise ValueError("cut off")
-    return named(pd.read_csv(BytesIO(content)))
+    return pd.read_csv(BytesIO(content))
 
 
 def has_rows(table: pd.DataFrame | None) -> TypeGuard[pd.DataFrame]:
