@@ -404,19 +404,23 @@ def small_problems(draw):
     return net.explaining(widths[-1] - 1), rules, x
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, database=None)
-@given(small_problems())
-def test_no_nan_in_value_or_gradient(problem):
-    net, rules, x = problem
-    rec = recursion(net, rules, bounds=(0.0, 1e3))
-    for relevance in relevances(rec, x):
-        assert relevance.isfinite().all()
-    for layer, activation in enumerate(net.activations(x)[:-1]):
-        a = activation.detach().requires_grad_()
-        relevance = rec.relevance(layer, a, graph=True)
-        if relevance.requires_grad:
-            (gradient,) = torch.autograd.grad(relevance.sum(), a, materialize_grads=True)
-            assert gradient.isfinite().all()
+@pytest.mark.parametrize("examples", [75, pytest.param(1000, marks=pytest.mark.exhaustive)])
+def test_no_nan_in_value_or_gradient(examples):
+    @settings(max_examples=examples, deadline=None, derandomize=True, database=None)
+    @given(small_problems())
+    def holds(problem):
+        net, rules, x = problem
+        rec = recursion(net, rules, bounds=(0.0, 1e3))
+        for relevance in relevances(rec, x):
+            assert relevance.isfinite().all()
+        for layer, activation in enumerate(net.activations(x)[:-1]):
+            a = activation.detach().requires_grad_()
+            relevance = rec.relevance(layer, a, graph=True)
+            if relevance.requires_grad:
+                (gradient,) = torch.autograd.grad(relevance.sum(), a, materialize_grads=True)
+                assert gradient.isfinite().all()
+
+    holds()
 
 
 def test_literal_conserves_what_it_should():

@@ -13,7 +13,7 @@ import pandas as pd
 
 from dtd.columns import LEDGER
 from dtd_cli.config.composed import leaves
-from dtd_cli.plots.tables import read_table
+from dtd_cli.plots.tables import named, read_table
 from dtd_cli.report.run import one_line
 
 RELEVANCE_KEYS = ("method", "sample", "layer", "neuron")
@@ -88,7 +88,7 @@ def read_checked(path: Path, name: str, columns: Sequence[str]) -> pd.DataFrame:
 
 def _check_whole(relevance: pd.DataFrame) -> None:
     """Of each method all samples have as many rows: a file may be cut off between two rows."""
-    rows = relevance.groupby(["method", "sample"], sort=False).size()
+    rows = named(relevance).groupby(["method", "sample"], sort=False).size()
     if rows.groupby(level="method").nunique().max() != 1:
         raise BrokenRunError("relevance.csv: some samples have fewer rows than others")
 
@@ -108,6 +108,7 @@ def _run_figures(summary: Mapping[str, Any]) -> Iterator[Figure]:
 
 def _ledger_figures(layers: pd.DataFrame, f: pd.Series) -> Iterator[Figure]:
     """The mean over the samples of each entry's share of f, and the median of ΣR / f."""
+    layers = named(layers)
     if "degree" in layers:
         layers["method"] += ", degree " + layers["degree"].astype(str)
     shares = layers[list(LEDGER)].div(layers["sample"].map(f), axis=0)
