@@ -19,9 +19,11 @@ FLOORS = {
         ("regions", "rules"),
         ("roots",),
         ("relevance",),
-        ("arguments", "objections"),
+        ("explainer",),
+    ),
+    LIBRARY / "explainer": (
+        ("arguments", "objections", "explained"),
         ("estimators", "targets"),
-        ("explained",),
         ("frames",),
         ("results",),
         ("explainer",),
@@ -65,7 +67,11 @@ FLOORS = {
 OUTSIDE = {"torch", "numpy", "scipy", "daqp"}
 """What the library needs besides the standard library."""
 
-LAZY = {"frames.py": {"pandas"}, "results.py": {"pandas"}, "networks/files.py": {"safetensors"}}
+LAZY = {
+    "explainer/frames.py": {"pandas"},
+    "explainer/results.py": {"pandas"},
+    "networks/files.py": {"safetensors"},
+}
 """What some files need as well, once they are asked for something."""
 
 

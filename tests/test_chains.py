@@ -13,7 +13,7 @@ from scipy.stats import kstest
 from cases import alone, box, positive_input, random_network, recursion, relevances, spread, tensor
 from dtd.domains import Domain
 from dtd.errors import InvalidSetting
-from dtd.explained import Explained
+from dtd.explainer.explained import Explained
 from dtd.networks.network import Layer
 from dtd.regions.cell import Cell
 from dtd.regions.gates import gates

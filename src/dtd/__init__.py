@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from dtd import roots, rules
     from dtd.domains import Domain
     from dtd.errors import InvalidSetting
-    from dtd.estimators import MonteCarlo
-    from dtd.explainer import DTD
+    from dtd.explainer.estimators import MonteCarlo
+    from dtd.explainer.explainer import DTD
     from dtd.networks.files import load
     from dtd.networks.network import Network
 
 __all__ = ["DTD", "Domain", "InvalidSetting", "MonteCarlo", "Network", "load", "roots", "rules"]
 
 _HOMES = {
-    "DTD": "explainer",
+    "DTD": "explainer.explainer",
     "Domain": "domains",
     "InvalidSetting": "errors",
-    "MonteCarlo": "estimators",
+    "MonteCarlo": "explainer.estimators",
     "Network": "networks.network",
     "load": "networks.files",
 }

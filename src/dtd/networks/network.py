@@ -43,7 +43,7 @@ class Layer:
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """``a_0 = x``, ``a_l = layers[l-1](a_{l-1})`` for l = 1..L (theory, section 1)."""
+    """``a_0 = x``, ``a_l = layers[l-1](a_{l-1})`` for l = 1..L (theory, section 1.1)."""
 
     layers: tuple[Layer, ...]
 

@@ -1,4 +1,4 @@
-"""Gates and linear regions of a network (theory, section 4).
+"""Gates and linear regions of a network (theory, section 1.2).
 
 Two points lie in one region when the gates of every unit from their layer to the output agree;
 there the network is affine and its gradient constant.

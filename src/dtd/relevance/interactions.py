@@ -1,4 +1,4 @@
-"""Interactions: the degree-2 term of the expansions as a matrix (theory, section 5)."""
+"""Interactions: the degree-2 term of the expansions as a matrix (theory, section 5.3)."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class Ledger:
 
     @property
     def remainder(self) -> Tensor:
-        """What no other column accounts for, (B,): the higher Taylor terms (theory, section 6)."""
+        """What no other column accounts for, (B,): higher Taylor terms (theory, section 7.6)."""
         return self.upper_sum - self.relevance_sum - self.zero_order - self.unresolved
 
 

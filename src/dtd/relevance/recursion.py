@@ -2,7 +2,7 @@
 
 ``R_L(a) = a`` for the explained output and, below it,
 ``R_l(a) = Σ_j ∇⁺h_j(ã_j(a)) ⊙ (a - ã_j(a))`` with ``h_j(a) = [R_{l+1}(f_{l+1}(a))]_j``
-(theory, section 2). Nothing is detached: the derivative of ``R_{l+1}`` contains that of its own
+(theory, section 2.1). Nothing is detached: the derivative of ``R_{l+1}`` contains that of its own
 roots and of its own slopes.
 """
 

@@ -17,7 +17,7 @@ from dtd.rules.rule import Rule, direction
 class ClosedForm(RootFinder):
     """``ã_j = a - t_j v_j`` with ``t_j = z_j(a) / (w_j v_j)``, differentiable in the anchor.
 
-    Source: DTD, appendix, eq. 4; theory, section 3.
+    Source: DTD, appendix, eq. 4; theory, section 3.1.
     """
 
     name: ClassVar[str] = "closed_form"

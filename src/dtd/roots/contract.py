@@ -1,4 +1,4 @@
-"""The contract of a root search: one problem in, one table of points out (theory, section 4)."""
+"""The contract of a root search: one problem in, one table of points out (theory, section 4.1)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dtd.rules.rule import Rule
 
 
 class Status(IntEnum):
-    """What became of a unit's root (theory, section 2). The first two contribute relevance."""
+    """What became of a unit's root (theory, section 2.6). The first two contribute relevance."""
 
     FOUND = 0
     APPROXIMATE = 1

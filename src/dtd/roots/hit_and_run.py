@@ -18,7 +18,7 @@ class HitAndRun(ChainSearch):
     Both ends of the chord are exact, so every proposal lies in the cell.
 
     Source: R. L. Smith, Efficient Monte Carlo procedures for generating points uniformly
-    distributed over bounded regions, Operations Research 32, 1984; theory, section 4.
+    distributed over bounded regions, Operations Research 32, 1984; theory, section 4.5.
     """
 
     name: ClassVar[str] = "hit_and_run"

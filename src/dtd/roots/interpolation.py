@@ -23,7 +23,7 @@ class Interpolation(RootFinder):
     do not leave the domain at once, and shared by the units. A ray that never leaves has no edge
     point. The root is constant: ∂ã/∂a = 0.
 
-    Source: RS (roots inside the linear region); theory, section 4.
+    Source: RS (roots inside the linear region); theory, section 4.5.
     """
 
     name: ClassVar[str] = "interpolation"

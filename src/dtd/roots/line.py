@@ -27,7 +27,7 @@ class LineSearch(RootFinder):
     h_j jumps over zero the point is ``approximate``. The ray has no end: it may leave the domain,
     and for ``zero`` and ``pinv`` it goes on beyond the reference point at t = 1.
 
-    Source: theory, section 4.
+    Source: theory, section 4.2.
     """
 
     name: ClassVar[str] = "line"

@@ -21,7 +21,7 @@ class Metropolis(ChainSearch):
     ``exp((accepted - acceptance) / step^0.6)``, accepted being 0 or 1; then it is fixed.
 
     Source: Metropolis et al., J. Chem. Phys. 21, 1953; the warm-up: C. Andrieu, J. Thoms, A
-    tutorial on adaptive MCMC, Statistics and Computing 18, 2008; theory, section 4.
+    tutorial on adaptive MCMC, Statistics and Computing 18, 2008; theory, section 4.5.
     """
 
     name: ClassVar[str] = "metropolis"

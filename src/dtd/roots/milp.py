@@ -28,7 +28,7 @@ class Milp(RootFinder):
     program; what is known when it ends stands as it is, and depends on the machine.
 
     Source: V. Tjeng, K. Xiao, R. Tedrake, *Evaluating robustness of neural networks with mixed
-    integer programming*, ICLR 2019; theory, section 4.
+    integer programming*, ICLR 2019; theory, section 4.7.
     """
 
     name: ClassVar[str] = "milp"

@@ -31,7 +31,7 @@ class PolytopeSearch(RootFinder):
 
     Roots are constants to the derivatives of the recursion: ``∂ã/∂a = 0``.
 
-    Source: theory, section 4.
+    Source: theory, section 4.6.
     """
 
     name: ClassVar[str] = "polytope"

@@ -21,7 +21,7 @@ class RandomSearch(RootFinder):
     root and the next point, down to rounding, for the boundary of the zero set. Where h_j(a) is
     negative the search is for the zero of -h_j.
 
-    Source: the seed notebook; theory, section 4.
+    Source: the seed notebook; theory, section 4.3.
     """
 
     name: ClassVar[str] = "random"

@@ -1,4 +1,4 @@
-"""Rules of deep Taylor decomposition: one file a rule (theory, section 3)."""
+"""Rules of deep Taylor decomposition: one file a rule (theory, section 3.1)."""
 
 from dtd.rules.gamma import Gamma
 from dtd.rules.pinv import PseudoInverse

@@ -20,7 +20,7 @@ class PseudoInverse(Rule):
     The nearest point where all explained rows of the layer vanish together. Where there are more
     rows than that allows, it is the least-squares point.
 
-    Source: theory, section 3; W⁺ is the Moore-Penrose inverse.
+    Source: theory, section 3.1; W⁺ is the Moore-Penrose inverse.
     """
 
     def terms(self, a: Tensor, layer: Layer, domain: Domain) -> tuple[Term, ...]:

@@ -51,7 +51,7 @@ class Divisor:
 
 @dataclass(frozen=True)
 class Rule(ABC):
-    """A direction ``v_j(a)`` for each unit j; the root is ``a - t_j v_j`` (theory, section 3).
+    """A direction ``v_j(a)`` for each unit j; the root is ``a - t_j v_j`` (theory, section 3.1).
 
     A direction is a sum of separable terms, so that products ``w_j v_j`` and whole train-free
     layers are matrix products, and the tensor (B, J, d) is made only for points.
@@ -98,7 +98,7 @@ class FactorRule(Rule):
     """A rule with ``v_j = a ⊙ m_j``, whose masks depend on the weights alone.
 
     Relevance then carries the activation as a factor, ``R_i(a) = a_i C_i(a)``: a zero of z_j is a
-    zero of the relevance, and the recursion needs forward passes only (theory, section 2).
+    zero of the relevance, and the recursion needs forward passes only (theory, section 3.3).
     """
 
     @abstractmethod

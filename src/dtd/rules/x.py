@@ -15,7 +15,7 @@ class X(FactorRule):
     """``v_j = a``: along the segment to the origin (the "z rule").
 
     In a network without biases every root is the origin and the recursion gives
-    gradient × input (theory, section 7).
+    gradient × input (theory, section 7.3).
 
     Source: DTD (z rule).
     """

@@ -15,7 +15,7 @@ class Maximum(NetworkSpec):
 
     Nothing is drawn: the seed has no effect.
 
-    Source: theory, section 7 (the closed form of DTD for it).
+    Source: theory, section 7.9 (the closed form of DTD for it).
     """
 
     @property

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from dtd.explained import Explained
-from dtd.frames import in_order, numbers
+from dtd.explainer.explained import Explained
+from dtd.explainer.frames import in_order, numbers
 
 
 def interactions_table(parts: Sequence[Explained]) -> pd.DataFrame:

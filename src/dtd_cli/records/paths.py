@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from dtd.frames import in_order, names, numbers
+from dtd.explainer.frames import in_order, names, numbers
 from dtd.relevance.paths.all import Paths
 from dtd.relevance.root_tree import Level, RootTree
 from dtd.roots.contract import Status

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from dtd.explained import Explained
-from dtd.frames import in_order, names, numbers, searches, unit_keys
+from dtd.explainer.explained import Explained
+from dtd.explainer.frames import in_order, names, numbers, searches, unit_keys
 from dtd.roots.contract import Outcome, Status
 
 CHAIN_COLUMNS = ("accepted", "effective_sample_size", "scale")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from dtd.explained import Explained
+from dtd.explainer.explained import Explained
 from dtd_cli.run.preparation import Prepared
 
 

@@ -7,8 +7,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from dtd.explained import Explained
-from dtd.frames import ledger_frame, numbers, relevance_frame, root_points_frame, roots_frame
+from dtd.explainer.explained import Explained
+from dtd.explainer.frames import (
+    ledger_frame,
+    numbers,
+    relevance_frame,
+    root_points_frame,
+    roots_frame,
+)
 from dtd_cli.records.interactions import interactions_table
 from dtd_cli.records.searches import (
     chains_table,

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from dtd.explained import Explained
-from dtd.explainer import DTD
+from dtd.explainer.explained import Explained
+from dtd.explainer.explainer import DTD
+from dtd.explainer.results import Result
 from dtd.relevance.paths.all import PATHS
-from dtd.results import Result
 from dtd_cli.config.config import Config
 from dtd_cli.records.paths import MethodPaths
 from dtd_cli.run.preparation import Prepared

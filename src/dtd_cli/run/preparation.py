@@ -10,12 +10,12 @@ from torch import Tensor
 
 from dtd.domains import Domain
 from dtd.errors import InvalidSetting
-from dtd.estimators import Enumeration, Estimator, MonteCarlo
-from dtd.explainer import DTD
+from dtd.explainer.estimators import Enumeration, Estimator, MonteCarlo
+from dtd.explainer.explainer import DTD
+from dtd.explainer.targets import Targets, one_target, targets
 from dtd.networks.network import Network
 from dtd.relevance.plan import Scheme
 from dtd.relevance.recursion import Recursion
-from dtd.targets import Targets, one_target, targets
 from dtd_cli.config.config import Config
 from dtd_cli.config.errors import SettingError
 from dtd_cli.config.settings import MONTE_CARLO

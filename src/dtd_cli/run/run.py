@@ -10,9 +10,9 @@ from contextlib import contextmanager
 import pandas as pd
 import torch
 
-from dtd.explainer import DTD
+from dtd.explainer.explainer import DTD
+from dtd.explainer.objections import check_paths
 from dtd.networks.files import save
-from dtd.objections import check_paths
 from dtd_cli.config.config import Config
 from dtd_cli.config.errors import SettingError
 from dtd_cli.records.environment import environment

@@ -11,7 +11,7 @@ from dtd.relevance.problem import Problem
 
 
 def gradient_x_input(problem: Problem) -> Explanation:
-    """``∇f(a_l) ⊙ a_l`` in every layer (theory, section 5)."""
+    """``∇f(a_l) ⊙ a_l`` in every layer (theory, section 5.1)."""
     network = problem.explained
     path = network.activations(problem.x)
     pattern = gates(network, 0, problem.x)

@@ -1,4 +1,4 @@
-"""One Taylor expansion of f itself, at one root of f (theory, section 5)."""
+"""One Taylor expansion of f itself, at one root of f (theory, section 5.2)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from dtd.roots.contract import RootProblem, Roots
 def simple_taylor(problem: Problem) -> Explanation:
     """``R = ∇⁺f(x̃) ⊙ (x - x̃)`` at the root x̃ that the single step finds, of the inputs alone.
 
-    Source: DTD (Taylor decomposition); theory, section 5.
+    Source: DTD (Taylor decomposition); theory, section 5.2.
     """
     network = problem.explained
     f = network.forward(problem.x)

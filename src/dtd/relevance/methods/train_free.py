@@ -1,4 +1,4 @@
-"""Train-free relevance: the propagation that users of LRP know (theory, section 5).
+"""Train-free relevance: the propagation that users of LRP know (theory, sections 5.1 and 7.5).
 
 All samples of a call go through together, so the products here are plain ones: those of
 ``row_products.py``, whose rows do not depend on how many there are, cost a single sample ten
@@ -23,7 +23,7 @@ from dtd.rules.rule import Rule, sum_of
 
 
 def train_free(problem: Problem) -> Explanation:
-    """The train-free approximation with the rule of each layer (theory, section 5)."""
+    """The train-free approximation with the rule of each layer (theory, section 5.1)."""
     relevances, ratios = propagate(problem)
     ledgers = (
         ledger(upper, lower, unresolved=torch.where(ratio == 0, upper, 0).sum(1))

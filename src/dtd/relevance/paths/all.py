@@ -3,7 +3,7 @@
 ``R_l`` is linear in the relevance function above it, and so are the derivatives of all orders
 in it. Before the sums over j, k, … are taken, every term belongs to a path: split
 ``h_j = Σ_p h_{j,p}`` by the upper paths p = (k, …, ξ) of j, and expand each part at the root of
-the whole, ``R_{l,i,j,p}(a) = ∂_i⁺h_{j,p}(ã_j) (a_i - ã_ji)`` (theory, section 5).
+the whole, ``R_{l,i,j,p}(a) = ∂_i⁺h_{j,p}(ã_j) (a_i - ã_ji)`` (theory, section 5.5).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``degree=inf``: the gradient integrated from the root to the anchor (theory, section 5)."""
+"""``degree=inf``: the gradient integrated from the root to the anchor (theory, section 5.4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of the Taylor series of a relevance function is distributed (theory, section 5)."""
+"""What of the Taylor series of a relevance function is distributed (theory, section 5.3)."""
 
 from __future__ import annotations
 

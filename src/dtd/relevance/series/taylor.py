@@ -1,4 +1,4 @@
-"""``degree=K``: each ``h_j`` expanded to degree K (theory, section 5)."""
+"""``degree=K``: each ``h_j`` expanded to degree K (theory, section 5.3)."""
 
 from __future__ import annotations
 

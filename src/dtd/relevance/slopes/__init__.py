@@ -1,4 +1,4 @@
-"""One-sided slopes ``∇⁺h_j`` of relevance functions at their roots (theory, section 2).
+"""One-sided slopes ``∇⁺h_j`` of relevance functions at their roots (theory, section 2.2).
 
 Two implementations of :class:`~dtd.relevance.slopes.slope.Slopes`: ``automatic`` differentiates
 whatever the rules are, ``forward`` needs forward passes only, where relevance carries the

@@ -1,6 +1,6 @@
 """One-sided slopes by automatic differentiation: the general way, which asks nothing of the rules.
 
-Source: theory, section 2; docs/theory.md says where the limits that are taken here can fail.
+Source: theory, section 2.2; section 2.5 says where the limits that are taken here can fail.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ For ``z+``, ``gamma`` and ``x`` with closed-form roots ``R_{l,i}(a) = a_i C_{l,i
 of z_j the activation of unit j is zero, so of the product ``h_j = a_j C_{l+1,j}`` only the
 derivative of its first factor is left, ``∇⁺h_j(ã_j) = w_j C_{l+1,j}(f_{l+1}(ã_j))``, and
 ``C_{l,i}(a) = Σ_j C_{l+1,j}(f_{l+1}(ã_j(a))) t_j(a) w_ji mask_ji`` with ``C_L = 1``: forward passes
-only. docs/theory.md has the proof. It needs C to be bounded and continuous at the root, which
+only. Theory, section 3.3, has the proof. It needs C to be bounded and continuous at the root, which
 fails where a unit above loses its direction: the one-sided limit is taken there.
 """
 

@@ -4,7 +4,7 @@ From the root towards its anchor a slope is analytic up to the first kink or pol
 extrapolation from the positions 1/2, 1/4, 1/8, ... finds its limit. Relevance may be 0/0 at the
 root, so rounding is least at large positions. The slope very near the root tells which positions
 are too large, because they lie beyond a kink.
-Source: W. H. Press et al., Numerical Recipes, 3rd edition, on Ridders' method for derivatives.
+Source: theory, section 2.4. Ridders' method: W. H. Press et al., Numerical Recipes, 3rd edition.
 """
 
 from __future__ import annotations

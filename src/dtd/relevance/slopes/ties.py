@@ -1,4 +1,4 @@
-"""Where the one-sided slope at a root exists as a limit only (theory, section 2).
+"""Where the one-sided slope at a root exists as a limit only (theory, section 2.3).
 
 ``∇⁺h_j(ã; a)`` is the limit of ``∇h_j(ã + ε(a - ã))`` for ε → 0+. At a root whose only tie is its
 own unit, opening that unit's gate gives it exactly. Forward passes have it wherever no unit above

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dtd.frames import numbers
+from dtd.explainer.frames import numbers
 from dtd_cli.run.explanations import Explanations, Way
 from dtd_cli.run.preparation import Prepared
 

@@ -9,22 +9,22 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from dtd import arguments
 from dtd.domains import Domain
 from dtd.errors import InvalidSetting
-from dtd.estimators import Estimator, estimator_of
-from dtd.explained import Explained
+from dtd.explainer import arguments
+from dtd.explainer.estimators import Estimator, estimator_of
+from dtd.explainer.explained import Explained
+from dtd.explainer.objections import check_rule, check_search, check_together
+from dtd.explainer.results import Result, RootPoint
+from dtd.explainer.targets import Targets, one_target, targets
 from dtd.networks.network import Network
 from dtd.networks.reading import flattens
-from dtd.objections import check_rule, check_search, check_together
 from dtd.progress import Track, untracked
 from dtd.relevance import METHODS, Explanation, Problem
 from dtd.relevance.plan import Scheme
 from dtd.relevance.recursion import Recursion
-from dtd.results import Result, RootPoint
 from dtd.roots import RootChoice, RootFinder
 from dtd.rules import Rule
-from dtd.targets import Targets, one_target, targets
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from dtd.arguments import numbers_of
 from dtd.errors import InvalidSetting
+from dtd.explainer.arguments import numbers_of
 from dtd.networks.network import Network
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from dtd.arguments import named
 from dtd.errors import InvalidSetting
+from dtd.explainer.arguments import named
 from dtd.relevance import Explanation, Problem, recursive, sampled
 from dtd.relevance.batching import Batching
 from dtd.rules import RULES

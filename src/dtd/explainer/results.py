@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from dtd.errors import InvalidSetting
-from dtd.explained import Explained
+from dtd.explainer.explained import Explained
 from dtd.relevance.evidence import Evidence
 from dtd.relevance.ledger import Ledger
 from dtd.roots.contract import Status
@@ -128,19 +128,19 @@ class Result:
 
     def to_frame(self) -> pd.DataFrame:
         """One unit's relevance a row: the columns of ``relevance.csv``."""
-        from dtd.frames import relevance_frame
+        from dtd.explainer.frames import relevance_frame
 
         return relevance_frame(self.parts)
 
     def ledger_frame(self) -> pd.DataFrame:
         """Where the relevance of the layer above went, one layer a row: as ``layers.csv``."""
-        from dtd.frames import ledger_frame
+        from dtd.explainer.frames import ledger_frame
 
         return ledger_frame(self.parts)
 
     def roots_frame(self) -> pd.DataFrame:
         """One root a row, whatever became of it: the columns of ``roots.csv``."""
-        from dtd.frames import roots_frame
+        from dtd.explainer.frames import roots_frame
 
         return roots_frame(self.parts)
 

@@ -13,7 +13,7 @@ import pandas as pd
 from torch import Tensor
 
 from dtd.columns import LEDGER
-from dtd.explained import Explained
+from dtd.explainer.explained import Explained
 from dtd.relevance.evidence import Evidence
 from dtd.relevance.explanation import Explanation, StandardErrors
 from dtd.relevance.ledger import Ledger, by_degree

@@ -1,0 +1,1 @@
+"""The library's face: a network and how it is explained, what goes in and what comes out."""
