@@ -27,3 +27,9 @@ def check_seed(argument: str, seed: int) -> None:
     """
     if not 0 <= seed < 2**63:
         raise InvalidSetting(argument, seed, "allowed is any integer >= 0 and < 2**63")
+
+
+def shown(value: object) -> object:
+    """A value as a message shows it: what is short as it is, all else by its type."""
+    text = str(value)
+    return value if len(text) <= 40 and "\n" not in text else type(value).__name__

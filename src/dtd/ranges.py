@@ -6,9 +6,10 @@ Plain checks, because the library asks for no package that validates.
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from dtd.errors import InvalidSetting
+from dtd.errors import InvalidSetting, shown
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Range:
             or not self.low <= value < self.below
             or (self.above and value == self.low)
         ):
-            raise InvalidSetting(argument, value, f"allowed is {self}")
+            raise InvalidSetting(argument, shown(value), f"allowed is {self}")
 
     def __str__(self) -> str:
         end = "" if self.below == math.inf else f" and < {self.below:g}"
@@ -48,11 +49,11 @@ NOT_NEGATIVE = Range(0)
 TOLERANCE = Range(0, below=1)
 
 
-def check_choice(argument: str, value: object, allowed: tuple[str, ...]) -> None:
+def check_choice(argument: str, value: object, allowed: Collection[str]) -> None:
     """Refuse what is none of the names.
 
     Raises:
         InvalidSetting: with the names that are allowed.
     """
-    if value not in allowed:
-        raise InvalidSetting(argument, value, f"allowed are {', '.join(allowed)}")
+    if not isinstance(value, str) or value not in allowed:
+        raise InvalidSetting(argument, shown(value), f"allowed are {', '.join(allowed)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from dtd.domains import Domain
-from dtd.errors import InvalidSetting, check_seed
+from dtd.errors import InvalidSetting, check_seed, shown
 from dtd.networks.network import Network
 from dtd.networks.reading import read
 from dtd.relevance.series.integral import Integral
@@ -58,9 +58,7 @@ def named(argument: str, value: object, options: Mapping[str, type[T]], what: st
         if isinstance(value, kind):
             return value
     if not isinstance(value, str) or value not in options:
-        raise InvalidSetting(
-            argument, _shown(value), f"allowed are {', '.join(options)}, or {what}"
-        )
+        raise InvalidSetting(argument, shown(value), f"allowed are {', '.join(options)}, or {what}")
     chosen: Any = options[value]
     needed = [
         field.name
@@ -119,7 +117,7 @@ def rules_of(rule: object, input_rule: object, depth: int) -> list[tuple[str, Ru
                 "rule", f"{len(rule)} rules", f"allowed is one, or one for each of {depth} layers"
             )
         if input_rule is not None:
-            raise InvalidSetting("input_rule", _shown(input_rule), "allowed beside a single rule")
+            raise InvalidSetting("input_rule", shown(input_rule), "allowed beside a single rule")
         return [("rule", rule_of("rule", one)) for one in rule]
     hidden = ("rule", rule_of("rule", rule))
     first = hidden if input_rule is None else ("input_rule", rule_of("input_rule", input_rule))
@@ -135,7 +133,7 @@ def domain_of(domain: object, size: int) -> Domain:
     if domain is None:
         return Domain.real(size)
     if not isinstance(domain, Domain):
-        raise InvalidSetting("domain", _shown(domain), "allowed is a dtd.Domain")
+        raise InvalidSetting("domain", shown(domain), "allowed is a dtd.Domain")
     try:
         low, high = (bound.expand(size) for bound in (domain.low, domain.high))
     except RuntimeError as error:
@@ -170,7 +168,7 @@ def generator_of(seed: object) -> torch.Generator:
             raise InvalidSetting("seed", f"a generator on {seed.device}", "allowed is one on cpu")
         return seed.clone_state()
     if type(seed) is not int:
-        raise InvalidSetting("seed", _shown(seed), "allowed is an integer or a torch.Generator")
+        raise InvalidSetting("seed", shown(seed), "allowed is an integer or a torch.Generator")
     check_seed("seed", seed)
     return torch.Generator().manual_seed(seed)
 
@@ -186,28 +184,8 @@ def placed(network: Network, dtype: torch.dtype, device: object) -> Network:
         return network.to(dtype, torch.device(where))
     except (RuntimeError, TypeError, AssertionError) as error:
         raise InvalidSetting(
-            "device", _shown(device), "this machine has none; allowed is one that torch knows here"
+            "device", shown(device), "this machine has none; allowed is one that torch knows here"
         ) from error
-
-
-def check_count(argument: str, value: object) -> None:
-    """Refuse all but integers >= 1.
-
-    Raises:
-        InvalidSetting: the value is no such integer.
-    """
-    if type(value) is not int or value < 1:
-        raise InvalidSetting(argument, _shown(value), "allowed is any integer >= 1")
-
-
-def check_choice(argument: str, value: object, allowed: Sequence[str]) -> None:
-    """Refuse what is none of the names.
-
-    Raises:
-        InvalidSetting: with the names that are allowed.
-    """
-    if value not in allowed:
-        raise InvalidSetting(argument, _shown(value), f"allowed are {', '.join(allowed)}")
 
 
 def numbers_of(argument: str, value: object) -> Tensor:
@@ -272,9 +250,3 @@ def _name(dtype: torch.dtype) -> str:
 
 def _no_numbers(argument: str, value: object) -> InvalidSetting:
     return InvalidSetting(argument, type(value).__name__, "allowed are real numbers")
-
-
-def _shown(value: object) -> object:
-    """A value as a message shows it: short ones as they are, others by their type."""
-    text = str(value)
-    return value if len(text) <= 40 and "\n" not in text else type(value).__name__

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from dtd.errors import InvalidSetting
 from dtd.explainer.arguments import named
+from dtd.ranges import COUNT
 from dtd.relevance import Explanation, Problem, recursive, sampled
 from dtd.relevance.batching import Batching
 from dtd.rules import RULES
@@ -59,8 +60,7 @@ class MonteCarlo:
     paths: int = 2000
 
     def __post_init__(self) -> None:
-        if type(self.paths) is not int or self.paths < 1:
-            raise InvalidSetting("paths", self.paths, "allowed is any integer >= 1")
+        COUNT.check("paths", self.paths)
 
     def check(self, problem: Problem) -> None:
         """Refuse all but degree 1 by rules that carry the factor, with enough paths.

@@ -20,6 +20,7 @@ from dtd.explainer.targets import Targets, one_target, targets
 from dtd.networks.network import Network
 from dtd.networks.reading import flattens
 from dtd.progress import Track, untracked
+from dtd.ranges import COUNT, check_choice
 from dtd.relevance import METHODS, Explanation, Problem
 from dtd.relevance.plan import Scheme
 from dtd.relevance.recursion import Recursion
@@ -71,10 +72,10 @@ class DTD:
     """Shows how far the work is."""
 
     def __post_init__(self) -> None:
-        arguments.check_choice("method", self.method, list(METHODS))
-        arguments.check_choice("root_dependence", self.root_dependence, ("exact", "constant"))
-        arguments.check_count("max_points", self.max_points)
-        arguments.check_count("max_visits", self.max_visits)
+        check_choice("method", self.method, METHODS)
+        check_choice("root_dependence", self.root_dependence, ("exact", "constant"))
+        COUNT.check("max_points", self.max_points)
+        COUNT.check("max_visits", self.max_visits)
         if self.dtype not in (torch.float64, torch.float32):
             raise InvalidSetting("dtype", self.dtype, "allowed are torch.float64, torch.float32")
         self._check_searches()

@@ -40,7 +40,7 @@ class PolytopeSearch(RootFinder):
     time_limit: float = 1.0
 
     def __post_init__(self) -> None:
-        check_choice("metric", self.metric, tuple(METRICS))
+        check_choice("metric", self.metric, METRICS)
         POSITIVE.check("time_limit", self.time_limit)
 
     @torch.no_grad()

@@ -1,1 +1,1 @@
-"""What explains a sample: the exact recursion, its estimate by walks, and what they face."""
+"""What explains samples: the recursion, exact or from sampled paths; methods to compare with."""
