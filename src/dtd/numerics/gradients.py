@@ -42,3 +42,8 @@ def differentiate(
         values, other = function(at)
         slope = gradient(values, at, graph)
     return (values if graph else values.detach()), slope, other
+
+
+def slopes(function: Callable[[Tensor], Tensor], points: Tensor, graph: bool) -> Tensor:
+    """The gradients (N, d) of a function that gives values (N,); see :func:`differentiate`."""
+    return differentiate(lambda at: (function(at), None), points, graph)[1]

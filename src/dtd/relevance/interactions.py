@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from dtd.numerics.gradients import differentiate, gradient
+from dtd.numerics.gradients import gradient, slopes
 from dtd.relevance.recursion import Recursion
 from dtd.relevance.series.series import Segments
 from dtd.roots.contract import Roots
@@ -30,7 +30,7 @@ def _add(matrices: Tensor, anchor: Tensor, segments: Segments) -> None:
     anchor, delta = anchor[row], segments.delta[row]
     weighted = weight.unsqueeze(1) * delta / 2
     points = segments.points.detach().requires_grad_()
-    _, slope, _ = differentiate(lambda at: (segments.value_at(at), None), points, graph=True)
+    slope = slopes(segments.value_at, points, graph=True)
     for i, component in enumerate(slope.unbind(1) if slope.requires_grad else ()):
         second = gradient(component, points, graph=False, again=True)
         matrices[:, i].index_add_(0, anchor, delta[:, i, None] * second * weighted)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from dtd.networks.network import Network
-from dtd.numerics.gradients import differentiate
+from dtd.numerics.gradients import slopes
 from dtd.relevance.methods.train_free import redistribute
 from dtd.relevance.problem import Problem
 from dtd.relevance.recursion import Recursion
@@ -119,13 +119,12 @@ def _shares(
     unit, stencil = level.unit[node], level.stencil
     pairs = _pairs(recursion, level, node, a, graph)
 
-    def function(points: Tensor) -> tuple[Tensor, None]:
+    def share(points: Tensor) -> Tensor:
         activation = recursion.open_layer(level.start, points, stencil.open_gates[node])
         shares = _shares(recursion, tuple(upper), rest, activation, graph=True)
-        return shares.gather(1, unit.unsqueeze(1)).squeeze(1), None
+        return shares.gather(1, unit.unsqueeze(1)).squeeze(1)
 
-    points = pairs.points(stencil.epsilon[node].unsqueeze(1))
-    _, slope, _ = differentiate(function, points, graph)
+    slope = slopes(share, pairs.points(stencil.epsilon[node].unsqueeze(1)), graph)
     return stencil.weight[node].unsqueeze(1) * slope * (a - pairs.roots)
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from dtd.numerics.gradients import differentiate
+from dtd.numerics.gradients import slopes
 from dtd.numerics.policy import policy, safe_divide
 from dtd.relevance.series.segment import knots
 from dtd.relevance.series.series import Segments, Series
@@ -104,11 +104,11 @@ def _apply_rules(segments: Segments, pieces: _Pieces, graph: bool) -> tuple[Tens
     s = pieces.low.unsqueeze(1) + length * x
     points = segments.roots[pieces.row].unsqueeze(1) + s.unsqueeze(2) * delta.unsqueeze(1)
     unit = segments.unit[pieces.row].repeat_interleave(len(x))
-    slopes = _slopes(segments, points.flatten(0, 1), unit, graph).view_as(points)
+    gradients = _slopes(segments, points.flatten(0, 1), unit, graph).view_as(points)
     with torch.no_grad():
-        error = (length * delta * ((w - lower) @ slopes)).abs().amax(1)
-        whole = (length * delta.abs() * (w @ slopes.abs())).amax(1)
-    return length * (w @ slopes), error, whole
+        error = (length * delta * ((w - lower) @ gradients)).abs().amax(1)
+        whole = (length * delta.abs() * (w @ gradients.abs())).amax(1)
+    return length * (w @ gradients), error, whole
 
 
 def _slopes(segments: Segments, points: Tensor, unit: Tensor, graph: bool) -> Tensor:
@@ -116,10 +116,7 @@ def _slopes(segments: Segments, points: Tensor, unit: Tensor, graph: bool) -> Te
     width = segments.network.widths[segments.start + 1]
     closed = torch.zeros(len(points), width, dtype=torch.bool, device=points.device)
 
-    def function(at: Tensor) -> tuple[Tensor, None]:
-        return segments.function(at, closed, unit), None
-
-    return differentiate(function, points, graph)[1]
+    return slopes(lambda at: segments.function(at, closed, unit), points, graph)
 
 
 def _symmetric(half: tuple[float, ...], sign: float = 1.0) -> tuple[float, ...]:

@@ -8,7 +8,7 @@ from math import factorial
 import torch
 from torch import Tensor
 
-from dtd.numerics.gradients import differentiate
+from dtd.numerics.gradients import slopes
 from dtd.relevance.series.series import Segments, Series
 
 
@@ -38,8 +38,7 @@ class Taylor(Series):
             if k == 0:
                 return segments.value_at(points)
             deeper = graph or k < last
-            _, slope, _ = differentiate(lambda at: (along(at, k - 1), None), points, deeper)
-            terms = slope * delta
+            terms = slopes(lambda at: along(at, k - 1), points, deeper) * delta
             shares.append(terms / factorial(k))
             return terms.sum(1)
 
