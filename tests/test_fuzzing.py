@@ -53,7 +53,8 @@ MAY_BE_EMPTY = {
     "residual", "distance", "admissible", "same_region", "gradient_norm", "gradient_gap",
     "output_change", "position", "scale", "distance_median", "distance_ratio_median",
     "distance_ratio_largest", "gap", "rank", "parent", "step", "stderr", "relevance_sum_stderr",
-    "cosine", "relevance_at_root", "root", "gradient", *(f"unit_{layer}" for layer in range(4)),
+    "cosine", "roots", "relevance_at_root", "root", "gradient",
+    *(f"unit_{layer}" for layer in range(4)),
 }  # fmt: skip
 SWEEPS = {path.stem for path in EXPERIMENTS.rglob("*.yaml") if "sweeper:" in path.read_text()}
 """Experiments that are many runs; they have tests of their own."""

@@ -53,9 +53,9 @@ def searched_root(h, far_end, anchor):
 
 
 def slope_of(h):
-    """The gradient on the side of the anchor: a nudge away from the kink, then exact."""
+    """The gradient on the side of the anchor: a little away from the kink, then exact."""
 
-    def slope(anchors, roots):
+    def slope(anchors, roots, graph):
         with torch.enable_grad():
             where = roots + 2.0**-40 * (anchors - roots)
             (gradient,) = torch.autograd.grad(h(where).sum(), where, create_graph=True)
@@ -65,12 +65,12 @@ def slope_of(h):
 
 
 def linear(a):
-    """A hinge on a plane, as of a pre-activation."""
+    """A kink on a plane, as of a pre-activation."""
     return (a @ tensor([[0.8], [0.6], [-0.3]]) - 0.3).relu()
 
 
 def curved(a):
-    """A hinge on an ellipsoid."""
+    """A kink on an ellipsoid."""
     return ((a**2) @ tensor([[1.0], [0.5], [2.0]]) + a[:, :1] * a[:, 1:2] - 1).relu()
 
 

@@ -246,7 +246,7 @@ def test_estimates_have_errors(net, x):
 def test_a_rule_for_each_layer(net, x):
     mixed = dtd.DTD(net, rule=["w2", dtd.rules.Gamma(0.25), "z+"])
     same = dtd.DTD(net, rule=[dtd.rules.WSquared(), "gamma", "z+"])
-    assert [type(plan.rule).__name__ for plan in mixed.plans] == ["WSquared", "Gamma", "ZPlus"]
+    assert [type(rule).__name__ for rule in mixed.scheme.rules] == ["WSquared", "Gamma", "ZPlus"]
     assert not torch.equal(mixed.attribute(x, 1), same.attribute(x, 1))
     two = dtd.DTD(net, rule="gamma", input_rule="w2").attribute(x, 1)
     assert torch.equal(two, dtd.DTD(net, rule=["w2", "gamma", "gamma"]).attribute(x, 1))

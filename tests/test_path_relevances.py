@@ -245,8 +245,8 @@ def test_the_tree_of_roots():
         layer = net.layers[lower.start]
         root = lower.roots.points[lower.anchor, lower.unit]
         towards = lower.anchors[lower.anchor] - root
-        z = layer.preactivation(root + lower.approach.step.unsqueeze(1) * towards)
-        assert torch.equal(upper.anchors, torch.where(lower.approach.open_gates, z, z.relu()))
+        z = layer.preactivation(root + lower.stencil.epsilon.unsqueeze(1) * towards)
+        assert torch.equal(upper.anchors, torch.where(lower.stencil.open_gates, z, z.relu()))
     line = lineage((first, second, third))
     assert torch.equal(second.anchor[line[1]], line[0])
     assert torch.equal(third.anchor[line[2]], line[1])

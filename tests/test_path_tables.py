@@ -228,8 +228,8 @@ def test_steps_of_limits_are_in_the_tree():
     steps = recursion(net, "x").plans
     (paths,) = PATHS["recursive"](Problem(net, 0, x, Scheme.of(steps), MANY, steps[0]))
     first, second = paths.tree
-    assert (first.approach.step > 0).all()
-    assert torch.equal(second.approach.step, torch.zeros_like(second.approach.step))
+    assert (first.stencil.epsilon > 0).all()
+    assert torch.equal(second.stencil.epsilon, torch.zeros_like(second.stencil.epsilon))
 
 
 def test_a_root_that_is_expanded_from_several_points_is_listed_once():

@@ -100,5 +100,6 @@ def test_the_rule_does_not_matter():
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused(net, target, words):
+    asked = problem(net, positive_input(3, 0), torch.tensor(target, dtype=torch.float64))
     with pytest.raises(InvalidSetting, match=words):
-        problem(net, positive_input(3, 0), torch.tensor(target, dtype=torch.float64))
+        recursive(asked)

@@ -69,7 +69,7 @@ def test_rays_that_never_leave():
 
 
 @pytest.mark.parametrize("upper", [1, 2, 3])
-def test_hinges_are_the_preactivations_in_the_region(upper):
+def test_kinks_are_the_preactivations_in_the_region(upper):
     net = random_network(WIDTHS, 5)
     own = torch.tensor([1, 0])
     regions = Regions(net, 0, upper, own)
@@ -78,11 +78,11 @@ def test_hinges_are_the_preactivations_in_the_region(upper):
     rays = directions(a, 30)
     points = a.unsqueeze(1) + 0.99 * regions.exits(a, rays).clamp(max=5).unsqueeze(2) * rays
     z = net.layers[upper - 1].preactivation(net.forward(points.flatten(0, 1), stop=upper - 1))
-    affine = points @ polytope.hinge_normals.mT + polytope.hinge_offsets.unsqueeze(1)
+    affine = points @ polytope.kink_normals.mT + polytope.kink_offsets.unsqueeze(1)
     torch.testing.assert_close(affine.flatten(0, 1), z[:, own], rtol=1e-12, atol=1e-12)
     rows = regions.own_rows
-    sign = torch.where(polytope.normals[:, rows] == polytope.hinge_normals, 1, -1)
-    assert torch.equal(polytope.normals[:, rows], sign * polytope.hinge_normals)
+    sign = torch.where(polytope.normals[:, rows] == polytope.kink_normals, 1, -1)
+    assert torch.equal(polytope.normals[:, rows], sign * polytope.kink_normals)
 
 
 @pytest.mark.parametrize("seed", range(4))

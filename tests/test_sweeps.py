@@ -234,14 +234,14 @@ def test_all_failures_are_named_and_the_others_go_on(monkeypatch, capfd):
 def test_a_traceback_is_in_the_log_of_its_run(monkeypatch, capfd):
     import dtd_cli.run.run
 
-    explain = dtd_cli.run.run.explain
+    prepare = dtd_cli.run.run.prepare
 
-    def broken(config, prepared):
+    def broken(config):
         if config.top.seed == 4:
             raise RuntimeError("two\nlines")
-        return explain(config, prepared)
+        return prepare(config)
 
-    monkeypatch.setattr(dtd_cli.run.run, "explain", broken)
+    monkeypatch.setattr(dtd_cli.run.run, "prepare", broken)
     assert swept(monkeypatch, "a", *NOTEBOOK, "seed=3,4,5") == 1
     said = capfd.readouterr()
     assert "Traceback" not in said.err + said.out

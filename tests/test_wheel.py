@@ -110,13 +110,13 @@ def test_wheel_holds_configs_experiments_and_types(wheel: Path) -> None:
     assert "conf/config.yaml" in configs
     assert any(path.startswith("experiments/experiment/") for path in experiments)
     assert {f"dtd_cli/{path}" for path in configs | experiments} <= names
-    assert {"dtd_cli/__init__.py", "dtd_cli/py.typed"} <= names
+    assert {"dtd/__init__.py", "dtd/py.typed", "dtd_cli/__init__.py", "dtd_cli/py.typed"} <= names
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
 
 
 def test_wheel_holds_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    own = ("dtd_cli/", "dtd_run-", "hydra_plugins/dtd_sweeper.")
+    own = ("dtd/", "dtd_cli/", "dtd_run-", "hydra_plugins/dtd_sweeper.")
     strangers = [n for n in names if not n.startswith(own)]
     assert strangers == []
     assert [n for n in names if "__pycache__" in n or n.endswith(".pyc")] == []

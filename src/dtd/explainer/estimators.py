@@ -7,6 +7,7 @@ from typing import Protocol
 
 from dtd.errors import InvalidSetting
 from dtd.explainer.arguments import named
+from dtd.explainer.objections import rule_name
 from dtd.ranges import COUNT
 from dtd.relevance import Explanation, Problem, recursive, sampled
 from dtd.relevance.batching import Batching
@@ -74,13 +75,12 @@ class MonteCarlo:
             )
         scheme, layers = problem.scheme, problem.network.layers
         parts = zip(scheme.roots, scheme.rules, layers, strict=True)
-        if any(roots.mask(rule, layer) is None for roots, rule, layer in parts):
-            carrying = ", ".join(
-                name for name, rule in RULES.items() if issubclass(rule, FactorRule)
-            )
-            raise _refused(
-                f"paths need one of the rules {carrying} with closed_form roots in every layer"
-            )
+        for l, (roots, rule, layer) in enumerate(parts):
+            if roots.mask(rule, layer) is None:
+                raise _refused(
+                    f"paths are sampled with the rules {_CARRYING} and closed_form roots in every "
+                    f"layer, and layer {l} has {rule_name(rule)} with {roots.name}"
+                )
         unbiased = any(bool((layer.bias == 0).any()) for layer in layers)
         if unbiased and any(isinstance(rule, Gamma) for rule in scheme.rules):
             raise _refused(
@@ -109,7 +109,7 @@ _CARRYING = ", ".join(name for name, rule in RULES.items() if issubclass(rule, F
 
 def _refused(reason: str) -> InvalidSetting:
     return InvalidSetting(
-        "estimator", "monte_carlo", f"{reason}; allowed with others is estimator=enumeration"
+        "estimator", "monte_carlo", f"{reason}; allowed with others is enumeration"
     )
 
 

@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 T = TypeVar("T")
-
-
-def gradient(values: Tensor, points: Tensor, graph: bool, again: bool = False) -> Tensor:
-    """The gradients (N, d) of values (N,), each by its own point (N, d); zero where unrelated.
-
-    With ``graph`` the gradients can be differentiated in their turn. With ``again`` the graph of
-    the values is kept, so that they can be differentiated once more.
-    """
-    (slope,) = torch.autograd.grad(
-        values.sum(),
-        points,
-        create_graph=graph,
-        retain_graph=graph or again,
-        materialize_grads=True,
-    )
-    return slope
 
 
 def differentiate(
@@ -40,10 +24,34 @@ def differentiate(
     with torch.enable_grad():
         at = points if points.requires_grad else points.detach().requires_grad_()
         values, other = function(at)
-        slope = gradient(values, at, graph)
+        slope = _gradient(values, at, graph, again=graph)
     return (values if graph else values.detach()), slope, other
 
 
 def slopes(function: Callable[[Tensor], Tensor], points: Tensor, graph: bool) -> Tensor:
     """The gradients (N, d) of a function that gives values (N,); see :func:`differentiate`."""
     return differentiate(lambda at: (function(at), None), points, graph)[1]
+
+
+def hessian_rows(function: Callable[[Tensor], Tensor], points: Tensor) -> Iterator[Tensor]:
+    """The rows (N, d) of the Hessians (N, d, d) of a function, one after the other.
+
+    There is none where the function is affine.
+    """
+    at = points.detach().requires_grad_()
+    slope = slopes(function, at, graph=True)
+    with torch.enable_grad():
+        components = slope.unbind(1) if slope.requires_grad else ()
+    for component in components:
+        yield _gradient(component, at, graph=False, again=True)
+
+
+def _gradient(values: Tensor, points: Tensor, graph: bool, again: bool) -> Tensor:
+    """The gradients (N, d) of values (N,), each by its own point; zero where it has no part.
+
+    With ``again`` the values can be differentiated once more.
+    """
+    (slope,) = torch.autograd.grad(
+        values.sum(), points, create_graph=graph, retain_graph=again, materialize_grads=True
+    )
+    return slope

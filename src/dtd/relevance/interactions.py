@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from dtd.numerics.gradients import gradient, slopes
+from dtd.numerics.gradients import hessian_rows
 from dtd.relevance.recursion import Recursion
 from dtd.relevance.series.series import Segments
 from dtd.roots.contract import Roots
@@ -29,8 +29,5 @@ def _add(matrices: Tensor, anchor: Tensor, segments: Segments) -> None:
     row, _, weight, _ = segments.stencil
     anchor, delta = anchor[row], segments.delta[row]
     weighted = weight.unsqueeze(1) * delta / 2
-    points = segments.points.detach().requires_grad_()
-    slope = slopes(segments.value_at, points, graph=True)
-    for i, component in enumerate(slope.unbind(1) if slope.requires_grad else ()):
-        second = gradient(component, points, graph=False, again=True)
+    for i, second in enumerate(hessian_rows(segments.value_at, segments.points)):
         matrices[:, i].index_add_(0, anchor, delta[:, i, None] * second * weighted)

@@ -56,8 +56,7 @@ class Scheme:
         Raises:
             InvalidSetting: there are no such roots for these samples.
         """
-        of_hidden = self.roots[-1].finders(network, x)
-        finders = [self.roots[0].finders(network, x)[0], *of_hidden[1:]]
+        finders = [roots.finders(network, x)[l] for l, roots in enumerate(self.roots)]
         parts = zip(self.rules, finders, self.domains, self.generators, strict=True)
         return tuple(Plan(*part) for part in parts)
 
