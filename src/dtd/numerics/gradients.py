@@ -52,6 +52,11 @@ def _gradient(values: Tensor, points: Tensor, graph: bool, again: bool) -> Tenso
     With ``again`` the values can be differentiated once more.
     """
     (slope,) = torch.autograd.grad(
-        values.sum(), points, create_graph=graph, retain_graph=again, materialize_grads=True
+        values,
+        points,
+        torch.ones_like(values),
+        create_graph=graph,
+        retain_graph=again,
+        materialize_grads=True,
     )
     return slope
