@@ -52,7 +52,7 @@ RUBBISH = [
 MAY_BE_EMPTY = {
     "residual", "distance", "admissible", "same_region", "gradient_norm", "gradient_gap",
     "output_change", "position", "scale", "distance_median", "distance_ratio_median",
-    "distance_ratio_largest", "gap", "rank", "parent", "step", "stderr", "relevance_sum_stderr",
+    "distance_ratio_largest", "gap", "rank", "parent", "epsilon", "stderr", "relevance_sum_stderr",
     "cosine", "roots", "relevance_at_root", "root", "gradient",
     *(f"unit_{layer}" for layer in range(4)),
 }  # fmt: skip

@@ -116,7 +116,7 @@ def test_the_tree_has_what_passes_through_every_root():
             through = paths[(slice(None), *path)].sum()
             rooted = row["status"] in ("found", "approximate")
             assert row["passed"] == pytest.approx(through if rooted else 0, rel=1e-12, abs=1e-15)
-            assert pd.isna(row["step"]) == pd.isna(row["distance"]) == (not rooted)
+            assert pd.isna(row["epsilon"]) == pd.isna(row["distance"]) == (not rooted)
             children = (tree["parent"] == node).sum()
             assert children == ((5, 4, 1)[row["layer"] + 1] if rooted and row["layer"] < 2 else 0)
 
@@ -242,7 +242,7 @@ def test_a_root_that_is_expanded_from_several_points_is_listed_once():
         tree = path_tables([part], 5)["root_tree.csv"].set_index(["sample", "node"])
         several = [level for level in paths.tree if len(level.nearest) < len(level.unit)]
         seen += len(several)
-        expanded = tree[tree["step"].notna()]
+        expanded = tree[tree["epsilon"].notna()]
         parents = pd.MultiIndex.from_arrays(
             [tree.index.get_level_values("sample"), tree["parent"].fillna(-1).astype(int)]
         )

@@ -106,9 +106,9 @@ def _draw_roots(
     column = tree["layer"]
     height = np.array([places[node] for node in tree.index])
     axes.scatter(-1, places[-1], s=70, marker="*", color=style.INK, zorder=4)
-    expanded = tree["step"].notna().to_numpy()
+    expanded = tree["epsilon"].notna().to_numpy()
     colours = tree["status"].map(style.STATUS_COLOURS).to_numpy()
-    limit = (tree["step"] > 0).to_numpy()
+    limit = (tree["epsilon"] > 0).to_numpy()
     size = np.select([named & expanded, named, expanded], [110, 60, 14], 9)
     edge = np.select([limit, named], [style.INK, "white"], "none")
     axes.scatter(
@@ -130,7 +130,7 @@ def _legend(picture: Figure, tree: pd.DataFrame) -> None:
         for status, colour in style.STATUS_COLOURS.items()
         if (tree["status"] == status).any()
     ]
-    if (tree["step"] > 0).any():
+    if (tree["epsilon"] > 0).any():
         marks.append(
             Line2D(
                 [],

@@ -143,8 +143,8 @@ def _roots(
     points = level.roots.points[listed.anchor]
     distance = (level.anchors[listed.anchor].unsqueeze(1) - points).norm(dim=2)
     nearest = level.nearest
-    step = torch.full_like(level.relevance, torch.nan)
-    step[level.anchor[nearest], level.unit[nearest]] = level.stencil.epsilon[nearest]
+    epsilon = torch.full_like(level.relevance, torch.nan)
+    epsilon[level.anchor[nearest], level.unit[nearest]] = level.stencil.epsilon[nearest]
     return pd.DataFrame(
         {
             "sample": np.repeat(part.samples[listed.path[0].cpu().numpy()], units),
@@ -154,7 +154,7 @@ def _roots(
             "status": names(level.roots.status[listed.anchor], Status),
             "relevance": numbers(level.relevance[listed.anchor]).ravel(),
             "distance": numbers(distance.where(contributes, torch.nan)).ravel(),
-            "step": numbers(step[listed.anchor]).ravel(),
+            "epsilon": numbers(epsilon[listed.anchor]).ravel(),
             "passed": numbers(passed.where(contributes.view_as(passed), 0)).ravel(),
         }
     )

@@ -15,8 +15,8 @@ from dtd_cli.run.explanations import Explanations
 from dtd_cli.run.preparation import Prepared
 
 _CANDIDATES = 10_000
-_WALK = (-0.3, 1.05, 100)
-"""Where a walk starts and ends, 0 being the candidate and 1 the input, and its points."""
+_SCAN = (-0.3, 1.05, 100)
+"""Where a scan starts and ends, 0 being the candidate and 1 the input, and its points."""
 _TOLERANCE = 1e-2
 """Below it a summed relevance counts as zero; not relative, as in the later notebook."""
 _HELD = 100_000
@@ -27,7 +27,7 @@ def summed_root(prepared: Prepared, explanations: Explanations) -> pd.DataFrame:
     """The nearest root of ``H = Σ_j h_j`` on the lines to 10,000 candidates, for every sample.
 
     Candidates are ``x + (5 + 3 r) randn`` with one normal r each. From every one with
-    ``H <= 0.01`` a walk of 100 points leads past the input; its root is the last point with
+    ``H <= 0.01`` a scan of 100 points leads past the input; its root is the last point with
     ``H <= 0.01``. One row for each unit of layer 1 and each input: h_j at the input and at the
     root, and ``∂h_j/∂x_i`` at the root. No root, and no numbers, where H(x) itself is so small.
 
@@ -72,10 +72,10 @@ def _nearest_root(recursion: Recursion, x: Tensor) -> Tensor:
     if total[0] <= _TOLERANCE:
         return nowhere
     zero = candidates[total[1:] <= _TOLERANCE].unsqueeze(1)
-    walk = torch.linspace(*_WALK, dtype=x.dtype, device=x.device)
-    points = zero + walk[:, None] * (x - zero)
+    scan = torch.linspace(*_SCAN, dtype=x.dtype, device=x.device)
+    points = zero + scan[:, None] * (x - zero)
     below = recursion.upper(0, points.flatten(0, 1)).sum(1).view(points.shape[:2]) <= _TOLERANCE
-    step = torch.arange(len(walk), device=x.device)
+    step = torch.arange(len(scan), device=x.device)
     last = torch.where(below, step, -1).amax(1)
     roots = points[last >= 0, last[last >= 0]]
     return roots[(roots - x).norm(dim=1).argmin()] if len(roots) else nowhere
