@@ -325,6 +325,19 @@ def test_effective_sample_size_written_in_loops(length):
         assert size.item() == pytest.approx(want, rel=1e-9)
 
 
+@pytest.mark.parametrize("phi", [0.0, 0.3, 0.7, 0.9])
+def test_effective_sample_size_beside_arviz(phi):
+    """ArviZ takes 1 / (S - 1) off each autocorrelation and adds the first of the last pair: at
+    5,000 states both change the size of a chain by less than 1 %."""
+    import arviz
+
+    chains = autoregression(phi, 5000, 8).movedim(1, 0)
+    for series in chains.unbind(1):
+        got = effective_sample_size(series.unsqueeze(0)).item()
+        want = float(arviz.ess(series.squeeze(1).numpy()[None], method="identity"))
+        assert got == pytest.approx(want, rel=0.01)
+
+
 def test_effective_sample_size_of_one_state():
     assert effective_sample_size(torch.zeros(2, 1, 3)).tolist() == [0, 0]
 
