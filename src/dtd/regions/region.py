@@ -14,6 +14,7 @@ from torch import Tensor
 from dtd.networks.network import Network
 from dtd.numerics.policy import policy
 from dtd.numerics.products import row_product
+from dtd.regions.gates import gates
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,22 +57,30 @@ class Regions:
 
     def polytope(self, a: Tensor) -> Polytope:
         """The closed region of each anchor ``a`` (B, d)."""
-        size = a.shape[1]
-        slope = torch.eye(size, dtype=a.dtype, device=a.device).expand(len(a), size, size)
-        normals, values, kinks, at_anchor, point = [], [], slope, a, a
-        for index, layer in enumerate(self.network.layers[self.start :], self.start + 1):
+        return self.polytope_of(gates(self.network, self.start, a), a)
+
+    def polytope_of(self, pattern: list[Tensor], at: Tensor) -> Polytope:
+        """The closed region of each pattern of gates, in which the points ``at`` (B, d) may lie.
+
+        Offsets are measured from these points, and are the more exact the nearer they are.
+        """
+        size = at.shape[1]
+        slope = torch.eye(size, dtype=at.dtype, device=at.device).expand(len(at), size, size)
+        normals, values, kinks, at_point, point = [], [], slope, at, at
+        layers = zip(self.network.layers[self.start :], pattern, strict=True)
+        for index, (layer, gate) in enumerate(layers, self.start + 1):
             z = layer.preactivation(point)
             slope = row_product(slope.mT, layer.weight.T).mT
             if index == self.upper:
-                kinks, at_anchor = slope[:, self.own], z[:, self.own]
+                kinks, at_point = slope[:, self.own], z[:, self.own]
             if layer.relu:
-                sign = torch.where(z > 0, 1, -1).to(a.dtype)
+                sign = torch.where(gate, 1, -1).to(at.dtype)
                 normals.append(sign.unsqueeze(2) * slope)
                 values.append(sign * z)
-                slope = (z > 0).unsqueeze(2) * slope
-            point = layer.activation(z)
+                slope = gate.unsqueeze(2) * slope
+            point = torch.where(gate, z, 0)
         normal = torch.cat([*normals, kinks], 1)
-        offset = torch.cat([*values, at_anchor], 1) - (normal * a.unsqueeze(1)).sum(2)
+        offset = torch.cat([*values, at_point], 1) - (normal * at.unsqueeze(1)).sum(2)
         rows = normal.shape[1] - kinks.shape[1]
         return Polytope(normal[:, :rows], offset[:, :rows], normal[:, rows:], offset[:, rows:])
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
 
+import numpy as np
+import torch
+
+from dtd.networks.network import Network
+from dtd.regions.region import Regions
 from dtd.roots.nearest.model import ball
 from dtd.roots.nearest.target import Matrix, Pattern, Target, Vector
 
@@ -32,19 +37,13 @@ def nearest_in_region(target: Target, pattern: Pattern, radius: float) -> Vector
 
 def _rows(target: Target, pattern: Pattern) -> tuple[Matrix, Vector]:
     """The region and ``z <= 0`` as ``normals y + offsets >= 0``."""
-    slope, offset = np.eye(len(target.x)), np.zeros(len(target.x))
-    normals, offsets = [], []
-    for (weight, bias), gate in zip(target.hidden, pattern, strict=True):
-        slope, offset = weight @ slope, weight @ offset + bias
-        sign = np.where(gate, 1.0, -1.0)
-        normals.append(sign[:, None] * slope)
-        offsets.append(sign * offset)
-        slope, offset = gate[:, None] * slope, gate * offset
-    weight, bias = target.layers[-1]
-    return (
-        np.vstack([*normals, -weight @ slope]),
-        np.concatenate([*offsets, -(weight @ offset + bias)]),
-    )
+    # The output's gate is closed where z <= 0, whether it has a ReLU or not.
+    *hidden, last = target.network.to(torch.float64).layers
+    network = Network((*hidden, replace(last, relu=True)))
+    regions = Regions(network, 0, network.depth, torch.zeros(1, dtype=torch.long))
+    closed = [torch.from_numpy(gate)[None] for gate in [*pattern, np.array([False])]]
+    region = regions.polytope_of(closed, torch.from_numpy(target.x)[None])
+    return region.normals[0].numpy(), region.offsets[0].numpy()
 
 
 def _settled(target: Target, normals: Matrix, offsets: Vector, point: Vector) -> Vector:
