@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import shutil
 from functools import cache
 from pathlib import Path
@@ -56,7 +57,17 @@ MAY_BE_EMPTY = {
     "cosine", "roots", "relevance_at_root", "root", "gradient",
     *(f"unit_{layer}" for layer in range(4)),
 }  # fmt: skip
-SWEEPS = {path.stem for path in EXPERIMENTS.rglob("*.yaml") if "sweeper:" in path.read_text()}
+TEXTS = {path.stem: path.read_text() for path in EXPERIMENTS.rglob("*.yaml")}
+
+
+def is_sweep(experiment):
+    """Whether an experiment, or one that it builds on, is many runs."""
+    text = TEXTS[experiment]
+    bases = re.findall(r"^  - (\w+)$", text, re.MULTILINE)
+    return "sweeper:" in text or any(is_sweep(base) for base in bases if base in TEXTS)
+
+
+SWEEPS = set(filter(is_sweep, TEXTS))
 """Experiments that are many runs; they have tests of their own."""
 CHOICES = {
     group: (*(option for option in options if option not in SWEEPS), "nonsense")

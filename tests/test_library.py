@@ -746,3 +746,12 @@ def test_activations_that_cannot_be(net, a):
     function = dtd.DTD(net).relevance_function(0, 1)
     with refused("a"):
         function(a)
+
+
+def test_the_share_that_is_kept(result, x):
+    explained = result.explained
+    shares = result.attribution.sum(1) / result.f
+    assert 0 < explained.sum() < len(x)
+    assert torch.equal(result.kept[explained], shares[explained])
+    assert result.kept[~explained].isnan().all()
+    assert f"{int(explained.sum())} of {len(x)} samples" in repr(result)

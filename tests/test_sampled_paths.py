@@ -200,8 +200,11 @@ PAPER = ["network=paper", "network.seed=1", "training=none", "inputs=positive", 
             ["relevance.estimator=monte_carlo", "relevance.sampled_paths=19"],
             "allowed is 20 or more",
         ),
-        (["relevance.estimator=monte_carlo", "rule=w2"], "layer 1 has w2 with closed_form"),
-        (["relevance.estimator=monte_carlo", "input_rule=w2"], "layer 0 has w2 with closed_form"),
+        (["relevance.estimator=monte_carlo", "rule=w2"], "layer 0 has w2 with closed_form"),
+        (
+            ["relevance.estimator=monte_carlo", "input_rule=z+", "rule=w2"],
+            "layer 1 has w2 with closed_form",
+        ),
         (
             ["relevance.estimator=monte_carlo", "input_roots=random"],
             "layer 0 has z+ with random; allowed with others is enumeration",

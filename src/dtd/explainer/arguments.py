@@ -133,7 +133,11 @@ def domain_of(domain: object, size: int) -> Domain:
     if domain is None:
         return Domain.real(size)
     if not isinstance(domain, Domain):
-        raise InvalidSetting("domain", shown(domain), "allowed is a dtd.Domain")
+        raise InvalidSetting(
+            "domain",
+            shown(domain),
+            "allowed is dtd.Domain.real(), .nonnegative() or .box(low, high)",
+        )
     try:
         low, high = (bound.expand(size) for bound in (domain.low, domain.high))
     except RuntimeError as error:

@@ -64,7 +64,7 @@ class DTD:
     interactions: bool = False
     """Whether the recursion has the degree-2 matrices too."""
     forward_passes: bool = True
-    """Without, every slope is had by automatic differentiation, as those of paths are."""
+    """Without, every slope is computed by automatic differentiation."""
     dtype: torch.dtype = torch.float64
     device: torch.device | str | None = None
     """Where the relevances are computed; the model's own where nothing is said."""

@@ -46,7 +46,7 @@ class RootPoint:
     """The slope at the root, or at one above it, was taken as a one-sided limit."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Result:
     """The explanation of B samples by one method.
 
@@ -61,10 +61,24 @@ class Result:
     widths: tuple[int, ...]
     parts: tuple[Explained, ...]
 
+    def __repr__(self) -> str:
+        method = self.parts[0].method if self.parts else "nothing"
+        widths = "-".join(map(str, self.widths))
+        return (
+            f"Result({method}, network {widths}, {int(self.explained.sum())} of {len(self.f)} "
+            f"samples explained, median share of f kept {float(self.kept.nanmedian()):.3g})"
+        )
+
     @property
     def explained(self) -> Tensor:
         """Which samples have something to explain, (B,): those with f(x) > 0."""
         return self.f > 0
+
+    @property
+    def kept(self) -> Tensor:
+        """The share of f that R_0 adds up to, (B,); NaN for a sample that is not explained."""
+        shares = self.attribution.flatten(1).sum(1) / self.f
+        return torch.where(self.explained, shares, torch.nan)
 
     @property
     def attribution(self) -> Tensor:

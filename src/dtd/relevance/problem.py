@@ -22,7 +22,7 @@ class Problem:
     input at once; ``max_points`` bounds memory. With ``moving_roots`` false roots do not depend on
     their anchors. ``series`` says what of each Taylor series is distributed; without one, the
     linear term. ``interactions`` asks for the degree-2 matrices too. Without ``forward_passes``
-    all slopes are had by automatic differentiation, as those of paths.
+    all slopes are computed by automatic differentiation, as paths need it.
     """
 
     network: Network

@@ -35,7 +35,7 @@ class Recursion:
     ``plans[l]`` says how layer l + 1 is decomposed onto layer l. ``max_points`` bounds the root
     points that are held in memory together. With ``moving_roots`` false the roots are constants:
     ``∂ã/∂a = 0``. ``series`` says what of each Taylor series is distributed; without one it is the
-    linear term. Without ``forward_passes`` all slopes are had by automatic differentiation.
+    linear term. Without ``forward_passes`` all slopes are computed by automatic differentiation.
 
     Where ``graph`` is true, what is returned keeps its graph and can be differentiated.
     """
@@ -50,20 +50,20 @@ class Recursion:
 
     def relevance(self, l: int, a: Tensor, graph: bool = False) -> Tensor:
         """``R_l`` at the anchors ``a`` (N, d_l)."""
-        return self._decomposed(l, a, graph).relevance
+        return self._relevance_and_limit(l, a, graph).relevance
 
     def upper(self, l: int, a: Tensor, graph: bool = False) -> Tensor:
         """``h``: (N, d_l) -> (N, d_{l+1}), the relevance of the units above layer ``l``."""
         return self.relevance(l + 1, self.explained.layers[l](a), graph)
 
-    def _decomposed(self, l: int, a: Tensor, graph: bool) -> Relevance:
+    def _relevance_and_limit(self, l: int, a: Tensor, graph: bool) -> Relevance:
         if l == self.explained.depth:
             return Relevance(a, torch.zeros_like(a[:, 0], dtype=torch.bool))
-        summed = self.slopes.summed(l, a, graph)
+        summed = self.slopes.relevance_by_forward_passes(l, a, graph)
         if summed is not None:
             return summed
-        # A chunk's memory is free when the next one starts: that of its search always, for no
-        # search keeps a graph, and all of it where none is kept.
+        # The memory of a search is freed before the next chunk starts, and that of its expansion
+        # too unless a graph is kept.
         parts = []
         for anchors in a.split(self.batching.anchors(l)):
             expansion = self.expand(l, anchors, self.roots(l, anchors), graph)
@@ -91,8 +91,8 @@ class Recursion:
         if self.series is None:
             at = self.slopes.at(l, pairs, roots.location, graph)
             return Expansion(anchor, unit, *at, (at.slope * delta).unsqueeze(1))
-        # A series differentiates by itself, and only has to be told the branch. Inside another
-        # expansion its shares alone count.
+        # A series differentiates by itself, and needs from here only the side of the kink on which
+        # to expand. Inside another expansion its shares alone count.
         if self.series.starts_at_roots or not graph:
             at_roots = self.derivative(l, pairs, roots)
         else:
@@ -120,7 +120,7 @@ class Recursion:
 
     @torch.no_grad()
     def derivative(self, l: int, pairs: Pairs, roots: Roots) -> Derivative:
-        """The slopes at the roots of N pairs without a graph, and the points they are taken at."""
+        """Values and slopes at the roots of N pairs, without a graph, and where they are taken."""
         return self.slopes.automatic.derivative(l, pairs, roots.location, graph=False)
 
     def segments(self, l: int, a: Tensor, roots: Roots, anchor: Tensor, unit: Tensor) -> Segments:
@@ -145,7 +145,7 @@ class Recursion:
         self, l: int, points: Tensor, open_gates: Tensor, unit: Tensor
     ) -> tuple[Tensor, Tensor]:
         """``h_unit`` at the points (N, d) with its graph, and whether a limit was taken above."""
-        upper = self._decomposed(l + 1, self.open_layer(l, points, open_gates), graph=True)
+        upper = self._relevance_and_limit(l + 1, self.open_layer(l, points, open_gates), graph=True)
         return upper.relevance.gather(1, unit.unsqueeze(1)).squeeze(1), upper.limit
 
     def open_layer(self, l: int, points: Tensor, open_gates: Tensor) -> Tensor:

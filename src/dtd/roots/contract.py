@@ -53,7 +53,7 @@ class Location(ABC):
 
     @abstractmethod
     def is_approached(self, own_tie: Tensor) -> Tensor:
-        """Whether the root is approached from its anchor whatever else holds there, (N,).
+        """Whether a limit has to be taken there even without other ties, (N,).
 
         ``own_tie`` (N,) says whether the root's own unit is a tie.
         """
@@ -285,7 +285,10 @@ class RootChoice(ABC):
         return None
 
     def carries_factor(self, rule: Rule, layer: Layer) -> bool:
-        """Whether relevance that is decomposed at these roots is ``R_i(a) = a_i C_i(a)``."""
+        """Whether relevance that is decomposed at these roots is ``R_i(a) = a_i C_i(a)``.
+
+        Roots of another form than :meth:`mask` says can have this factor too.
+        """
         return False
 
     def objection(self, layer: int, depth: int) -> str | None:

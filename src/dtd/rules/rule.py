@@ -40,7 +40,7 @@ class Divisor:
 
     @cached_property
     def size(self) -> Tensor:
-        """``Σ_i |w_ji v_ji|``, (B, J): beside it the value is zero, or is not."""
+        """``Σ_i |w_ji v_ji|``, (B, J): the scale on which the value counts as zero."""
         return projection_size(self.terms, self.layer)
 
     @property
@@ -97,8 +97,9 @@ class Rule(ABC):
 class FactorRule(Rule):
     """A rule with ``v_j = a ⊙ m_j``, whose masks depend on the weights alone.
 
-    Relevance then carries the activation as a factor, ``R_i(a) = a_i C_i(a)``: a zero of z_j is a
-    zero of the relevance, and the recursion needs forward passes only (theory, section 3.3).
+    Relevance then carries the activation as a factor, ``R_i(a) = a_i C_i(a)``. So in the layer
+    below a zero of a unit's pre-activation is a zero of its relevance, and the recursion needs
+    forward passes only (theory, section 3.3).
     """
 
     @abstractmethod
@@ -125,7 +126,7 @@ def projection(terms: tuple[Term, ...], layer: Layer) -> Tensor:
 
 
 def projection_size(terms: tuple[Term, ...], layer: Layer) -> Tensor:
-    """``Σ_i |w_ji v_ji|``, shape (B, J): the size beside which the projection is zero or not."""
+    """``Σ_i |w_ji v_ji|``, shape (B, J): the scale on which the projection counts as zero."""
     return sum_of(
         [row_product(term.factor.abs(), (layer.weight * term.mask).abs().T) for term in terms]
     )

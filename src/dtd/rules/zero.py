@@ -16,7 +16,7 @@ from dtd.rules.rule import Rule, Term
 class Zero(Rule):
     """``v_j = a`` with step 1: every unit is expanded at the origin, which in general is no root.
 
-    The expansion distributes the relevance that is at the anchor but not at the origin. Where
+    What is distributed approximates the difference of relevance between anchor and origin. Where
     biases are negative a unit is closed at the origin, and nothing is distributed. The train-free
     form is LRP-0.
 

@@ -36,7 +36,7 @@ class Derivative(NamedTuple):
 
     @classmethod
     def untaken(cls, pairs: Pairs, units: int) -> Derivative:
-        """Numbers that nobody looks at, of pairs whose root belongs to one of so many units."""
+        """Placeholders for pairs of a layer of so many units whose derivative is not used."""
         closed = torch.zeros(len(pairs.unit), units, dtype=torch.bool, device=pairs.unit.device)
         nothing = torch.full_like(pairs.roots, torch.nan)
         return cls(nothing[:, 0], nothing, closed[:, 0], Stencil.at_roots(closed, pairs.roots))
@@ -61,7 +61,7 @@ class _Approached(NamedTuple):
     nearness: float
     """The position at which these are."""
     smallest: float
-    """The smallest position that is of use."""
+    """Where extrapolation stops."""
 
 
 @dataclass(frozen=True, eq=False)

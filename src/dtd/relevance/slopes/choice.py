@@ -1,4 +1,7 @@
-"""Which of the two ways to a slope is taken, decided once."""
+"""Forward passes or automatic differentiation: the choice is made here, at every call.
+
+Forward passes may still hand single pairs to automatic differentiation, where a limit is needed.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,7 @@ from dtd.roots.contract import Location, OnKink
 class ChosenSlopes:
     """Slopes by forward passes where they can, and by automatic differentiation elsewhere.
 
-    ``forward`` is None for what forward passes do not give at all: other terms than the linear
-    one, and roots that do not move.
+    ``forward`` is None with a series, with constant roots, or where forward passes are not wanted.
     """
 
     automatic: AutomaticSlopes
@@ -30,7 +32,7 @@ class ChosenSlopes:
             return self.forward.at(l, pairs, location, graph)
         return self.automatic.at(l, pairs, location, graph)
 
-    def summed(self, l: int, a: Tensor, graph: bool) -> Relevance | None:
+    def relevance_by_forward_passes(self, l: int, a: Tensor, graph: bool) -> Relevance | None:
         """``R_l`` at the anchors ``a`` (N, d), without making a slope.
 
         None where that cannot be: where the relevance of layer ``l`` is not made of factors.

@@ -28,7 +28,7 @@ class Units(NamedTuple):
     rooted: Tensor
     """Whether the unit has a root; one on its kink counts, with a step of zero."""
     undirected: Tensor
-    """Whether a unit that is not dead has no direction here, though it may have one nearby."""
+    """Whether a unit is not dead, but the divisor of its step is zero here."""
 
     @property
     def size(self) -> Tensor:
@@ -64,12 +64,12 @@ class FactorLayer:
 
     @cached_property
     def gives(self) -> Tensor:
-        """Which lower units (row) the linear terms of which units of the layer reach, (d, J)."""
+        """Where ``w_ji mask_ji`` is not zero, (d, J): to whom the linear terms give something."""
         return self.columns != 0
 
     @cached_property
     def moves(self) -> Tensor:
-        """Which lower units (row) the roots of which units of the layer move, (d, J).
+        """Where ``mask_ji`` is not zero, (d, J): which activations the roots change.
 
         A weight of zero can be among them: what its unit gives is zero, but for one-sided limits.
         """

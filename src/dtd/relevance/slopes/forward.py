@@ -50,8 +50,8 @@ class _Factor(NamedTuple):
 
 
 class _Expansion(NamedTuple):
-    """``h_unit`` at N roots: its slope is ``factor w_unit``, but for the n roots ``others``, and
-    where it is undecided."""
+    """``h_unit`` at N roots: its slope is ``factor w_unit``, except at the n roots ``others``,
+    whose slopes are given, and where it is ``undecided``, which the caller computes."""
 
     value: Tensor
     factor: Tensor
@@ -139,7 +139,7 @@ class ForwardSlopes:
         return Slope(value, slope, there.limit)
 
     def reach(self, l: int, pairs: Pairs, size: Tensor) -> Reached:
-        """What is there at roots in layer ``l``, one layer up and two.
+        """The units of the layers l + 1 and l + 2 at roots in layer ``l``.
 
         ``size`` (N,) is the largest activation of layer l + 1 at each anchor.
         """

@@ -23,9 +23,9 @@ SlopesAt = Callable[[Tensor, float], Tensor]
 """``(rows (n,), position) -> slopes (n, d)``, each at that position on its own segment."""
 
 _MOST_POINTS = 7
-"""Of one limit."""
+"""The most points of one limit."""
 _POLE_POINTS = 5
-"""Of a limit that does not settle."""
+"""The points of a limit that does not settle."""
 
 
 class Stencil(NamedTuple):
@@ -59,7 +59,7 @@ class Stencil(NamedTuple):
         return cls(row, epsilon, weights[row, column], closed)
 
     def replaced(self, index: Tensor, other: Stencil) -> Stencil:
-        """The same, but for the roots ``index`` (n,), which ``other`` has by their rank."""
+        """The same, but for the roots ``index`` (n,), which ``other`` numbers from 0 on."""
         kept = ~torch.isin(self.row, index)
         columns = zip(self, other._replace(row=index[other.row]), strict=True)
         merged = Stencil(*(torch.cat([mine[kept], theirs]) for mine, theirs in columns))
@@ -89,8 +89,8 @@ def extrapolated(
 
     Args:
         slopes: the function whose limits are taken, along the segments.
-        near: (N, d), the slopes at the position ``nearness``, with which every limit has to agree.
-            Where they are zero, so is the limit.
+        near: (N, d), reference slopes at the position ``nearness``, on the anchor's branch. A limit
+            that disagrees is discarded. Where the reference is zero the limit is zero.
         nearness: a position that is on the anchor's branch.
         smallest: the last position, 2⁻ˢ.
         tolerance: when a limit is settled.
@@ -117,8 +117,8 @@ def extrapolated(
             weights[pending[better]] = _weights(order, rung, weights)
         left = best[pending] > tolerance.settled * scale
         pending, before = pending[left], [limits[left] for limits in now]
-    # Slopes of several units that grow without bound can have a sum that does not, if all of them
-    # are taken at the same points.
+    # Slopes may diverge while their sum over units converges. So all that diverge are taken at the
+    # same positions.
     endless = pending[best[pending] > tolerance.jump * size[pending]]
     weights[endless] = _weights(_POLE_POINTS - 1, _rungs(tolerance.branch_epsilon) - 1, weights)
     return weights

@@ -91,7 +91,8 @@ class ForwardLimits(NamedTuple):
     limit: Tensor
     """(N,), whether the slope exists as a limit only."""
     undecided: Tensor
-    """(N,), whether that limit is on the edge: anchors nearby have another one, or none."""
+    """(N,), whether that limit is not continuous in the anchor: anchors nearby have another one,
+    or none."""
 
 
 def forward_limits(
@@ -116,7 +117,7 @@ def forward_limits(
         units: the units of layer l + 2 there, (N, K).
         size: (N,), the largest activation of layer l + 1 at the anchors.
     """
-    # The output has no limit of its own: it gives nothing to a weight of zero.
+    # Below the output a limit gives nothing to a weight of zero; below other layers it may.
     gives = above.gives if l + 2 == network.depth else above.moves
     given = gives.index_select(0, pairs.unit)
     limit = (units.undirected & given).any(1)
@@ -125,7 +126,7 @@ def forward_limits(
         index = limit.nonzero().squeeze(1)
         threshold = policy(z.dtype).tie * network.layers[l].magnitude(pairs.anchors[index])
         ties = _ties(z[index], threshold)
-        # Certain is the limit only where no anchor nearby meets another: every other unit is
+        # The limit is certain only where no anchor nearby has another one: every other unit is
         # clearly dead or alive, and the direction vanishes because all its parts are dead.
         clear = ~ties.scatter(1, pairs.unit[index].unsqueeze(1), False).any(1)
         _, whole = above.divisors(a[index])
