@@ -220,7 +220,7 @@ class FixedFarEnds(RootFinder):
                 rows[0].line,
                 far_ends=torch.cat([row.line.far_ends for row in rows]),
                 positions=torch.cat([row.line.positions for row in rows]),
-                walk=torch.cat([row.line.walk for row in rows]),
+                walk=torch.cat([row.line.scan for row in rows]),
                 relevance=torch.cat([row.line.relevance for row in rows]),
             ),
         )

@@ -180,7 +180,7 @@ def test_the_root_is_the_last_zero_before_the_anchor(refine):
         return (a[:, :1].abs() - 1).abs().sub(0.5).relu()  # zero for 0.5 <= |a| <= 1.5
 
     finder = RandomSearch(candidates=500, sigma=3.0, steps=400, refine=refine)
-    # Candidates on the far side first, so that the walk crosses both valleys.
+    # Candidates on the far side first, so that the scan crosses both valleys.
     for seed in range(20):
         got = finder(problem(tensor([[3.0]]), two_valleys, seed))
         far = got.line.far_ends.item()
@@ -280,8 +280,8 @@ def test_refined_roots_lie_on_the_boundary_of_the_zero_set():
 
 def test_unrefined_roots_lie_on_the_walk():
     got = RandomSearch(candidates=200, sigma=2.0, steps=50, refine=False)(problem(ANCHORS))
-    walk = torch.linspace(0, 1, 50, dtype=torch.float64)
-    assert torch.isin(got.line.positions, walk).all()
+    scan = torch.linspace(0, 1, 50, dtype=torch.float64)
+    assert torch.isin(got.line.positions, scan).all()
 
 
 def test_walks_show_what_was_tried():
@@ -289,9 +289,9 @@ def test_walks_show_what_was_tried():
     far = got.line.far_ends
     for b in range(len(ANCHORS)):
         for j in range(3):
-            walk = got.line.walk.expand(*got.status.shape, -1)[b, j]
-            assert walk[[0, -1]].tolist() == [0, 1]
-            points = far[b, j] + walk.unsqueeze(1) * (ANCHORS[b] - far[b, j])
+            scan = got.line.scan.expand(*got.status.shape, -1)[b, j]
+            assert scan[[0, -1]].tolist() == [0, 1]
+            points = far[b, j] + scan.unsqueeze(1) * (ANCHORS[b] - far[b, j])
             torch.testing.assert_close(
                 got.line.relevance[b, j], hinges(points)[:, j], rtol=1e-12, atol=1e-14
             )
@@ -329,7 +329,7 @@ def test_tolerance_is_relative_to_the_relevance_of_the_anchor(tol, refine):
 
 
 def test_refinement_reaches_the_zero_set_whatever_the_tolerance():
-    """Also where the last point of the walk that counts as zero is not quite zero."""
+    """Also where the last point of the scan that counts as zero is not quite zero."""
     for tol in (1e-5, 0.02, 0.2):
         finder = RandomSearch(candidates=200, sigma=2.0, steps=50, tol=tol)
         got = finder(problem(ANCHORS))

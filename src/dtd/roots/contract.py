@@ -145,11 +145,11 @@ class SearchLine(Line):
     """The segments ``c + s (a - c)``, 0 <= s <= 1, on which roots were searched.
 
     ``far_ends`` c (B, J, d) are held fixed when the anchor moves; ``positions`` (B, J) are the s
-    of the roots. ``walk`` and ``relevance`` (B, J, S) are the s that were tried, and h_j there.
+    of the roots. ``scan`` and ``relevance`` (B, J, S) are the s that were tried, and h_j there.
     """
 
     far_ends: Tensor
-    walk: Tensor
+    scan: Tensor
     relevance: Tensor
 
     def curve(self, anchor: Tensor, unit: Tensor) -> Curve:

@@ -1,4 +1,4 @@
-"""The search of the seed notebook: random candidates, then a walk towards the anchor."""
+"""The search of the seed notebook: random candidates, then a scan of the line to the anchor."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class RandomSearch(RootFinder):
     """The last point with ``h_j <= tol |h_j(a)|`` on the way from the best candidate to a.
 
     Candidates are ``a + sigma * randn``, shared by the units; the best has the smallest |h_j|.
-    The walk has ``steps`` equidistant points, both ends included. ``refine`` bisects between the
+    The scan has ``steps`` equidistant points, both ends included. ``refine`` bisects between the
     root and the next point, down to rounding, for the boundary of the zero set. Where h_j(a) is
     negative the search is for the zero of -h_j.
 
@@ -43,34 +43,34 @@ class RandomSearch(RootFinder):
         a = problem.anchors
         at_anchor = problem.relevance(a)
         far_ends = self._best_candidates(problem)
-        walk = torch.linspace(0, 1, self.steps, dtype=a.dtype, device=a.device)
+        scan = torch.linspace(0, 1, self.steps, dtype=a.dtype, device=a.device)
         line = _Line(problem, far_ends, at_anchor.sign())
-        walk = walk.expand(*at_anchor.shape, -1)
-        signed = line.signed_relevance(walk)
+        scan = scan.expand(*at_anchor.shape, -1)
+        signed = line.signed_relevance(scan)
         below = signed <= (self.tol * at_anchor.abs()).unsqueeze(-1)
         last = _last(below).clamp(min=0)
-        positions = walk.gather(-1, last).squeeze(-1)
+        positions = scan.gather(-1, last).squeeze(-1)
         if self.refine:
             # A point within the tolerance may lie just beyond the zero set: step back into it.
             index = torch.arange(self.steps, device=a.device)
             zero = _last((signed <= 0) & (index <= last))
             inside = torch.where(zero > _last(~below & (index <= last)), zero, last)
             outside = (inside + 1).clamp(max=self.steps - 1)
-            ends = (walk.gather(-1, end).squeeze(-1) for end in (inside, outside))
+            ends = (scan.gather(-1, end).squeeze(-1) for end in (inside, outside))
             positions = self._bisect(line, *ends)
         status = torch.full_like(at_anchor, Status.FOUND, dtype=torch.int8)
         residual = line.signed_relevance(positions.unsqueeze(-1)).squeeze(-1)
         status[residual.abs() > self.tol * at_anchor.abs()] = Status.APPROXIMATE
         status[~below.any(-1)] = Status.NOT_FOUND
         status[at_anchor == 0] = Status.INACTIVE
-        walked = signed * at_anchor.sign().unsqueeze(-1)
+        seen = signed * at_anchor.sign().unsqueeze(-1)
         return Roots(
             line.points(positions.unsqueeze(-1)).squeeze(2),
             status,
             OnBoundary(),
             certified=torch.zeros_like(status, dtype=torch.bool),
             evaluations=self.evaluations(1),
-            line=SearchLine(positions, far_ends, walk, walked),
+            line=SearchLine(positions, far_ends, scan, seen),
         )
 
     def evaluations(self, units: int) -> int:

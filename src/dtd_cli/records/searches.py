@@ -20,9 +20,9 @@ def search_lines_table(parts: Sequence[Explained]) -> pd.DataFrame:
     for part, layer, roots in searches(parts):
         if roots.line is not None:
             keys = unit_keys(part, layer, roots)
-            steps = roots.line.walk.shape[-1]
+            steps = roots.line.scan.shape[-1]
             table = keys.loc[keys.index.repeat(steps)].reset_index(drop=True)
-            table["position"] = numbers(roots.line.walk).ravel()
+            table["position"] = numbers(roots.line.scan).ravel()
             table["relevance"] = numbers(roots.line.relevance).ravel()
             tables.append(table)
     return in_order(tables, ["sample", "layer", "neuron"])
