@@ -22,8 +22,9 @@ from dtd.relevance import Problem, recursive
 from dtd.relevance.plan import Scheme
 from dtd.roots import ClosedForm, HitAndRun, Metropolis
 from dtd.roots.candidates import best_candidates
-from dtd.roots.contract import Anywhere, RootProblem, Status
+from dtd.roots.contract import RootProblem, Status
 from dtd.roots.effective_sample_size import effective_sample_size
+from dtd.roots.location import Anywhere
 from dtd.rules import X
 from dtd_cli.records.searches import chains_table
 from test_cli import dtd_run

@@ -14,7 +14,8 @@ from dtd.networks.network import Layer
 from dtd.regions.gates import closed_gates, gates
 from dtd.regions.region import Regions
 from dtd.roots import Interpolation
-from dtd.roots.contract import OnBoundary, RootProblem, Status
+from dtd.roots.contract import RootProblem, Status
+from dtd.roots.location import OnBoundary
 from dtd.rules import X
 
 WIDTHS = (4, 6, 5, 2)

@@ -12,8 +12,9 @@ from dtd.domains import Domain
 from dtd.errors import InvalidSetting
 from dtd.networks.network import Layer
 from dtd.roots import ClosedForm
-from dtd.roots.contract import OnBoundary, RootProblem, Status
+from dtd.roots.contract import RootProblem, Status
 from dtd.roots.line import LineSearch
+from dtd.roots.location import OnBoundary
 from dtd.rules import RULES, X
 from dtd.rules.rule import direction
 from test_implicit import central_jacobian

@@ -16,7 +16,8 @@ from dtd.errors import InvalidSetting
 from dtd.networks.network import Layer, Network
 from dtd.regions.region import Regions
 from dtd.roots import ROOT_FINDERS
-from dtd.roots.contract import OnKink, Outcome, RootProblem, Status
+from dtd.roots.contract import Outcome, RootProblem, Status
+from dtd.roots.location import OnKink
 from dtd.roots.milp import Milp
 from dtd.roots.nearest import Target, nearest_zero
 from dtd.roots.nearest.model import ball, bounds

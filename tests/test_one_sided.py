@@ -25,7 +25,7 @@ from cases import (
 from dtd.networks.network import Network
 from dtd.relevance.slopes.slope import Pairs
 from dtd.relevance.slopes.ties import side
-from dtd.roots.contract import OnBoundary
+from dtd.roots.location import OnBoundary
 from literal import Literal, conserves
 
 EXACT = 1e-11

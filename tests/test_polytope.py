@@ -15,7 +15,8 @@ from dtd.errors import InvalidSetting
 from dtd.regions.gates import closed_gates, gates
 from dtd.regions.region import Regions
 from dtd.roots import ClosedForm, nearest_point
-from dtd.roots.contract import OnKink, RootProblem, Status
+from dtd.roots.contract import RootProblem, Status
+from dtd.roots.location import OnKink
 from dtd.roots.polytope import PolytopeSearch
 from dtd.rules import ZPlus
 from dtd_cli.inputs.positive import Positive

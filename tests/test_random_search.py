@@ -15,7 +15,8 @@ from dtd.networks.network import Layer, Network
 from dtd.relevance.plan import Plan
 from dtd.relevance.recursion import Recursion
 from dtd.roots import ClosedForm
-from dtd.roots.contract import OnBoundary, RootProblem, Status
+from dtd.roots.contract import RootProblem, Status
+from dtd.roots.location import OnBoundary
 from dtd.roots.random_search import RandomSearch
 from dtd.rules import X, ZPlus
 

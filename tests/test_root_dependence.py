@@ -9,7 +9,8 @@ import torch
 
 from cases import positive_input, random_network, recursion, relevances
 from dtd.relevance.recursion import Recursion
-from dtd.roots.contract import Anywhere, RootFinder, Roots, Status
+from dtd.roots.contract import RootFinder, Roots, Status
+from dtd.roots.location import Anywhere
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from dtd.domains import Domain
 from dtd.errors import InvalidSetting
 from dtd.networks.network import Layer
 from dtd.roots import ClosedForm
-from dtd.roots.contract import Anywhere, OnKink, RootProblem, Status
+from dtd.roots.contract import RootProblem, Status
 from dtd.roots.line import LineSearch
+from dtd.roots.location import Anywhere, OnKink
 from dtd.roots.random_search import RandomSearch
 from dtd.rules import RULES
 from dtd.rules.rule import direction, projection, projection_size

@@ -11,7 +11,8 @@ from torch import Tensor
 from dtd.ranges import COUNT, POSITIVE, TOLERANCE, Range
 from dtd.regions.cell import Cell
 from dtd.roots.candidates import best_candidates
-from dtd.roots.contract import Anywhere, Chains, RootFinder, RootProblem, Roots
+from dtd.roots.contract import Chains, RootFinder, RootProblem, Roots
+from dtd.roots.location import Anywhere
 
 
 @dataclass(frozen=True)

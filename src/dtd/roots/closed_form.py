@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from dtd.networks.network import Layer
-from dtd.roots.contract import Anywhere, OnKink, RootFinder, RootProblem, Roots, Status
+from dtd.roots.contract import RootFinder, RootProblem, Roots, Status
+from dtd.roots.location import Anywhere, OnKink
 from dtd.rules.rule import Rule, direction
 
 

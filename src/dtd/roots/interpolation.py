@@ -11,7 +11,8 @@ from torch import Tensor
 from dtd.numerics.policy import safe_divide
 from dtd.ranges import COUNT, TOLERANCE
 from dtd.roots.candidates import best_candidates
-from dtd.roots.contract import OnBoundary, RootFinder, RootProblem, Roots
+from dtd.roots.contract import RootFinder, RootProblem, Roots
+from dtd.roots.location import OnBoundary
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from torch import Tensor
 from dtd.networks.network import Layer
 from dtd.numerics.policy import policy
 from dtd.ranges import COUNT, TOLERANCE
-from dtd.roots.contract import OnBoundary, Ray, RootFinder, RootProblem, Roots, Status
+from dtd.roots.contract import Ray, RootFinder, RootProblem, Roots, Status
+from dtd.roots.location import OnBoundary
 from dtd.rules.rule import Rule, direction, direction_of, projection, projection_size
 
 

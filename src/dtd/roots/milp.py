@@ -13,7 +13,8 @@ from torch import Tensor
 from dtd.networks.network import Network
 from dtd.numerics.policy import policy
 from dtd.ranges import POSITIVE, TOLERANCE, check_choice
-from dtd.roots.contract import OnKink, Outcome, RootFinder, RootProblem, Roots, Solution, Status
+from dtd.roots.contract import Outcome, RootFinder, RootProblem, Roots, Solution, Status
+from dtd.roots.location import OnKink
 from dtd.roots.nearest import METRICS, Target, nearest_zero
 from dtd.roots.nearest.rays import rays_tried
 from dtd.roots.nearest.search import Answer

@@ -12,7 +12,8 @@ from torch import Tensor
 from dtd.numerics.policy import policy
 from dtd.ranges import POSITIVE, check_choice
 from dtd.regions.gates import closed_gates, gates
-from dtd.roots.contract import OnKink, RootFinder, RootProblem, Roots, Status
+from dtd.roots.contract import RootFinder, RootProblem, Roots, Status
+from dtd.roots.location import OnKink
 from dtd.roots.nearest_point import METRICS, Array, Metric, Nearest, nearest_point
 
 

@@ -26,16 +26,8 @@ from dtd.errors import InvalidSetting
 from dtd.networks.network import Network
 from dtd.numerics.policy import policy
 from dtd.regions.region import Regions
-from dtd.roots.contract import (
-    Anywhere,
-    Location,
-    OnKink,
-    RootChoice,
-    RootFinder,
-    RootProblem,
-    Roots,
-    Status,
-)
+from dtd.roots.contract import RootChoice, RootFinder, RootProblem, Roots, Status
+from dtd.roots.location import Anywhere, Location, OnKink
 
 
 @dataclass(frozen=True)

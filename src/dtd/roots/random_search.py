@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from dtd.ranges import COUNT, POSITIVE, TOLERANCE, Range
-from dtd.roots.contract import OnBoundary, RootFinder, RootProblem, Roots, SearchLine, Status
+from dtd.roots.contract import RootFinder, RootProblem, Roots, SearchLine, Status
+from dtd.roots.location import OnBoundary
 
 
 @dataclass(frozen=True)

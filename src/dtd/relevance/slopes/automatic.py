@@ -19,7 +19,7 @@ from dtd.relevance.plan import Plan
 from dtd.relevance.slopes.limit import Stencil, extrapolated
 from dtd.relevance.slopes.slope import Pairs, Slope
 from dtd.relevance.slopes.ties import side
-from dtd.roots.contract import Location
+from dtd.roots.location import Location
 
 Function = Callable[[int, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 """``(layer, points (N, d), open gates (N, J), units (N,)) -> h_unit (N,), limit (N,)``,

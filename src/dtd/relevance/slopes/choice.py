@@ -13,7 +13,7 @@ from dtd.relevance.expansion import Relevance
 from dtd.relevance.slopes.automatic import AutomaticSlopes
 from dtd.relevance.slopes.forward import ForwardSlopes
 from dtd.relevance.slopes.slope import Pairs, Slope
-from dtd.roots.contract import Location, OnKink
+from dtd.roots.location import Location, OnKink
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,7 +26,7 @@ from dtd.relevance.slopes.automatic import AutomaticSlopes
 from dtd.relevance.slopes.factor_layer import FactorLayer, Units
 from dtd.relevance.slopes.slope import Pairs, Slope
 from dtd.relevance.slopes.ties import ForwardLimits, forward_limits
-from dtd.roots.contract import Location, OnKink
+from dtd.roots.location import Location, OnKink
 
 
 class Reached(NamedTuple):

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
-from dtd.roots.contract import Location
+from dtd.roots.location import Location
 
 
 class Pairs(NamedTuple):

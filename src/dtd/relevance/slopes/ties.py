@@ -17,7 +17,7 @@ from dtd.numerics.policy import policy
 from dtd.relevance.plan import Plan
 from dtd.relevance.slopes.factor_layer import FactorLayer, Units
 from dtd.relevance.slopes.slope import Pairs
-from dtd.roots.contract import Location
+from dtd.roots.location import Location
 
 
 class Side(NamedTuple):
