@@ -220,7 +220,7 @@ class FixedFarEnds(RootFinder):
                 rows[0].line,
                 far_ends=torch.cat([row.line.far_ends for row in rows]),
                 positions=torch.cat([row.line.positions for row in rows]),
-                walk=torch.cat([row.line.scan for row in rows]),
+                scan=torch.cat([row.line.scan for row in rows]),
                 relevance=torch.cat([row.line.relevance for row in rows]),
             ),
         )
@@ -292,9 +292,7 @@ def nested_by_differences(rec: Recursion, x: Tensor) -> Tensor:
 
         def gradient(epsilon, root=root, j=j):
             point = root + epsilon * (x - root)
-            return central_jacobian(
-                lambda p: rec.upper(0, p, graph=True)[:, j : j + 1], point, 1e-6
-            )
+            return central_jacobian(lambda p: rec.upper(0, p)[:, j : j + 1], point, 1e-6)
 
         total += (2 * gradient(1e-4) - gradient(2e-4)) * (x - root)
     return total
