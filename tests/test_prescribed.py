@@ -103,3 +103,9 @@ def test_what_cannot_be_is_refused(net, target, words):
     asked = problem(net, positive_input(3, 0), torch.tensor(target, dtype=torch.float64))
     with pytest.raises(InvalidSetting, match=words):
         recursive(asked)
+
+
+@pytest.mark.parametrize("target", [[float("nan")], [1.0, float("inf")], ["a"], None, 3.0])
+def test_a_target_that_is_no_list_of_finite_numbers_is_refused(target):
+    with pytest.raises(InvalidSetting, match=r"target=.*: allowed is a list of finite numbers"):
+        Prescribed(target)

@@ -15,6 +15,7 @@ x̃ itself, and R_0 = m w_c ⊙ (x - x̃), which is the target for ``x - x̃ = t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -22,7 +23,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from dtd.errors import InvalidSetting
+from dtd.errors import InvalidSetting, shown
 from dtd.networks.network import Network
 from dtd.numerics.policy import policy
 from dtd.regions.region import Regions
@@ -45,6 +46,15 @@ class Prescribed(RootChoice):
     name: ClassVar[str] = "prescribed"
 
     target: list[float]
+
+    def __post_init__(self) -> None:
+        numbers = isinstance(self.target, list) and all(
+            isinstance(value, int | float) and math.isfinite(value) for value in self.target
+        )
+        if not numbers:
+            raise InvalidSetting(
+                "target", shown(self.target), "allowed is a list of finite numbers"
+            )
 
     def batches(self, samples: Tensor) -> Sequence[Tensor]:
         return list(samples.split(1))

@@ -11,9 +11,6 @@ from pydantic.dataclasses import dataclass
 
 from dtd.relevance import METHODS
 from dtd.relevance.paths.all import PATHS
-from dtd.relevance.series.integral import Integral
-from dtd.relevance.series.series import Series
-from dtd.relevance.series.taylor import Taylor
 from dtd_cli.config.errors import SettingError
 from dtd_cli.config.values import Count, Pair, Seed, SomeOf, Text
 
@@ -84,13 +81,6 @@ class RelevanceSettings:
                 "sampled paths estimate degree 1, without interactions, with "
                 "root_dependence=exact; allowed with others is relevance.estimator=enumeration",
             )
-
-    @property
-    def series(self) -> Series | None:
-        """What of each Taylor series is distributed; None is the linear term."""
-        if self.degree == math.inf:
-            return Integral()
-        return Taylor(int(self.degree)) if self.degree > 1 else None
 
 
 @dataclass(frozen=True)
