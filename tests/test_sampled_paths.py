@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,9 @@ def sampling(rec, seed=0, number=PATHS, importance=None):
         layer: torch.ones(width, dtype=torch.float64)
         for layer, width in enumerate(rec.network.widths)
     }
-    return SampledPaths(rec.slopes.forward, number, importance, torch.Generator().manual_seed(seed))
+    return SampledPaths(
+        rec.slopes.forward, rec.limits, number, importance, torch.Generator().manual_seed(seed)
+    )
 
 
 def estimates(rec, x, **options):
@@ -147,7 +150,7 @@ def test_a_path_stands_once_in_every_layer(monkeypatch):
         monkeypatch.setattr(ForwardSlopes, "reach", noted)
         sampled.estimate(0, x)
     assert min(limits[start] for start in range(3)) > 0
-    assert max(stood[start] for start in range(3)) == PATHS
+    assert 0 < max(stood[start] for start in range(3)) <= PATHS
 
 
 def test_zero_order_of_units_that_live_of_a_bias():
@@ -156,6 +159,11 @@ def test_zero_order_of_units_that_live_of_a_bias():
     estimate = estimates(recursion(net, "z+"), tensor([[3.0]]))[0]
     assert estimate.zero_order.item() == pytest.approx(1.0, rel=1e-9)
     assert estimate.relevance.item() == pytest.approx(4.0, rel=1e-9)
+
+
+def same(first, second):
+    """The same bits, and the same gaps."""
+    return all(map(partial(torch.allclose, rtol=0, atol=0, equal_nan=True), first, second))
 
 
 def test_the_same_generator_gives_the_same_paths():
@@ -167,7 +175,7 @@ def test_the_same_generator_gives_the_same_paths():
         first, again = sampled.estimate(0, x), sampled.estimate(0, x)
         other = sampling(rec, seed=6).estimate(0, x)
     assert torch.equal(torch.random.get_rng_state(), before)
-    assert all(map(torch.equal, first, again))
+    assert same(first, again)
     assert not torch.equal(first.relevance, other.relevance)
 
 
@@ -177,7 +185,7 @@ def test_chunks_change_nothing(max_points):
     whole = estimates(recursion(net, "z+"), x)
     chunked = estimates(recursion(net, "z+", max_points=max_points), x)
     for got, want in zip(chunked, whole, strict=True):
-        assert all(map(torch.equal, got, want))
+        assert same(got, want)
 
 
 def test_nothing_to_explain():

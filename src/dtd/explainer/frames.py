@@ -17,6 +17,7 @@ from dtd.explainer.explained import Explained
 from dtd.relevance.evidence import Evidence
 from dtd.relevance.explanation import Explanation, StandardErrors
 from dtd.relevance.ledger import Ledger, by_degree
+from dtd.relevance.limits.state import LimitState, states
 from dtd.roots.contract import Status
 
 RELEVANCE_COLUMNS = (
@@ -67,6 +68,7 @@ def ledger_frame(parts: Sequence[Explained]) -> pd.DataFrame:
                 "degree": degree,
             }
             | {name: numbers(getattr(ledger, name)) for name in LEDGER}
+            | {"limits": _limits(part.explanation, layer)}
             | _sum_errors(part.explanation.errors, layer)
         )
         for part in parts
@@ -74,7 +76,7 @@ def ledger_frame(parts: Sequence[Explained]) -> pd.DataFrame:
         for degree, ledger in enumerate(_ledgers(part.explanation, layer, whole), 1)
     ]
     keys = ["roots", "method", "sample", "layer", "degree"]
-    columns = ["method", "roots", "sample", "layer", "order", "degree", *LEDGER]
+    columns = ["method", "roots", "sample", "layer", "order", "degree", *LEDGER, "limits"]
     return _where_told(in_order(tables, keys, columns), parts)
 
 
@@ -83,7 +85,7 @@ def roots_frame(parts: Sequence[Explained]) -> pd.DataFrame:
     return in_order(
         [_layer_roots(part, layer, roots) for part, layer, roots in searches(parts)],
         ["sample", "layer", "neuron"],
-        [*UNIT, "status", *EVIDENCE_COLUMNS, "evaluations", "certified"],
+        [*UNIT, "status", *EVIDENCE_COLUMNS, "evaluations", "certified", "limit", "limit_error"],
     )
 
 
@@ -187,6 +189,12 @@ def _sum_errors(errors: StandardErrors | None, layer: int) -> dict[str, np.ndarr
     return {} if errors is None else {"relevance_sum_stderr": numbers(errors.sums[layer])}
 
 
+def _limits(explanation: Explanation, layer: int) -> np.ndarray | str:
+    if layer not in explanation.limits:
+        return LimitState.NONE.name.lower()
+    return names(states(explanation.limits[layer]), LimitState)
+
+
 def _ledgers(explanation: Explanation, layer: int, whole: Ledger) -> list[Ledger]:
     if explanation.degrees == 1:
         return [whole]
@@ -217,6 +225,8 @@ def _layer_roots(part: Explained, layer: int, roots: Evidence) -> pd.DataFrame:
         table[name] = values
     table["evaluations"] = numbers(roots.evaluations).ravel()
     table["certified"] = numbers(roots.certified).ravel()
+    table["limit"] = names(states(roots.limit_error), LimitState)
+    table["limit_error"] = numbers(roots.limit_error).ravel()
     return table
 
 

@@ -14,6 +14,7 @@ from dtd.errors import InvalidSetting
 from dtd.explainer.explained import Explained
 from dtd.relevance.evidence import Evidence
 from dtd.relevance.ledger import Ledger
+from dtd.relevance.limits.state import LimitState, states
 from dtd.roots.contract import Status
 
 if TYPE_CHECKING:
@@ -42,8 +43,11 @@ class RootPoint:
     """In the linear region of its anchor."""
     certified: Tensor
     """The search proves its answer."""
-    limit: Tensor
-    """The slope at the root, or at one above it, was taken as a one-sided limit."""
+    limit: list[str]
+    """What became of the one-sided limit that the slope at the root, or at one above it, is:
+    ``none`` is needed, it is ``taken``, or ``unsettled`` and may be wrong, or ``unbounded``."""
+    limit_error: Tensor
+    """Its relative error."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -101,12 +105,14 @@ class Result:
 
     @cached_property
     def limits(self) -> list[list[str]]:
-        """For each layer from 0 to L - 1 and each sample whether a one-sided limit was taken.
+        """For each layer from 0 to L - 1 and each sample what became of one-sided limits.
 
-        ``taken`` at one root or more, or at a root above it; else ``none``.
+        ``none`` where none was needed at a root of the sample or above it, ``taken`` where all are
+        right, ``unsettled`` where one may be wrong, and ``unbounded`` where there is no finite
+        relevance, so that the number in its place means nothing.
         """
         return [
-            ["taken" if limit else "none" for limit in self._limits(layer).tolist()]
+            [LimitState(state).name.lower() for state in states(self._limits(layer)).tolist()]
             for layer in range(len(self.widths) - 1)
         ]
 
@@ -186,18 +192,18 @@ class Result:
         return Ledger(**{field.name: column(field.name) for field in fields(Ledger)})
 
     def _limits(self, layer: int) -> Tensor:
-        taken = torch.zeros_like(self.explained)
+        errors = self.output_relevance.new_full((len(self.x),), torch.nan)
         for part in self.parts:
-            for roots in part.explanation.evidence.get(layer, ())[:1]:
-                taken[part.samples] = roots.limit.any(1)
-        return taken
+            if layer in part.explanation.limits:
+                errors[part.samples] = part.explanation.limits[layer]
+        return errors
 
     def _root_point(self, searches: list[Evidence], width: int, unit: int) -> RootPoint:
         samples = len(self.x)
         nowhere = self.output_relevance.new_full((samples,), torch.nan)
         columns = {
             "point": nowhere.unsqueeze(1).repeat(1, width),
-            **{name: nowhere.clone() for name in ("relevance", "residual", "distance")},
+            **{name: nowhere.clone() for name in _NUMBERS},
             **{name: torch.zeros_like(self.explained) for name in _FLAGS},
         }
         status = [Status.INACTIVE] * samples
@@ -205,16 +211,20 @@ class Result:
             if unit not in roots.neurons:
                 continue
             at = roots.neurons.index(unit)
-            for name in ("relevance", "residual", "distance", *_FLAGS):
+            for name in (*_NUMBERS, *_FLAGS):
                 columns[name][part.samples] = getattr(roots, name)[:, at]
             rooted = roots.rooted[:, at]
             columns["point"][part.samples[rooted]] = roots.points[rooted, at]
             for sample, value in zip(part.samples.tolist(), roots.status[:, at], strict=True):
                 status[sample] = Status(int(value))
-        return RootPoint(status=[value.name.lower() for value in status], **columns)
+        limit = [
+            LimitState(state).name.lower() for state in states(columns["limit_error"]).tolist()
+        ]
+        return RootPoint(status=[value.name.lower() for value in status], limit=limit, **columns)
 
 
-_FLAGS = ("admissible", "same_region", "certified", "limit")
+_NUMBERS = ("relevance", "residual", "distance", "limit_error")
+_FLAGS = ("admissible", "same_region", "certified")
 
 
 def _relevances(part: Explained, layer: int) -> Tensor | None:

@@ -19,20 +19,13 @@ class Policy:
     tie: float
     """A pre-activation below ``tie * (|W||a| + |b|)`` is a tie: on the kink of its ReLU."""
     epsilon: float
-    """The position on the segment from a root (0) to its anchor (1) that tells the anchor's branch;
-    the smallest one that a limit uses.
-
-    A power of two, as all positions are: scaling by it is exact, so a one-sided limit has no error
-    where the network is homogeneous.
+    """The position on the segment from a root (0) to its anchor (1) from which a limit is taken in
+    this precision, and which tells the anchor's branch. A power of two, by which scaling is exact.
     """
     outer_epsilon: float
-    """The smallest position of a limit that has another one inside, whose own must be smaller."""
-    branch_epsilon: float
-    """The position that tells the branch of such a limit."""
+    """The same for a limit that has another one inside, whose own must be smaller."""
     settled: float
-    """A limit is settled when its extrapolations differ by less, relative to its size."""
-    jump: float
-    """Slopes that differ by more, relative to their size, lie on different branches."""
+    """A limit with a larger relative error is marked as one that may be wrong."""
     degenerate: float
     """A direction with ``|w v| <= degenerate * sum |w_i v_i|`` is parallel to the hyperplane."""
     residual: float
@@ -48,10 +41,8 @@ _POLICIES = {
     torch.float64: Policy(
         tie=1e-13,
         epsilon=2.0**-20,
-        outer_epsilon=2.0**-17,
-        branch_epsilon=2.0**-12,
-        settled=2.0**-38,
-        jump=2.0**-10,
+        outer_epsilon=2.0**-12,
+        settled=1e-9,
         degenerate=1e-12,
         residual=1e-9,
         quadrature=1e-9,
@@ -60,10 +51,8 @@ _POLICIES = {
     torch.float32: Policy(
         tie=1e-5,
         epsilon=2.0**-10,
-        outer_epsilon=2.0**-8,
-        branch_epsilon=2.0**-5,
-        settled=2.0**-14,
-        jump=2.0**-3,
+        outer_epsilon=2.0**-5,
+        settled=1e-4,
         degenerate=1e-5,
         residual=1e-4,
         quadrature=1e-5,

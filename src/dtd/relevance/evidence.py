@@ -58,8 +58,9 @@ class Evidence:
     output_change: Tensor
     """``f(ã_j) - f(a)``."""
     certified: Tensor
-    limit: Tensor
-    """The derivative was taken as a one-sided limit, at the root or at one above it."""
+    limit_error: Tensor
+    """The relative error of the one-sided limit that the slope is, at the root or at one above it.
+    Infinite where the slope grows without bound, NaN where no limit was needed."""
     evaluations: Tensor
     line: SearchLine | None
     """What a search along fixed segments saw."""
@@ -128,7 +129,7 @@ def evidence(
         gradient_gap=spread(gap.abs().amax(1)),
         output_change=spread(change),
         certified=roots.certified,
-        limit=spread(expansion.limit),
+        limit_error=spread(torch.where(expansion.slope.isinf().any(1), torch.inf, expansion.limit)),
         evaluations=torch.as_tensor(roots.evaluations).expand(roots.status.shape),
         line=roots.line if isinstance(roots.line, SearchLine) else None,
         chains=None if roots.chains is None else _chain_evidence(roots.chains),

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from dtd.relevance.slopes.slope import worst
 from dtd.rules.rule import sum_of
 
 
@@ -16,7 +17,8 @@ class Relevance(NamedTuple):
     relevance: Tensor
     """(N, d)."""
     limit: Tensor
-    """(N,), whether a one-sided limit was taken at a root of the anchor, or above it."""
+    """(N,), the largest relative error of a one-sided limit at the roots of an anchor, or above
+    them. NaN where no limit was needed."""
 
 
 class Expansion(NamedTuple):
@@ -30,10 +32,11 @@ class Expansion(NamedTuple):
     """(N,), ``h_j(ã_j)`` on the branch of the anchor."""
     slope: Tensor
     """(N, d), ``∇⁺h_j(ã_j)``."""
-    limit: Tensor
-    """(N,), whether the one-sided limit was taken, at the root or above it."""
     shares: Tensor
     """(N, K, d), what the pair gives to each unit of the lower layer, by degree."""
+    limit: Tensor
+    """(N,), the relative error of the one-sided limit, as in
+    :class:`~dtd.relevance.slopes.slope.Slope`."""
 
     def relevance(self, a: Tensor) -> Tensor:
         """``R_l`` at the anchors ``a`` (B, d): the sum of the shares of all units."""
@@ -41,10 +44,8 @@ class Expansion(NamedTuple):
         return torch.zeros_like(a).index_add(0, self.anchor, share)
 
     def summed(self, a: Tensor) -> Relevance:
-        """The same, with the anchors at whose roots a limit was taken."""
-        limit = torch.zeros_like(a[:, 0], dtype=torch.bool)
-        limit[self.anchor[self.limit]] = True
-        return Relevance(self.relevance(a), limit)
+        """The same, with the errors of the limits."""
+        return Relevance(self.relevance(a), worst(self.limit, self.anchor, len(a)))
 
     def terms(self, a: Tensor) -> Tensor:
         """What each degree contributes to ``R_l``, (B, K, d)."""

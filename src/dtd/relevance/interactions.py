@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from dtd.numerics.gradients import hessian_rows
+from dtd.numerics.policy import policy
 from dtd.relevance.recursion import Recursion
-from dtd.relevance.series.series import Segments
+from dtd.relevance.slopes.slope import Pairs
+from dtd.relevance.slopes.stencil import Stencil
 from dtd.roots.contract import Roots
 
 
@@ -16,18 +19,34 @@ def interactions(recursion: Recursion, l: int, a: Tensor, roots: Roots) -> Tenso
     Symmetric; its rows add up to the shares of degree 2.
     """
     matrices = a.new_zeros(*a.shape, a.shape[1])
-    pairs = (index.split(recursion.batching.points(l)) for index in roots.contributing)
-    for anchor, unit in zip(*pairs, strict=True):
-        segments = recursion.segments(l, a, roots, anchor, unit)
-        if not segments.affine:
-            _add(matrices, anchor, segments)
+    if l + 1 == recursion.explained.depth:
+        # The output is affine.
+        return matrices
+    pairs = recursion.pairs(l, a, roots, *roots.contributing, graph=False)
+    slopes = recursion.slopes.automatic
+    gates = slopes.side(l, pairs, roots.location).open_gates
+    limit = ~slopes.at(l, pairs, roots.location, graph=False).limit.isnan()
+    epsilon = torch.zeros_like(pairs.roots[:, 0])
+    if recursion.limits.covers(l):
+        if limit.any():
+            limited = pairs.rows(limit)
+            matrices.index_add_(0, limited.anchor, recursion.limits.interactions(l, limited))
+        pairs, gates, epsilon = pairs.rows(~limit), gates[~limit], epsilon[~limit]
+    else:
+        epsilon[limit] = policy(a.dtype).outer_epsilon
+    for index in torch.arange(len(gates)).split(recursion.batching.points(l)):
+        stencil = Stencil.of(gates[index], epsilon[index])
+        _add(matrices, recursion, l, pairs.rows(index), stencil)
     return matrices
 
 
-def _add(matrices: Tensor, anchor: Tensor, segments: Segments) -> None:
+def _add(matrices: Tensor, recursion: Recursion, l: int, pairs: Pairs, stencil: Stencil) -> None:
     """Add the matrices of N pairs to those of their anchors, row by row: never (N, d, d)."""
-    row, _, weight, _ = segments.stencil
-    anchor, delta = anchor[row], segments.delta[row]
-    weighted = weight.unsqueeze(1) * delta / 2
-    for i, second in enumerate(hessian_rows(segments.value_at, segments.points)):
-        matrices[:, i].index_add_(0, anchor, delta[:, i, None] * second * weighted)
+    at = pairs.rows(stencil.row)
+    weighted = stencil.weight.unsqueeze(1) * at.delta / 2
+
+    def value(points: Tensor) -> Tensor:
+        return recursion.function(l, points, stencil.open_gates, at.unit)[0]
+
+    for i, second in enumerate(hessian_rows(value, at.points(stencil.epsilon.unsqueeze(1)))):
+        matrices[:, i].index_add_(0, at.anchor, at.delta[:, i, None] * second * weighted)

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from dtd.domains import Domain
-from dtd.networks.network import Network
+from dtd.networks.network import Layer, Network
 from dtd.roots.contract import RootChoice, RootFinder
+from dtd.rules.formula import Formula
 from dtd.rules.rule import Rule
 
 
@@ -24,6 +25,10 @@ class Plan:
     """Where the activations of the lower layer may lie."""
     generator: torch.Generator
     """Of what the search draws; it is read from a copy."""
+
+    def formula(self, layer: Layer) -> Formula | None:
+        """The roots of the layer as a formula of balls; None where they are searched."""
+        return self.finder.formula(self.rule, layer, self.domain)
 
 
 @dataclass(frozen=True, eq=False)

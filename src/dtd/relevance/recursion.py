@@ -8,7 +8,7 @@ roots and of its own slopes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 import torch
@@ -18,9 +18,10 @@ from dtd.networks.network import Network
 from dtd.regions.region import Regions
 from dtd.relevance.batching import Batching
 from dtd.relevance.expansion import Expansion, Relevance
+from dtd.relevance.limits.limits import Limits
 from dtd.relevance.plan import Plan, Scheme
-from dtd.relevance.series.series import Segments, Series
-from dtd.relevance.slopes.automatic import AutomaticSlopes, Derivative
+from dtd.relevance.series.series import Series
+from dtd.relevance.slopes.automatic import AutomaticSlopes
 from dtd.relevance.slopes.choice import ChosenSlopes
 from dtd.relevance.slopes.forward import ForwardSlopes
 from dtd.relevance.slopes.slope import Pairs
@@ -36,6 +37,7 @@ class Recursion:
     points that are held in memory together. With ``moving_roots`` false the roots are constants:
     ``∂ã/∂a = 0``. ``series`` says what of each Taylor series is distributed; without one it is the
     linear term. Without ``forward_passes`` all slopes are computed by automatic differentiation.
+    Where it does not take limits, it only marks where one is needed.
 
     Where ``graph`` is true, what is returned keeps its graph and can be differentiated.
     """
@@ -47,18 +49,19 @@ class Recursion:
     moving_roots: bool = True
     series: Series | None = None
     forward_passes: bool = True
+    takes_limits: bool = True
 
     def relevance(self, l: int, a: Tensor, graph: bool = False) -> Tensor:
         """``R_l`` at the anchors ``a`` (N, d_l)."""
-        return self._relevance_and_limit(l, a, graph).relevance
+        return self.relevance_and_limit(l, a, graph).relevance
 
     def upper(self, l: int, a: Tensor, graph: bool = False) -> Tensor:
         """``h``: (N, d_l) -> (N, d_{l+1}), the relevance of the units above layer ``l``."""
         return self.relevance(l + 1, self.explained.layers[l](a), graph)
 
-    def _relevance_and_limit(self, l: int, a: Tensor, graph: bool) -> Relevance:
+    def relevance_and_limit(self, l: int, a: Tensor, graph: bool) -> Relevance:
         if l == self.explained.depth:
-            return Relevance(a, torch.zeros_like(a[:, 0], dtype=torch.bool))
+            return Relevance(a, torch.full_like(a[:, 0], torch.nan))
         summed = self.slopes.relevance_by_forward_passes(l, a, graph)
         if summed is not None:
             return summed
@@ -78,74 +81,43 @@ class Recursion:
     def expand(self, l: int, a: Tensor, roots: Roots, graph: bool = False) -> Expansion:
         """``∇⁺h_j(ã_j) ⊙ (a - ã_j)`` for every pair of an anchor and a unit that has a root."""
         anchor, unit = roots.contributing
-        size = max(1, len(unit)) if graph else self.batching.points(l)
-        chunks = zip(anchor.split(size), unit.split(size), strict=True)
-        parts = [self._expand(l, a, roots, *chunk, graph) for chunk in chunks]
-        return Expansion(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
-
-    def _expand(
-        self, l: int, a: Tensor, roots: Roots, anchor: Tensor, unit: Tensor, graph: bool
-    ) -> Expansion:
-        pairs = self.pairs(l, a[anchor], roots, anchor, unit, graph)
-        delta = pairs.anchors - pairs.roots
-        if self.series is None:
-            at = self.slopes.at(l, pairs, roots.location, graph)
-            return Expansion(anchor, unit, *at, (at.slope * delta).unsqueeze(1))
-        # A series differentiates by itself, and needs from here only the side of the kink on which
-        # to expand. Inside another expansion its shares alone count.
-        if self.series.starts_at_roots or not graph:
-            at_roots = self.derivative(l, pairs, roots)
-        else:
-            at_roots = Derivative.untaken(pairs, self.explained.widths[l + 1])
-        shares = self.series.shares(self._segments(l, pairs, delta, at_roots), graph)
-        value, slope, limit, _ = at_roots
-        return Expansion(anchor, unit, value, slope, limit, shares)
+        pairs = self.pairs(l, a, roots, anchor, unit, graph)
+        return Expansion(anchor, unit, *self.slopes.at(l, pairs, roots.location, graph))
 
     def pairs(
+        self, l: int, a: Tensor, roots: Roots, anchor: Tensor, unit: Tensor, graph: bool
+    ) -> Pairs:
+        """N pairs (anchor, unit), both (N,), with the roots of the units for the anchors ``a``."""
+        return self.moved(l, a[anchor], roots, anchor, unit, graph)
+
+    def moved(
         self, l: int, anchors: Tensor, roots: Roots, anchor: Tensor, unit: Tensor, graph: bool
     ) -> Pairs:
-        """N anchors (N, d), and the roots of the pairs (anchor, unit), both (N,).
+        """The same for anchors (N, d) that are given for each pair.
 
         With ``graph``, roots that were searched on a line move on it with their anchors.
         """
         if not (graph and roots.line is not None):
-            return Pairs(anchors, roots.points[anchor, unit], unit)
+            return Pairs(anchors, roots.points[anchor, unit], unit, anchor)
 
         def slope(anchors: Tensor, points: Tensor, graph: bool) -> Tensor:
-            return self.slopes.at(l, Pairs(anchors, points, unit), roots.location, graph).slope
+            pairs = Pairs(anchors, points, unit, anchor)
+            return self.slopes.at(l, pairs, roots.location, graph).slope
 
         curve = roots.line.curve(anchor, unit)
         positions = roots.line.positions[anchor, unit]
-        return Pairs(anchors, moving_roots(anchors, positions, curve, slope), unit)
+        return Pairs(anchors, moving_roots(anchors, positions, curve, slope), unit, anchor)
 
-    @torch.no_grad()
-    def derivative(self, l: int, pairs: Pairs, roots: Roots) -> Derivative:
-        """Values and slopes at the roots of N pairs, without a graph, and where they are taken."""
-        return self.slopes.automatic.derivative(l, pairs, roots.location, graph=False)
-
-    def segments(self, l: int, a: Tensor, roots: Roots, anchor: Tensor, unit: Tensor) -> Segments:
-        """The functions ``h_unit`` on the segments of N pairs (anchor, unit), without a graph."""
-        pairs = self.pairs(l, a[anchor], roots, anchor, unit, graph=False)
-        delta = pairs.anchors - pairs.roots
-        return self._segments(l, pairs, delta, self.derivative(l, pairs, roots))
-
-    def _segments(self, l: int, pairs: Pairs, delta: Tensor, at_roots: Derivative) -> Segments:
-        return Segments(
-            network=self.explained,
-            start=l,
-            unit=pairs.unit,
-            roots=pairs.roots,
-            delta=delta,
-            stencil=at_roots.stencil,
-            function=lambda points, gates, unit: self._function(l, points, gates, unit)[0],
-            together=self.batching.points(l),
-        )
-
-    def _function(
+    def function(
         self, l: int, points: Tensor, open_gates: Tensor, unit: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """``h_unit`` at the points (N, d) with its graph, and whether a limit was taken above."""
-        upper = self._relevance_and_limit(l + 1, self.open_layer(l, points, open_gates), graph=True)
+        """``h_unit`` at the points (N, d) with its graph, and the limits that were taken above.
+
+        A limit inside another is taken with it, in many digits. Here it is marked only.
+        """
+        recursion = self._marking if self.limits.covers(l) else self
+        activations = self.open_layer(l, points, open_gates)
+        upper = recursion.relevance_and_limit(l + 1, activations, graph=True)
         return upper.relevance.gather(1, unit.unsqueeze(1)).squeeze(1), upper.limit
 
     def open_layer(self, l: int, points: Tensor, open_gates: Tensor) -> Tensor:
@@ -185,10 +157,28 @@ class Recursion:
     @cached_property
     def slopes(self) -> ChosenSlopes:
         """What gives ``∇⁺h_j`` at the roots."""
-        automatic = AutomaticSlopes(self.explained, self.plans, self._function)
+        automatic = AutomaticSlopes(
+            self.explained,
+            self.plans,
+            self.function,
+            self.limits if self.takes_limits else None,
+            self.series,
+            self.batching,
+        )
         forward = ForwardSlopes.of(self.explained, self.plans, self.batching, automatic)
         linear = self.forward_passes and self.series is None and self.moving_roots
         return ChosenSlopes(automatic, forward if linear else None)
+
+    @cached_property
+    def limits(self) -> Limits:
+        """What takes one-sided limits in many digits."""
+        degree = 1 if self.series is None else self.series.degree
+        return Limits(self.explained, self.plans, degree, self.moving_roots)
+
+    @cached_property
+    def _marking(self) -> Recursion:
+        """The same recursion, which takes no limits."""
+        return replace(self, takes_limits=False)
 
     @cached_property
     def _carries_factor(self) -> list[bool]:

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from dtd.relevance.concatenate import concatenate
 from dtd.relevance.recursion import Recursion
-from dtd.relevance.slopes.limit import Stencil
 from dtd.relevance.slopes.slope import Pairs
+from dtd.relevance.slopes.stencil import Stencil
 from dtd.roots.contract import Roots
 
 
@@ -46,9 +46,8 @@ class Level:
     def nearest(self) -> Tensor:
         """Of each root that is expanded the nearest point, by its number."""
         row = self.stencil.row
-        last = torch.ones_like(row, dtype=torch.bool)
-        last[:-1] = row[1:] != row[:-1]
-        return last.nonzero().squeeze(1)
+        last = torch.zeros_like(row[: int(row.amax()) + 1 if len(row) else 0])
+        return last.scatter_reduce(0, row, torch.arange(len(row), device=row.device), "amax")
 
 
 RootTree = tuple[Level, ...]
@@ -78,13 +77,8 @@ def _level(recursion: Recursion, l: int, a: Tensor) -> Level:
     batching = recursion.batching
     roots = concatenate([recursion.roots(l, chunk) for chunk in a.split(batching.anchors(l))])
     anchor, unit = roots.contributing
-    size = batching.points(l)
-    pairs = Pairs(a[anchor], roots.points[anchor, unit], unit)
-    parts = [
-        recursion.derivative(l, chunk, roots).stencil.moved(index * size)
-        for index, chunk in enumerate(pairs.split(size))
-    ]
-    stencil = Stencil(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
+    pairs = Pairs(a[anchor], roots.points[anchor, unit], unit, anchor)
+    stencil = recursion.slopes.automatic.stencil(l, pairs, roots.location)
     row = stencil.row
     return Level(l, a, recursion.upper(l, a), roots, anchor[row], unit[row], stencil)
 
@@ -92,6 +86,6 @@ def _level(recursion: Recursion, l: int, a: Tensor) -> Level:
 def _images(recursion: Recursion, level: Level) -> Tensor:
     """The activations of the next layer at the points of this one, (N, J)."""
     roots = level.roots.points[level.anchor, level.unit]
-    pairs = Pairs(level.anchors[level.anchor], roots, level.unit)
+    pairs = Pairs(level.anchors[level.anchor], roots, level.unit, level.anchor)
     points = pairs.points(level.stencil.epsilon.unsqueeze(1))
     return recursion.open_layer(level.start, points, level.stencil.open_gates)

@@ -8,9 +8,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from dtd.domains import Domain
 from dtd.networks.network import Layer
 from dtd.roots.contract import RootFinder, RootProblem, Roots, Status
 from dtd.roots.location import Anywhere, OnKink
+from dtd.rules.formula import Formula
 from dtd.rules.rule import Rule, direction
 
 
@@ -58,6 +60,9 @@ class ClosedForm(RootFinder):
 
     def mask(self, rule: Rule, layer: Layer) -> Tensor | None:
         return rule.mask(layer.weight)
+
+    def formula(self, rule: Rule, layer: Layer, domain: Domain) -> Formula | None:
+        return rule.formula(layer, domain)
 
     def carries_factor(self, rule: Rule, layer: Layer) -> bool:
         return rule.mask(layer.weight) is not None

@@ -15,6 +15,7 @@ from dtd.domains import Domain
 from dtd.networks.network import Layer, Network
 from dtd.regions.region import Regions
 from dtd.roots.location import Location
+from dtd.rules.formula import Formula
 from dtd.rules.rule import Rule
 
 
@@ -229,6 +230,13 @@ class RootChoice(ABC):
         """The masks m_j (J, d) of roots ``ã_j = a ⊙ (1 - t_j m_j)`` with the step t_j to z_j = 0.
 
         None for roots that have another form.
+        """
+        return None
+
+    def formula(self, rule: Rule, layer: Layer, domain: Domain) -> Formula | None:
+        """The roots as a formula of balls, with which limits are taken.
+
+        None for roots that are searched in double precision.
         """
         return None
 

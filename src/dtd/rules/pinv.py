@@ -10,6 +10,7 @@ from torch import Tensor
 from dtd.domains import Domain
 from dtd.networks.network import Layer
 from dtd.numerics.products import row_product
+from dtd.rules.formula import Formula, ToCommonZero
 from dtd.rules.rule import Rule, Term
 
 
@@ -26,6 +27,9 @@ class PseudoInverse(Rule):
     def terms(self, a: Tensor, layer: Layer, domain: Domain) -> tuple[Term, ...]:
         shared = row_product(layer.preactivation(a), torch.linalg.pinv(layer.weight).T)
         return (Term(shared, torch.ones_like(layer.weight)),)
+
+    def formula(self, layer: Layer, domain: Domain) -> Formula | None:
+        return ToCommonZero.of(layer)
 
     def divisor(self, terms: tuple[Term, ...], layer: Layer) -> None:
         return None

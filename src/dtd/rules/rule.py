@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from dtd.domains import Domain
 from dtd.networks.network import Layer
 from dtd.numerics.policy import policy
 from dtd.numerics.products import row_product
+from dtd.rules.formula import BallLayer, Formula, ToKink
 
 
 class Term(NamedTuple):
@@ -73,6 +75,13 @@ class Rule(ABC):
         """The masks m_j (J, d) of a direction ``v_j = a ⊙ m_j``; None where it has another form."""
         return None
 
+    def formula(self, layer: Layer, domain: Domain) -> Formula | None:
+        """The root as a formula of balls, with which limits are taken; None without one.
+
+        A rule without it has its limits extrapolated from double precision.
+        """
+        return None
+
     def never_cancels(self, domain: Domain) -> bool:
         """Whether no ``w_ji v_ji`` is negative in the domain: ``w_j v_j`` then is its own size."""
         return False
@@ -108,6 +117,10 @@ class FactorRule(Rule):
 
     def terms(self, a: Tensor, layer: Layer, domain: Domain) -> tuple[Term, ...]:
         return (Term(a, self.mask(layer.weight)),)
+
+    def formula(self, layer: Layer, domain: Domain) -> Formula:
+        mask = self.mask(layer.weight)
+        return ToKink(BallLayer.of(layer), mask, torch.zeros_like(mask))
 
 
 def direction(terms: tuple[Term, ...]) -> Tensor:

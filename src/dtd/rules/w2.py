@@ -9,6 +9,7 @@ from torch import Tensor
 
 from dtd.domains import Domain
 from dtd.networks.network import Layer
+from dtd.rules.formula import BallLayer, Formula, ToKink
 from dtd.rules.rule import Rule, Term
 
 
@@ -22,3 +23,6 @@ class WSquared(Rule):
 
     def terms(self, a: Tensor, layer: Layer, domain: Domain) -> tuple[Term, ...]:
         return (Term(torch.ones_like(a), layer.weight),)
+
+    def formula(self, layer: Layer, domain: Domain) -> Formula:
+        return ToKink(BallLayer.of(layer), torch.zeros_like(layer.weight), layer.weight)

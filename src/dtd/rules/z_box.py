@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from dtd.domains import Domain
 from dtd.networks.network import Layer
+from dtd.rules.formula import BallLayer, Formula, ToKink
 from dtd.rules.rule import Rule, Term
 
 
@@ -28,6 +30,11 @@ class ZBox(Rule):
             Term(a - domain.high, negative.to(a.dtype)),
             Term(a, neither.to(a.dtype)),
         )
+
+    def formula(self, layer: Layer, domain: Domain) -> Formula:
+        positive, negative = layer.weight > 0, layer.weight < 0
+        offset = -domain.low * positive - domain.high * negative
+        return ToKink(BallLayer.of(layer), torch.ones_like(layer.weight), offset)
 
     def objection(self, domain: Domain, layer: int) -> str | None:
         if layer > 0:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from dtd.domains import Domain
 from dtd.networks.network import Layer
+from dtd.rules.formula import Formula, ToOrigin
 from dtd.rules.rule import Rule, Term
 
 
@@ -25,6 +26,9 @@ class Zero(Rule):
 
     def terms(self, a: Tensor, layer: Layer, domain: Domain) -> tuple[Term, ...]:
         return (Term(a, torch.ones_like(layer.weight)),)
+
+    def formula(self, layer: Layer, domain: Domain) -> Formula:
+        return ToOrigin()
 
     def divisor(self, terms: tuple[Term, ...], layer: Layer) -> None:
         return None

@@ -73,7 +73,7 @@ def limits(parts: Sequence[Explained]) -> dict[str, dict[str, int]]:
             figure = figures.setdefault(str(layer), {"roots": 0, "limits": 0})
             for roots in searches:
                 figure["roots"] += int(roots.rooted.sum())
-                figure["limits"] += int(roots.limit.sum())
+                figure["limits"] += int((~roots.limit_error.isnan()).sum())
     return figures
 
 

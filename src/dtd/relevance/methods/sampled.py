@@ -28,13 +28,17 @@ def sampled(problem: Problem, paths: int, seed: int) -> Explanation:
     seeds = torch.randint(2**62, (len(problem.plans),), generator=generator).tolist()
     upper = path[-1]
     relevances, ledgers, errors, total_errors = [upper], [], [torch.zeros_like(upper)], []
+    limits: dict[int, Tensor] = {}
     for start in reversed(range(len(problem.plans))):
         numbers = torch.Generator().manual_seed(seeds[start])
         a = path[start]
-        estimate = SampledPaths(slopes, paths, importance, numbers).estimate(start, a)
+        estimate = SampledPaths(slopes, recursion.limits, paths, importance, numbers).estimate(
+            start, a
+        )
         rooted = slopes.layers[start].units(a, torch.zeros_like(a[:, 0])).step != 0
         unresolved = torch.where(rooted, 0, upper).sum(1)
         ledgers.append(ledger(upper, estimate.relevance, estimate.zero_order, unresolved))
+        limits[start] = estimate.limit
         upper = estimate.relevance
         relevances.append(upper)
         errors.append(estimate.stderr)
@@ -43,6 +47,7 @@ def sampled(problem: Problem, paths: int, seed: int) -> Explanation:
         dict(enumerate(reversed(relevances))),
         dict(enumerate(reversed(ledgers))),
         errors=StandardErrors(tuple(reversed(errors)), tuple(reversed(total_errors))),
+        limits=limits,
     )
 
 

@@ -42,6 +42,7 @@ def simple_taylor(problem: Problem) -> Explanation:
         relevances={0: step.relevance, network.depth: f},
         ledgers={0: step.ledger},
         evidence={0: step.evidence},
+        limits={0: step.limit},
     )
 
 
@@ -66,8 +67,8 @@ def _search(problem: Problem, x: Tensor) -> RootProblem:
 def _expand(network: Network, a: Tensor, roots: Roots) -> Expansion:
     """The expansion of f at every root that contributes, on the side of the anchors (B, d)."""
     anchor, unit = roots.contributes.nonzero(as_tuple=True)
-    pairs = Pairs(a[anchor], roots.points[anchor, unit], unit)
-    anchors, points, _ = pairs
+    pairs = Pairs(a[anchor], roots.points[anchor, unit], unit, anchor)
+    anchors, points = pairs.anchors, pairs.roots
     # A search sees the boundary of the zero set down to rounding only, on this side or that.
     limit = roots.location.is_approached(torch.zeros_like(anchor, dtype=torch.bool))
     beside = pairs.points(policy(a.dtype).epsilon)
@@ -76,4 +77,5 @@ def _expand(network: Network, a: Tensor, roots: Roots) -> Expansion:
     slope = gradient(network, 0, pattern)
     value = branch(network, pattern, points).squeeze(1)
     shares = (slope * (anchors - points)).unsqueeze(1)
-    return Expansion(anchor, unit, value, slope, limit, shares)
+    error = torch.where(limit, 0, torch.nan).to(a)
+    return Expansion(anchor, unit, value, slope, shares, error)

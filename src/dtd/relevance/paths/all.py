@@ -17,6 +17,7 @@ from torch import Tensor
 
 from dtd.networks.network import Network
 from dtd.numerics.gradients import slopes
+from dtd.relevance.limits.visits import Along
 from dtd.relevance.methods.train_free import redistribute
 from dtd.relevance.problem import Problem
 from dtd.relevance.recursion import Recursion
@@ -91,6 +92,11 @@ def _along_tree(recursion: Recursion, tree: RootTree) -> Tensor:
     # The bottom unit last: the paths of one line of roots differ in it alone.
     paths = first.anchors.new_zeros(samples, *widths[1:], widths[0])
     line = lineage(tree)
+    if recursion.limits.covers(first.start):
+        limited = _limited(tree, line)
+        _add_limits(recursion, first, limited.nonzero().squeeze(1), paths)
+        plain = ~limited[line[0]]
+        line = [level[plain] for level in line]
     for rows in torch.arange(len(line[0]), device=line[0].device).split(_rows(recursion, first)):
         nodes = [level[rows] for level in line]
         units = [level.unit[node] for level, node in zip(tree[:-1], nodes, strict=False)]
@@ -98,6 +104,32 @@ def _along_tree(recursion: Recursion, tree: RootTree) -> Tensor:
         shares = _shares(recursion, tree, nodes, first.anchors[sample], graph=False)
         paths.index_put_((sample, *units), shares, accumulate=True)
     return paths.movedim(-1, 1)
+
+
+def _limited(tree: RootTree, line: list[Tensor]) -> Tensor:
+    """Whether a limit is needed at a root of the first level, or at one above it."""
+    limited = tree[0].stencil.epsilon > 0
+    for level, nodes in zip(tree[1:], line[1:], strict=True):
+        limited[line[0][level.stencil.epsilon[nodes] > 0]] = True
+    return limited
+
+
+def _add_limits(recursion: Recursion, level: Level, nodes: Tensor, paths: Tensor) -> None:
+    """Add the paths through roots of the first level where a limit is needed.
+
+    ``paths`` has the shape (B, d_{l+1}, …, d_{L-1}, d_l).
+    """
+    upper = [torch.arange(width, device=nodes.device) for width in paths.shape[2:-1]]
+    every = torch.cartesian_prod(*upper).view(-1, len(upper)) if upper else nodes.new_zeros(1, 0)
+    for node in nodes.unsqueeze(1):
+        same = node.expand(len(every))
+        anchor, unit = level.anchor[same], level.unit[same]
+        # Every path is an expansion of its own.
+        alone = torch.arange(len(every), device=nodes.device)
+        pairs = Pairs(level.anchors[anchor], level.roots.points[anchor, unit], unit, alone)
+        along = Along(level.start + 1, [*every.unbind(1), torch.zeros_like(alone)])
+        shares = recursion.limits.at(level.start, pairs, graph=False, visits=along).shares
+        paths.index_put_((anchor, unit, *every.unbind(1)), shares.squeeze(1), accumulate=True)
 
 
 def _rows(recursion: Recursion, first: Level) -> int:
@@ -133,5 +165,5 @@ def _pairs(recursion: Recursion, level: Level, node: Tensor, a: Tensor, graph: b
     anchor, unit, roots = level.anchor[node], level.unit[node], level.roots
     if graph and roots.formula:
         points = recursion.roots(level.start, a).points
-        return Pairs(a, points[torch.arange(len(unit), device=unit.device), unit], unit)
-    return recursion.pairs(level.start, a, roots, anchor, unit, graph)
+        return Pairs(a, points[torch.arange(len(unit), device=unit.device), unit], unit, anchor)
+    return recursion.moved(level.start, a, roots, anchor, unit, graph)

@@ -6,9 +6,8 @@ its term is divided by the probability of the path: the mean of many terms is an
 of the sum. The cost grows linearly with depth, not with the number of paths: in every layer a path
 stands at one root, and needs the layer above it and no other.
 
-Where the slope at a root exists as a one-sided limit only, the path goes on from a point just
-beside the root, as the definition says, and is differentiated there. The draws do not depend on
-the position of the point, so the derivative of a term is an unbiased estimate of the derivative.
+Where the slope at a root exists as a one-sided limit only, what is left of the path is expanded in
+many digits (theory, section 2.4), with the same draws.
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from dtd.numerics.gradients import differentiate
-from dtd.numerics.policy import policy, safe_divide
 from dtd.numerics.products import row_product
+from dtd.relevance.limits.limits import Limits
+from dtd.relevance.paths.draws import Drawn, draw, drawing_shares
 from dtd.relevance.slopes.factor_layer import Units
 from dtd.relevance.slopes.forward import ForwardSlopes
-from dtd.relevance.slopes.slope import Pairs
+from dtd.relevance.slopes.slope import Pairs, Slope, worst
 
 
 class Estimate(NamedTuple):
@@ -39,6 +38,8 @@ class Estimate(NamedTuple):
     """(B,), of the sum of the relevances."""
     zero_order: Tensor
     """(B,), the estimated relevance at the roots of the anchors."""
+    limit: Tensor
+    """(B,), the largest relative error of a limit on the paths; NaN where none was needed."""
 
 
 class _Onward(NamedTuple):
@@ -54,17 +55,29 @@ class _Onward(NamedTuple):
         return _Onward(self.root[index], self.draws[index])
 
 
+class _Factor(NamedTuple):
+    """``C_unit`` at N anchors, estimated from one path each; all (N,)."""
+
+    value: Tensor
+    limit: Tensor
+    """The relative error of a limit on the path, NaN without one."""
+    undecided: Tensor
+    """Whether the path met a limit that is not continuous in its anchor."""
+
+
 class _Expansion(NamedTuple):
     """``h_unit`` at N roots, estimated from P paths, one each."""
 
     factor: Tensor
     """(P,), the slope is ``factor w_unit``; zero for the others."""
     others: Tensor
-    """(n,), which paths have a slope instead of a factor."""
+    """(n,), which paths have an expansion instead of a factor."""
     value: Tensor
     """(n,)."""
-    slope: Tensor
+    shares: Tensor
     """(n, d)."""
+    limit: Tensor
+    """(P,), the relative error of a limit on the path, NaN without one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +94,7 @@ class SampledPaths:
     """
 
     slopes: ForwardSlopes
+    limits: Limits
     paths: int
     importance: Mapping[int, Tensor]
     generator: torch.Generator
@@ -102,12 +116,12 @@ class SampledPaths:
         row, unit = (units.step != 0).nonzero(as_tuple=True)
         anchors, t, z = a[row], units.step[row, unit], units.z[row, unit]
         active = (units.step != 0).to(a)
-        shares = _shares(active, units.z * active, self.importance[l + 1])
+        shares = drawing_shares(active, units.z * active, self.importance[l + 1])
         count = self._allocated(shares)[row, unit]
         # Each anchor with any root has the same number of paths, and the same draws.
         root = torch.arange(len(row), device=a.device).repeat_interleave(count)
         onward = _Onward(root, draws[torch.arange(len(root), device=a.device) % self.paths])
-        pairs = Pairs(anchors, layer.roots(anchors, t, unit), unit)
+        pairs = Pairs(anchors, layer.roots(anchors, t, unit), unit, row)
         there = self._expand(l, pairs, units.size[row], onward)
         mean, variance = _moments(there.factor, root, count)
         gains = torch.zeros_like(units.z).index_put((row, unit), t * mean)
@@ -117,7 +131,7 @@ class SampledPaths:
         total_square = torch.zeros_like(a[:, 0]).index_add(0, row, z.square() * variance)
         zero_order = torch.zeros_like(total_square)
         if len(there.others):
-            share = there.slope * (anchors - pairs.roots)[root[there.others]]
+            share = there.shares
             columns = torch.cat([share, share.sum(1, True), there.value.unsqueeze(1)], 1)
             others, index = root[there.others].unique(return_inverse=True)
             mean, variance = _moments(columns, index, count[others])
@@ -125,7 +139,8 @@ class SampledPaths:
             square.index_add_(0, row[others], variance[:, :-2])
             total_square.index_add_(0, row[others], variance[:, -2])
             zero_order.index_add_(0, row[others], mean[:, -1])
-        return Estimate(relevance, square.sqrt(), total_square.sqrt(), zero_order)
+        limit = worst(there.limit, row[root], len(a))
+        return Estimate(relevance, square.sqrt(), total_square.sqrt(), zero_order, limit)
 
     def _allocated(self, shares: Tensor) -> Tensor:
         """How many paths begin with each unit: two if it has a share (B, J), the rest by shares.
@@ -140,107 +155,85 @@ class SampledPaths:
 
     def _expand(self, l: int, pairs: Pairs, size: Tensor, onward: _Onward) -> _Expansion:
         """Paths on from N roots in layer ``l``."""
+        none = torch.full_like(size[onward.root], torch.nan)
         if l + 1 == self.slopes.network.depth:
             return _Expansion(
-                torch.ones_like(size)[onward.root], pairs.unit[:0], size[:0], pairs.roots[:0]
+                torch.ones_like(none), pairs.unit[:0], size[:0], pairs.roots[:0], none
             )
         reached = self.slopes.reach(l, pairs, size)
-        plain, others = _told_apart(reached.limits.limit[onward.root])
+        plain, _ = _told_apart(reached.limits.limit[onward.root])
         there = onward.root[plain]
         units = Units(*(column[there] for column in reached.units))
-        factor = self._factor(
-            l + 1, reached.a[there], units, pairs.unit[there], onward.draws[plain]
-        )
-        limits = self._limits(l, pairs.rows(onward.root[others]), onward.draws[others], graph=False)
+        found = self._factor(l + 1, reached.a[there], units, pairs.unit[there], onward.draws[plain])
+        # A limit that is not continuous has to be taken together with those around it: all paths
+        # of that anchor are expanded as limits, so that which are does not depend on the draws.
+        met = torch.cat([reached.limits.undecided.nonzero().squeeze(1), there[found.undecided]])
+        together = torch.isin(pairs.anchor, pairs.anchor[met])
+        limited = (reached.limits.limit | together)[onward.root]
+        kept, (_, others) = ~limited[plain], _told_apart(limited)
+        at_limits = self._limits(l, pairs.rows(onward.root[others]), onward.draws[others])
+        limit = none.index_copy(0, plain[kept], found.limit[kept])
         return _Expansion(
-            factor.new_zeros(len(onward.root)).index_copy(0, plain, factor), others, *limits
+            torch.zeros_like(none).index_copy(0, plain[kept], found.value[kept]),
+            others,
+            at_limits.value,
+            at_limits.shares.squeeze(1),
+            limit.index_copy(0, others, at_limits.limit),
         )
 
-    def _factor(
-        self, l: int, a: Tensor, units: Units, unit: Tensor, draws: Tensor, graph: bool = False
-    ) -> Tensor:
+    def _factor(self, l: int, a: Tensor, units: Units, unit: Tensor, draws: Tensor) -> _Factor:
         """An estimate of ``C_{l,unit}(a)`` from one path for each row, (N,).
 
         All paths climb together, a layer at a time, and nothing is kept of the layers below.
         """
         depth = self.slopes.network.depth
         row, weight = torch.arange(len(a), device=a.device), torch.ones_like(a[:, 0])
-        factor = torch.zeros_like(weight)
+        factor, limit = torch.zeros_like(weight), torch.full_like(weight, torch.nan)
+        undecided = torch.zeros_like(weight, dtype=torch.bool)
         for at in range(l, depth - 1):
             layer = self.slopes.layers[at]
             terms = units.step * layer.columns[unit]
             # Also units whose term is zero, for their roots may need a limit that gives something.
             active = ((units.step != 0) & layer.moves[unit]).to(a)
-            shares = _shares(active, terms.detach().abs(), self.importance[at + 1])
+            shares = drawing_shares(active, terms.abs(), self.importance[at + 1])
             alive = shares.sum(1).nonzero().squeeze(1)
             row, draws, unit, weight, a = (c[alive] for c in (row, draws, unit, weight, a))
-            upper, inverse = _draw(shares[alive], draws[:, at + 1 - depth])
+            upper, inverse = draw(shares[alive], draws[:, at + 1 - depth])
             weight, t = weight * inverse, units.step[alive, upper]
-            pairs = Pairs(a, layer.roots(a, t, upper), upper)
+            pairs = Pairs(a, layer.roots(a, t, upper), upper, row)
             reached = self.slopes.reach(at, pairs, units.size[alive])
+            undecided[row[reached.limits.undecided]] = True
             weights = weight * terms[alive, upper]
             paths: tuple[Tensor, ...] = row, draws, weights, upper, reached.a, *reached.units
             plain, others = _told_apart(reached.limits.limit)
             if len(others):
-                # These paths end here: what is left of each is in the slope.
-                _, slope = self._limits(at, pairs.rows(others), draws[others], graph)
-                slope = slope.gather(1, unit[others].unsqueeze(1)).squeeze(1)
+                # These paths end here: what is left of each is in the expansion.
+                there = self._limits(at, pairs.rows(others), draws[others])
+                slope = there.slope.gather(1, unit[others].unsqueeze(1)).squeeze(1)
                 share = slope * (weight * t * layer.mask[upper, unit])[others]
                 factor = factor.index_copy(0, row[others], share)
+                limit = limit.index_copy(0, row[others], there.limit)
                 paths = tuple(column[plain] for column in paths)
             row, draws, weight, unit, a, *columns = paths
             units = Units(*columns)
         last = self.slopes.layers[depth - 1]
         terms = units.step.squeeze(1) * last.product[0, unit]
-        return factor.index_copy(0, row, weight * terms)
+        return _Factor(factor.index_copy(0, row, weight * terms), limit, undecided)
 
-    def _limits(self, l: int, pairs: Pairs, draws: Tensor, graph: bool) -> tuple[Tensor, Tensor]:
-        """Value and one-sided slope at n roots, (n,) and (n, d), from one path each."""
+    def _limits(self, l: int, pairs: Pairs, draws: Tensor) -> Slope:
+        """The expansions at n roots where limits are needed, from one path each."""
         if not len(pairs.unit):
-            return pairs.anchors.new_zeros(0), pairs.anchors
-        tolerance = policy(pairs.anchors.dtype)
-
-        def function(points: Tensor) -> tuple[Tensor, None]:
-            a = self.slopes.network.layers[l](points)
-            units = self.slopes.layers[l + 1].units(a, a.detach().amax(1))
-            own = a.gather(1, pairs.unit.unsqueeze(1)).squeeze(1)
-            return own * self._factor(l + 1, a, units, pairs.unit, draws, graph=True), None
-
-        # A limit inside another takes the smaller position.
-        points = pairs.points(tolerance.epsilon if graph else tolerance.outer_epsilon)
-        value, slope, _ = differentiate(function, points, graph)
-        return value - (slope * (points - pairs.roots)).sum(1), slope
+            nothing = pairs.roots[:0]
+            return Slope(nothing[:, 0], nothing, nothing.unsqueeze(1), nothing[:, 0])
+        # Every path is an expansion of its own.
+        alone = pairs._replace(anchor=torch.arange(len(pairs.unit), device=pairs.unit.device))
+        visits = Drawn(self.slopes.layers, self.importance, draws)
+        return self.limits.at(l, alone, graph=False, visits=visits)
 
 
 def _told_apart(flags: Tensor) -> tuple[Tensor, Tensor]:
     """The indices at which the flags (N,) are false, and those at which they are true."""
     return (~flags).nonzero().squeeze(1), flags.nonzero().squeeze(1)
-
-
-def _shares(active: Tensor, terms: Tensor, importance: Tensor) -> Tensor:
-    """What the probability of each active unit is proportional to, (N, J).
-
-    ``active`` (N, J) is 1 or 0. One half evenly and one half in proportion to the term's size
-    (N, J) times importance (J,). Of what was compared this was never far from the smallest
-    variance: the second half alone is up to three times better where the guess is good, and up to
-    thirty times worse where it is not.
-    """
-    weights, half = terms * importance, terms.new_tensor(0.5)
-    evenly, by_weight = (safe_divide(half, part.sum(1, keepdim=True)) for part in (active, weights))
-    return torch.addcmul(active * evenly, weights, by_weight)
-
-
-def _draw(shares: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
-    """For each row of shares (N, J), not all zero, a unit drawn, and one over its probability.
-
-    ``uniform`` (N,) lies in [0, 1].
-    """
-    cumulated = shares.cumsum(1)
-    total = cumulated[:, -1:]
-    below = torch.nextafter(total, torch.zeros_like(total))
-    level = torch.minimum(uniform.unsqueeze(1) * total, below)
-    unit = torch.searchsorted(cumulated, level, right=True)
-    return unit.squeeze(1), (total / shares.gather(1, unit)).squeeze(1)
 
 
 def _moments(values: Tensor, root: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:

@@ -26,8 +26,8 @@ class Integral(Series):
     """
 
     @property
-    def starts_at_roots(self) -> bool:
-        return False
+    def degree(self) -> None:
+        return None
 
     def shares(self, segments: Segments, graph: bool) -> Tensor:
         if segments.affine:

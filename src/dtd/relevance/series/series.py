@@ -9,14 +9,12 @@ from typing import NamedTuple
 from torch import Tensor
 
 from dtd.networks.network import Network
-from dtd.relevance.slopes.limit import Stencil
 
 
 class Segments(NamedTuple):
     """The functions ``h_unit`` along the segments from N roots to their anchors.
 
-    ``stencil`` says where their derivatives at the roots are taken: of all degrees at the same
-    points, for those of degree k are derivatives of the slope along the segment.
+    Derivatives of all degrees are taken at the same ``points``: at the roots, or beside them.
     """
 
     network: Network
@@ -29,7 +27,10 @@ class Segments(NamedTuple):
     """(N, d), with their graph."""
     delta: Tensor
     """(N, d), ``Δ = a - ã``, with its graph."""
-    stencil: Stencil
+    points: Tensor
+    """(N, d), where derivatives are taken."""
+    open_gates: Tensor
+    """(N, J), true where a unit's ReLU is replaced by the identity at the points."""
     function: Callable[[Tensor, Tensor, Tensor], Tensor]
     """``h`` (M,) from points (M, d), open gates (M, J) and units (M,)."""
     together: int
@@ -40,15 +41,9 @@ class Segments(NamedTuple):
         """Whether ``h`` is the last layer itself: affine on every branch."""
         return self.start + 1 == self.network.depth
 
-    @property
-    def points(self) -> Tensor:
-        """The points of the stencil, (M, d)."""
-        row, epsilon = self.stencil.row, self.stencil.epsilon
-        return self.roots[row] + epsilon.unsqueeze(1) * self.delta[row]
-
     def value_at(self, points: Tensor) -> Tensor:
-        """``h_unit`` (M,) at the points of the stencil."""
-        return self.function(points, self.stencil.open_gates, self.unit[self.stencil.row])
+        """``h_unit`` (N,) at the points."""
+        return self.function(points, self.open_gates, self.unit)
 
 
 class Series(ABC):
@@ -56,8 +51,8 @@ class Series(ABC):
 
     @property
     @abstractmethod
-    def starts_at_roots(self) -> bool:
-        """Whether derivatives at the roots are part of it."""
+    def degree(self) -> int | None:
+        """How many terms of the series are distributed; None where they are not told apart."""
 
     @abstractmethod
     def shares(self, segments: Segments, graph: bool) -> Tensor:

@@ -24,12 +24,11 @@ class Taylor(Series):
     highest: int
 
     @property
-    def starts_at_roots(self) -> bool:
-        return True
+    def degree(self) -> int:
+        return self.highest
 
     def shares(self, segments: Segments, graph: bool) -> Tensor:
-        stencil = segments.stencil
-        delta = segments.delta[stencil.row]
+        delta = segments.delta
         last = 1 if segments.affine else self.highest
         shares: list[Tensor] = []
 
@@ -44,8 +43,8 @@ class Taylor(Series):
 
         along(segments.points, last)
         shares += [torch.zeros_like(delta)] * (self.highest - last)
-        total = stencil.total(torch.stack(shares, 1), len(segments.unit))
-        return total if graph else total.detach()
+        stacked = torch.stack(shares, 1)
+        return stacked if graph else stacked.detach()
 
     def points(self) -> int:
         return self.highest

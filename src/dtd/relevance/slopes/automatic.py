@@ -1,13 +1,12 @@
 """One-sided slopes by automatic differentiation: the general way, which asks nothing of the rules.
 
-Source: theory, section 2.2; section 2.5 says where the limits that are taken here can fail.
+Source: theory, section 2.2; section 2.4 says how the limits are taken that are needed here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -15,164 +14,165 @@ from torch import Tensor
 from dtd.networks.network import Network
 from dtd.numerics.gradients import differentiate
 from dtd.numerics.policy import policy
+from dtd.relevance.batching import Batching
+from dtd.relevance.limits.limits import Limits
 from dtd.relevance.plan import Plan
-from dtd.relevance.slopes.limit import Stencil, extrapolated
-from dtd.relevance.slopes.slope import Pairs, Slope
-from dtd.relevance.slopes.ties import side
+from dtd.relevance.series.series import Segments, Series
+from dtd.relevance.slopes.slope import Pairs, Slope, relative, worst
+from dtd.relevance.slopes.stencil import Stencil
+from dtd.relevance.slopes.ties import Side, side
 from dtd.roots.location import Location
 
 Function = Callable[[int, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 """``(layer, points (N, d), open gates (N, J), units (N,)) -> h_unit (N,), limit (N,)``,
-differentiable; ``limit`` says whether a one-sided limit was taken at a root above."""
-
-
-class Derivative(NamedTuple):
-    """Value and slope of ``h_unit`` at N roots, and the points at which they were taken."""
-
-    value: Tensor
-    slope: Tensor
-    limit: Tensor
-    stencil: Stencil
-
-    @classmethod
-    def untaken(cls, pairs: Pairs, units: int) -> Derivative:
-        """Placeholders for pairs of a layer of so many units whose derivative is not used."""
-        closed = torch.zeros(len(pairs.unit), units, dtype=torch.bool, device=pairs.unit.device)
-        nothing = torch.full_like(pairs.roots, torch.nan)
-        return cls(nothing[:, 0], nothing, closed[:, 0], Stencil.at_roots(closed, pairs.roots))
-
-    def replaced(self, index: Tensor, others: Derivative) -> Derivative:
-        """These derivatives, but for some."""
-        return Derivative(
-            self.value.index_copy(0, index, others.value),
-            self.slope.index_copy(0, index, others.slope),
-            self.limit.index_copy(0, index, others.limit),
-            self.stencil.replaced(index, others.stencil),
-        )
-
-
-class _Approached(NamedTuple):
-    """Some roots at which the derivative exists as a limit only."""
-
-    rows: Tensor
-    """(n,)."""
-    near: Tensor
-    """(n, d), slopes on the anchors' branches."""
-    nearness: float
-    """The position at which these are."""
-    smallest: float
-    """Where extrapolation stops."""
+differentiable; ``limit`` as in :class:`Slope`, of the limits at roots above."""
 
 
 @dataclass(frozen=True, eq=False)
 class AutomaticSlopes:
-    """The relevance functions of a network with one output, as functions to differentiate."""
+    """The relevance functions of a network with one output, as functions to differentiate.
+
+    ``series`` says what of each Taylor series is distributed; without one it is the linear term.
+    ``limits`` takes the limits that it covers, and the others are extrapolated. Without
+    ``limits`` none is taken: pairs that need one are only marked.
+    """
 
     network: Network
     plans: tuple[Plan, ...]
     function: Function
+    limits: Limits | None
+    series: Series | None
+    batching: Batching
 
     def at(self, l: int, pairs: Pairs, location: Location, graph: bool) -> Slope:
         """``∇⁺h`` at roots in layer ``l``; see :class:`Slopes`."""
-        return Slope(*self.derivative(l, pairs, location, graph)[:3])
-
-    def derivative(self, l: int, pairs: Pairs, location: Location, graph: bool) -> Derivative:
-        """The same, with the points at which the derivatives were taken."""
-        above = self.plans[l + 1] if l + 1 < self.network.depth else None
-        anchor_side = side(self.network, l, pairs, location, above)
-        sure = ~anchor_side.limit
-        if sure.all():
-            at = self._differentiated(l, pairs.roots, anchor_side.open_gates, pairs.unit, graph)
-        else:
-            some, gates = pairs.rows(sure), anchor_side.open_gates[sure]
-            at = _spread(self._differentiated(l, some.roots, gates, some.unit, graph), sure)
-        found = Derivative(*at, Stencil.at_roots(anchor_side.open_gates, pairs.roots))
-        if not (anchor_side.limit | at.limit).any():
-            return found
-        for group in self._approached(l, pairs, anchor_side.limit, at):
-            if len(group.rows):
-                some = pairs.rows(group.rows)
-                limits = self._limits(l, some, self._stencil(l, some, group), graph)
-                found = found.replaced(group.rows, limits)
-        return found
-
-    @torch.no_grad()
-    def _approached(self, l: int, pairs: Pairs, limit: Tensor, at: Slope) -> Iterator[_Approached]:
-        """The roots at which the derivative exists as a limit only.
-
-        A limit inside another is to be taken first: the outer positions must be such that the
-        inner ones can be small beside them.
-        """
-        tolerance = policy(at.slope.dtype)
-        nested = at.limit
-        if limit.any():
-            rows = limit.nonzero().squeeze(1)
-            near = self._near(l, pairs.rows(rows), tolerance.epsilon)
-            nested = nested.index_copy(0, rows, near.limit)
-            alone, epsilon = ~near.limit, tolerance.epsilon
-            yield _Approached(rows[alone], near.slope[alone], epsilon, epsilon)
-        if nested.any():
-            rows = nested.nonzero().squeeze(1)
-            slope = self._near(l, pairs.rows(rows), tolerance.branch_epsilon).slope
-            # A limit taken at a root above does no harm unless that root lies on other kinks on
-            # the way to the anchor: then the slope near the root is another.
-            other = limit[rows] | ~_same(at.slope[rows], slope)
-            yield _Approached(
-                rows[other], slope[other], tolerance.branch_epsilon, tolerance.outer_epsilon
-            )
-
-    @torch.no_grad()
-    def _stencil(self, l: int, pairs: Pairs, group: _Approached) -> Stencil:
-        """From which points to extrapolate."""
-        weights = extrapolated(
-            lambda rows, epsilon: self._near(l, pairs.rows(rows), epsilon).slope,
-            group.near,
-            group.nearness,
-            group.smallest,
-            policy(group.near.dtype),
+        if self.series is not None and self.series.degree is None:
+            return self._integrated(self.series, l, pairs, location, graph)
+        gates, needed = self.side(l, pairs, location)
+        if self.limits is not None and not self.limits.covers(l):
+            return self._extrapolated(l, pairs, gates, needed, graph)[0]
+        rest = (~needed).nonzero().squeeze(1)
+        some, open_gates = (
+            (pairs, gates) if len(rest) == len(needed) else (pairs.rows(rest), gates[rest])
         )
-        return Stencil.weighted(weights, self.network.widths[l + 1])
+        found = self._at_points(l, some, some.roots, open_gates, graph)
+        needed = needed.index_copy(0, rest, ~found.limit.isnan())
+        if not needed.any():
+            return found
+        whole = _nothing(pairs, found.shares.shape[1]).replaced(rest, found)
+        if self.limits is None:
+            return whole
+        index = needed.nonzero().squeeze(1)
+        return whole.replaced(index, self.limits.at(l, pairs.rows(index), graph))
 
-    def _limits(self, l: int, pairs: Pairs, stencil: Stencil, graph: bool) -> Derivative:
-        """Value and slope at the roots, extrapolated."""
-        at = pairs.rows(stencil.row)
+    def side(self, l: int, pairs: Pairs, location: Location) -> Side:
+        """How the anchor's side of roots in layer ``l`` is reached."""
+        above = self.plans[l + 1] if l + 1 < self.network.depth else None
+        return side(self.network, l, pairs, location, above)
+
+    def _integrated(
+        self, series: Series, l: int, pairs: Pairs, location: Location, graph: bool
+    ) -> Slope:
+        """What is distributed does not start at the roots, and of those h and its slope are told.
+
+        Inside another expansion what is distributed counts alone.
+        """
+        closed = torch.zeros_like(self.network.layers[l].bias, dtype=torch.bool)
+        gates = closed.expand(len(pairs.unit), -1)
+        shares = series.shares(self._segments(l, pairs, pairs.roots, gates), graph)
+        if graph:
+            at_roots = _nothing(pairs, shares.shape[1])
+            at_roots = at_roots._replace(limit=torch.full_like(at_roots.limit, torch.nan))
+        else:
+            at_roots = replace(self, series=None).at(l, pairs, location, graph)
+        return at_roots._replace(shares=shares)
+
+    def stencil(self, l: int, pairs: Pairs, location: Location) -> Stencil:
+        """From which points the expansions at roots in layer ``l`` are made.
+
+        Where a limit is taken in many digits, a point beside the root stands for it.
+        """
+        gates, needed = self.side(l, pairs, location)
+        if self.limits is None or self.limits.covers(l):
+            epsilon = policy(pairs.roots.dtype).epsilon * needed.to(pairs.roots)
+            return Stencil.beside(gates, epsilon)
+        return Stencil.of(gates, self._extrapolated(l, pairs, gates, needed, graph=False)[1])
+
+    def _extrapolated(
+        self, l: int, pairs: Pairs, gates: Tensor, needed: Tensor, graph: bool
+    ) -> tuple[Slope, Tensor]:
+        """Limits from points in double precision, and the positions (N,) of the nearest ones.
+
+        Where another limit lies inside, these have to be far from the root.
+        """
+        tolerance = policy(pairs.roots.dtype)
+        epsilon = tolerance.epsilon * needed.to(pairs.roots)
+        found, error = self._from(l, pairs, Stencil.of(gates, epsilon), graph)
+        nested = (~found.limit.isnan()).nonzero().squeeze(1)
+        error = torch.where(needed, torch.fmax(found.limit, error), torch.nan)
+        found = found._replace(limit=error)
+        if len(nested):
+            far = torch.full_like(epsilon[nested], tolerance.outer_epsilon)
+            some, error = self._from(l, pairs.rows(nested), Stencil.of(gates[nested], far), graph)
+            some = some._replace(limit=torch.fmax(some.limit, error))
+            found = found.replaced(nested, some)
+            epsilon = epsilon.index_copy(0, nested, far)
+        return found, epsilon
+
+    def _at_points(self, l: int, pairs: Pairs, points: Tensor, gates: Tensor, graph: bool) -> Slope:
+        """The expansions at points (N, d) that are on no kink, but for gates held open (N, J)."""
+        size = max(1, len(points)) if graph else self.batching.points(l)
+        chunks = zip(pairs.split(size), points.split(size), gates.split(size), strict=True)
+        parts = [self._together(l, *chunk, graph) for chunk in chunks]
+        return Slope(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
+
+    def _together(self, l: int, pairs: Pairs, points: Tensor, gates: Tensor, graph: bool) -> Slope:
+        """The same, all points at once."""
+        value, slope, limit = differentiate(
+            lambda at: self.function(l, at, gates, pairs.unit), points, graph
+        )
+        if self.series is None:
+            shares = (slope * pairs.delta).unsqueeze(1)
+        else:
+            shares = self.series.shares(self._segments(l, pairs, points, gates), graph)
+        return Slope(value, slope, shares, limit)
+
+    def _from(self, l: int, pairs: Pairs, stencil: Stencil, graph: bool) -> tuple[Slope, Tensor]:
+        """The expansions from the points of a stencil, and their relative errors (N,).
+
+        ``limit`` is that of the roots above.
+        """
+        at, count = pairs.rows(stencil.row), len(pairs.unit)
         points = at.points(stencil.epsilon.unsqueeze(1))
-        there = self._differentiated(l, points, stencil.open_gates, at.unit, graph)
+        there = self._at_points(l, at, points, stencil.open_gates, graph)
         # Each point says by its slope what h is at the root.
         value = there.value - (there.slope * (points - at.roots)).sum(1)
-        count = len(pairs.unit)
-        return Derivative(
+        found = Slope(
             stencil.total(value, count),
             stencil.total(there.slope, count),
-            torch.ones(count, dtype=torch.bool, device=value.device),
-            stencil,
+            stencil.total(there.shares, count),
+            worst(there.limit, stencil.row, count),
+        )
+        size = found.shares.detach().flatten(1).norm(dim=1)
+        f = self.network.forward(pairs.anchors.detach(), l).abs().amax(1)
+        return found, relative(stencil.error(there.shares, count), size, f)
+
+    def _segments(self, l: int, pairs: Pairs, points: Tensor, gates: Tensor) -> Segments:
+        """The functions ``h`` on segments, differentiated at the points (N, d)."""
+        return Segments(
+            network=self.network,
+            start=l,
+            unit=pairs.unit,
+            roots=pairs.roots,
+            delta=pairs.delta,
+            points=points,
+            open_gates=gates,
+            function=lambda points, gates, unit: self.function(l, points, gates, unit)[0],
+            together=self.batching.points(l),
         )
 
-    def _near(self, l: int, pairs: Pairs, epsilon: float) -> Slope:
-        """At one position on the segments, without a graph."""
-        units = self.network.widths[l + 1]
-        closed = torch.zeros(len(pairs.unit), units, dtype=torch.bool, device=pairs.unit.device)
-        return self._differentiated(l, pairs.points(epsilon), closed, pairs.unit, graph=False)
 
-    def _differentiated(
-        self, l: int, points: Tensor, open_gates: Tensor, unit: Tensor, graph: bool
-    ) -> Slope:
-        """At points (N, d) that are on no kink, but for the gates that are held open (N, J)."""
-        return Slope(
-            *differentiate(lambda at: self.function(l, at, open_gates, unit), points, graph)
-        )
-
-
-def _spread(some: Slope, rows: Tensor) -> Slope:
-    """The slopes in the true ones of more rows (N,), and zeros in the others."""
-    index = rows.nonzero().squeeze(1)
-    columns = (column.new_zeros(len(rows), *column.shape[1:]) for column in some)
-    pairs = zip(columns, some, strict=True)
-    return Slope(*(empty.index_copy(0, index, column) for empty, column in pairs))
-
-
-def _same(first: Tensor, second: Tensor) -> Tensor:
-    """Whether two slopes (N, d) are of one branch, but for its curvature."""
-    gap: Tensor = (first - second).norm(dim=1)
-    size: Tensor = first.norm(dim=1) + second.norm(dim=1)
-    return gap <= policy(first.dtype).jump * size
+def _nothing(pairs: Pairs, degrees: int) -> Slope:
+    """Expansions that distribute nothing, marked as limits."""
+    zero = torch.zeros_like(pairs.roots)
+    return Slope(zero[:, 0], zero, zero.unsqueeze(1).expand(-1, degrees, -1), zero[:, 0])

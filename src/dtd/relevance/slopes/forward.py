@@ -24,7 +24,7 @@ from dtd.relevance.expansion import Relevance
 from dtd.relevance.plan import Plan
 from dtd.relevance.slopes.automatic import AutomaticSlopes
 from dtd.relevance.slopes.factor_layer import FactorLayer, Units
-from dtd.relevance.slopes.slope import Pairs, Slope
+from dtd.relevance.slopes.slope import Pairs, Slope, worst
 from dtd.relevance.slopes.ties import ForwardLimits, forward_limits
 from dtd.roots.location import Location, OnKink
 
@@ -51,7 +51,7 @@ class _Factor(NamedTuple):
 
 class _Expansion(NamedTuple):
     """``h_unit`` at N roots: its slope is ``factor w_unit``, except at the n roots ``others``,
-    whose slopes are given, and where it is ``undecided``, which the caller computes."""
+    whose slopes are given, and where it is ``undecided``, where the caller takes a limit."""
 
     value: Tensor
     factor: Tensor
@@ -104,39 +104,58 @@ class ForwardSlopes:
         layer = self.layers[l]
         units = layer.units(a, torch.zeros_like(a[:, 0]))
         gains = units.step
-        limit, others = torch.zeros_like(a[:, 0], dtype=torch.bool), torch.zeros_like(a)
+        limit, others = torch.full_like(a[:, 0], torch.nan), torch.zeros_like(a)
         if l + 1 < self.network.depth:
+            left: list[Pairs] = []
             visited = gains.flatten().nonzero().squeeze(1)
             for chunk in visited.split(self.batching.max_points):
                 row, unit = chunk // gains.shape[1], chunk % gains.shape[1]
                 anchors = a.index_select(0, row)
-                pairs = Pairs(anchors, layer.roots(anchors, gains.take(chunk), unit), unit)
+                pairs = Pairs(anchors, layer.roots(anchors, gains.take(chunk), unit), unit, row)
                 there = self._expand(l, pairs, units.size.index_select(0, row))
                 gains.view(-1)[chunk] *= there.factor
-                limit[row[there.limit]] = True
-                undecided = there.undecided.nonzero().squeeze(1)
-                slope = self._differentiated(l, pairs, undecided).slope
-                for index, slopes in (there.others, there.slope), (undecided, slope):
-                    gains.view(-1)[chunk[index]] = 0
-                    others.index_add_(0, row[index], slopes * (anchors - pairs.roots)[index])
+                gains.view(-1)[chunk[there.others]] = 0
+                gains.view(-1)[chunk[there.undecided]] = 0
+                limit[row[there.limit]] = 0
+                known = pairs.rows(there.others)
+                others.index_add_(0, known.anchor, there.slope * known.delta)
+                if there.undecided.any():
+                    left.append(pairs.rows(there.undecided))
+            if left:
+                pairs = Pairs(*(torch.cat(columns) for columns in zip(*left, strict=True)))
+                at_limits = self.automatic.at(l, pairs, OnKink(), graph=False)
+                others.index_add_(0, pairs.anchor, at_limits.shares.squeeze(1))
+                limit = torch.fmax(limit, worst(at_limits.limit, pairs.anchor, len(a)))
         return Relevance(torch.addcmul(others, a, row_product(gains, layer.product)), limit)
 
     def at(self, l: int, pairs: Pairs, location: Location, graph: bool) -> Slope:
         """``∇⁺h`` at roots in layer ``l`` on the kinks of their units, by whichever rule."""
-        layer = self.network.layers[l]
         if l + 1 == self.network.depth:
-            value = layer.preactivation(pairs.roots).squeeze(1)
-            exact = torch.zeros_like(value, dtype=torch.bool)
-            return Slope(value, layer.weight.expand(len(value), -1), exact)
-        there = self._expand(l, pairs, layer(pairs.anchors).amax(1))
-        slope = there.factor.unsqueeze(1) * layer.weight[pairs.unit]
-        value, slope = there.value, slope.index_copy(0, there.others, there.slope)
-        undecided = there.undecided.nonzero().squeeze(1)
-        if len(undecided):
-            known = self._differentiated(l, pairs, undecided)
-            value = value.index_copy(0, undecided, known.value)
-            slope = slope.index_copy(0, undecided, known.slope)
-        return Slope(value, slope, there.limit)
+            return self._output(l, pairs)
+        parts = [self._at(l, chunk) for chunk in pairs.split(self.batching.points(l))]
+        found = Slope(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
+        left = found.limit.isinf().nonzero().squeeze(1)
+        if len(left):
+            limits = self.automatic.at(l, pairs.rows(left), location, graph)
+            found = found.replaced(left, limits)
+        return found
+
+    def _output(self, l: int, pairs: Pairs) -> Slope:
+        """The expansions of the output, which is affine on the branch of the anchors."""
+        layer = self.network.layers[l]
+        value = layer.preactivation(pairs.roots).squeeze(1)
+        slope = layer.weight.expand(len(value), -1)
+        exact = torch.full_like(value, torch.nan)
+        return Slope(value, slope, (slope * pairs.delta).unsqueeze(1), exact)
+
+    def _at(self, l: int, pairs: Pairs) -> Slope:
+        """The expansions below other layers; an infinite error asks for a limit."""
+        there = self._expand(l, pairs, self.network.layers[l](pairs.anchors).amax(1))
+        slope = there.factor.unsqueeze(1) * self.network.layers[l].weight[pairs.unit]
+        slope = slope.index_copy(0, there.others, there.slope)
+        limit = torch.where(there.limit, 0, torch.nan).to(slope)
+        limit = torch.where(there.undecided, torch.inf, limit)
+        return Slope(there.value, slope, (slope * pairs.delta).unsqueeze(1), limit)
 
     def reach(self, l: int, pairs: Pairs, size: Tensor) -> Reached:
         """The units of the layers l + 1 and l + 2 at roots in layer ``l``.
@@ -165,7 +184,7 @@ class ForwardSlopes:
             row, upper = chunk // len(layer.product), chunk % len(layer.product)
             anchors, t = a.index_select(0, row), units.step.take(chunk)
             weights = upper * a.shape[1] + unit.index_select(0, row)
-            pairs = Pairs(anchors, layer.roots(anchors, t, upper), upper)
+            pairs = Pairs(anchors, layer.roots(anchors, t, upper), upper, row)
             there = self._expand(l, pairs, units.size.index_select(0, row))
             share = there.factor * t * layer.product.take(weights)
             slope = there.slope.gather(1, unit[row[there.others]].unsqueeze(1)).squeeze(1)
@@ -179,20 +198,16 @@ class ForwardSlopes:
         """``h_unit`` at roots of the units (N,) of layer l + 1 < L."""
         reached = self.reach(l, pairs, size)
         factor = self._factor(l + 1, reached.a, reached.units, pairs.unit)
-        undecided = factor.undecided | reached.limits.undecided
+        limit, undecided = factor.limit | reached.limits.limit, factor.undecided
+        undecided = undecided | reached.limits.undecided
+        if l + 2 < self.network.depth:
+            undecided = undecided | reached.limits.limit
         others = (reached.limits.limit & ~undecided).nonzero().squeeze(1)
-        if l + 2 == self.network.depth:
+        value, slope = reached.own * factor.value, pairs.anchors[:0]
+        if len(others):
             at_others, slope = self._below_the_output(reached, others, pairs.unit)
-        else:
-            at_others, slope, _ = self._differentiated(l, pairs, others)
-        return _Expansion(
-            (reached.own * factor.value).index_copy(0, others, at_others),
-            factor.value,
-            factor.limit | reached.limits.limit,
-            undecided,
-            others,
-            slope,
-        )
+            value = value.index_copy(0, others, at_others)
+        return _Expansion(value, factor.value, limit, undecided, others, slope)
 
     def _below_the_output(
         self, reached: Reached, index: Tensor, unit: Tensor
@@ -209,12 +224,3 @@ class ForwardSlopes:
         z = reached.units.z[index]
         gates &= (z > 0) | (output.weight.T[unit[index]] > 0)
         return z.relu().squeeze(1), row_product(gates * output.weight, hidden.weight)
-
-    def _differentiated(self, l: int, pairs: Pairs, index: Tensor) -> Slope:
-        """Value and slope at some (n,) of the roots, by automatic differentiation."""
-        if not len(index):
-            nothing = pairs.anchors.new_zeros(0)
-            return Slope(nothing, pairs.anchors[:0], nothing.bool())
-        chunks = pairs.rows(index).split(self.batching.points(l))
-        parts = [self.automatic.at(l, chunk, OnKink(), graph=False) for chunk in chunks]
-        return Slope(*(torch.cat(columns) for columns in zip(*parts, strict=True)))

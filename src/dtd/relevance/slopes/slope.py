@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
+import torch
 from torch import Tensor
 
 from dtd.roots.location import Location
@@ -19,6 +20,13 @@ class Pairs(NamedTuple):
     """(N, d)."""
     unit: Tensor
     """(N,), units of the layer above."""
+    anchor: Tensor
+    """(N,), the number of the anchor, the same for all units of one."""
+
+    @property
+    def delta(self) -> Tensor:
+        """``Δ = a - ã``, (N, d)."""
+        return self.anchors - self.roots
 
     def rows(self, index: Tensor) -> Pairs:
         """Some of the pairs."""
@@ -38,21 +46,50 @@ class Pairs(NamedTuple):
 
 
 class Slope(NamedTuple):
-    """Value and one-sided slope of ``h_unit`` at N roots, on the branches of the anchors."""
+    """The expansions of ``h_unit`` at N roots, on the branches of the anchors."""
 
     value: Tensor
     """(N,), ``h_unit``."""
     slope: Tensor
     """(N, d), ``∇⁺h_unit``."""
+    shares: Tensor
+    """(N, K, d), what each pair gives to the units of the lower layer, by degree."""
     limit: Tensor
-    """(N,), whether a one-sided limit was taken, at the root or above it."""
+    """(N,), the relative error of the one-sided limit that was taken, at the root or above it.
+
+    Infinite where there is no finite limit. NaN where no limit was needed.
+    """
+
+    def replaced(self, index: Tensor, others: Slope) -> Slope:
+        """The same, but for some of the pairs."""
+        columns = zip(self, others, strict=True)
+        return Slope(*(mine.index_copy(0, index, theirs) for mine, theirs in columns))
+
+
+def worst(limit: Tensor, index: Tensor, size: int) -> Tensor:
+    """The largest of the errors ``limit`` (N,) with the same ``index`` (N,), for 0 <= index < size.
+
+    NaN, which means that no limit was taken, counts least.
+    """
+    least = limit.new_full((size,), -1.0)
+    known = limit.detach().nan_to_num(nan=-1.0, posinf=torch.inf)
+    largest = least.scatter_reduce(0, index, known, "amax")
+    return torch.where(largest < 0, torch.nan, largest)
+
+
+def relative(gap: Tensor, size: Tensor, f: Tensor) -> Tensor:
+    """The relative error of a limit that is known up to ``gap``, all (N,).
+
+    Relative to the ``size`` of what a pair distributes, or to a thousandth of f if that is more.
+    """
+    return torch.where(gap == 0, 0, gap / torch.maximum(size, f / 1000))
 
 
 class Slopes(Protocol):
     """What gives the slopes of the relevance functions of a network."""
 
     def at(self, l: int, pairs: Pairs, location: Location, graph: bool) -> Slope:
-        """``∇⁺h`` at roots in layer ``l``.
+        """``∇⁺h`` at roots in layer ``l``, and what it gives.
 
         Args:
             l: the layer of the anchors and roots; the units are those of layer l + 1.

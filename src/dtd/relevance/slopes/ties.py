@@ -35,7 +35,7 @@ def side(network: Network, l: int, pairs: Pairs, location: Location, above: Plan
 
     ``above`` says how the upper layer is decomposed in its turn; None where that is the output.
     """
-    layer, (anchors, roots, unit) = network.layers[l], pairs
+    layer, (anchors, roots, unit, _) = network.layers[l], pairs
     own = torch.zeros(len(unit), len(layer.bias), dtype=torch.bool, device=unit.device)
     own[torch.arange(len(unit), device=unit.device), unit] = True
     z = layer.preactivation(roots)

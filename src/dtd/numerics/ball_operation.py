@@ -1,0 +1,79 @@
+"""Programs of balls as operations on tensors, differentiable to any order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import flint
+import torch
+from torch import Tensor
+
+from dtd.numerics.balls import Balls, Numbers, digits, gradient, total
+
+Program = Callable[[Sequence[Balls]], Sequence[Balls]]
+"""What computes arrays of balls from others, in the digits of the context."""
+
+_ACCURACY = 64
+"""Bits of a row's largest entry that are right, at least: more than a double has."""
+_MOST_DIGITS = 20_000
+
+
+def evaluate(program: Program, inputs: Sequence[Tensor], first: int) -> list[Numbers]:
+    """The outputs of a program for inputs as they are.
+
+    With so many digits at first, and with more until the outputs are accurate to a double's
+    precision, as far as there is an end to that.
+    """
+    number = first
+    while True:
+        with digits(number):
+            outputs = [balls.value for balls in program([Balls.exact(x) for x in inputs])]
+        if number >= _MOST_DIGITS or all(_accurate(balls, number) for balls in outputs):
+            return outputs
+        number *= 2
+
+
+def apply(program: Program, inputs: Sequence[Tensor], first: int) -> tuple[Tensor, ...]:
+    """The outputs of a program as tensors like the inputs, with a graph where an input has one."""
+    outputs: tuple[Tensor, ...] = _Operation.apply(program, first, *inputs)  # type: ignore[no-untyped-call]
+    return outputs
+
+
+def rounded(balls: Numbers, like: Tensor) -> Tensor:
+    """The midpoints as floating point numbers."""
+    numbers = torch.tensor([float(ball) for ball in balls.ravel()], dtype=torch.float64)
+    return numbers.to(like).view(balls.shape)
+
+
+def _accurate(balls: Numbers, number: int) -> bool:
+    """Whether the radii are small beside each row's largest entry, or beside all that counts."""
+    for row in balls.reshape(len(balls), -1) if balls.size else ():
+        radius = max(ball.rad() for ball in row)
+        if radius == 0:
+            continue
+        size = max(abs(ball.mid()) for ball in row)
+        if not (radius < size * 2**-_ACCURACY or radius < flint.arb(10) ** (-number // 4)):
+            return False
+    return True
+
+
+class _Operation(torch.autograd.Function):
+    """The backward pass is an operation of the same kind, so it can be differentiated as well."""
+
+    @staticmethod
+    def forward(ctx: Any, program: Program, first: int, *inputs: Tensor) -> tuple[Tensor, ...]:
+        ctx.program, ctx.first = program, first
+        ctx.save_for_backward(*inputs)
+        return tuple(rounded(balls, inputs[0]) for balls in evaluate(program, inputs, first))
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        inputs, program = ctx.saved_tensors, ctx.program
+
+        def pulled_back(given: Sequence[Balls]) -> Sequence[Balls]:
+            points, weights = given[: len(inputs)], given[len(inputs) :]
+            outputs = [o * w for o, w in zip(program(points), weights, strict=True)]
+            return [total([gradient(output, x) for output in outputs]) for x in points]
+
+        return None, None, *apply(pulled_back, [*inputs, *grads], ctx.first)

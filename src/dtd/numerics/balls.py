@@ -1,0 +1,223 @@
+"""Arrays of balls: numbers of many digits with proven error bounds, which can be differentiated.
+
+A ball is a midpoint and a radius, and holds the true value for certain (F. Johansson, Arb:
+efficient arbitrary-precision midpoint-radius interval arithmetic, IEEE Trans. Computers 2017). How
+many digits the midpoints have is said by flint's context. An array remembers how it was made, and
+its gradients are arrays that remember it too, so derivatives of any order can be taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+
+import flint
+import numpy as np
+from flint import arb, arb_mat
+from numpy.typing import NDArray
+from torch import Tensor
+
+Numbers = NDArray[np.object_]
+"""An array whose entries are balls."""
+Indices = NDArray[np.intp]
+
+_next_id = count().__next__
+_ZERO, _ONE = arb(0), arb(1)
+
+
+@contextmanager
+def digits(number: int) -> Iterator[None]:
+    """Balls are computed with so many decimal digits."""
+    with flint.ctx.workdps(number):
+        yield
+
+
+@dataclass(frozen=True, eq=False)
+class Balls:
+    """An array of balls.
+
+    ``parents`` are the arrays that it was made of. With each comes what takes a gradient by this
+    array to one by the parent.
+    """
+
+    value: Numbers
+    parents: tuple[tuple[Balls, Callable[[Balls], Balls]], ...] = ()
+    id: int = field(default_factory=_next_id)
+    """Larger than those of the parents."""
+
+    @classmethod
+    def exact(cls, numbers: Tensor) -> Balls:
+        """Floating point numbers as they are."""
+        return cls(exact(numbers))
+
+    @property
+    def positive(self) -> NDArray[np.bool_]:
+        """Which entries are certainly positive."""
+        return np.asarray(self.value > 0, dtype=bool)
+
+    @property
+    def nonzero(self) -> NDArray[np.bool_]:
+        """Which entries are certainly not zero."""
+        return np.asarray(self.value != 0, dtype=bool)
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    def __add__(self, other: Balls) -> Balls:
+        return Balls(self.value + other.value, ((self, _same), (other, _same)))
+
+    def __neg__(self) -> Balls:
+        return _linear(self, np.negative, np.negative)
+
+    def __sub__(self, other: Balls) -> Balls:
+        return self + (-other)
+
+    def __mul__(self, other: Balls) -> Balls:
+        """Entry by entry."""
+        product = self.value * other.value
+        return Balls(product, ((self, lambda g: g * other), (other, lambda g: g * self)))
+
+    def reciprocal(self) -> Balls:
+        """``1 / self``, entry by entry."""
+        return Balls(1 / self.value, ((self, lambda g: -(g * self.reciprocal().square())),))
+
+    def square(self) -> Balls:
+        """Entry by entry."""
+        return self * self
+
+    def scaled(self, factor: Numbers | arb | int) -> Balls:
+        """Times a constant."""
+        return _linear(self, lambda v: v * factor, lambda v: v * factor)
+
+    def shifted(self, by: Numbers) -> Balls:
+        """Plus a constant of no larger shape."""
+        return Balls(self.value + by, ((self, _same),))
+
+    def rows(self, index: Indices) -> Balls:
+        """Some of the rows, also more than once."""
+        size = len(self)
+        return _linear(self, lambda v: v[index], lambda v: _summed(v, index, size))
+
+    def summed(self, index: Indices, size: int) -> Balls:
+        """So many rows: row n is added to row ``index[n]``."""
+        return _linear(self, lambda v: _summed(v, index, size), lambda v: v[index])
+
+    def entries(self, column: Indices) -> Balls:
+        """One entry of each row, (N,)."""
+        row, width = np.arange(len(column)), self.value.shape[1]
+
+        def placed(v: Numbers) -> Numbers:
+            whole = zeros(len(column), width)
+            whole[row, column] = v
+            return whole
+
+        return _linear(self, lambda v: v[row, column], placed)
+
+    def row_sums(self) -> Balls:
+        """The sum of each row, (N,)."""
+        width = self.value.shape[1]
+        return _linear(self, _row_sums, lambda v: _repeated(v, width))
+
+    def repeated(self, width: int) -> Balls:
+        """Rows (N, width) of one and the same entry, from entries (N,)."""
+        return _linear(self, lambda v: _repeated(v, width), _row_sums)
+
+    def times(self, matrix: arb_mat) -> Balls:
+        """``self @ matrix``."""
+        turned = matrix.transpose()
+        return _linear(self, lambda v: _product(v, matrix), lambda v: _product(v, turned))
+
+
+def exact(numbers: Tensor) -> Numbers:
+    """Floating point numbers as balls without a radius."""
+    balls = np.empty(numbers.shape, dtype=object)
+    balls.reshape(-1)[:] = [arb(value) for value in numbers.detach().flatten().tolist()]
+    return balls
+
+
+def matrix(numbers: Numbers) -> arb_mat:
+    """As a matrix that arrays can be multiplied with."""
+    rows, columns = numbers.shape
+    return arb_mat(rows, columns, numbers.ravel().tolist())
+
+
+def zeros(*shape: int) -> Numbers:
+    """Zeros without a radius."""
+    balls = np.empty(shape, dtype=object)
+    balls.fill(_ZERO)
+    return balls
+
+
+def total(arrays: Sequence[Balls]) -> Balls:
+    """The sum of one or more arrays of one shape."""
+    first, *rest = arrays
+    return sum(rest, first)
+
+
+def gradient(values: Balls, at: Balls) -> Balls:
+    """The gradient of the sum of all values by the array ``at``; zero where it has no part."""
+    order = _between(at, values)
+    ones = np.empty_like(values.value)
+    ones.fill(_ONE)
+    gradients = {values.id: Balls(ones)}
+    wanted = {node.id for node in order} | {at.id}
+    for node in reversed(order):
+        g = gradients.pop(node.id)
+        for parent, pull_back in node.parents:
+            if parent.id in wanted:
+                part = pull_back(g)
+                before = gradients.get(parent.id)
+                gradients[parent.id] = part if before is None else before + part
+    found = gradients.get(at.id)
+    return Balls(zeros(*at.value.shape)) if found is None else found
+
+
+def _between(at: Balls, values: Balls) -> list[Balls]:
+    """The arrays that depend on ``at`` and that the values depend on, parents first."""
+    leads, order, visited = {at.id}, list[Balls](), set[int]()
+    stack = [(values, False)]
+    while stack:
+        node, done = stack.pop()
+        if done:
+            if any(parent.id in leads for parent, _ in node.parents):
+                leads.add(node.id)
+                order.append(node)
+        elif node.id > at.id and node.id not in visited:
+            visited.add(node.id)
+            stack.append((node, True))
+            stack += [(parent, False) for parent, _ in node.parents]
+    return order
+
+
+def _linear(
+    x: Balls, forward: Callable[[Numbers], Numbers], adjoint: Callable[[Numbers], Numbers]
+) -> Balls:
+    """A linear map of x."""
+    return Balls(forward(x.value), ((x, lambda g: _linear(g, adjoint, forward)),))
+
+
+def _same(g: Balls) -> Balls:
+    return g
+
+
+def _row_sums(v: Numbers) -> Numbers:
+    return v.sum(1) if v.shape[1] else zeros(len(v))
+
+
+def _repeated(v: Numbers, width: int) -> Numbers:
+    return np.repeat(v[:, None], width, 1)
+
+
+def _summed(v: Numbers, index: Indices, size: int) -> Numbers:
+    whole = zeros(size, *v.shape[1:])
+    np.add.at(whole, index, v)
+    return whole
+
+
+def _product(v: Numbers, by: arb_mat) -> Numbers:
+    product = np.empty((len(v), by.ncols()), dtype=object)
+    if len(v):
+        product.reshape(-1)[:] = (matrix(v) * by).entries()
+    return product

@@ -1,0 +1,1 @@
+"""One-sided limits, as they are defined: the recursion in many digits, near the roots."""

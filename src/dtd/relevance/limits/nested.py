@@ -1,0 +1,144 @@
+"""The recursion in many digits: the definition, word by word.
+
+``∇⁺h_j(ã_j) = lim ∇h_j(ã_j + ε (a - ã_j))`` for ε → 0+, and the limits inside ``h_j`` are taken
+first (theory, section 2.2). Here every limit is evaluated at one small ε, and inner ones at much
+smaller ones. Nothing is asked about kinks: at such points everything is differentiable, and with
+enough digits every sign is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import factorial
+from typing import NamedTuple, Protocol
+
+from flint import arb
+
+from dtd.numerics.balls import Balls, Indices, Numbers, gradient, total, zeros
+from dtd.rules.formula import BallLayer, Formula
+
+
+class Visited(NamedTuple):
+    """Which units are decomposed at N anchors of a layer: n pairs."""
+
+    row: Indices
+    """(n,), the anchor."""
+    unit: Indices
+    """(n,)."""
+    weight: Numbers | None = None
+    """(n,), how much each pair counts; one where it is None."""
+
+
+class Visits(Protocol):
+    """What chooses the units that are decomposed."""
+
+    def __call__(self, l: int, a: Balls, z: Balls, line: Indices, unit: Indices) -> Visited:
+        """The units that are decomposed at the anchors of a layer.
+
+        Args:
+            l: the layer of the anchors.
+            a: the anchors, (N, d).
+            z: the pre-activations of the units above, (N, J).
+            line: (N,), to which of the outermost pairs each anchor belongs.
+            unit: (N,), the unit of the layer ``l`` whose relevance is asked for.
+        """
+
+    def entries(self, widths: Sequence[int]) -> int:
+        """How many balls the largest array of one root has, with so many units in the layers from
+        the root's to the output."""
+
+
+class Expansion(NamedTuple):
+    """The Taylor expansions of ``h_unit`` at N roots, on the branches of the anchors."""
+
+    value: Balls
+    """(N,)."""
+    slope: Balls
+    """(N, d)."""
+    shares: tuple[Balls, ...]
+    """(N, d) for each degree."""
+    points: Balls
+    """(N, d), where it is differentiated."""
+
+
+@dataclass(frozen=True, eq=False)
+class NestedRecursion:
+    """The relevance functions of a network with one output, in balls.
+
+    ``formulas[l]`` gives the roots in layer l. ``positions`` are those of the limits, the
+    outermost first. ``degree`` is how many terms of each Taylor series are distributed.
+    """
+
+    layers: Sequence[BallLayer]
+    formulas: Sequence[Formula | None]
+    positions: Sequence[arb]
+    visits: Visits
+    degree: int = 1
+    moving_roots: bool = True
+
+    def relevance(self, l: int, a: Balls, line: Indices, unit: Indices, nesting: int) -> Balls:
+        """``[R_l]_unit`` at the anchors ``a`` (N, d), (N,), inside so many limits."""
+        if l == len(self.layers):
+            return a.entries(unit)
+        z = self.layers[l].preactivation(a)
+        row, upper, weight = self.visits(l, a, z, line, unit)
+        anchors = a.rows(row)
+        kept, delta = self.steps(l, anchors, z.rows(row).entries(upper), upper)
+        row, upper, anchors = row[kept], upper[kept], anchors.rows(kept)
+        shares = self.expand(l, anchors - delta, delta, upper, line[row], nesting).shares
+        share = total(shares).entries(unit[row])
+        if weight is not None:
+            share = share.scaled(weight[kept])
+        return share.summed(row, len(a))
+
+    def steps(self, l: int, anchors: Balls, z: Balls, unit: Indices) -> tuple[Indices, Balls]:
+        """Which of N pairs have a root, and ``Δ = a - ã_j`` there; see :class:`Formula`."""
+        formula = self.formulas[l]
+        assert formula is not None, "limits are taken below formulas only"
+        kept, delta = formula.steps(anchors, z, unit)
+        if self.moving_roots:
+            return kept, delta
+        return kept, anchors.rows(kept).shifted(delta.value - anchors.value[kept])
+
+    def expand(
+        self,
+        l: int,
+        roots: Balls,
+        delta: Balls,
+        unit: Indices,
+        line: Indices,
+        nesting: int,
+        ties: Numbers | None = None,
+    ) -> Expansion:
+        """The expansions of ``h_unit`` at N roots (N, d), ``delta`` (N, d) from their anchors.
+
+        ``ties`` (N, J) is subtracted from pre-activations: what those are at the root that should
+        be zero there.
+        """
+        # The output is affine on the branch of the anchor, and expanded at the root itself.
+        output = l + 1 == len(self.layers)
+        epsilon = arb(0) if output else self.positions[nesting]
+        points = roots + delta.scaled(epsilon)
+        z = self.layers[l].preactivation(points)
+        if output:
+            return self._expansion(z.entries(unit), points, delta, epsilon, degree=1)
+        if ties is not None:
+            z = z.shifted(-ties)
+        activations = z.scaled(z.positive.astype(int).astype(object))
+        value = self.relevance(l + 1, activations, line, unit, nesting + 1)
+        return self._expansion(value, points, delta, epsilon, self.degree)
+
+    def _expansion(
+        self, value: Balls, points: Balls, delta: Balls, epsilon: arb, degree: int
+    ) -> Expansion:
+        """From the values (N,) of ``h`` at the points, which lead to the anchors by ``delta``."""
+        slope = along = gradient(value, points)
+        shares = [slope * delta]
+        for k in range(2, degree + 1):
+            along = gradient((along * delta).row_sums(), points)
+            shares.append((along * delta).scaled(1 / arb(factorial(k))))
+        nothing = Balls(zeros(*points.value.shape))
+        shares += [nothing] * (self.degree - degree)
+        at_root = value - shares[0].row_sums().scaled(epsilon)
+        return Expansion(at_root, slope, tuple(shares), points)

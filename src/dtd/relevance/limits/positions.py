@@ -1,0 +1,48 @@
+"""How near to the roots limits are evaluated, and with how many digits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flint import arb
+
+
+@dataclass(frozen=True)
+class Positions:
+    """The positions 10⁻ᵉ on the segments from a root (0) to its anchor (1), limit inside limit.
+
+    The outermost limit is taken at ``10^-first``. An inner one comes first in the definition, so
+    its position has to be small beside all that the outer ones left. With p the product of their
+    positions it is ``10^-first p^apart``: relevance may grow like 1/p towards a root, or like a
+    higher power of it, and ``apart`` has to exceed that power.
+    """
+
+    first: int
+    apart: int
+
+    def exponents(self, count: int) -> list[int]:
+        """e for so many limits inside each other."""
+        exponents: list[int] = []
+        for _ in range(count):
+            exponents.append(self.first + self.apart * sum(exponents))
+        return exponents
+
+    def of(self, count: int) -> list[arb]:
+        """The positions, in the digits of the context."""
+        return [1 / arb(10) ** exponent for exponent in self.exponents(count)]
+
+    def digits(self, count: int) -> int:
+        """How many digits to begin with."""
+        return 60 + 3 * sum(self.exponents(count))
+
+
+NEAR = Positions(first=14, apart=2)
+"""To compare with."""
+NEARER = Positions(first=17, apart=3)
+"""What is taken as the limit."""
+BESIDE = Positions(first=11, apart=2)
+"""As ``NEAR``, for roots that were searched and are known to rounding only."""
+BEYOND = Positions(first=13, apart=3)
+"""As ``NEARER``, for such roots: far enough to be on the anchor's side of what was missed."""
+SHOWN = Positions(first=6, apart=2)
+"""Of the number that stands for a limit that is infinite."""
