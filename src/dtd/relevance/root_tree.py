@@ -3,10 +3,14 @@
 The relevance of a unit at its root is decomposed in its turn: the image of the root in the next
 layer is an anchor there, with roots of its own. The recursion goes through this tree depth first
 and forgets it; here it is written down, level by level.
+
+The recursion meets a root at the points from which its derivative is taken. A tree can be had of
+the roots alone, too, which asks for no derivative.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +18,7 @@ from torch import Tensor
 
 from dtd.relevance.concatenate import concatenate
 from dtd.relevance.recursion import Recursion
+from dtd.relevance.slopes.automatic import Derivative
 from dtd.relevance.slopes.limit import Stencil
 from dtd.relevance.slopes.slope import Pairs
 from dtd.roots.contract import Roots
@@ -55,12 +60,28 @@ RootTree = tuple[Level, ...]
 """From the layer that receives the relevance up to the last one below the output."""
 
 
+Points = Callable[[Recursion, int, Pairs, Roots], Stencil]
+"""Which points of the segments of N pairs in a layer lead on to the next layer."""
+
+
+def of_derivatives(recursion: Recursion, l: int, pairs: Pairs, roots: Roots) -> Stencil:
+    """The points from which the recursion takes the derivatives."""
+    return recursion.derivative(l, pairs, roots).stencil
+
+
+def of_roots(recursion: Recursion, l: int, pairs: Pairs, roots: Roots) -> Stencil:
+    """The roots themselves, whose images are those of the network."""
+    return Derivative.untaken(pairs, recursion.explained.widths[l + 1]).stencil
+
+
 @torch.no_grad()
-def root_tree(recursion: Recursion, start: int, a: Tensor) -> RootTree:
+def root_tree(
+    recursion: Recursion, start: int, a: Tensor, points: Points = of_derivatives
+) -> RootTree:
     """All roots that ``R_l`` at the anchors ``a`` (B, d_l) depends on, l = ``start``."""
     levels = []
     for layer in range(start, recursion.explained.depth):
-        levels.append(_level(recursion, layer, a))
+        levels.append(_level(recursion, layer, a, points))
         a = _images(recursion, levels[-1])
     return tuple(levels)
 
@@ -74,14 +95,14 @@ def lineage(tree: RootTree) -> list[Tensor]:
     return line
 
 
-def _level(recursion: Recursion, l: int, a: Tensor) -> Level:
+def _level(recursion: Recursion, l: int, a: Tensor, points: Points) -> Level:
     batching = recursion.batching
     roots = concatenate([recursion.roots(l, chunk) for chunk in a.split(batching.anchors(l))])
     anchor, unit = roots.contributing
     size = batching.points(l)
     pairs = Pairs(a[anchor], roots.points[anchor, unit], unit)
     parts = [
-        recursion.derivative(l, chunk, roots).stencil.moved(index * size)
+        points(recursion, l, chunk, roots).moved(index * size)
         for index, chunk in enumerate(pairs.split(size))
     ]
     stencil = Stencil(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
