@@ -86,7 +86,7 @@ class Milp(RootFinder):
         if layer + 1 == depth:
             return None
         return (
-            "it decomposes f in a single step, not layer by layer; allowed are other searches, a "
+            "it decomposes f at once, not layer by layer; allowed are other searches, a "
             f"network of one layer, or the method simple_taylor with taylor_roots={self.name}"
         )
 
