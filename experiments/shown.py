@@ -36,7 +36,7 @@ def input_ledger(rows: pd.DataFrame) -> str:
     methods = rows["method"].where(rows["roots"].isna(), rows["method"] + ", " + rows["roots"])
     lines = [[f"`{row.method}`", *(_settled(getattr(row, part), row.f) for part in parts)]
              for row in rows.assign(method=methods).itertuples()]  # fmt: skip
-    head = ["method", "ΣR_0", "zero order", "unresolved", "remainder"]
+    head = ["method", "ΣR_0", "degree 0", "unresolved", "remainder"]
     return grid(head, lines) + f"\n\nf(x) = {number(rows['f'].iloc[0], 8)}"
 
 

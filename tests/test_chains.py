@@ -374,7 +374,8 @@ def test_of_several_roots_the_nearest_and_never_an_unusable_one():
         ([False, False, False, True], 0.5, Status.APPROXIMATE),
         ([False] * 4, None, Status.NOT_FOUND),
     ):
-        roots, statuses = best_candidates(given, candidates, torch.tensor([usable]), 1e-5)
+        best = best_candidates(given, candidates, torch.tensor([usable]), 1e-5, Anywhere())
+        roots, statuses = best.points, best.status
         assert statuses.tolist() == [[status]]
         assert point is None or roots.item() == point
 

@@ -13,8 +13,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from safetensors.numpy import load_file
 from sklearn.datasets import load_wine
+from torch import nn
+
+from dtd.domains import Domain
+from dtd.networks.network import Layer, Network
+from dtd.regions.region import Regions
+from dtd.roots import ClosedForm
+from dtd.roots.contract import RootProblem
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PAGE = (REPOSITORY / "docs" / "extending.md").read_text()
@@ -81,6 +89,30 @@ def table(folder, run, name):
 def test_every_file_and_change_has_its_path():
     assert all(path for path, _ in blocks("python", "yaml", "diff"))
     assert len(blocks("")) == 3
+
+
+def test_a_rule_from_python():
+    ((_, code),) = blocks("py")
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3), nn.ReLU())
+    model[2].bias.data.fill_(1)
+    here = {"model": model, "x": torch.rand(2, 4)}
+    exec(code, here)
+    rule = here["MyRule"]()
+    layer = Layer(model[0].weight.detach(), model[0].bias.detach())
+    problem = RootProblem(
+        here["x"], layer, None, Domain.real(4), rule, torch.Generator(),
+        Regions(Network((layer,)), 0, 1, torch.arange(6)),
+    )  # fmt: skip
+    roots = ClosedForm()(problem)
+    change = (problem.anchors.unsqueeze(1) - roots.points).abs()
+    # Every input changes alike, and z_j vanishes.
+    want = layer.preactivation(problem.anchors) / layer.weight.abs().sum(1)
+    torch.testing.assert_close(
+        change[roots.contributes], want.relu().unsqueeze(2).expand_as(change)[roots.contributes]
+    )
+    assert roots.contributes.any()
+    assert (here["result"].attribution != 0).any()
 
 
 def test_a_rule(runs):

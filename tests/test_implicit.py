@@ -19,7 +19,7 @@ from dtd.domains import Domain
 from dtd.networks.network import Layer
 from dtd.relevance.recursion import Recursion
 from dtd.roots import ClosedForm
-from dtd.roots.contract import RootFinder, RootProblem, SearchLine
+from dtd.roots.contract import RootFinder, RootProblem, Segments
 from dtd.roots.implicit import moving_roots
 from dtd.roots.random_search import RandomSearch
 from dtd.rules import X
@@ -87,7 +87,7 @@ FAR_END = tensor([[-0.2, 0.3, -0.1]])
 def segment(far_ends):
     """The lines with fixed far ends (N, d), as a search has them."""
     nothing = torch.empty(0)
-    line = SearchLine(nothing, far_ends.unsqueeze(1), nothing, nothing)
+    line = Segments(nothing, far_ends.unsqueeze(1))
     pairs = torch.arange(len(far_ends))
     return line.curve(pairs, torch.zeros_like(pairs))
 
@@ -220,8 +220,6 @@ class FixedFarEnds(RootFinder):
                 rows[0].line,
                 far_ends=torch.cat([row.line.far_ends for row in rows]),
                 positions=torch.cat([row.line.positions for row in rows]),
-                scan=torch.cat([row.line.scan for row in rows]),
-                relevance=torch.cat([row.line.relevance for row in rows]),
             ),
         )
 

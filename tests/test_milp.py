@@ -21,6 +21,8 @@ from dtd.roots.location import OnKink
 from dtd.roots.milp import Milp
 from dtd.roots.nearest import Target, nearest_zero
 from dtd.roots.nearest.model import ball, bounds
+from dtd.roots.nearest.polish import nearest_in_region
+from dtd.roots.nearest_point import METRICS
 from dtd.rules import X
 
 OPEN = (-np.inf, np.inf)
@@ -32,7 +34,7 @@ TENT = network([[[1], [1]], [[-1, 2]]], [[0, -2], [1]])
 
 def target(net, x, domain=OPEN, metric="l1"):
     low, high = (np.full(len(x), end) for end in domain)
-    return Target(net, np.asarray(x, dtype=float), low, high, metric)
+    return Target(net, np.asarray(x, dtype=float), low, high, METRICS[metric])
 
 
 def nearest(net, x, domain=OPEN, metric="l1", gap=1e-4, time_limit=20.0):
@@ -51,7 +53,7 @@ def regions(goal):
     """Every region by its gates: the least distance of a zero in it, one linear program each."""
     size = len(goal.x)
     units = [len(bias) for _, bias in goal.hidden]
-    shape = np.eye(size) if goal.metric == "l1" else np.ones((size, 1))
+    shape = np.eye(size) if goal.metric.order == 1 else np.ones((size, 1))
     for bits in product([False, True], repeat=sum(units)):
         slope, offset, rows, values = np.eye(size), np.zeros(size), [], []
         for (weight, bias), gate in zip(
@@ -90,7 +92,7 @@ def test_in_l1_one_coordinate_moves_and_in_linf_all_alike():
     answer = nearest(net, x, metric="linf")
     np.testing.assert_allclose(answer.point, [2 - 0.8, 0.5 + 0.8], rtol=1e-14)
     # In the box the cheaper coordinate ends at its bound and the other moves on.
-    boxed = Target(net, np.array(x), np.array([1.0, 0.0]), np.array([3.0, 9.0]), "l1")
+    boxed = Target(net, np.array(x), np.array([1.0, 0.0]), np.array([3.0, 9.0]), METRICS["l1"])
     np.testing.assert_allclose(nearest_zero(boxed, 1e-4, 9.0).point, [1.0, 1.0], rtol=1e-14)
 
 
@@ -123,6 +125,19 @@ def test_against_every_region(widths, bias, domain, metric):
         assert abs(goal.value(answer.point[None])[0]) <= 1e-13
         assert (answer.point >= goal.low).all()
         assert (answer.point <= goal.high).all()
+
+
+@pytest.mark.parametrize("metric", ["l1", "linf"])
+def test_the_point_of_a_region_is_as_exact_however_near(metric):
+    """Without biases a region is a cone, and its nearest point scales with x."""
+    net, x = positive((4, 6, 4, 1), 16, "zero")
+    goal = target(net, x, metric=metric)
+    pattern = goal.pattern(nearest_zero(goal, 1e-4, 20.0).point)
+    point = nearest_in_region(goal, pattern)
+    assert goal.distance(point[None])[0] < 0.2
+    for scale in (1e-3, 1e-6, 1e-9):
+        near = nearest_in_region(target(net, scale * x, metric=metric), pattern)
+        np.testing.assert_allclose(near, scale * point, rtol=1e-12)
 
 
 @pytest.mark.parametrize("metric", ["l1", "linf"])

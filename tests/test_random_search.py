@@ -290,11 +290,11 @@ def test_walks_show_what_was_tried():
     far = got.line.far_ends
     for b in range(len(ANCHORS)):
         for j in range(3):
-            scan = got.line.scan.expand(*got.status.shape, -1)[b, j]
+            scan = got.scan.positions.expand(*got.status.shape, -1)[b, j]
             assert scan[[0, -1]].tolist() == [0, 1]
             points = far[b, j] + scan.unsqueeze(1) * (ANCHORS[b] - far[b, j])
             torch.testing.assert_close(
-                got.line.relevance[b, j], hinges(points)[:, j], rtol=1e-12, atol=1e-14
+                got.scan.relevance[b, j], hinges(points)[:, j], rtol=1e-12, atol=1e-14
             )
 
 
@@ -302,7 +302,7 @@ def test_negative_relevance_has_the_roots_of_positive_relevance():
     positive, negative = SEARCH(problem(ANCHORS)), SEARCH(problem(ANCHORS, lambda a: -hinges(a)))
     assert torch.equal(positive.points, negative.points)
     assert torch.equal(positive.status, negative.status)
-    assert torch.equal(positive.line.relevance, -negative.line.relevance)
+    assert torch.equal(positive.scan.relevance, -negative.scan.relevance)
 
 
 def test_relevance_of_both_signs_in_one_call():

@@ -129,6 +129,11 @@ class DTD:
     def relevance_function(self, layer: int, target: object) -> Callable[[Tensor], Tensor]:
         """R_l as a function of the activations of layer l, (N, d_l) -> (N, d_l), differentiable.
 
+        Its values agree with :meth:`explain` up to rounding. The derivative contains that of the
+        roots, but for searches whose roots are constants (∂ã/∂a = 0): ``interpolation``,
+        ``metropolis``, ``hit_and_run``, ``polytope`` and ``milp``, and with
+        ``root_dependence="constant"`` all.
+
         Raises:
             InvalidSetting: there is no such layer or output, or the relevance is no function of
                 the activations alone.

@@ -37,7 +37,7 @@ class Regions:
     """The linear regions of the layers above ``start``, with all outputs of the network.
 
     ``own`` (J,) are the units of layer ``upper`` that are decomposed onto layer ``start``: of the
-    next layer in the recursion, of the last where f is decomposed in a single step.
+    next layer in the recursion, of the last where f is decomposed at once.
     """
 
     network: Network

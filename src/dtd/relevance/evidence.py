@@ -12,7 +12,7 @@ from dtd.numerics.policy import policy
 from dtd.regions.gates import closed_gates, gates, gradient
 from dtd.regions.region import Regions
 from dtd.relevance.expansion import Expansion
-from dtd.roots.contract import Chains, Roots, SearchLine, Solution, Status
+from dtd.roots.contract import Chains, Roots, Scan, Solution, Status
 from dtd.roots.effective_sample_size import effective_sample_size
 
 
@@ -62,8 +62,7 @@ class Evidence:
     """The relative error of the one-sided limit that the slope is, at the root or at one above it.
     Infinite where the slope grows without bound, NaN where no limit was needed."""
     evaluations: Tensor
-    line: SearchLine | None
-    """What a search along fixed segments saw."""
+    scan: Scan | None
     chains: ChainEvidence | None
     solution: Solution | None
 
@@ -131,7 +130,7 @@ def evidence(
         certified=roots.certified,
         limit_error=spread(torch.where(expansion.slope.isinf().any(1), torch.inf, expansion.limit)),
         evaluations=torch.as_tensor(roots.evaluations).expand(roots.status.shape),
-        line=roots.line if isinstance(roots.line, SearchLine) else None,
+        scan=roots.scan,
         chains=None if roots.chains is None else _chain_evidence(roots.chains),
         solution=roots.solution,
     )

@@ -3,10 +3,14 @@
 The relevance of a unit at its root is decomposed in its turn: the image of the root in the next
 layer is an anchor there, with roots of its own. The recursion goes through this tree depth first
 and forgets it; here it is written down, level by level.
+
+The recursion meets a root at the points from which its derivative is taken. A tree can be had of
+the roots alone, too, which asks for no derivative.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -54,12 +58,29 @@ RootTree = tuple[Level, ...]
 """From the layer that receives the relevance up to the last one below the output."""
 
 
+Points = Callable[[Recursion, int, Pairs, Roots], Stencil]
+"""Which points of the segments of N pairs in a layer lead on to the next layer."""
+
+
+def of_derivatives(recursion: Recursion, l: int, pairs: Pairs, roots: Roots) -> Stencil:
+    """The points from which the recursion takes the derivatives."""
+    return recursion.slopes.automatic.stencil(l, pairs, roots.location)
+
+
+def of_roots(recursion: Recursion, l: int, pairs: Pairs, roots: Roots) -> Stencil:
+    """The roots themselves, whose images are those of the network."""
+    closed = torch.zeros(len(pairs.unit), recursion.explained.widths[l + 1], dtype=torch.bool)
+    return Stencil.beside(closed.to(pairs.unit.device), torch.zeros_like(pairs.roots[:, 0]))
+
+
 @torch.no_grad()
-def root_tree(recursion: Recursion, start: int, a: Tensor) -> RootTree:
+def root_tree(
+    recursion: Recursion, start: int, a: Tensor, points: Points = of_derivatives
+) -> RootTree:
     """All roots that ``R_l`` at the anchors ``a`` (B, d_l) depends on, l = ``start``."""
     levels = []
     for layer in range(start, recursion.explained.depth):
-        levels.append(_level(recursion, layer, a))
+        levels.append(_level(recursion, layer, a, points))
         a = _images(recursion, levels[-1])
     return tuple(levels)
 
@@ -73,12 +94,12 @@ def lineage(tree: RootTree) -> list[Tensor]:
     return line
 
 
-def _level(recursion: Recursion, l: int, a: Tensor) -> Level:
+def _level(recursion: Recursion, l: int, a: Tensor, points: Points) -> Level:
     batching = recursion.batching
     roots = concatenate([recursion.roots(l, chunk) for chunk in a.split(batching.anchors(l))])
     anchor, unit = roots.contributing
     pairs = Pairs(a[anchor], roots.points[anchor, unit], unit, anchor)
-    stencil = recursion.slopes.automatic.stencil(l, pairs, roots.location)
+    stencil = points(recursion, l, pairs, roots)
     row = stencil.row
     return Level(l, a, recursion.upper(l, a), roots, anchor[row], unit[row], stencil)
 

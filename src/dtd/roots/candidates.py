@@ -5,13 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dtd.roots.contract import RootProblem, Status
+from dtd.roots.contract import RootProblem, Roots, Status
+from dtd.roots.location import Location
 
 
 def best_candidates(
-    problem: RootProblem, candidates: Tensor, usable: Tensor, tol: float
-) -> tuple[Tensor, Tensor]:
-    """For each unit the candidate with the smallest |h_j|, and its status.
+    problem: RootProblem, candidates: Tensor, usable: Tensor, tol: float, location: Location
+) -> Roots:
+    """For each unit the candidate with the smallest |h_j|.
 
     Of several roots, ``|h_j| <= tol |h_j(a)|``, the nearest: |h_j| is rounding there, which must
     not choose.
@@ -21,9 +22,7 @@ def best_candidates(
         candidates: (B, N, d).
         usable: (B, N), false for candidates that are none.
         tol: relative tolerance of a root.
-
-    Returns:
-        Points (B, J, d) and statuses (B, J).
+        location: what is known of where the candidates lie.
     """
     a = problem.anchors
     at_anchor = problem.relevance(a)
@@ -38,4 +37,10 @@ def best_candidates(
     status[rooted] = Status.FOUND
     status[~usable.any(1)] = Status.NOT_FOUND
     status[at_anchor == 0] = Status.INACTIVE
-    return candidates.gather(1, best), status
+    return Roots(
+        candidates.gather(1, best),
+        status,
+        location,
+        certified=torch.zeros_like(status, dtype=torch.bool),
+        evaluations=1 + candidates.shape[1],
+    )

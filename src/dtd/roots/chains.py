@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -46,15 +46,8 @@ class ChainSearch(RootFinder):
         chains = self.sample(problem)
         states = chains.states.flatten(1, 2)
         usable = torch.ones_like(states[..., 0], dtype=torch.bool)
-        roots, status = best_candidates(problem, states, usable, self.tol)
-        return Roots(
-            roots,
-            status,
-            Anywhere(),
-            certified=torch.zeros_like(status, dtype=torch.bool),
-            evaluations=self.evaluations(1),
-            chains=chains,
-        )
+        roots = best_candidates(problem, states, usable, self.tol, Anywhere())
+        return replace(roots, chains=chains)
 
     def evaluations(self, units: int) -> int:
         return 1 + self.chains * self.steps

@@ -90,16 +90,14 @@ class Line(ABC):
 
 
 @dataclass(frozen=True, eq=False)
-class SearchLine(Line):
-    """The segments ``c + s (a - c)``, 0 <= s <= 1, on which roots were searched.
+class Segments(Line):
+    """The segments ``c + s (a - c)``, 0 <= s <= 1.
 
     ``far_ends`` c (B, J, d) are held fixed when the anchor moves; ``positions`` (B, J) are the s
-    of the roots. ``scan`` and ``relevance`` (B, J, S) are the s that were tried, and h_j there.
+    of the roots.
     """
 
     far_ends: Tensor
-    scan: Tensor
-    relevance: Tensor
 
     def curve(self, anchor: Tensor, unit: Tensor) -> Curve:
         far = self.far_ends[anchor, unit]
@@ -117,6 +115,18 @@ class Ray(Line):
 
     def curve(self, anchor: Tensor, unit: Tensor) -> Curve:
         return lambda anchors, t: anchors - t.unsqueeze(1) * self.direction(anchors, unit)
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """What a search saw on its line: ``h_j`` is ``relevance`` at ``positions``, both (B, J, S).
+
+    ``roots`` (B, J) are the positions at which it ended.
+    """
+
+    positions: Tensor
+    relevance: Tensor
+    roots: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,6 +178,7 @@ class Roots:
     formula: bool = False
     """The points are a formula of the anchors, and so have their derivative by them."""
     line: Line | None = None
+    scan: Scan | None = None
     chains: Chains | None = None
     solution: Solution | None = None
 

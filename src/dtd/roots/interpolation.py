@@ -39,15 +39,8 @@ class Interpolation(RootFinder):
     @torch.no_grad()
     def __call__(self, problem: RootProblem) -> Roots:
         points, usable = self.edge_points(problem)
-        roots, status = best_candidates(problem, points, usable, self.tol)
         # A kink on most edges, of any unit: the side of the anchor counts there.
-        return Roots(
-            roots,
-            status,
-            OnBoundary(),
-            certified=torch.zeros_like(status, dtype=torch.bool),
-            evaluations=self.evaluations(1),
-        )
+        return best_candidates(problem, points, usable, self.tol, OnBoundary())
 
     def evaluations(self, units: int) -> int:
         return 1 + self.directions

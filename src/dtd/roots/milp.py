@@ -15,9 +15,10 @@ from dtd.numerics.policy import policy
 from dtd.ranges import POSITIVE, TOLERANCE, check_choice
 from dtd.roots.contract import Outcome, RootFinder, RootProblem, Roots, Solution, Status
 from dtd.roots.location import OnKink
-from dtd.roots.nearest import METRICS, Target, nearest_zero
+from dtd.roots.nearest import Target, nearest_zero
 from dtd.roots.nearest.rays import rays_tried
 from dtd.roots.nearest.search import Answer
+from dtd.roots.nearest_point import LINEAR_METRICS
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Milp(RootFinder):
     time_limit: float = 60.0
 
     def __post_init__(self) -> None:
-        check_choice("metric", self.metric, METRICS)
+        check_choice("metric", self.metric, LINEAR_METRICS)
         TOLERANCE.check("gap", self.gap)
         POSITIVE.check("time_limit", self.time_limit)
 
@@ -85,7 +86,7 @@ class Milp(RootFinder):
         if layer + 1 == depth:
             return None
         return (
-            "it decomposes f in a single step, not layer by layer; allowed are other searches, a "
+            "it decomposes f at once, not layer by layer; allowed are other searches, a "
             f"network of one layer, or the method simple_taylor with taylor_roots={self.name}"
         )
 
@@ -101,7 +102,7 @@ class Milp(RootFinder):
         )
         for x in problem.anchors.double().cpu().numpy():
             for network in networks:
-                yield Target(network, x, low, high, self.metric)
+                yield Target(network, x, low, high, LINEAR_METRICS[self.metric])
 
 
 _NOTHING = Answer(Outcome.NOTHING, None, np.inf, np.nan)

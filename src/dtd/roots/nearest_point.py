@@ -53,11 +53,11 @@ class Metric:
 _LINEAR = (1e3, 1e5, 1e1)
 _SQUARE = (0.0,)
 
-METRICS = {
-    "l2": Metric(2, 2, lambda size: np.empty((size, 0)), _SQUARE),
+LINEAR_METRICS = {
     "l1": Metric(1, np.inf, np.eye, _LINEAR),
     "linf": Metric(np.inf, 1, lambda size: np.ones((size, 1)), _LINEAR),
 }
+METRICS = {"l2": Metric(2, 2, lambda size: np.empty((size, 0)), _SQUARE), **LINEAR_METRICS}
 
 
 class Nearest(NamedTuple):

@@ -184,19 +184,19 @@ def _input_root(
     away = torch.where(wanted, target / torch.where(wanted, weight, 1), 0)
     regions = Regions(network, 0, 1, torch.tensor([unit], device=x.device))
     leaves = regions.exits(x, -away[None, None])[0, 0] / 2
-    step = torch.minimum(leaves, x.norm().clamp(min=1) / away.norm())
-    root = x - step * away
+    scale = torch.minimum(leaves, x.norm().clamp(min=1) / away.norm())
+    root = x - scale * away
     b = network.forward(root, 0, 1)[0]
     delta = network.forward(x, 0, 1)[0] - b
     if not delta.any():
         raise InvalidSetting(
             "roots.target", "this one", "layer 1 does not see it; allowed is another"
         )
-    cubic = f - delta[unit] / step
+    cubic = f - delta[unit] / scale
 
     def part(a: Tensor) -> Tensor:
         along = (a - b) @ delta / (delta @ delta)
-        psi: Tensor = (a - b)[:, unit] / step + cubic * along**3
+        psi: Tensor = (a - b)[:, unit] / scale + cubic * along**3
         return psi
 
     return root, part

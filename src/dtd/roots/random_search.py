@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dtd.ranges import COUNT, POSITIVE, TOLERANCE, Range
-from dtd.roots.contract import RootFinder, RootProblem, Roots, SearchLine, Status
+from dtd.roots.contract import RootFinder, RootProblem, Roots, Scan, Segments, Status
 from dtd.roots.location import OnBoundary
 
 
@@ -71,7 +71,8 @@ class RandomSearch(RootFinder):
             OnBoundary(),
             certified=torch.zeros_like(status, dtype=torch.bool),
             evaluations=self.evaluations(1),
-            line=SearchLine(positions, far_ends, scan, seen),
+            line=Segments(positions, far_ends),
+            scan=Scan(scan, seen, positions),
         )
 
     def evaluations(self, units: int) -> int:

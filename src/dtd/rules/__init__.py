@@ -2,7 +2,7 @@
 
 from dtd.rules.gamma import Gamma
 from dtd.rules.pinv import PseudoInverse
-from dtd.rules.rule import Rule
+from dtd.rules.rule import Rule, Term
 from dtd.rules.w2 import WSquared
 from dtd.rules.x import X
 from dtd.rules.z_box import ZBox
@@ -25,6 +25,7 @@ __all__ = [
     "Gamma",
     "PseudoInverse",
     "Rule",
+    "Term",
     "WSquared",
     "X",
     "ZBox",

@@ -13,7 +13,7 @@ from dtd_cli.plots.tables import Tables, has_rows, is_recursive, whole_ledger
 
 PARTS = {
     "relevance_sum": ("passed on (ΣR)", style.BLUE),
-    "zero_order": ("zero order (h at the root)", style.SKY),
+    "zero_order": ("degree 0 (h at the root)", style.SKY),
     "unresolved": ("unresolved (no root)", style.VERMILLION),
     "remainder": ("remainder (higher terms)", style.GRAY),
 }

@@ -25,7 +25,7 @@ def roots(tables: Tables) -> Figure | None:
     """How far from x its roots lie: x, its closed-form root and its searched roots side by side.
 
     The first explained sample that has roots at the input; one panel a unit of the first hidden
-    layer, and one for f if it is decomposed in a single step. A finder that has no root there has
+    layer, and one for f if it is decomposed at once. A finder that has no root there has
     no bars, and the title says why.
     """
     features = tables.features

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -42,7 +42,7 @@ def path_tables(parts: Iterable[MethodPaths], top: int) -> dict[str, pd.DataFram
         frames.setdefault("paths.csv", []).append(_paths(part, top))
         frames.setdefault("flows.csv", []).append(_flows(part))
         if part.paths.tree is not None:
-            rows = _root_tree(part, part.paths.tree)
+            rows = _passed_on(part, part.paths.tree)
             frames.setdefault("root_tree.csv", []).append(rows)
     return {
         name: in_order(tables, [key for key in ("method", "sample") if key in tables[0]])
@@ -114,18 +114,27 @@ class _Listed(NamedTuple):
     """(M,), the row of the root whose image the anchor is."""
 
 
-def _root_tree(part: MethodPaths, tree: RootTree) -> pd.DataFrame:
-    """All roots that the recursion visits, whatever became of them, level by level."""
+def _passed_on(part: MethodPaths, tree: RootTree) -> pd.DataFrame:
+    """The roots, and the relevance of the paths through each."""
     through = part.paths.relevance.sum(1)
-    sample = torch.arange(len(part.samples), device=through.device)
-    listed = _Listed(sample, (sample,), torch.full_like(sample, -1))
-    tables, rows = [], 0
-    for level in tree:
+    columns = []
+    for level, listed in _listed(tree):
         above = tuple(range(len(listed.path) + 1, through.dim()))
         passed = (through.sum(above) if above else through)[listed.path]
-        tables.append(_roots(part, level, listed, passed, last=level is tree[-1]))
-        listed = _images(level, listed, rows)
-        rows += len(tables[-1])
+        contributes = level.roots.contributes[listed.anchor].view_as(passed)
+        columns.append(passed.where(contributes, 0).flatten())
+    table = root_table(tree, part.samples, part.output)
+    return table.assign(passed=numbers(torch.cat(columns)))
+
+
+def root_table(tree: RootTree, samples: np.ndarray, output: int) -> pd.DataFrame:
+    """All roots of a tree, whatever became of them, level by level.
+
+    ``samples`` (B,) are the numbers of the anchors of its first level, ``output`` that of the
+    explained output.
+    """
+    tables = [_roots(level, listed, samples) for level, listed in _listed(tree)]
+    tables[-1]["neuron"] = output
     table = pd.concat(tables, ignore_index=True)
     node = table.groupby("sample").cumcount()
     rooted = table["parent"] >= 0
@@ -134,9 +143,17 @@ def _root_tree(part: MethodPaths, tree: RootTree) -> pd.DataFrame:
     return table.astype({"parent": "Int64"})
 
 
-def _roots(
-    part: MethodPaths, level: Level, listed: _Listed, passed: Tensor, last: bool
-) -> pd.DataFrame:
+def _listed(tree: RootTree) -> Iterator[tuple[Level, _Listed]]:
+    """Every level, and those of its anchors that are listed."""
+    sample = torch.arange(len(tree[0].anchors), device=tree[0].anchors.device)
+    listed, rows = _Listed(sample, (sample,), torch.full_like(sample, -1)), 0
+    for level in tree:
+        yield level, listed
+        count = len(listed.anchor) * level.relevance.shape[1]
+        listed, rows = _images(level, listed, rows), rows + count
+
+
+def _roots(level: Level, listed: _Listed, samples: np.ndarray) -> pd.DataFrame:
     """The roots of all units for the anchors that are listed."""
     anchors, units = len(listed.anchor), level.relevance.shape[1]
     contributes = level.roots.contributes[listed.anchor]
@@ -147,15 +164,14 @@ def _roots(
     epsilon[level.anchor[nearest], level.unit[nearest]] = level.stencil.epsilon[nearest]
     return pd.DataFrame(
         {
-            "sample": np.repeat(part.samples[listed.path[0].cpu().numpy()], units),
+            "sample": np.repeat(samples[listed.path[0].cpu().numpy()], units),
             "parent": np.repeat(listed.parent.cpu().numpy(), units),
             "layer": level.start,
-            "neuron": np.tile([part.output] if last else np.arange(units), anchors),
+            "neuron": np.tile(np.arange(units), anchors),
             "status": names(level.roots.status[listed.anchor], Status),
             "relevance": numbers(level.relevance[listed.anchor]).ravel(),
             "distance": numbers(distance.where(contributes, torch.nan)).ravel(),
             "epsilon": numbers(epsilon[listed.anchor]).ravel(),
-            "passed": numbers(passed.where(contributes.view_as(passed), 0)).ravel(),
         }
     )
 

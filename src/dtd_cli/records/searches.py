@@ -18,12 +18,12 @@ def search_lines_table(parts: Sequence[Explained]) -> pd.DataFrame:
     """``search_lines.csv``: a unit's relevance along the line on which its root was searched."""
     tables = []
     for part, layer, roots in searches(parts):
-        if roots.line is not None:
+        if roots.scan is not None:
             keys = unit_keys(part, layer, roots)
-            steps = roots.line.scan.shape[-1]
+            steps = roots.scan.positions.shape[-1]
             table = keys.loc[keys.index.repeat(steps)].reset_index(drop=True)
-            table["position"] = numbers(roots.line.scan).ravel()
-            table["relevance"] = numbers(roots.line.relevance).ravel()
+            table["position"] = numbers(roots.scan.positions).ravel()
+            table["relevance"] = numbers(roots.scan.relevance).ravel()
             tables.append(table)
     return in_order(tables, ["sample", "layer", "neuron"])
 
@@ -32,10 +32,10 @@ def search_roots_table(parts: Sequence[Explained]) -> pd.DataFrame:
     """``search_roots.csv``: where on its line the search of a unit ended."""
     tables = []
     for part, layer, roots in searches(parts):
-        if roots.line is not None:
+        if roots.scan is not None:
             table = unit_keys(part, layer, roots)
             table["status"] = names(roots.status, Status)
-            positions = pd.Series(numbers(roots.line.positions).ravel())
+            positions = pd.Series(numbers(roots.scan.roots).ravel())
             table["position"] = positions.where(numbers(roots.rooted).ravel())
             tables.append(table)
     return in_order(tables, ["sample", "layer", "neuron"])

@@ -56,7 +56,7 @@ def train_free_importance(slopes: ForwardSlopes, path: list[Tensor]) -> dict[int
     ratio = torch.ones_like(path[-1])
     importance = {slopes.network.depth: ratio.abs().mean(0)}
     for start in reversed(range(slopes.network.depth)):
-        step, a = slopes.layers[start], path[start]
-        ratio = (ratio * step.units(a, torch.zeros_like(a[:, 0])).step) @ step.product
+        layer, a = slopes.layers[start], path[start]
+        ratio = (ratio * layer.units(a, torch.zeros_like(a[:, 0])).step) @ layer.product
         importance[start] = ratio.abs().mean(0)
     return importance

@@ -22,7 +22,7 @@ from dtd.roots.contract import RootProblem, Roots
 
 @torch.no_grad()
 def simple_taylor(problem: Problem) -> Explanation:
-    """``R = ∇⁺f(x̃) ⊙ (x - x̃)`` at the root x̃ that the single step finds, of the inputs alone.
+    """``R = ∇⁺f(x̃) ⊙ (x - x̃)`` at one root x̃ of f, of the inputs alone.
 
     Source: DTD (Taylor decomposition); theory, section 5.2.
     """
@@ -30,7 +30,7 @@ def simple_taylor(problem: Problem) -> Explanation:
     f = network.forward(problem.x)
     # A problem for each sample: the rule's direction is that of the sample's own gradient.
     samples = list(zip(problem.x.split(1), f.split(1), strict=True))
-    step = concatenate(
+    decomposition = concatenate(
         [
             decompose(
                 problem, problem.taylor_plan, _search(problem, x), partial(_expand, network, x), h
@@ -39,16 +39,16 @@ def simple_taylor(problem: Problem) -> Explanation:
         ]
     )
     return Explanation(
-        relevances={0: step.relevance, network.depth: f},
-        ledgers={0: step.ledger},
-        evidence={0: step.evidence},
-        limits={0: step.limit},
+        relevances={0: decomposition.relevance, network.depth: f},
+        ledgers={0: decomposition.ledger},
+        evidence={0: decomposition.evidence},
+        limits={0: decomposition.limit},
     )
 
 
 def _search(problem: Problem, x: Tensor) -> RootProblem:
     """Roots of f for one sample ``x`` (1, d); the layer is what f is in its region."""
-    network, step = problem.explained, problem.taylor_plan
+    network, plan = problem.explained, problem.taylor_plan
     slope = gradient(network, 0, gates(network, 0, x))
     offset = network.forward(x)[0] - slope @ x[0]
     own = torch.tensor([problem.output], device=x.device)
@@ -56,9 +56,9 @@ def _search(problem: Problem, x: Tensor) -> RootProblem:
         anchors=x,
         layer=Layer(slope, offset, relu=network.layers[-1].relu),
         relevance=network.forward,
-        domain=step.domain,
-        rule=step.rule,
-        generator=step.generator,
+        domain=plan.domain,
+        rule=plan.rule,
+        generator=plan.generator,
         regions=Regions(problem.network, 0, problem.network.depth, own),
         layer_is_local=True,
     )

@@ -136,7 +136,7 @@ def ball(target: Target, radius: float) -> Model:
     """The points of the box not farther from x than the radius."""
     x = target.x
     size = len(x)
-    shape = np.eye(size) if target.metric == "l1" else np.ones((size, 1))
+    shape = target.metric.heights(size)
     distances = shape.shape[1]
     point, distance = slice(0, size), slice(size, size + distances)
     model = Model(

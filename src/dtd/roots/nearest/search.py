@@ -82,8 +82,7 @@ def _known(target: Target) -> Vector | None:
     known = zero_on_a_ray(target)
     if known is None:
         return None
-    radius = float(target.distance(known[None])[0])
-    nearer = nearest_in_region(target, target.pattern(known), radius * (1 + _ROOM))
+    nearer = nearest_in_region(target, target.pattern(known))
     return known if nearer is None or not _is_zero(target, nearer) else nearer
 
 
@@ -105,7 +104,7 @@ def _within(target: Target, radius: float, gap: float, deadline: float) -> Answe
     if answer.x is None:
         return nothing
     pattern = [answer.x[gates] > 1 / 2 for gates in model.gates]
-    return _nearer(target, nothing, nearest_in_region(target, pattern, radius))
+    return _nearer(target, nothing, nearest_in_region(target, pattern))
 
 
 def _nearer(target: Target, answer: Answer, point: Vector | None) -> Answer:

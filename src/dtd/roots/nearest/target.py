@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dtd.networks.network import Network
+from dtd.roots.nearest_point import Metric
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 Pattern = list[NDArray[np.bool_]]
-
-METRICS = ("l1", "linf")
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,14 +21,14 @@ class Target:
     """The points y in the box ``low <= y <= high`` with ``z(y) <= 0``, seen from ``x``.
 
     z is the pre-activation of the network's only output. ``x``, ``low`` and ``high`` have shape
-    (d,); bounds may be infinite. ``metric`` is one of :data:`METRICS`.
+    (d,); bounds may be infinite. ``metric`` has heights, for the model is linear.
     """
 
     network: Network
     x: Vector
     low: Vector
     high: Vector
-    metric: str
+    metric: Metric
 
     @cached_property
     def layers(self) -> list[tuple[Matrix, Vector]]:
@@ -62,8 +61,7 @@ class Target:
 
     def distance(self, points: Matrix) -> Vector:
         """How far the points (N, d) are from x in the metric."""
-        size = np.abs(points - self.x)
-        return np.asarray(size.sum(1) if self.metric == "l1" else size.max(1))
+        return np.asarray(np.linalg.norm(points - self.x, self.metric.order, axis=1))
 
     def farthest(self) -> float:
         """The distance of the farthest corner of the box, infinite where the box is open."""

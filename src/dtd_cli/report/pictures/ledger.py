@@ -13,7 +13,7 @@ from dtd_cli.report.pictures import bands
 
 _PARTS = {
     "relevance_sum_share": "passed on (ΣR)",
-    "zero_order_share": "zero order",
+    "zero_order_share": "degree 0",
     "unresolved_share": "unresolved (no root)",
     "remainder_share": "remainder (higher terms)",
 }

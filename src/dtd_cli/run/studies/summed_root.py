@@ -75,7 +75,7 @@ def _nearest_root(recursion: Recursion, x: Tensor) -> Tensor:
     scan = torch.linspace(*_SCAN, dtype=x.dtype, device=x.device)
     points = zero + scan[:, None] * (x - zero)
     below = recursion.upper(0, points.flatten(0, 1)).sum(1).view(points.shape[:2]) <= _TOLERANCE
-    step = torch.arange(len(scan), device=x.device)
-    last = torch.where(below, step, -1).amax(1)
+    index = torch.arange(len(scan), device=x.device)
+    last = torch.where(below, index, -1).amax(1)
     roots = points[last >= 0, last[last >= 0]]
     return roots[(roots - x).norm(dim=1).argmin()] if len(roots) else nowhere
