@@ -27,9 +27,7 @@ INF, NAN = math.inf, math.nan
 def test_old_names_in_a_file(old):
     setting, _, value = old.partition("=")
     group, _, name = setting.partition(".")
-    with pytest.raises(
-        SettingError, match=f"{old}.*; write {RENAMED[old]}{'' if value else '=true'}"
-    ):
+    with pytest.raises(SettingError, match=f"{old}.*; it is {RENAMED[old]} now"):
         typed(group, RelevanceSettings, {name: value or True})
 
 
