@@ -15,7 +15,8 @@ LIBRARY, PROGRAM = (Path(package.__file__).parent for package in (dtd, dtd_cli))
 FLOORS = {
     LIBRARY: (
         ("errors", "progress", "columns", "numerics"),
-        ("domains", "networks", "ranges"),
+        ("ranges",),
+        ("domains", "networks"),
         ("regions", "rules"),
         ("roots",),
         ("relevance",),

@@ -341,6 +341,16 @@ REFUSED = [
     (["~rule"], ["rule", "cannot be removed"]),
     (["~seed"], ["seed", "cannot be removed"]),
     (["--foo"], ["--foo"]),
+    (["--config-dir", "nowhere"], ["--config-dir=nowhere", "no such folder"]),
+    (["relevance.walks=100"], ["relevance.walks=100", "it is relevance.paths now"]),
+    (
+        ["roots=prescribed", "roots.target=[a,1]"],
+        ["roots.target=['a', 1]", "allowed is a list of numbers"],
+    ),
+    (
+        ["relevance.interactions=true", "relevance.methods=[train_free]"],
+        ["relevance.interactions=true", "relevance.methods=recursive"],
+    ),
     (["--cfg", "nonsense"], ["--cfg", "invalid choice"]),
     (["rule=x", "--foo", "seed=1"], ["--foo", "no such option"]),
     (["--resolve", "rule=x"], ["--resolve", "--cfg"]),
@@ -369,9 +379,9 @@ REFUSED = [
         ["network.hidden=[64,64,64,64]", "training.epochs=1", "roots=random"],
         ["relevance.max_visits=100000000", "points", "inputs.n"],
     ),
-    *[([f"{old}=true"], [f"{old}=true", f"write {new}=true"])
+    *[([f"{old}=true"], [f"{old}=true", f"it is {new} now"])
       for old, new in RENAMED.items() if "=" not in old],
-    *[([old], [old, f"write {new}"]) for old, new in RENAMED.items() if "=" in old],
+    *[([old], [old, f"it is {new} now"]) for old, new in RENAMED.items() if "=" in old],
     (["rule=gamma", "rule.gamma=-1"], ["rule.gamma=-1", ">= 0"]),
     (["rule=gamma", "rule.gamma=much"], ["rule.gamma=much", "number"]),
     (["network.hidden=[0]"], ["network.hidden=[0]", ">= 1"]),
@@ -383,7 +393,7 @@ REFUSED = [
     (["training.loss=hinge"], ["training.loss=hinge", "cross_entropy"]),
     (["inputs.n=0"], ["inputs.n=0", ">= 1"]),
     (["inputs=notebook"], ["training=adam", "labels"]),
-    ([*NOTEBOOK, "rule=z+", "input_rule=zB"], ["input_rule=zB", "box"]),
+    ([*NOTEBOOK, "rule=z+", "input_rule=zB"], ["input_rule=zB", "inputs.domain=box"]),
     (["rule=zB", "training.epochs=1"], ["rule=zB", "input_rule=zB"]),
     (["network=paper", "training=none"], ["inputs=digits", "64", "10"]),
     ([*FILE, "inputs=notebook"], ["network.path", "???"]),

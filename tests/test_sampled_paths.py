@@ -215,9 +215,14 @@ PAPER = ["network=paper", "network.seed=1", "training=none", "inputs=positive", 
         ),
         (
             ["relevance.estimator=monte_carlo", "input_roots=random"],
-            "layer 0 has z+ with random; allowed with others is enumeration",
+            "layer 0 has z+ with random; allowed with others is relevance.estimator=enumeration",
         ),
         (["relevance.max_visits=10"], "relevance.estimator=monte_carlo"),
+        (
+            ["relevance.estimator=monte_carlo", "relevance.degree=2"],
+            "paths estimate degree 1, without interactions, with relevance.root_dependence=exact; "
+            "allowed with others is relevance.estimator=enumeration",
+        ),
     ],
 )
 def test_what_is_refused(monkeypatch, capfd, arguments, words):

@@ -8,15 +8,30 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from dtd.errors import InvalidSetting
+from dtd.errors import InvalidSetting, shown
+from dtd.ranges import check_tensor, numbers_of
 
 
 @dataclass(frozen=True, eq=False)
 class Domain:
-    """All points with ``low <= a <= high``; both bounds of shape (d,), infinite where open."""
+    """All points with ``low <= a <= high``; both bounds of shape (d,), infinite where open.
+
+    Raises:
+        InvalidSetting: the bounds are no tensors of the same shape.
+    """
 
     low: Tensor
     high: Tensor
+
+    def __post_init__(self) -> None:
+        for name, bound in (("low", self.low), ("high", self.high)):
+            check_tensor(name, bound)
+            if not bound.is_floating_point() or not bound.dim() or bound.shape != self.low.shape:
+                raise InvalidSetting(
+                    name,
+                    f"{bound.dtype} of shape {tuple(bound.shape)}",
+                    "allowed are floating point numbers, one for every coordinate",
+                )
 
     @classmethod
     def real(cls, size: int = 1) -> Domain:
@@ -41,9 +56,18 @@ class Domain:
         except RuntimeError as error:
             lengths = " and ".join(str(len(bound)) for bound in bounds)
             raise InvalidSetting("high", f"{lengths} bounds", "allowed are as many") from error
-        if not (first <= second).all():
-            raise InvalidSetting("low", low, "allowed are bounds with low <= high")
-        return cls(first, second)
+        domain = cls(first, second)
+        domain.check_order("low", shown(low))
+        return domain
+
+    def check_order(self, argument: str, value: object) -> None:
+        """Refuse bounds between which there is nothing.
+
+        Raises:
+            InvalidSetting: with the name and the value that the caller gives.
+        """
+        if not (self.low <= self.high).all():
+            raise InvalidSetting(argument, value, "allowed are bounds with low <= high")
 
     @property
     def is_box(self) -> bool:
@@ -82,15 +106,14 @@ class Domain:
         return Domain(torch.maximum(self.low, low), torch.minimum(self.high, high))
 
     def to(self, dtype: torch.dtype, device: torch.device | None = None) -> Domain:
-        """The same domain in another dtype or on another device."""
-        return Domain(self.low.to(device, dtype), self.high.to(device, dtype))
+        """A copy of the domain, in another dtype or on another device."""
+        return Domain(*(bound.to(device, dtype, copy=True) for bound in (self.low, self.high)))
 
 
 def _bound(argument: str, value: object) -> Tensor:
-    try:
-        bound = torch.as_tensor(value, dtype=torch.float64).detach()
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise InvalidSetting(argument, type(value).__name__, "allowed are numbers") from error
-    if bound.dim() > 1 or bound.isnan().any():
-        raise InvalidSetting(argument, value, "allowed is a number, or one for every coordinate")
+    bound = numbers_of(argument, value).double()
+    if bound.dim() > 1 or not bound.numel() or bound.isnan().any():
+        raise InvalidSetting(
+            argument, shown(value), "allowed is a number, or one for every coordinate"
+        )
     return bound.reshape(-1)

@@ -11,7 +11,7 @@ class InvalidSetting(ValueError):
 
     def __init__(self, argument: str, value: object, allowed: str) -> None:
         self.argument, self.value, self.allowed = argument, value, allowed
-        given = f"{argument}={value}" if value != "" else argument
+        given = f"{argument}={value}" if f"{value}" else argument
         super().__init__(" ".join(f"{given}: {allowed}".split()))
 
     def __reduce__(self) -> tuple[type[InvalidSetting], tuple[str, object, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,6 +15,7 @@ from dtd.domains import Domain
 from dtd.errors import InvalidSetting, check_seed, shown
 from dtd.networks.network import Network
 from dtd.networks.reading import read
+from dtd.ranges import COUNT, Range, numbers_of
 from dtd.relevance.series.integral import Integral
 from dtd.relevance.series.series import Series
 from dtd.relevance.series.taylor import Taylor
@@ -28,35 +29,36 @@ def network_of(model: object) -> Network:
     """The network that a module computes, or that is given.
 
     Raises:
-        InvalidSetting: it is neither, or its weights are no finite numbers.
+        InvalidSetting: it is neither.
     """
     if isinstance(model, nn.Module):
         return read(model)
-    if not isinstance(model, Network):
-        raise InvalidSetting(
-            "model", type(model).__name__, "allowed is a torch.nn.Module or a dtd.Network"
-        )
-    for number, layer in enumerate(model.layers, 1):
-        if not (layer.weight.isfinite().all() and layer.bias.isfinite().all()):
-            raise InvalidSetting("model", f"layer {number}", "its weights are not all finite")
-    return model
+    if isinstance(model, Network):
+        return model
+    raise InvalidSetting(
+        "model", shown(model), "allowed is an object: a torch.nn.Module or a dtd.Network"
+    )
 
 
-def named(argument: str, value: object, options: Mapping[str, type[T]], what: str) -> T:
+def named(
+    argument: str, value: object, kind: type[T], options: Mapping[str, type[T]], what: str
+) -> T:
     """The object itself, or the one that a name stands for, with its default settings.
 
     Args:
         argument: what the caller calls it.
         value: the object, or its name.
+        kind: the class of such objects.
         options: the classes by their names.
         what: the object, as a message puts it.
 
     Raises:
         InvalidSetting: there is no such object, or it has settings without a default.
     """
-    for kind in options.values():
-        if isinstance(value, kind):
-            return value
+    if isinstance(value, kind):
+        return _with_plain_numbers(value)
+    if isinstance(value, type) and issubclass(value, kind):
+        raise InvalidSetting(argument, value.__name__, f"give an object: {value.__name__}()")
     if not isinstance(value, str) or value not in options:
         raise InvalidSetting(argument, shown(value), f"allowed are {', '.join(options)}, or {what}")
     chosen: Any = options[value]
@@ -71,13 +73,21 @@ def named(argument: str, value: object, options: Mapping[str, type[T]], what: st
     return made
 
 
+def _with_plain_numbers(settings: T) -> T:
+    """The settings, with Python's numbers in place of numpy's, which torch does not take."""
+    made: Any = settings
+    values = {field.name: getattr(made, field.name) for field in fields(made)}
+    plain = {name: value.item() for name, value in values.items() if isinstance(value, np.generic)}
+    return replace(made, **plain) if plain else settings
+
+
 def rule_of(argument: str, value: object) -> Rule:
     """A rule, or the one of this name.
 
     Raises:
         InvalidSetting: there is no such rule.
     """
-    return value if isinstance(value, Rule) else named(argument, value, RULES, "a dtd.rules object")
+    return named(argument, value, Rule, RULES, "a dtd.rules object")  # type: ignore[type-abstract]
 
 
 def roots_of(argument: str, value: object) -> RootChoice:
@@ -86,9 +96,8 @@ def roots_of(argument: str, value: object) -> RootChoice:
     Raises:
         InvalidSetting: there are no such roots.
     """
-    if isinstance(value, RootChoice):
-        return value
-    return named(argument, value, ROOT_FINDERS, "a dtd.roots object")
+    what = "a dtd.roots object"
+    return named(argument, value, RootChoice, ROOT_FINDERS, what)  # type: ignore[type-abstract]
 
 
 def search_of(argument: str, value: object) -> RootFinder:
@@ -128,7 +137,7 @@ def domain_of(domain: object, size: int) -> Domain:
     """Where the inputs may lie, with bounds for every input; the reals where nothing is said.
 
     Raises:
-        InvalidSetting: it is no domain, or not of this size.
+        InvalidSetting: it is no domain, empty, or not of this size.
     """
     if domain is None:
         return Domain.real(size)
@@ -145,6 +154,7 @@ def domain_of(domain: object, size: int) -> Domain:
         raise InvalidSetting(
             "domain", f"{bounds} bounds", f"allowed is one, or one for each of {size} inputs"
         ) from error
+    domain.check_order("domain", "Domain")
     return Domain(low, high)
 
 
@@ -156,9 +166,10 @@ def series_of(degree: object) -> Series | None:
     """
     if isinstance(degree, float) and degree == math.inf:
         return Integral()
-    if type(degree) is not int or degree < 1:
-        raise InvalidSetting("degree", degree, "allowed is any integer >= 1, or math.inf")
-    return Taylor(degree) if degree > 1 else None
+    if degree not in COUNT:
+        raise InvalidSetting("degree", shown(degree), f"allowed is {COUNT}, or math.inf")
+    highest = int(degree)  # type: ignore[call-overload]
+    return Taylor(highest) if highest > 1 else None
 
 
 def generator_of(seed: object) -> torch.Generator:
@@ -171,44 +182,34 @@ def generator_of(seed: object) -> torch.Generator:
         if seed.device.type != "cpu":
             raise InvalidSetting("seed", f"a generator on {seed.device}", "allowed is one on cpu")
         return seed.clone_state()
-    if type(seed) is not int:
+    if seed not in Range(-math.inf, integer=True):
         raise InvalidSetting("seed", shown(seed), "allowed is an integer or a torch.Generator")
-    check_seed("seed", seed)
-    return torch.Generator().manual_seed(seed)
+    number = int(seed)  # type: ignore[call-overload]
+    check_seed("seed", number)
+    return torch.Generator().manual_seed(number)
 
 
 def placed(network: Network, dtype: torch.dtype, device: object) -> Network:
-    """The network in a dtype and on a device; on its own device where that is None.
+    """A copy of the network in a dtype and on a device; on its own device where that is None.
 
     Raises:
-        InvalidSetting: there is no such device.
+        InvalidSetting: there is no such device, or a weight is no finite number of the dtype.
     """
+    where: Any = network.layers[0].weight.device if device is None else device
     try:
-        where: Any = network.layers[0].weight.device if device is None else device
-        return network.to(dtype, torch.device(where))
-    except (RuntimeError, TypeError, AssertionError) as error:
+        copy = network.to(dtype, torch.device(where))
+        finite = [layer.is_finite for layer in copy.layers]
+    except (RuntimeError, TypeError, ValueError, AssertionError) as error:
         raise InvalidSetting(
-            "device", shown(device), "this machine has none; allowed is one that torch knows here"
+            "device", shown(where), "it has no numbers; allowed is one that torch knows here"
         ) from error
-
-
-def numbers_of(argument: str, value: object) -> Tensor:
-    """A tensor of real numbers from a tensor, an array or nested lists, without its graph.
-
-    Raises:
-        InvalidSetting: it holds something else.
-    """
-    try:
-        numbers = (
-            value.detach()
-            if isinstance(value, Tensor)
-            else torch.tensor(np.array(value, order="C"))
+    if not all(finite):
+        raise InvalidSetting(
+            "model",
+            f"layer {finite.index(False) + 1}",
+            f"its weights are not all finite in {_name(dtype)}",
         )
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise _no_numbers(argument, value) from error
-    if numbers.dtype is torch.bool or numbers.is_complex() or numbers.is_quantized:
-        raise _no_numbers(argument, value)
-    return numbers
+    return copy
 
 
 def samples_of(
@@ -218,7 +219,7 @@ def samples_of(
     place: tuple[torch.dtype, torch.device],
     argument: str = "x",
 ) -> Tensor:
-    """Samples (B, ...) in a dtype and on a device, as they came otherwise.
+    """A copy of samples (B, ...) in a dtype and on a device, as they came otherwise.
 
     Args:
         value: a tensor, an array or nested lists.
@@ -230,17 +231,15 @@ def samples_of(
     Raises:
         InvalidSetting: they have another shape, are no finite numbers or lie on another device.
     """
-    numbers = numbers_of(argument, value)
-    if not shape(numbers.shape):
-        raise InvalidSetting(
-            argument, f"shape {tuple(numbers.shape)}", f"allowed is {allowed}, B at least 1"
-        )
     dtype, device = place
     if isinstance(value, Tensor) and value.device != device:
         raise InvalidSetting(
             argument, f"a tensor on {value.device}", f"the network is on {device}; move one of them"
         )
-    numbers = numbers.to(device, dtype)
+    numbers = numbers_of(argument, value)
+    if not shape(numbers.shape):
+        raise InvalidSetting(argument, f"shape {tuple(numbers.shape)}", f"allowed is {allowed}")
+    numbers = numbers.to(device, dtype, copy=True)
     if not numbers.isfinite().all():
         raise InvalidSetting(
             argument, "NaN or infinity", f"allowed are finite numbers in {_name(dtype)}"
@@ -250,7 +249,3 @@ def samples_of(
 
 def _name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
-
-
-def _no_numbers(argument: str, value: object) -> InvalidSetting:
-    return InvalidSetting(argument, type(value).__name__, "allowed are real numbers")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, ClassVar, Protocol
 
 from dtd.errors import InvalidSetting
 from dtd.explainer.arguments import named
@@ -18,6 +18,10 @@ from dtd.rules.rule import FactorRule
 
 class Estimator(Protocol):
     """How the recursion of a problem is computed, or estimated."""
+
+    @property
+    def estimates(self) -> bool:
+        """Whether relevances come with standard errors."""
 
     def check(self, problem: Problem) -> None:
         """Refuse a problem that is not for this estimator.
@@ -36,6 +40,8 @@ class Estimator(Protocol):
 @dataclass(frozen=True)
 class Enumeration:
     """Every root is visited: the relevances are exact."""
+
+    estimates: ClassVar[bool] = False
 
     def check(self, problem: Problem) -> None:
         """Nothing is refused: all problems can be enumerated."""
@@ -57,6 +63,8 @@ class MonteCarlo:
 
     ``paths`` are drawn for each sample and layer, at least two for every unit of the widest layer.
     """
+
+    estimates: ClassVar[bool] = True
 
     paths: int = 2000
 
@@ -109,7 +117,7 @@ _CARRYING = ", ".join(name for name, rule in RULES.items() if issubclass(rule, F
 
 def _refused(reason: str) -> InvalidSetting:
     return InvalidSetting(
-        "estimator", "monte_carlo", f"{reason}; allowed with others is enumeration"
+        "estimator", "monte_carlo", f"{reason}; allowed with others is estimator=enumeration"
     )
 
 
@@ -126,4 +134,6 @@ def estimator_of(value: object) -> Estimator:
     Raises:
         InvalidSetting: there is no such estimator.
     """
-    return named("estimator", value, ESTIMATORS, "a dtd.MonteCarlo")
+    kind: Any = Enumeration | MonteCarlo
+    estimator: Estimator = named("estimator", value, kind, ESTIMATORS, "a dtd.MonteCarlo")
+    return estimator

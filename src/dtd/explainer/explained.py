@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 
+import torch
 from torch import Tensor
 
+from dtd.errors import InvalidSetting
 from dtd.relevance import Explanation
 
 
@@ -16,6 +19,9 @@ class Explained:
 
     ``samples`` (n,) are their rows in the batch, ``path`` their activations in all layers.
     ``roots`` is the name of a further search that stands beside the method's own, else empty.
+
+    Raises:
+        InvalidSetting: on the way a number left the range of the dtype.
     """
 
     method: str
@@ -24,3 +30,36 @@ class Explained:
     path: Sequence[Tensor]
     explanation: Explanation
     roots: str = ""
+
+    def __post_init__(self) -> None:
+        for what, numbers in self._numbers():
+            finite = numbers.isfinite().flatten(1).all(1)
+            if not finite.all():
+                sample = int(self.samples[int((~finite).nonzero()[0])])
+                raise out_of_range(sample, what, numbers.dtype)
+
+    def _numbers(self) -> Iterator[tuple[str, Tensor]]:
+        """All numbers (n, ...) that have to be finite, and what they are."""
+        explanation, errors = self.explanation, self.explanation.errors
+        for kind in (explanation.relevances, explanation.terms, explanation.interactions):
+            yield from ((f"the relevance of layer {layer}", kind[layer]) for layer in kind)
+        for layer, ledger in explanation.ledgers.items():
+            columns = [getattr(ledger, field.name) for field in fields(ledger)]
+            yield f"the ledger of layer {layer}", torch.stack(columns, 1)
+        for layer, values in enumerate(() if errors is None else errors.relevances):
+            yield f"the standard error of layer {layer}", values
+        for layer, searches in explanation.evidence.items():
+            for roots in searches:
+                # NaN is what is said of a unit without a root.
+                measured = (roots.distance, roots.gradient_norm, roots.output_change)
+                yield f"a root in layer {layer}", torch.stack(measured, 1).nan_to_num(0, math.inf)
+
+
+def out_of_range(sample: int, what: str, dtype: torch.dtype, argument: str = "x") -> InvalidSetting:
+    """The refusal of a sample with numbers that ``dtype`` does not have."""
+    return InvalidSetting(
+        argument,
+        f"sample {sample}",
+        f"{what} leaves the range of {str(dtype).removeprefix('torch.')}; allowed are inputs and "
+        "weights of a size nearer to 1",
+    )

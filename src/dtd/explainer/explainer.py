@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,17 +11,18 @@ import torch
 from torch import Tensor, nn
 
 from dtd.domains import Domain
-from dtd.errors import InvalidSetting
+from dtd.errors import InvalidSetting, shown
 from dtd.explainer import arguments
 from dtd.explainer.estimators import Estimator, estimator_of
-from dtd.explainer.explained import Explained
-from dtd.explainer.objections import check_rule, check_search, check_together
-from dtd.explainer.results import Result, RootPoint
+from dtd.explainer.explained import Explained, out_of_range
+from dtd.explainer.objections import check_rule, check_search, check_together, check_visits
+from dtd.explainer.results import Contents, Result, RootPoint
 from dtd.explainer.targets import Targets, one_target, targets
 from dtd.networks.network import Network
 from dtd.networks.reading import flattens
+from dtd.numerics.gradients import outside_inference
 from dtd.progress import Track, untracked
-from dtd.ranges import COUNT, check_choice
+from dtd.ranges import COUNT, check_choice, check_flag, index_of
 from dtd.relevance import METHODS, Explanation, Problem
 from dtd.relevance.plan import Scheme
 from dtd.relevance.recursion import Recursion
@@ -58,7 +60,7 @@ class DTD:
     max_points: int = 100_000
     """Root points that are held in memory together."""
     max_visits: int = 100_000_000
-    """A recursion that would visit more points is refused."""
+    """A recursion that would visit more points is refused; higher degrees count by their cost."""
     taylor_roots: str | RootChoice = "milp"
     """The search for a root of f itself, for the method ``simple_taylor``."""
     interactions: bool = False
@@ -71,21 +73,31 @@ class DTD:
     track: Track = untracked
     """Shows how far the work is."""
 
+    @outside_inference
     def __post_init__(self) -> None:
         check_choice("method", self.method, METHODS)
         check_choice("root_dependence", self.root_dependence, ("exact", "constant"))
         COUNT.check("max_points", self.max_points)
         COUNT.check("max_visits", self.max_visits)
-        if self.dtype not in (torch.float64, torch.float32):
-            raise InvalidSetting("dtype", self.dtype, "allowed are torch.float64, torch.float32")
+        check_flag("interactions", self.interactions)
+        check_flag("forward_passes", self.forward_passes)
+        if not any(self.dtype is allowed for allowed in (torch.float64, torch.float32)):
+            raise InvalidSetting(
+                "dtype", shown(self.dtype), "allowed are torch.float64, torch.float32"
+            )
+        if not callable(self.track):
+            raise InvalidSetting(
+                "track", shown(self.track), "allowed is a function, as dtd.progress.untracked"
+            )
         self._check_searches()
         for layer, (argument, rule) in enumerate(self._rules):
             check_rule(argument, rule, layer, self.scheme.domains[layer])
         problem = self._problem(self.network, 0, self._nothing())
         if self.interactions and self.method != "recursive":
-            raise InvalidSetting("interactions", True, "they are those of the method recursive")
+            raise InvalidSetting("interactions", True, "they are those of method=recursive")
         self._estimator.check(problem)
 
+    @outside_inference
     @torch.no_grad()
     def explain(self, x: object, target: object = None) -> Result:
         """The relevances of all layers for the samples, with ledgers and roots.
@@ -101,7 +113,7 @@ class DTD:
         """
         samples = self._samples(x)
         explained = targets(self.network, samples.flatten(1), target)
-        self._check_visits(int(explained.explained.sum()))
+        self._check_cost(int(explained.explained.sum()))
         parts = tuple(
             Explained(
                 self.method,
@@ -112,7 +124,8 @@ class DTD:
             )
             for problem, rows in self.problems(samples.flatten(1), explained)
         )
-        return Result(samples, explained.f, explained.relevance, self.network.widths, parts)
+        widths = self.network.widths
+        return Result(samples, explained.f, explained.relevance, widths, parts, self._contents)
 
     def attribute(self, x: object, target: object = None) -> Tensor:
         """R_0 of the samples, of their shape; see :meth:`explain`."""
@@ -126,6 +139,7 @@ class DTD:
         """
         return self.explain(x, target).root_point(layer, unit)
 
+    @outside_inference
     def relevance_function(self, layer: int, target: object) -> Callable[[Tensor], Tensor]:
         """R_l as a function of the activations of layer l, (N, d_l) -> (N, d_l), differentiable.
 
@@ -138,25 +152,30 @@ class DTD:
             InvalidSetting: there is no such layer or output, or the relevance is no function of
                 the activations alone.
         """
-        if type(layer) is not int or not 0 <= layer < self.network.depth:
-            raise InvalidSetting(
-                "layer", layer, f"allowed is a layer from 0 to {self.network.depth - 1}"
-            )
+        layer = index_of("layer", layer, self.network.depth, "a layer")
         if self.method != "recursive":
             raise InvalidSetting(
                 "method", self.method, "relevance functions are those of the method recursive"
             )
         network, output = one_target(self.network, target)
+        self._check_cost(1)
         recursion = self._problem(network, output, self._nothing()).recursion
 
+        @outside_inference
         def relevance(activations: Tensor) -> Tensor:
             _, width = shape = self._nothing(layer).shape
             numbers = arguments.samples_of(
                 activations, lambda given: given[1:] == shape[1:], f"(N, {width})", self._place, "a"
             )
             # The check is about the numbers; the graph is that of what was given.
-            given = activations if isinstance(activations, Tensor) else numbers
-            return recursion.relevance(layer, given.to(numbers), graph=given.requires_grad)
+            graph = isinstance(activations, Tensor) and activations.requires_grad
+            given = activations.to(numbers) if graph else numbers
+            answer = recursion.relevance(layer, given, graph)
+            finite = answer.isfinite().all(1)
+            if not finite.all():
+                sample = int((~finite).nonzero()[0])
+                raise out_of_range(sample, f"the relevance of layer {layer}", self.dtype, "a")
+            return answer
 
         return relevance
 
@@ -252,7 +271,7 @@ class DTD:
             output,
             x,
             scheme=self.scheme,
-            max_points=self.max_points,
+            max_points=int(self.max_points),
             taylor_plan=self.scheme.of_f(self._taylor_roots),
             moving_roots=self.root_dependence == "exact",
             series=arguments.series_of(self.degree),
@@ -266,18 +285,18 @@ class DTD:
             return self._estimator.explain(problem, self.scheme.generators[0].initial_seed())
         return METHODS[self.method](problem)
 
-    def _check_visits(self, samples: int) -> None:
-        visits = self.points_visited(samples)
-        if visits > self.max_visits:
-            raise InvalidSetting(
-                "max_visits",
-                self.max_visits,
-                f"the recursion of {samples} samples through "
-                f"{'-'.join(map(str, self.network.widths))} would visit {visits:.3g} points; "
-                "allowed are estimator=MonteCarlo() (z+, gamma and x with closed-form roots), "
-                "fewer samples, a smaller network, cheaper roots, a lower degree, or a higher "
-                "limit",
-            )
+    def _check_cost(self, samples: int) -> None:
+        check_visits(self.network, samples, self.points_visited(samples), self.max_visits)
+
+    @property
+    def _contents(self) -> Contents:
+        recursive = self.method == "recursive"
+        highest = 1 if self.degree == math.inf else int(self.degree)
+        return Contents(
+            degrees=highest if recursive and not self._estimator.estimates else 0,
+            interactions=bool(self.interactions),
+            stderr=recursive and self._estimator.estimates,
+        )
 
     def _samples(self, x: object) -> Tensor:
         """The samples (B, ...) in the network's dtype.
@@ -294,7 +313,9 @@ class DTD:
                 and shape[0] > 0
                 and (shape[1:].numel() == size if any_shape else shape[1:] == (size,))
             ),
-            f"(B, {size})" + " or another shape of as many entries" * any_shape,
+            f"(B, {size})"
+            + " or another shape of as many entries" * any_shape
+            + ", of one sample or more",
             self._place,
         )
         inside = self.scheme.domains[0].contains(samples.flatten(1))

@@ -98,6 +98,19 @@ def root_points_frame(parts: Sequence[Explained]) -> pd.DataFrame:
     )
 
 
+def interactions_frame(parts: Sequence[Explained]) -> pd.DataFrame:
+    """One entry of a sample's degree-2 matrix of one layer a row."""
+    return in_order(
+        [
+            _layer_interactions(part, layer, numbers(matrices))
+            for part in parts
+            for layer, matrices in part.explanation.interactions.items()
+        ],
+        ["sample", "layer", "i", "k"],
+        ["sample", "layer", "i", "k", "relevance"],
+    )
+
+
 def searches(parts: Sequence[Explained]) -> list[tuple[Explained, int, Evidence]]:
     """Every search of every layer: whose it is, the layer, and its roots."""
     return [
@@ -178,6 +191,13 @@ def _layer_relevance(part: Explained, layer: int) -> pd.DataFrame:
         }
         | ({} if errors is None else {"stderr": _layer_errors(errors, layer, units)})
     )
+
+
+def _layer_interactions(part: Explained, layer: int, matrices: np.ndarray) -> pd.DataFrame:
+    row, i, k = (index.ravel() for index in np.indices(matrices.shape))
+    samples = numbers(part.samples)[row]
+    relevance = matrices.ravel()
+    return pd.DataFrame({"sample": samples, "layer": layer, "i": i, "k": k, "relevance": relevance})
 
 
 def _layer_errors(errors: StandardErrors, layer: int, units: int) -> np.ndarray:

@@ -55,6 +55,30 @@ def check_together(roots: RootChoice, input_roots: RootChoice) -> None:
         )
 
 
+def check_visits(network: Network, samples: int, visits: int, max_visits: int) -> None:
+    """Refuse recursions that would not end.
+
+    Args:
+        network: what is explained.
+        samples: how many samples of it are.
+        visits: what all their recursions cost.
+        max_visits: what they may cost.
+
+    Raises:
+        InvalidSetting: with the cost.
+    """
+    if visits > max_visits:
+        # A float, as it is shown, has an end.
+        raise InvalidSetting(
+            "max_visits",
+            max_visits,
+            f"the recursion of {samples} samples through {'-'.join(map(str, network.widths))} "
+            f"would cost as much as {min(visits, 10**300):.3g} points; allowed are "
+            "estimator=monte_carlo (z+, gamma and x with closed-form roots), fewer samples, a "
+            "smaller network, cheaper roots, a lower degree, or a higher limit",
+        )
+
+
 def check_paths(network: Network, max_paths: int) -> None:
     """Refuse a network with too many paths to one output.
 

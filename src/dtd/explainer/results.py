@@ -12,6 +12,8 @@ from torch import Tensor
 
 from dtd.errors import InvalidSetting
 from dtd.explainer.explained import Explained
+from dtd.numerics.gradients import outside_inference
+from dtd.ranges import index_of
 from dtd.relevance.evidence import Evidence
 from dtd.relevance.ledger import Ledger
 from dtd.relevance.limits.state import LimitState, states
@@ -50,6 +52,16 @@ class RootPoint:
     """Its relative error."""
 
 
+@dataclass(frozen=True)
+class Contents:
+    """What an explanation has beside relevances, whether or not a sample is explained."""
+
+    degrees: int
+    """How many degrees of the Taylor series are told apart; 0 for a method without a series."""
+    interactions: bool
+    stderr: bool
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Result:
     """The explanation of B samples by one method.
@@ -64,6 +76,7 @@ class Result:
     """R_L, (B, K)."""
     widths: tuple[int, ...]
     parts: tuple[Explained, ...]
+    contents: Contents
 
     def __repr__(self) -> str:
         method = self.parts[0].method if self.parts else "nothing"
@@ -119,9 +132,40 @@ class Result:
     @cached_property
     def stderr(self) -> list[Tensor] | None:
         """The standard errors of ``relevance``, where it was estimated from paths, else None."""
-        if all(part.explanation.errors is None for part in self.parts):
+        if not self.contents.stderr:
             return None
-        return [*self._below_output(_errors), torch.zeros_like(self.output_relevance)]
+        output = self._gathered([None] * len(self.parts), self.widths[-1])
+        return [*self._below_output(_errors), output]
+
+    @cached_property
+    def degrees(self) -> list[Tensor] | None:
+        """What each degree k of the Taylor series gave to ``relevance``, at index k - 1.
+
+        For each layer from 0 to L - 1, (B, K, d_l); None for a method without a series. With
+        ``degree=math.inf`` the integral of all degrees is the only one.
+        """
+        if not self.contents.degrees:
+            return None
+        return [
+            self._gathered(
+                [part.explanation.terms[layer] for part in self.parts],
+                self.contents.degrees,
+                width,
+            )
+            for layer, width in enumerate(self.widths[:-1])
+        ]
+
+    @cached_property
+    def interactions(self) -> list[Tensor] | None:
+        """The degree-2 matrix of each layer from 0 to L - 1, (B, d_l, d_l); None unless wanted."""
+        if not self.contents.interactions:
+            return None
+        return [
+            self._gathered(
+                [part.explanation.interactions[layer] for part in self.parts], width, width
+            )
+            for layer, width in enumerate(self.widths[:-1])
+        ]
 
     def root_point(self, layer: int, unit: int) -> RootPoint:
         """The roots in layer ``layer`` of the unit ``unit`` of the layer above it.
@@ -129,20 +173,20 @@ class Result:
         Raises:
             InvalidSetting: the explanation has no roots there.
         """
-        depth = len(self.widths) - 1
+        layer = index_of("layer", layer, len(self.widths) - 1, "a layer")
         searches = [part.explanation.evidence.get(layer, ()) for part in self.parts]
-        if type(layer) is not int or not 0 <= layer < depth or not all(searches):
+        if not all(searches):
             raise InvalidSetting(
                 "layer",
                 layer,
-                f"allowed is one with roots: from 0 to {depth - 1} for the method recursive by "
-                "enumeration, 0 for simple_taylor, none for other methods",
+                "allowed is one with roots: all for the method recursive by enumeration, 0 for "
+                "simple_taylor, none for other methods",
             )
+        unit = index_of("unit", unit, self.widths[layer + 1], "a unit")
         units = {unit for roots, *_ in searches for unit in roots.neurons}
-        units = units or set(range(self.widths[layer + 1]))
-        if type(unit) is not int or unit not in units:
+        if units and unit not in units:
             raise InvalidSetting(
-                "unit", unit, f"allowed is one of the units from {min(units)} to {max(units)}"
+                "unit", unit, f"allowed are those that are decomposed: {sorted(units)}"
             )
         return self._root_point([roots for roots, *_ in searches], self.widths[layer], unit)
 
@@ -164,6 +208,12 @@ class Result:
 
         return roots_frame(self.parts)
 
+    def interactions_frame(self) -> pd.DataFrame:
+        """One entry of a degree-2 matrix a row: the columns of ``interactions.csv``."""
+        from dtd.explainer.frames import interactions_frame
+
+        return interactions_frame(self.parts)
+
     def _below_output(self, values: Callable[[Explained, int], Tensor | None]) -> list[Tensor]:
         """The values of the layers 0, ..., L - 1, the first of the shape of the samples."""
         first, *others = (
@@ -172,9 +222,10 @@ class Result:
         )
         return [first.view_as(self.x), *others]
 
-    def _gathered(self, values: Sequence[Tensor | None], width: int) -> Tensor:
-        """The values (n, width) of all parts in the order of the samples, else zero."""
-        full = self.output_relevance.new_zeros(len(self.x), width)
+    @outside_inference
+    def _gathered(self, values: Sequence[Tensor | None], *shape: int) -> Tensor:
+        """The values (n, *shape) of all parts in the order of the samples, else zero."""
+        full = self.output_relevance.new_zeros(len(self.x), *shape)
         for part, own in zip(self.parts, values, strict=True):
             if own is not None:
                 full[part.samples] = own

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from dtd.errors import InvalidSetting
-from dtd.explainer.arguments import numbers_of
+from dtd.errors import InvalidSetting, shown
+from dtd.explainer.explained import out_of_range
 from dtd.networks.network import Network
+from dtd.ranges import Range, index_of, numbers_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,8 +54,9 @@ def targets(network: Network, x: Tensor, target: object) -> Targets:
         InvalidSetting: there is no such output, or a value of it is too large for the dtype.
     """
     y = network.forward(x)
-    if not y.isfinite().all():
-        raise InvalidSetting("x", "its values", "the network's output is beyond the dtype's range")
+    finite = y.isfinite().all(1)
+    if not finite.all():
+        raise out_of_range(int((~finite).nonzero()[0]), "the network's output", y.dtype)
     if isinstance(target, tuple):
         return _difference(network, y, _pair(network, target))
     outputs = y.argmax(1) if target is None else _outputs(network, target, len(x)).to(x.device)
@@ -76,33 +79,38 @@ def one_target(network: Network, target: object) -> tuple[Network, int]:
 
 
 def _outputs(network: Network, target: object, samples: int) -> Tensor:
-    numbers = numbers_of("target", target)
-    count = network.widths[-1]
+    allowed = (
+        f"allowed is one output, {samples} of them (one for each sample), a tuple of two outputs "
+        "for their difference, or None for each sample's largest"
+    )
+    if target in Range(-math.inf, integer=True):
+        return torch.tensor(_output(network, target)).expand(samples)
+    try:
+        numbers = numbers_of("target", target)
+    except InvalidSetting as error:
+        raise InvalidSetting("target", error.value, allowed) from error
     if numbers.is_floating_point() or numbers.shape not in ((), (samples,)):
-        raise InvalidSetting(
-            "target",
-            target if isinstance(target, float | str) else f"shape {tuple(numbers.shape)}",
-            f"allowed is one output, {samples} of them (one for each sample), a tuple of two "
-            "outputs for their difference, or None for each sample's largest",
-        )
-    for output in numbers.flatten().tolist():
-        _check_output(output, count)
-    return numbers.long().cpu().expand(samples)
+        said = target if isinstance(target, float) else f"shape {tuple(numbers.shape)}"
+        raise InvalidSetting("target", said, allowed)
+    outputs = [_output(network, output) for output in numbers.flatten().tolist()]
+    return torch.tensor(outputs).expand(samples)
 
 
-def _check_output(output: object, count: int) -> None:
-    if type(output) is not int or not 0 <= output < count:
-        raise InvalidSetting("target", output, f"allowed is an output from 0 to {count - 1}")
+def _output(network: Network, target: object) -> int:
+    return index_of("target", target, network.widths[-1], "an output")
 
 
 def _pair(network: Network, target: tuple[object, ...]) -> tuple[int, int]:
     if network.layers[-1].relu:
         raise InvalidSetting(
-            "target", target, "a difference is explained of a linear output; this one has a ReLU"
+            "target",
+            shown(target),
+            "a difference is explained of a linear output; this one has a ReLU",
         )
-    if len(target) != 2 or target[0] == target[1]:
-        raise InvalidSetting("target", target, "allowed is a tuple of two different outputs")
-    first, second = (int(_outputs(network, output, 1)[0]) for output in target)
+    outputs = [_output(network, output) for output in target]
+    if len(outputs) != 2 or outputs[0] == outputs[1]:
+        raise InvalidSetting("target", shown(target), "allowed is a tuple of two different outputs")
+    first, second = outputs
     return first, second
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import pickle
+import os
 import re
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from dtd.errors import InvalidSetting
+from dtd.errors import InvalidSetting, shown
 from dtd.networks.network import Layer, Network
+from dtd.ranges import check_flag, is_dense
 
 _UNREADABLE = (
     "not a file of weights; allowed is a state dict (torch.save(net.state_dict(), path)) "
@@ -30,8 +30,18 @@ def load(path: str | Path, output_relu: bool = True) -> Network:
     Raises:
         InvalidSetting: the file is missing, or holds no such network.
     """
+    check_flag("output_relu", output_relu)
+    tensors = read_tensors(path)
+    try:
+        layers = _layers(path, tensors)
+        return Network((*layers[:-1], replace(layers[-1], relu=output_relu)))
+    except InvalidSetting as error:
+        raise _refused(path, error.allowed) from error
+
+
+def _layers(path: str | Path, tensors: dict[str, Tensor]) -> list[Layer]:
     layers: list[Layer] = []
-    for name, tensor in read_tensors(path).items():
+    for name, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise _refused(path, f"{name} has NaN or infinite entries; allowed are finite ones")
         if tensor.dim() == 2:
@@ -46,14 +56,7 @@ def load(path: str | Path, output_relu: bool = True) -> Network:
             )
     if not layers:
         raise _refused(path, "it holds no weights; allowed are 2-D weights, each with its bias")
-    for below, above in pairwise(layers):
-        if above.weight.shape[1] != below.weight.shape[0]:
-            raise _refused(
-                path,
-                f"a layer of {below.weight.shape[0]} units is followed by weights for "
-                f"{above.weight.shape[1]} inputs; the layers must chain",
-            )
-    return Network((*layers[:-1], replace(layers[-1], relu=output_relu)))
+    return layers
 
 
 def save(network: Network, path: Path) -> None:
@@ -71,25 +74,30 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
         InvalidSetting: the file is missing or is neither of the two.
     """
     import safetensors.torch
-    from safetensors import SafetensorError
 
-    if not Path(path).is_file():
-        raise _refused(path, "no such file; allowed is a file with weights")
+    if not isinstance(path, str | os.PathLike):
+        raise _refused(shown(path), "allowed is the path of a file with weights")
     try:
+        if not Path(path).is_file():
+            raise FileNotFoundError(path)
         if Path(path).suffix == ".safetensors":
             loaded = _in_layer_order(safetensors.torch.load_file(path))
         else:
             loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+    except FileNotFoundError as error:
+        raise _refused(path, "no such file; allowed is a file with weights") from error
+    # What is no such file breaks its readers in every way.
+    except Exception as error:
         raise _refused(path, _UNREADABLE) from error
     if not isinstance(loaded, dict) or not all(
-        isinstance(tensor, Tensor) and tensor.is_floating_point() for tensor in loaded.values()
+        isinstance(tensor, Tensor) and is_dense(tensor) and tensor.is_floating_point()
+        for tensor in loaded.values()
     ):
         raise _refused(path, _UNREADABLE)
     return loaded
 
 
-def _refused(path: str | Path, reason: str) -> InvalidSetting:
+def _refused(path: object, reason: str) -> InvalidSetting:
     return InvalidSetting("path", path, reason)
 
 

@@ -6,6 +6,7 @@ A new kind of layer is one more function in ``READERS``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import replace
 
 import torch
@@ -29,6 +30,11 @@ def read(module: nn.Module) -> Network:
         InvalidSetting: it is no such chain, or its output on a probe is another than the
             network's.
     """
+    try:
+        # To read a parametrised weight may change its module, as spectral_norm does in training.
+        module = deepcopy(module)
+    except Exception as error:
+        raise _refused(module, "", "it cannot be copied, and is never changed itself") from error
     chain = list(_leaves(module, ""))
     layers: list[Layer] = []
     for name, leaf in chain:
@@ -67,11 +73,13 @@ def _linear(layers: list[Layer], leaf: nn.Module, name: str) -> list[Layer]:
     assert isinstance(leaf, nn.Linear)
     weight = leaf.weight.detach()
     bias = weight.new_zeros(len(weight)) if leaf.bias is None else leaf.bias.detach()
-    if weight.is_meta or not weight.is_floating_point():
-        raise _refused(leaf, name, "its weights are no real numbers")
-    if not (weight.isfinite().all() and bias.isfinite().all()):
+    try:
+        read = Layer(weight.clone(), bias.clone(), relu=False)
+    except InvalidSetting as error:
+        reason = f"its {error.argument} is {error.value}; {error.allowed}"
+        raise _refused(leaf, name, reason) from error
+    if not read.is_finite:
         raise _refused(leaf, name, "its weights have NaN or infinite entries")
-    read = Layer(weight.clone(), bias.clone(), relu=False)
     if not layers:
         return [read]
     *before, below = layers
@@ -180,7 +188,8 @@ def _check_equal(
 ) -> None:
     allowed = max(_AGREEMENT, 8 * torch.finfo(size.dtype).eps) * size
     if output.shape != expected.shape or not ((output - expected).abs() <= allowed).all():
-        raise _refused(module, name, "its output is not what its weights say")
+        advice = "; it is in training mode: call model.eval() first" * module.training
+        raise _refused(module, name, f"its output is not what its weights say{advice}")
 
 
 def _refused(module: nn.Module, name: str, reason: str) -> InvalidSetting:

@@ -46,12 +46,17 @@ class Batching:
         """Points at which relevance functions are evaluated for one sample, in all layers.
 
         One root for every unit of the layer above, and the points of its search, each with all the
-        points of the layers above it. An upper bound, since units that are inactive have no root;
-        but an integral visits more points than this where it meets kinks.
+        points of the layers above it. With a series a root counts by what it costs: each layer's
+        derivatives are taken through those of the layers above. An upper bound, since units that
+        are inactive have no root; but an integral visits more points than this where it meets
+        kinks.
         """
         below_one_anchor = total = 0
-        for l in reversed(range(len(self.evaluations))):
-            points = self.widths[l + 1] * self.points_per_root + self.evaluations[l]
+        last = len(self.evaluations) - 1
+        for l in reversed(range(last + 1)):
+            # The last layer is affine, and has one degree.
+            cost = 1 if self.series is None or l == last else self.series.cost()
+            points = self.widths[l + 1] * cost + self.evaluations[l]
             below_one_anchor = points * (1 + below_one_anchor)
             total += below_one_anchor
         return total

@@ -61,9 +61,7 @@ class Prescribed(RootChoice):
 
     def finders(self, network: Network, x: Tensor) -> Sequence[RootFinder]:
         if len(x) != 1:
-            raise InvalidSetting(
-                "roots", self.name, "these roots are made for one sample, not for a function"
-            )
+            raise _refused("these roots are made for one sample, not for a function")
         return _chain(network, x, x.new_tensor(self.target))
 
     def evaluations(self, units: int) -> int:
@@ -102,11 +100,11 @@ class _OneUnit(RootFinder):
 def _chain(network: Network, x: Tensor, target: Tensor) -> list[RootFinder]:
     """The finder of each layer for the sample ``x`` (1, d) of a network with one output."""
     if len(target) != x.shape[1]:
-        raise InvalidSetting("roots.target", f"{len(target)} numbers", f"allowed are {x.shape[1]}")
+        raise _refused(f"its target has {len(target)} numbers; allowed are {x.shape[1]}")
     if not target.any():
-        raise InvalidSetting("roots.target", "zeros", "allowed is a target that is not all zero")
+        raise _refused("its target is all zero; allowed is one that is not all zero")
     if network.depth < 2:
-        raise InvalidSetting("roots", "prescribed", "allowed with a hidden layer or more")
+        raise _refused("allowed with a hidden layer or more")
     path = [a[0] for a in network.activations(x)]
     f = path[-1][0]
     finders: list[RootFinder] = []
@@ -121,9 +119,7 @@ def _chain(network: Network, x: Tensor, target: Tensor) -> list[RootFinder]:
         chosen = int(torch.where(usable, strength, 0).argmax())
         others = weight.abs().index_fill(0, torch.tensor(chosen, device=weight.device), 0)
         if not (usable[chosen] and strength[chosen] > 0 and others.any()):
-            raise InvalidSetting(
-                "roots",
-                "prescribed",
+            raise _refused(
                 f"layer {start} has no active unit with weights to all inputs of the target and "
                 "another beside it; allowed are another sample, output or network",
             )
@@ -146,6 +142,10 @@ def _chain(network: Network, x: Tensor, target: Tensor) -> list[RootFinder]:
         if start > 1:
             alpha, beta = f / (a[chosen] - below), below
     return [_OneUnit(unit, Anywhere(), root.expand_as), *finders]
+
+
+def _refused(reason: str) -> InvalidSetting:
+    return InvalidSetting("roots", Prescribed.name, reason)
 
 
 def _split(
@@ -189,9 +189,7 @@ def _input_root(
     b = network.forward(root, 0, 1)[0]
     delta = network.forward(x, 0, 1)[0] - b
     if not delta.any():
-        raise InvalidSetting(
-            "roots.target", "this one", "layer 1 does not see it; allowed is another"
-        )
+        raise _refused("layer 1 does not see its target; allowed is another")
     cubic = f - delta[unit] / scale
 
     def part(a: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from dtd.ranges import COUNT, POSITIVE, TOLERANCE, Range
+from dtd.ranges import COUNT, POSITIVE, TOLERANCE, Range, check_flag
 from dtd.roots.contract import RootFinder, RootProblem, Roots, Scan, Segments, Status
 from dtd.roots.location import OnBoundary
 
@@ -38,6 +38,7 @@ class RandomSearch(RootFinder):
         POSITIVE.check("sigma", self.sigma)
         Range(2, integer=True).check("steps", self.steps)
         TOLERANCE.check("tol", self.tol)
+        check_flag("refine", self.refine)
 
     @torch.no_grad()
     def __call__(self, problem: RootProblem) -> Roots:

@@ -40,7 +40,7 @@ class ZBox(Rule):
         if layer > 0:
             return "for the first layer only; allowed is input_rule=zB"
         if not domain.is_box:
-            return "these inputs come without a box; allowed is a domain that is one"
+            return "it needs inputs in a box; allowed is domain=dtd.Domain.box(low, high)"
         if not ((domain.low <= 0) & (domain.high >= 0)).all():
             return "the box of the inputs must hold the origin: low <= 0 <= high"
         return None

@@ -139,7 +139,7 @@ def _job(config: DictConfig) -> ExitStatus:
         else:
             status, said = ExitStatus.FAILED, _described(error)
             log_file.exception("the run failed")
-    if status is ExitStatus.REFUSED and alone:
+    if status is ExitStatus.REFUSED and alone and not folder.is_begun:
         folder.discard()
     elif status is not ExitStatus.DONE:
         folder.failed(said)

@@ -9,6 +9,7 @@ import difflib
 import re
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any, cast
 
 from hydra import compose, initialize_config_dir
@@ -37,6 +38,10 @@ def check(arguments: Sequence[str], sweep: bool, config_dir: str | None = None) 
     Raises:
         SettingError: with the setting, its value and what is allowed.
     """
+    if config_dir and not Path(config_dir).is_dir():
+        raise SettingError(
+            "--config-dir", config_dir, "no such folder; allowed is one with options"
+        )
     # Which options the user's folders have, Hydra knows.
     closed = not config_dir and not any(a.startswith("hydra.searchpath=") for a in arguments)
     placed = any(argument.startswith("hydra.sweep.dir=") for argument in arguments)

@@ -25,6 +25,9 @@ def _words(schema: Mapping[str, Any]) -> str:
         return str(schema["const"])
     limits = [f"{sign} {schema[key]:g}" for key, sign in _SIGNS.items() if key in schema]
     noun = _NOUNS[schema["type"]]
+    items = schema.get("items", {}).get("type")
+    if items in _NOUNS:
+        noun += f" of {_NOUNS[items].split()[-1]}s"
     return f"any {noun.split()[-1]} {' and '.join(limits)}" if limits else noun
 
 

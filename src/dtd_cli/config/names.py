@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from dtd.errors import InvalidSetting
 from dtd.roots import ROOT_FINDERS
 from dtd.rules import RULES
@@ -24,6 +26,13 @@ _SETTINGS = {
 }
 """The setting behind an argument of ``dtd.DTD`` or ``explain``; others have the same name."""
 
+_PHRASES = {
+    "domain=dtd.Domain.box(low, high)": "inputs=digits, inputs=grid or inputs.domain=box",
+    "fewer samples": "fewer samples (inputs.n)",
+    "a lower degree": "a lower relevance.degree",
+}
+"""What is done otherwise on the command line."""
+
 _OPTIONS: dict[type, str] = {
     kind: name for table in (RULES, ROOT_FINDERS) for name, kind in table.items()
 }
@@ -42,4 +51,11 @@ def as_setting(error: InvalidSetting, group: str = "") -> SettingError:
     own = f"{group}.{error.argument}" if group else _SETTINGS.get(error.argument, error.argument)
     # A rule or a root search is written as the name of its option.
     value = _OPTIONS.get(type(error.value), error.value)
-    return SettingError(own, value, error.allowed)
+    return SettingError(own, value, _as_settings(error.allowed))
+
+
+def _as_settings(words: str) -> str:
+    """What is allowed, with the names of settings."""
+    for phrase, other in _PHRASES.items():
+        words = words.replace(phrase, other)
+    return re.sub(r"(?<![\w.])(\w+)=", lambda name: f"{_SETTINGS.get(name[1], name[1])}=", words)

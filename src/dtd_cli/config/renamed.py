@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dtd_cli.config.errors import SettingError, as_written
+from dtd_cli.config.errors import SettingError
 
 RENAMED = {
     "relevance.walks": "relevance.paths",
@@ -18,8 +18,6 @@ def check_renamed(setting: str, value: object) -> None:
     Raises:
         SettingError: it says how to write it.
     """
-    now = RENAMED.get(f"{setting}={value}")
-    if setting in RENAMED:
-        now = f"{RENAMED[setting]}={as_written(value)}"
+    now = RENAMED.get(setting) or RENAMED.get(f"{setting}={value}")
     if now:
-        raise SettingError(setting, value, f"it was renamed; write {now}")
+        raise SettingError(setting, value, f"it was renamed; it is {now} now")

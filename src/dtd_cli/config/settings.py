@@ -60,26 +60,12 @@ class RelevanceSettings:
                 "true",
                 f"allowed with one of {', '.join(PATHS)} among the relevance.methods",
             )
-        if self.interactions and "recursive" not in self.methods:
-            raise SettingError(
-                "relevance.interactions",
-                "true",
-                "they are those of the method recursive, which relevance.methods must name",
-            )
         if self.paths and (self.degree != 1 or self.estimator == MONTE_CARLO):
             raise SettingError(
                 "relevance.paths",
                 "true",
                 "they are those of the first degree, all of them; allowed with relevance.degree=1 "
                 "and relevance.estimator=enumeration",
-            )
-        plain = self.degree == 1 and not self.interactions and self.root_dependence == "exact"
-        if self.estimator == MONTE_CARLO and not plain:
-            raise SettingError(
-                "relevance.estimator",
-                MONTE_CARLO,
-                "sampled paths estimate degree 1, without interactions, with "
-                "root_dependence=exact; allowed with others is relevance.estimator=enumeration",
             )
 
 

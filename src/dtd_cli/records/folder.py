@@ -39,6 +39,12 @@ class RunFolder:
         except OSError:
             return "it ended without a word; was it killed?"
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether a run began here and has not ended."""
+        marked = any((self.path / name).exists() for name in (DONE, FAILED))
+        return not marked and all((self.path / name).exists() for name in self.origin)
+
     def start(self) -> None:
         """The run begins: an earlier one in the same folder no longer counts."""
         self.unmark()

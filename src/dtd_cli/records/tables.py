@@ -9,13 +9,13 @@ import pandas as pd
 
 from dtd.explainer.explained import Explained
 from dtd.explainer.frames import (
+    interactions_frame,
     ledger_frame,
     numbers,
     relevance_frame,
     root_points_frame,
     roots_frame,
 )
-from dtd_cli.records.interactions import interactions_table
 from dtd_cli.records.searches import (
     chains_table,
     search_lines_table,
@@ -30,7 +30,7 @@ OPTIONAL: dict[str, Callable[[Sequence[Explained]], pd.DataFrame]] = {
     "search_roots.csv": search_roots_table,
     "chains.csv": chains_table,
     "solutions.csv": solutions_table,
-    "interactions.csv": interactions_table,
+    "interactions.csv": interactions_frame,
 }
 """Tables that a run has if they have rows."""
 

@@ -14,7 +14,7 @@ from dtd.explainer.results import Result
 from dtd.relevance.paths.all import PATHS
 from dtd_cli.config.config import Config
 from dtd_cli.records.paths import MethodPaths
-from dtd_cli.run.preparation import Prepared
+from dtd_cli.run.preparation import Prepared, by_method
 
 
 class Way(NamedTuple):
@@ -30,15 +30,10 @@ Explanations = Mapping[Way, Result]
 
 def explainers(config: Config, prepared: Prepared) -> dict[Way, DTD]:
     """What explains the samples, for each way."""
-    interactions = config.relevance.interactions
-    return {
-        Way(method): replace(
-            prepared.explainer,
-            method=method,
-            interactions=interactions and method == "recursive",
-        )
-        for method in config.relevance.methods
-    } | {Way("recursive", label): explainer for label, explainer in prepared.compared.items()}
+    methods = by_method(config, prepared.explainer)
+    return {Way(method): explainer for method, explainer in methods.items()} | {
+        Way("recursive", label): explainer for label, explainer in prepared.compared.items()
+    }
 
 
 def explain(ways: Mapping[Way, DTD], x: Tensor, outputs: Tensor) -> dict[Way, Result]:

@@ -13,6 +13,7 @@ from dtd.errors import InvalidSetting
 from dtd.explainer.estimators import Enumeration, Estimator, MonteCarlo
 from dtd.explainer.explainer import DTD
 from dtd.explainer.targets import Targets, one_target, targets
+from dtd.networks.initial import initial
 from dtd.networks.network import Network
 from dtd.relevance.plan import Scheme
 from dtd.relevance.recursion import Recursion
@@ -91,10 +92,13 @@ def prepare(config: Config) -> Prepared:
             f"they have {size} features; allowed are the {network.widths[0]} that the network "
             "takes, or network=mlp, which follows its inputs",
         )
-    explainer = _explainer(config, network, source.domain)
-    output = None if config.explain.output == "predicted" else config.explain.output
-    # What cannot be is refused before the training, which takes long.
+    # What cannot be is refused before the training, which takes long: any weights stand for those
+    # that it will give.
+    untrained = initial(network.widths, torch.Generator())
+    explainer = _explainer(config, untrained, source.domain)
+    by_method(config, explainer)
     _compared(config, explainer)
+    output = None if config.explain.output == "predicted" else config.explain.output
     if output is not None:
         one_target(network, output)
     trained = config.training(network, source, seed, config.top.progress)
@@ -106,9 +110,7 @@ def prepare(config: Config) -> Prepared:
     x = config.inputs.samples(replace(source, rows=trained.held_out), f, generator)
     x = x.to(config.device, config.dtype)
     # The search of the input layer goes on where the inputs' draws ended, as in the seed notebook.
-    explainer = replace(
-        explainer, model=trained.network, seed=generator, estimator=_estimator(config)
-    )
+    explainer = replace(_explainer(config, trained.network, source.domain), seed=generator)
     explained = targets(explainer.network, x, output)
     if not explained.explained.any():
         raise SettingError(
@@ -134,6 +136,7 @@ def _explainer(config: Config, network: Network, domain: Domain) -> DTD:
         root_dependence=settings.root_dependence,
         max_points=settings.max_points,
         max_visits=settings.max_visits,
+        estimator=_estimator(config),
         taylor_roots=config.taylor_roots,
         # Paths add up to what the general way gives, also where limits are approximate.
         forward_passes=not settings.paths,
@@ -147,6 +150,21 @@ def _estimator(config: Config) -> Estimator:
     if config.relevance.estimator == MONTE_CARLO:
         return MonteCarlo(config.relevance.sampled_paths)
     return Enumeration()
+
+
+def by_method(config: Config, explainer: DTD) -> dict[str, DTD]:
+    """What explains the samples by each method of the run."""
+    methods = config.relevance.methods
+    # Without the recursion it is another method that refuses them.
+    interacting = "recursive" if "recursive" in methods else methods[0]
+    return {
+        method: replace(
+            explainer,
+            method=method,
+            interactions=config.relevance.interactions and method == interacting,
+        )
+        for method in methods
+    }
 
 
 def _compared(config: Config, explainer: DTD) -> dict[str, DTD]:

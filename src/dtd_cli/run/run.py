@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from dtd.explainer.explainer import DTD
-from dtd.explainer.objections import check_paths
+from dtd.explainer.objections import check_paths, check_visits
 from dtd.networks.files import save
 from dtd_cli.config.config import Config
 from dtd_cli.config.errors import SettingError
@@ -136,16 +136,7 @@ def _check_visits(config: Config, prepared: Prepared, ways: Mapping[Way, DTD]) -
     if config.relevance.paths and Way("recursive") in ways:
         # Paths follow the recursion from every layer on.
         visits += prepared.network.depth * ways[Way("recursive")].points_visited(samples)
-    if visits > config.relevance.max_visits:
-        raise SettingError(
-            "relevance.max_visits",
-            config.relevance.max_visits,
-            f"the recursion of {samples} samples through "
-            f"{'-'.join(map(str, prepared.network.widths))} would visit {visits:.3g} points; "
-            "allowed are relevance.estimator=monte_carlo (z+, gamma and x with closed-form roots), "
-            "fewer samples (inputs.n), a smaller network, cheaper roots, a lower "
-            "relevance.degree, relevance.methods without recursive, or a higher limit",
-        )
+    check_visits(prepared.network, samples, visits, config.relevance.max_visits)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from torch import Tensor
 from dtd.numerics.gradients import slopes
 from dtd.numerics.policy import policy, safe_divide
 from dtd.relevance.series.segment import knots
-from dtd.relevance.series.series import Segments, Series
+from dtd.relevance.series.series import GROWTH, Segments, Series
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,9 @@ class Integral(Series):
 
     def points(self) -> int:
         return len(_NODES)
+
+    def cost(self) -> int:
+        return GROWTH * len(_NODES)
 
 
 _MOST_HALVINGS = 20

@@ -61,3 +61,14 @@ class Series(ABC):
     @abstractmethod
     def points(self) -> int:
         """At how many points at least ``h`` is differentiated for one root."""
+
+    @abstractmethod
+    def cost(self) -> int:
+        """How many points without a series cost as much as one root, above the last layer."""
+
+
+GROWTH = 4
+"""By how much a further derivative enlarges the graph of a relevance function, measured with z+.
+
+The graph is what takes time. Rules with roots that move linearly, such as w2, stay below.
+"""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dtd.numerics.gradients import slopes
-from dtd.relevance.series.series import Segments, Series
+from dtd.relevance.series.series import GROWTH, Segments, Series
 
 
 @dataclass(frozen=True)
@@ -48,3 +48,7 @@ class Taylor(Series):
 
     def points(self) -> int:
         return self.highest
+
+    def cost(self) -> int:
+        # Beyond this nothing ends.
+        return int(GROWTH ** min(self.highest, 1000))
