@@ -50,8 +50,9 @@ class Explained:
             yield f"the standard error of layer {layer}", values
         for layer, searches in explanation.evidence.items():
             for roots in searches:
-                # NaN is what is said of a unit without a root.
-                measured = (roots.distance, roots.gradient_norm, roots.output_change)
+                # NaN is what is said of a unit without a root. A slope without a limit is infinite.
+                slope = torch.where(roots.limit_error.isinf(), 0, roots.gradient_norm)
+                measured = (roots.distance, slope, roots.output_change)
                 yield f"a root in layer {layer}", torch.stack(measured, 1).nan_to_num(0, math.inf)
 
 
