@@ -12,7 +12,6 @@ from dtd.ranges import COUNT
 from dtd.relevance import Explanation, Problem, recursive, sampled
 from dtd.relevance.batching import Batching
 from dtd.rules import RULES
-from dtd.rules.gamma import Gamma
 from dtd.rules.rule import FactorRule
 
 
@@ -89,12 +88,6 @@ class MonteCarlo:
                     f"paths are sampled with the rules {_CARRYING} and closed_form roots in every "
                     f"layer, and layer {l} has {rule_name(rule)} with {roots.name}"
                 )
-        unbiased = any(bool((layer.bias == 0).any()) for layer in layers)
-        if unbiased and any(isinstance(rule, Gamma) for rule in scheme.rules):
-            raise _refused(
-                "this network has biases of zero, where with rule=gamma one limit lies on the edge "
-                "of another; allowed there are z+ and x"
-            )
         least = 2 * max(problem.network.widths[1:])
         if self.paths < least:
             raise InvalidSetting(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import flint
 import torch
+from flint import arb
 from torch import Tensor
 
 from dtd.numerics.balls import Balls, Numbers, digits, gradient, total
@@ -25,11 +26,12 @@ def evaluate(program: Program, inputs: Sequence[Tensor], first: int) -> list[Num
     With so many digits at first, and with more until the outputs are accurate to a double's
     precision, as far as there is an end to that.
     """
-    number = first
+    number, size = first, max((float(x.detach().abs().amax()) for x in inputs if x.numel()), default=1)
     while True:
         with digits(number):
             outputs = [balls.value for balls in program([Balls.exact(x) for x in inputs])]
-        if number >= _MOST_DIGITS or all(_accurate(balls, number) for balls in outputs):
+            nothing = size / arb(10) ** (number // 3)
+        if number >= _MOST_DIGITS or all(_accurate(balls, nothing) for balls in outputs):
             return outputs
         number *= 2
 
@@ -41,19 +43,24 @@ def apply(program: Program, inputs: Sequence[Tensor], first: int) -> tuple[Tenso
 
 
 def rounded(balls: Numbers, like: Tensor) -> Tensor:
-    """The midpoints as floating point numbers."""
-    numbers = torch.tensor([float(ball) for ball in balls.ravel()], dtype=torch.float64)
+    """The midpoints as floating point numbers, zero for what may be zero, and NaN for what may be
+    anything."""
+    numbers = torch.tensor([_rounded(ball) for ball in balls.ravel()], dtype=torch.float64)
     return numbers.to(like).view(balls.shape)
 
 
-def _accurate(balls: Numbers, number: int) -> bool:
-    """Whether the radii are small beside each row's largest entry, or beside all that counts."""
+def _rounded(ball: arb) -> float:
+    if not ball.is_finite():
+        return math.nan
+    return 0.0 if 0 in ball else float(ball)
+
+
+def _accurate(balls: Numbers, nothing: arb) -> bool:
+    """Whether the radii are small beside each row's largest entry, or next to nothing."""
     for row in balls.reshape(len(balls), -1) if balls.size else ():
         radius = max(ball.rad() for ball in row)
-        if radius == 0:
-            continue
-        size = max(abs(ball.mid()) for ball in row)
-        if not (radius < size * 2**-_ACCURACY or radius < flint.arb(10) ** (-number // 4)):
+        largest = max(abs(ball.mid()) for ball in row)
+        if not (radius < largest * 2**-_ACCURACY or radius < nothing):
             return False
     return True
 

@@ -44,5 +44,5 @@ BESIDE = Positions(first=11, apart=2)
 """As ``NEAR``, for roots that were searched and are known to rounding only."""
 BEYOND = Positions(first=13, apart=3)
 """As ``NEARER``, for such roots: far enough to be on the anchor's side of what was missed."""
-SHOWN = Positions(first=6, apart=2)
+SHOWN = Positions(first=3, apart=2)
 """Of the number that stands for a limit that is infinite."""

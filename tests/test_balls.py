@@ -1,0 +1,108 @@
+"""Arrays of balls: arithmetic and gradients beside torch's, and errors that are really bounds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from flint import arb
+
+from dtd.numerics.ball_operation import apply, evaluate, rounded
+from dtd.numerics.balls import Balls, digits, exact, gradient, matrix
+
+torch.manual_seed(0)
+A = torch.rand(4, 3, dtype=torch.float64) + 0.5
+W = torch.randn(5, 3, dtype=torch.float64)
+INDEX = np.array([2, 0, 0, 3, 1])
+COLUMN = np.array([1, 4, 0, 2, 2])
+
+
+def program(inputs):
+    """A bit of everything."""
+    (a,) = inputs
+    z = a.times(matrix(exact(W.T.contiguous()))).shifted(exact(W[:, 0]))
+    some = a.rows(INDEX) * a.rows(INDEX).square()
+    divisor = some.scaled(exact(W)).row_sums()
+    t = z.rows(INDEX).entries(COLUMN) * divisor.reciprocal()
+    spread = some * t.repeated(3) - some.scaled(arb(1) / 3)
+    return [spread.summed(INDEX, 4), -t]
+
+
+def same(a):
+    """The same in torch."""
+    z = a @ W.T + W[:, 0]
+    index, column = torch.from_numpy(INDEX), torch.from_numpy(COLUMN)
+    some = a[index] ** 3
+    t = z[index].gather(1, column[:, None])[:, 0] / (some * W).sum(1)
+    return torch.zeros(4, 3, dtype=a.dtype).index_add(0, index, some * t[:, None] - some / 3), -t
+
+
+def test_values():
+    for got, want in zip(evaluate(program, [A], 40), same(A), strict=True):
+        assert torch.allclose(rounded(got, A), want, rtol=1e-13, atol=0)
+
+
+def test_gradients_of_any_order():
+    a, b = A.clone().requires_grad_(), A.clone().requires_grad_()
+    got, want = apply(program, [a], 40)[0], same(b)[0]
+    for _ in range(3):
+        assert torch.allclose(got, want, rtol=1e-10)
+        (got,) = torch.autograd.grad(got.pow(2).sum(), a, create_graph=True)
+        (want,) = torch.autograd.grad(want.pow(2).sum(), b, create_graph=True)
+
+
+def test_a_gradient_stops_at_its_array():
+    """Nothing is sent past it: what it was made of is a constant for it."""
+    with digits(30):
+        a = Balls.exact(A)
+        b = a * a
+        c = (b * a).row_sums()
+        got = rounded(gradient(c, b).value, A)
+        none = gradient(c, Balls.exact(A))
+    assert torch.allclose(got, A, rtol=1e-15)
+    assert all(ball.is_zero() for ball in none.value.ravel())
+
+
+def test_radii_are_bounds():
+    """1 / 3 with 20 digits, a thousand times in a row, beside 200 digits."""
+
+    def chain(inputs):
+        x = inputs[0]
+        for _ in range(1000):
+            x = (x * x).shifted(np.array([arb(1) / 3], dtype=object)).scaled(arb(1) / 2)
+        return [x]
+
+    start = torch.tensor([[1 / 3]], dtype=torch.float64)
+    with digits(20):
+        few = chain([Balls.exact(start)])[0].value[0, 0]
+    with digits(200):
+        many = chain([Balls.exact(start)])[0].value[0, 0]
+        assert many.rad() < few.rad()
+        assert few.contains(many)
+
+
+@pytest.mark.parametrize("lost", [10, 100, 1000])
+def test_digits_that_cancel_are_found(lost):
+    """(1 + 10⁻ⁿ) - 1 needs n digits more than a double has."""
+
+    def cancelled(inputs):
+        tiny = 1 / arb(10) ** lost
+        one = np.array([arb(1)], dtype=object)
+        return [inputs[0].scaled(tiny).shifted(one).shifted(-one).scaled(1 / tiny)]
+
+    got = rounded(evaluate(cancelled, [A], 60)[0], A)
+    assert torch.equal(got, A)
+
+
+def test_what_may_be_anything_is_not_a_number():
+    with digits(30):
+        zero = arb(1) / 3 - arb(1) / 3
+        numbers = np.array([arb(2), zero, 1 / zero, arb.nan()], dtype=object)
+        got = rounded(numbers, A)
+    assert got[:2].tolist() == [2, 0]
+    assert got[2:].isnan().all()
+
+
+def test_no_rows():
+    for got in evaluate(lambda inputs: [inputs[0].times(matrix(exact(W.T.contiguous())))], [A[:0]], 30):
+        assert got.shape == (0, 5)
