@@ -30,13 +30,13 @@ FLOORS = {
         ("explainer",),
     ),
     LIBRARY / "relevance": (
-        ("plan", "expansion", "ledger", "concatenate"),
-        ("slopes.slope", "slopes.limit"),
-        ("series",),
-        ("batching",),
+        ("plan", "ledger", "concatenate", "slopes.slope", "slopes.stencil"),
+        ("expansion", "series"),
+        ("batching", "limits"),
         ("slopes",),
         ("recursion",),
-        ("problem", "evidence", "interactions", "root_tree", "paths.sampled"),
+        ("problem", "evidence", "interactions", "root_tree", "paths.draws"),
+        ("paths.sampled",),
         ("explanation",),
         ("methods",),
         ("paths",),
@@ -65,7 +65,7 @@ FLOORS = {
 }
 """The parts of each package, from the floor to the roof; a part imports what is below it."""
 
-OUTSIDE = {"torch", "numpy", "scipy", "daqp"}
+OUTSIDE = {"torch", "numpy", "scipy", "daqp", "flint"}
 """What the library needs besides the standard library."""
 
 LAZY = {

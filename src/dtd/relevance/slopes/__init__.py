@@ -2,5 +2,6 @@
 
 Two implementations of :class:`~dtd.relevance.slopes.slope.Slopes`: ``automatic`` differentiates
 whatever the rules are, ``forward`` needs forward passes only, where relevance carries the
-activation as a factor. ``ties`` says where the slope exists as a limit only, ``limit`` takes it.
+activation as a factor. ``ties`` says where the slope exists as a limit only. Such limits are taken
+in ``dtd.relevance.limits``, and from a ``stencil`` where that cannot be.
 """
