@@ -104,5 +104,7 @@ def test_what_may_be_anything_is_not_a_number():
 
 
 def test_no_rows():
-    for got in evaluate(lambda inputs: [inputs[0].times(matrix(exact(W.T.contiguous())))], [A[:0]], 30):
+    for got in evaluate(
+        lambda inputs: [inputs[0].times(matrix(exact(W.T.contiguous())))], [A[:0]], 30
+    ):
         assert got.shape == (0, 5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,16 @@ import pytest
 import torch
 
 import dtd
-from cases import MANY, lists, network, positive_input, random_network, recursion, relevances, tensor
+from cases import (
+    MANY,
+    lists,
+    network,
+    positive_input,
+    random_network,
+    recursion,
+    relevances,
+    tensor,
+)
 from dtd.networks.network import Layer, Network
 from dtd.relevance.limits.state import LimitState, states
 from dtd.relevance.paths.all import recursive_paths
@@ -197,7 +207,7 @@ def structured(seed):
     structure, kind = rng.choice(STRUCTURES), rng.choice(["zero", "zero", "positive", "mixed"])
     rules = RULES[rng.choice(list(RULES))]
     layers = []
-    for inputs, units in zip(widths[:-1], widths[1:], strict=True):
+    for inputs, units in pairwise(widths):
         weight, bias = rng.normal(size=(units, inputs)), 0.4 * rng.normal(size=units)
         k, i = rng.integers(units), rng.integers(inputs)
         if structure == "integer":
@@ -216,9 +226,16 @@ def structured(seed):
         layers.append(Layer(torch.tensor(weight), torch.tensor(bias)))
     net = Network(tuple(layers))
     for x in torch.tensor(np.abs(rng.normal(size=(20, 1, widths[0])))):
-        kinks = (layer.preactivation(a) for layer, a in zip(layers, net.activations(x), strict=False))
+        kinks = (
+            layer.preactivation(a) for layer, a in zip(layers, net.activations(x), strict=False)
+        )
         if net.forward(x).item() > 1e-3 and not any((z == 0).any() for z in kinks):
-            return net, x, [rules[l % len(rules)] for l in range(net.depth)], rng.choice([0.25, 1.0])
+            return (
+                net,
+                x,
+                [rules[l % len(rules)] for l in range(net.depth)],
+                rng.choice([0.25, 1.0]),
+            )
     return None
 
 
@@ -236,8 +253,8 @@ def wrong(seeds):
         result = dtd.DTD(net, rule=objects, domain=dtd.Domain.nonnegative()).explain(x, target=0)
         count += 1
         limits += any(layer[0] != "none" for layer in result.limits)
-        for l, wanted in enumerate(want):
-            wanted = torch.tensor(wanted, dtype=torch.float64)
+        for l, numbers in enumerate(want):
+            wanted = torch.tensor(numbers, dtype=torch.float64)
             size = max(wanted.abs().max().item(), 1e-6 * result.f.item())
             error = (result.relevance[l][0] - wanted).abs().max().item() / size
             if error > RIGHT and result.limits[l][0] in ("none", "taken"):

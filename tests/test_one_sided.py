@@ -370,7 +370,12 @@ def test_searched_roots_are_approached_unless_on_their_own_kink_only(root, open_
     net = network([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 1.0]]], [[-0.5, 0.0], [-0.1]])
     anchor, roots = tensor([[2.0, 3.0]]), tensor([root])
     got = side(
-        net, 0, Pairs(anchor, roots, torch.tensor([0]), torch.tensor([0])), OnBoundary(), above=None
+        net,
+        0,
+        Pairs(anchor, roots, torch.tensor([0]), torch.tensor([0])),
+        OnBoundary(),
+        None,
+        homogeneous=False,
     )
     assert got.open_gates.tolist() == [open_gates]
     assert got.limit.tolist() == [limit]

@@ -230,13 +230,23 @@ def test_what_is_refused(monkeypatch, capfd, arguments, words):
     assert words in capfd.readouterr().err
 
 
-def test_gamma_without_biases_is_refused(monkeypatch, capfd):
-    """There sampled paths are biased: a limit is on the edge of another (docs/theory.md)."""
-    arguments = ["training=none", "inputs=positive", "inputs.features=4", "network.outputs=1",
-                 "inputs.threshold=0", "network.init=no_bias", "rule=gamma",
-                 "relevance.estimator=monte_carlo"]  # fmt: skip
-    assert dtd_run(monkeypatch, *arguments) == 2
-    assert "biases of zero" in capfd.readouterr().err
+def test_gamma_without_biases(monkeypatch, tmp_path):
+    """One limit lies on the edge of another there, and paths take them together."""
+    arguments = ["training=none", "inputs=positive", "inputs.features=4", "inputs.n=2",
+                 "network.outputs=1", "network.hidden=[6,5]", "inputs.threshold=0",
+                 "network.init=no_bias", "rule=gamma", "plots=none", "relevance.sampled_paths=200"]  # fmt: skip
+    sums = {}
+    for name in ("enumeration", "monte_carlo"):
+        folder = tmp_path / name
+        choice = [f"relevance.estimator={name}", f"hydra.run.dir={folder}"]
+        assert dtd_run(monkeypatch, *arguments, *choice) == 0
+        layers = pd.read_csv(folder / "layers.csv").query("method == 'recursive'")
+        sums[name] = layers.set_index(["sample", "layer"])
+    sampled = sums["monte_carlo"]
+    gap = (sampled["relevance_sum"] - sums["enumeration"]["relevance_sum"]).abs()
+    assert (gap <= 4 * sampled["relevance_sum_stderr"] + 1e-6).all()
+    assert set(sampled["limits"]) <= {"none", "taken"}
+    assert "taken" in set(sampled["limits"])
 
 
 def test_a_run(monkeypatch, tmp_path):

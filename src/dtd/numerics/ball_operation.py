@@ -26,7 +26,10 @@ def evaluate(program: Program, inputs: Sequence[Tensor], first: int) -> list[Num
     With so many digits at first, and with more until the outputs are accurate to a double's
     precision, as far as there is an end to that.
     """
-    number, size = first, max((float(x.detach().abs().amax()) for x in inputs if x.numel()), default=1)
+    number, size = (
+        first,
+        max((float(x.detach().abs().amax()) for x in inputs if x.numel()), default=1),
+    )
     while True:
         with digits(number):
             outputs = [balls.value for balls in program([Balls.exact(x) for x in inputs])]

@@ -24,9 +24,9 @@ def interactions(recursion: Recursion, l: int, a: Tensor, roots: Roots) -> Tenso
         return matrices
     pairs = recursion.pairs(l, a, roots, *roots.contributing, graph=False)
     slopes = recursion.slopes.automatic
-    gates = slopes.side(l, pairs, roots.location).open_gates
+    gates, epsilon, _ = slopes.side(l, pairs, roots.location)
     limit = ~slopes.at(l, pairs, roots.location, graph=False).limit.isnan()
-    epsilon = torch.zeros_like(pairs.roots[:, 0])
+    stencil_of = Stencil.beside if recursion.limits.covers(l) else Stencil.of
     if recursion.limits.covers(l):
         if limit.any():
             limited = pairs.rows(limit)
@@ -35,7 +35,7 @@ def interactions(recursion: Recursion, l: int, a: Tensor, roots: Roots) -> Tenso
     else:
         epsilon[limit] = policy(a.dtype).outer_epsilon
     for index in torch.arange(len(gates)).split(recursion.batching.points(l)):
-        stencil = Stencil.of(gates[index], epsilon[index])
+        stencil = stencil_of(gates[index], epsilon[index])
         _add(matrices, recursion, l, pairs.rows(index), stencil)
     return matrices
 

@@ -45,6 +45,8 @@ class Level:
     """(N,), and the unit."""
     stencil: Stencil
     """The points (N,); its rows are the roots that are expanded."""
+    limited: Tensor
+    """(N,), whether the point stands for a limit that is taken in many digits."""
 
     @property
     def nearest(self) -> Tensor:
@@ -58,19 +60,23 @@ RootTree = tuple[Level, ...]
 """From the layer that receives the relevance up to the last one below the output."""
 
 
-Points = Callable[[Recursion, int, Pairs, Roots], Stencil]
-"""Which points of the segments of N pairs in a layer lead on to the next layer."""
+Points = Callable[[Recursion, int, Pairs, Roots], tuple[Stencil, Tensor]]
+"""Which points of the segments of N pairs in a layer lead on to the next layer, and at which roots
+(N,) a limit is taken in many digits."""
 
 
-def of_derivatives(recursion: Recursion, l: int, pairs: Pairs, roots: Roots) -> Stencil:
+def of_derivatives(
+    recursion: Recursion, l: int, pairs: Pairs, roots: Roots
+) -> tuple[Stencil, Tensor]:
     """The points from which the recursion takes the derivatives."""
     return recursion.slopes.automatic.stencil(l, pairs, roots.location)
 
 
-def of_roots(recursion: Recursion, l: int, pairs: Pairs, roots: Roots) -> Stencil:
+def of_roots(recursion: Recursion, l: int, pairs: Pairs, roots: Roots) -> tuple[Stencil, Tensor]:
     """The roots themselves, whose images are those of the network."""
-    closed = torch.zeros(len(pairs.unit), recursion.explained.widths[l + 1], dtype=torch.bool)
-    return Stencil.beside(closed.to(pairs.unit.device), torch.zeros_like(pairs.roots[:, 0]))
+    width, none = recursion.explained.widths[l + 1], torch.zeros_like(pairs.unit, dtype=torch.bool)
+    closed = none.unsqueeze(1).expand(-1, width)
+    return Stencil.beside(closed, torch.zeros_like(pairs.roots[:, 0])), none
 
 
 @torch.no_grad()
@@ -99,9 +105,9 @@ def _level(recursion: Recursion, l: int, a: Tensor, points: Points) -> Level:
     roots = concatenate([recursion.roots(l, chunk) for chunk in a.split(batching.anchors(l))])
     anchor, unit = roots.contributing
     pairs = Pairs(a[anchor], roots.points[anchor, unit], unit, anchor)
-    stencil = points(recursion, l, pairs, roots)
-    row = stencil.row
-    return Level(l, a, recursion.upper(l, a), roots, anchor[row], unit[row], stencil)
+    stencil, limited = points(recursion, l, pairs, roots)
+    row, upper = stencil.row, recursion.upper(l, a)
+    return Level(l, a, upper, roots, anchor[row], unit[row], stencil, limited[row])
 
 
 def _images(recursion: Recursion, level: Level) -> Tensor:

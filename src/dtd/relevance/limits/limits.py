@@ -132,7 +132,7 @@ class _Roots:
         if not len(index):
             return slope
         shown = self._graphed(SHOWN) if graph else self._tensors(self._numbers(SHOWN))
-        return slope.replaced(index, Slope(*(column[index] for column in self._slope(*shown))))
+        return slope.replaced(index, self._slope(*shown).rows(index))
 
     @property
     def interactions(self) -> Tensor:

@@ -107,10 +107,17 @@ def _along_tree(recursion: Recursion, tree: RootTree) -> Tensor:
 
 
 def _limited(tree: RootTree, line: list[Tensor]) -> Tensor:
-    """Whether a limit is needed at a root of the first level, or at one above it."""
-    limited = tree[0].stencil.epsilon > 0
-    for level, nodes in zip(tree[1:], line[1:], strict=True):
-        limited[line[0][level.stencil.epsilon[nodes] > 0]] = True
+    """Whether a limit is to be taken in many digits at a root of the first level, or above it.
+
+    At a root itself every limit further up is a limit there as well.
+    """
+    needed, above = (torch.zeros_like(line[0], dtype=torch.bool) for _ in range(2))
+    for level, nodes in reversed(list(zip(tree, line, strict=True))):
+        beside, limit = level.stencil.epsilon[nodes] > 0, level.limited[nodes]
+        needed |= limit | (above & ~beside)
+        above |= beside
+    limited = tree[0].limited.clone()
+    limited[line[0][needed]] = True
     return limited
 
 

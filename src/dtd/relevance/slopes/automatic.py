@@ -48,27 +48,49 @@ class AutomaticSlopes:
         """``∇⁺h`` at roots in layer ``l``; see :class:`Slopes`."""
         if self.series is not None and self.series.degree is None:
             return self._integrated(self.series, l, pairs, location, graph)
-        gates, needed = self.side(l, pairs, location)
+        gates, epsilon, needed = self.side(l, pairs, location)
         if self.limits is not None and not self.limits.covers(l):
-            return self._extrapolated(l, pairs, gates, needed, graph)[0]
+            return self._extrapolated(l, pairs, gates, epsilon, needed, graph)[0]
         rest = (~needed).nonzero().squeeze(1)
-        some, open_gates = (
-            (pairs, gates) if len(rest) == len(needed) else (pairs.rows(rest), gates[rest])
-        )
-        found = self._at_points(l, some, some.roots, open_gates, graph)
-        needed = needed.index_copy(0, rest, ~found.limit.isnan())
-        if not needed.any():
+        if len(rest) < len(needed):
+            some, gates, epsilon = pairs.rows(rest), gates[rest], epsilon[rest]
+        else:
+            some = pairs
+        found = self._one_point(l, some, gates, epsilon, graph)
+        # At a root itself a limit further up is a limit here as well. Beside it, where all points
+        # have the same derivative, one that is exact does no harm.
+        unsure = torch.where(epsilon > 0, found.limit > 0, ~found.limit.isnan())
+        if len(rest) == len(needed) and not unsure.any():
             return found
-        whole = _nothing(pairs, found.shares.shape[1]).replaced(rest, found)
+        whole = _nothing(pairs, found.shares.shape[1]).replaced(rest[~unsure], found.rows(~unsure))
         if self.limits is None:
             return whole
-        index = needed.nonzero().squeeze(1)
+        index = needed.index_copy(0, rest, unsure).nonzero().squeeze(1)
         return whole.replaced(index, self.limits.at(l, pairs.rows(index), graph))
+
+    def _one_point(
+        self, l: int, pairs: Pairs, gates: Tensor, epsilon: Tensor, graph: bool
+    ) -> Slope:
+        """The expansions where no limit is needed, from one point for each root."""
+        if not epsilon.any():
+            return self._at_points(l, pairs, pairs.roots, gates, graph)
+        points = pairs.points(epsilon.unsqueeze(1))
+        there = self._at_points(l, pairs, points, gates, graph)
+        limit = torch.where(epsilon > 0, torch.fmax(there.limit, 0 * epsilon), there.limit)
+        return there._replace(value=_at_roots(there, points, pairs.roots), limit=limit)
 
     def side(self, l: int, pairs: Pairs, location: Location) -> Side:
         """How the anchor's side of roots in layer ``l`` is reached."""
         above = self.plans[l + 1] if l + 1 < self.network.depth else None
-        return side(self.network, l, pairs, location, above)
+        return side(self.network, l, pairs, location, above, self._homogeneous(l + 1))
+
+    def _homogeneous(self, l: int) -> bool:
+        """Whether ``R_l`` is homogeneous of degree 1: nothing above has a bias, and the roots are
+        formulas."""
+        layers = zip(self.network.layers[l:], self.plans[l:], strict=True)
+        return all(
+            not layer.bias.any() and plan.formula(layer) is not None for layer, plan in layers
+        )
 
     def _integrated(
         self, series: Series, l: int, pairs: Pairs, location: Location, graph: bool
@@ -87,26 +109,25 @@ class AutomaticSlopes:
             at_roots = replace(self, series=None).at(l, pairs, location, graph)
         return at_roots._replace(shares=shares)
 
-    def stencil(self, l: int, pairs: Pairs, location: Location) -> Stencil:
-        """From which points the expansions at roots in layer ``l`` are made.
-
-        Where a limit is taken in many digits, a point beside the root stands for it.
-        """
-        gates, needed = self.side(l, pairs, location)
+    def stencil(self, l: int, pairs: Pairs, location: Location) -> tuple[Stencil, Tensor]:
+        """From which points the expansions at roots in layer ``l`` are made, and at which roots
+        (N,) a limit is taken in many digits: there a point beside the root stands for it."""
+        gates, epsilon, needed = self.side(l, pairs, location)
         if self.limits is None or self.limits.covers(l):
-            epsilon = policy(pairs.roots.dtype).epsilon * needed.to(pairs.roots)
-            return Stencil.beside(gates, epsilon)
-        return Stencil.of(gates, self._extrapolated(l, pairs, gates, needed, graph=False)[1])
+            beside = torch.full_like(epsilon, policy(epsilon.dtype).epsilon)
+            return Stencil.beside(gates, torch.where(needed, beside, epsilon)), needed
+        _, epsilon = self._extrapolated(l, pairs, gates, epsilon, needed, graph=False)
+        return Stencil.of(gates, epsilon), torch.zeros_like(needed)
 
     def _extrapolated(
-        self, l: int, pairs: Pairs, gates: Tensor, needed: Tensor, graph: bool
+        self, l: int, pairs: Pairs, gates: Tensor, epsilon: Tensor, needed: Tensor, graph: bool
     ) -> tuple[Slope, Tensor]:
         """Limits from points in double precision, and the positions (N,) of the nearest ones.
 
         Where another limit lies inside, these have to be far from the root.
         """
         tolerance = policy(pairs.roots.dtype)
-        epsilon = tolerance.epsilon * needed.to(pairs.roots)
+        epsilon = torch.where(needed, tolerance.epsilon, epsilon)
         found, error = self._from(l, pairs, Stencil.of(gates, epsilon), graph)
         nested = (~found.limit.isnan()).nonzero().squeeze(1)
         error = torch.where(needed, torch.fmax(found.limit, error), torch.nan)
@@ -145,8 +166,7 @@ class AutomaticSlopes:
         at, count = pairs.rows(stencil.row), len(pairs.unit)
         points = at.points(stencil.epsilon.unsqueeze(1))
         there = self._at_points(l, at, points, stencil.open_gates, graph)
-        # Each point says by its slope what h is at the root.
-        value = there.value - (there.slope * (points - at.roots)).sum(1)
+        value = _at_roots(there, points, at.roots)
         found = Slope(
             stencil.total(value, count),
             stencil.total(there.slope, count),
@@ -172,7 +192,13 @@ class AutomaticSlopes:
         )
 
 
+def _at_roots(there: Slope, points: Tensor, roots: Tensor) -> Tensor:
+    """What the slopes at the points (N, d) say that h is at the roots, (N,)."""
+    return there.value - (there.slope * (points - roots)).sum(1)
+
+
 def _nothing(pairs: Pairs, degrees: int) -> Slope:
-    """Expansions that distribute nothing, marked as limits."""
+    """Expansions that distribute nothing, marked as limits that are not taken."""
     zero = torch.zeros_like(pairs.roots)
-    return Slope(zero[:, 0], zero, zero.unsqueeze(1).expand(-1, degrees, -1), zero[:, 0])
+    endless = torch.full_like(zero[:, 0], torch.inf)
+    return Slope(zero[:, 0], zero, zero.unsqueeze(1).expand(-1, degrees, -1), endless)

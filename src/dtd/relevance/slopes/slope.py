@@ -60,6 +60,10 @@ class Slope(NamedTuple):
     Infinite where there is no finite limit. NaN where no limit was needed.
     """
 
+    def rows(self, index: Tensor) -> Slope:
+        """Those of some of the pairs."""
+        return Slope(*(column[index] for column in self))
+
     def replaced(self, index: Tensor, others: Slope) -> Slope:
         """The same, but for some of the pairs."""
         columns = zip(self, others, strict=True)

@@ -25,15 +25,26 @@ class Side(NamedTuple):
 
     open_gates: Tensor
     """(N, J), true where a unit's ReLU is replaced by the identity at the root."""
+    epsilon: Tensor
+    """(N,), the position on the segment at which to differentiate: 0, but where all positions
+    have the same derivative."""
     limit: Tensor
     """(N,), whether that is not enough, so that a limit has to be taken."""
 
 
 @torch.no_grad()
-def side(network: Network, l: int, pairs: Pairs, location: Location, above: Plan | None) -> Side:
+def side(
+    network: Network,
+    l: int,
+    pairs: Pairs,
+    location: Location,
+    above: Plan | None,
+    homogeneous: bool,
+) -> Side:
     """The anchor's side of ``h_unit`` at roots in layer ``l``.
 
     ``above`` says how the upper layer is decomposed in its turn; None where that is the output.
+    ``homogeneous`` says that the relevance of the upper layer is so, of degree 1.
     """
     layer, (anchors, roots, unit, _) = network.layers[l], pairs
     own = torch.zeros(len(unit), len(layer.bias), dtype=torch.bool, device=unit.device)
@@ -49,7 +60,13 @@ def side(network: Network, l: int, pairs: Pairs, location: Location, above: Plan
         upper, upper_anchors = torch.where(open_gates, z, layer.activation(z)), layer(anchors)
         limit |= _ties_above(network, l + 1, upper_anchors, upper)
         limit |= _loses_direction(network.layers[l + 1], above, upper_anchors, upper)
-    return Side(open_gates & ~limit.unsqueeze(1), limit)
+    epsilon = torch.zeros_like(roots[:, 0])
+    if homogeneous and limit.any():
+        # All units grow in proportion from the root to the anchor, or stay dead on the way.
+        dead = (z < 0) & (layer.preactivation(anchors) <= 0)
+        alike = limit & (_ties(z, threshold) | dead).all(1)
+        epsilon, limit = alike.to(roots) / 8, limit & ~alike
+    return Side(open_gates & ~(limit | (epsilon > 0)).unsqueeze(1), epsilon, limit)
 
 
 def _ties(z: Tensor, threshold: Tensor) -> Tensor:
