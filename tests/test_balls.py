@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import flint
 import numpy as np
 import pytest
 import torch
@@ -101,6 +102,22 @@ def test_what_may_be_anything_is_not_a_number():
         got = rounded(numbers, A)
     assert got[:2].tolist() == [2, 0]
     assert got[2:].isnan().all()
+
+
+def test_a_sign_is_known_or_asked_for_again():
+    """x + 10⁷⁰ / 3 - 10⁷⁰ / 3 has the sign of x, which 60 digits do not say, and 120 do."""
+    asked = []
+
+    def signs(inputs):
+        asked.append(flint.ctx.dps)
+        large = np.array([arb(10) ** 70 / 3], dtype=object)
+        x = inputs[0].shifted(large).shifted(-large)
+        return [x.scaled(x.positive.astype(int).astype(object))]
+
+    x = torch.tensor([[1.0, -1e-3, 1e-9]], dtype=torch.float64)
+    (got,) = evaluate(signs, [x], 60)
+    assert rounded(got, x).tolist() == [[1.0, 0.0, 1e-9]]
+    assert asked == [60, 120]
 
 
 def test_no_rows():

@@ -10,14 +10,13 @@ import torch
 from flint import arb
 from torch import Tensor
 
-from dtd.numerics.balls import Balls, Numbers, digits, gradient, total
+from dtd.numerics.balls import MOST_DIGITS, Balls, Numbers, TooFewDigits, digits, gradient, total
 
 Program = Callable[[Sequence[Balls]], Sequence[Balls]]
 """What computes arrays of balls from others, in the digits of the context."""
 
 _ACCURACY = 64
 """Bits of a row's largest entry that are right, at least: more than a double has."""
-_MOST_DIGITS = 20_000
 
 
 def evaluate(program: Program, inputs: Sequence[Tensor], first: int) -> list[Numbers]:
@@ -26,17 +25,18 @@ def evaluate(program: Program, inputs: Sequence[Tensor], first: int) -> list[Num
     With so many digits at first, and with more until the outputs are accurate to a double's
     precision, as far as there is an end to that.
     """
-    number, size = (
-        first,
-        max((float(x.detach().abs().amax()) for x in inputs if x.numel()), default=1),
-    )
+    largest = max((float(x.detach().abs().amax()) for x in inputs if x.numel()), default=1.0)
+    number = min(first, MOST_DIGITS)
     while True:
         with digits(number):
-            outputs = [balls.value for balls in program([Balls.exact(x) for x in inputs])]
-            nothing = size / arb(10) ** (number // 3)
-        if number >= _MOST_DIGITS or all(_accurate(balls, nothing) for balls in outputs):
-            return outputs
-        number *= 2
+            try:
+                outputs = [balls.value for balls in program([Balls.exact(x) for x in inputs])]
+                nothing = largest / arb(10) ** (number // 3)
+                if number == MOST_DIGITS or all(_accurate(balls, nothing) for balls in outputs):
+                    return outputs
+            except TooFewDigits:
+                pass
+        number = min(2 * number, MOST_DIGITS)
 
 
 def apply(program: Program, inputs: Sequence[Tensor], first: int) -> tuple[Tensor, ...]:

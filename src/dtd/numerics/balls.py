@@ -23,8 +23,15 @@ Numbers = NDArray[np.object_]
 """An array whose entries are balls."""
 Indices = NDArray[np.intp]
 
+MOST_DIGITS = 10_000
+"""With so many, what may be zero is."""
+
 _next_id = count().__next__
 _ZERO, _ONE = arb(0), arb(1)
+
+
+class TooFewDigits(Exception):
+    """A sign is not known."""
 
 
 @contextmanager
@@ -54,13 +61,26 @@ class Balls:
 
     @property
     def positive(self) -> NDArray[np.bool_]:
-        """Which entries are certainly positive."""
-        return np.asarray(self.value > 0, dtype=bool)
+        """Which entries are positive.
+
+        Raises:
+            TooFewDigits: as :attr:`nonzero`.
+        """
+        return np.asarray(self.nonzero & (self.value > 0).astype(bool), dtype=bool)
 
     @property
     def nonzero(self) -> NDArray[np.bool_]:
-        """Which entries are certainly not zero."""
-        return np.asarray(self.value != 0, dtype=bool)
+        """Which entries are not zero. What may be zero is, if it is known to a third of the digits.
+
+        Raises:
+            TooFewDigits: an entry is not known well enough.
+        """
+        nonzero = np.asarray(self.value != 0, dtype=bool)
+        least = arb(10) ** -(flint.ctx.dps // 3)
+        known = all(ball.rad() < least for ball in self.value[~nonzero])
+        if not known and flint.ctx.dps < MOST_DIGITS:
+            raise TooFewDigits
+        return nonzero
 
     def __len__(self) -> int:
         return len(self.value)
