@@ -234,7 +234,8 @@ def test_gamma_without_biases(monkeypatch, tmp_path):
     """One limit lies on the edge of another there, and paths take them together."""
     arguments = ["training=none", "inputs=positive", "inputs.features=4", "inputs.n=2",
                  "network.outputs=1", "network.hidden=[6,5]", "inputs.threshold=0",
-                 "network.init=no_bias", "rule=gamma", "plots=none", "relevance.sampled_paths=200"]  # fmt: skip
+                 "network.init=no_bias", "rule=gamma", "plots=none",
+                 "relevance.sampled_paths=200"]  # fmt: skip
     sums = {}
     for name in ("enumeration", "monte_carlo"):
         folder = tmp_path / name
