@@ -115,7 +115,7 @@ class Recursion:
 
         A limit inside another is taken with it, in many digits. Here it is marked only.
         """
-        recursion = self._marking if self.limits.covers(l) else self
+        recursion = self._marking if self.takes_limits and self.limits.covers(l) else self
         activations = self.open_layer(l, points, open_gates)
         upper = recursion.relevance_and_limit(l + 1, activations, graph=True)
         return upper.relevance.gather(1, unit.unsqueeze(1)).squeeze(1), upper.limit
@@ -161,7 +161,8 @@ class Recursion:
             self.explained,
             self.plans,
             self.function,
-            self.limits if self.takes_limits else None,
+            self.limits,
+            not self.takes_limits,
             self.series,
             self.batching,
         )

@@ -52,20 +52,20 @@ class Formula(ABC):
 
 @dataclass(frozen=True, eq=False)
 class ToKink(Formula):
-    """Along ``v_j = a ⊙ scale_j + offset_j`` to ``z_j = 0``; all have the shape (J, d)."""
+    """Along ``v_j = a ⊙ scale_j + offset_j`` to ``z_j = 0``; like the weights all are (J, d)."""
 
-    layer: BallLayer
+    weight: Tensor
     scale: Tensor
     offset: Tensor
 
     @cached_property
-    def _parts(self) -> tuple[Numbers, Numbers]:
-        return exact(self.scale), exact(self.offset)
+    def _parts(self) -> tuple[Numbers, Numbers, Numbers]:
+        return exact(self.weight), exact(self.scale), exact(self.offset)
 
     def steps(self, anchors: Balls, z: Balls, unit: Indices) -> tuple[Indices, Balls]:
-        scale, offset = (part[unit] for part in self._parts)
+        weight, scale, offset = (part[unit] for part in self._parts)
         direction = anchors.scaled(scale).shifted(offset)
-        divisor = direction.scaled(self.layer.weight[unit]).row_sums()
+        divisor = direction.scaled(weight).row_sums()
         kept = np.flatnonzero(divisor.nonzero)
         t = z.rows(kept) * divisor.rows(kept).reciprocal()
         return kept, direction.rows(kept) * t.repeated(scale.shape[1])
@@ -83,25 +83,29 @@ class ToOrigin(Formula):
 class ToCommonZero(Formula):
     """``a - ã = W⁺ (W a + b)``, shared by all units; ``rank`` is that of W."""
 
-    layer: BallLayer
+    layer: Layer
     rank: int
 
     @classmethod
     def of(cls, layer: Layer) -> ToCommonZero | None:
         """None where rounding decides on the rank."""
         rank = int(torch.linalg.matrix_rank(layer.weight))
-        formula = cls(BallLayer.of(layer), rank)
+        formula = cls(layer, rank)
         full = rank == min(layer.weight.shape)
         return formula if full or formula._reduced[1] == rank else None
 
     def steps(self, anchors: Balls, z: Balls, unit: Indices) -> tuple[Indices, Balls]:
-        shared = self.layer.preactivation(anchors).times(self._inverse)
+        shared = self._balls.preactivation(anchors).times(self._inverse)
         return np.arange(len(anchors)), shared
+
+    @cached_property
+    def _balls(self) -> BallLayer:
+        return BallLayer.of(self.layer)
 
     @property
     def _inverse(self) -> arb_mat:
         """The transpose of W⁺, (J, d), in the digits of the context."""
-        weight = matrix(self.layer.weight)
+        weight = matrix(self._balls.weight)
         turned = weight.transpose()
         if self.rank == weight.nrows():
             return (weight * turned).inv() * weight
@@ -124,4 +128,4 @@ class ToCommonZero(Formula):
         reduced, rank = self._reduced
         rows = reduced.tolist()[:rank]
         leading = [next(i for i, v in enumerate(row) if v != 0) for row in rows]
-        return matrix(self.layer.weight[:, leading]), arb_mat([[arb(v) for v in r] for r in rows])
+        return matrix(self._balls.weight[:, leading]), arb_mat([[arb(v) for v in r] for r in rows])

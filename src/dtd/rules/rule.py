@@ -14,7 +14,7 @@ from dtd.domains import Domain
 from dtd.networks.network import Layer
 from dtd.numerics.policy import policy
 from dtd.numerics.products import row_product
-from dtd.rules.formula import BallLayer, Formula, ToKink
+from dtd.rules.formula import Formula, ToKink
 
 
 class Term(NamedTuple):
@@ -120,7 +120,7 @@ class FactorRule(Rule):
 
     def formula(self, layer: Layer, domain: Domain) -> Formula:
         mask = self.mask(layer.weight)
-        return ToKink(BallLayer.of(layer), mask, torch.zeros_like(mask))
+        return ToKink(layer.weight, mask, torch.zeros_like(mask))
 
 
 def direction(terms: tuple[Term, ...]) -> Tensor:

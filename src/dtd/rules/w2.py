@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dtd.domains import Domain
 from dtd.networks.network import Layer
-from dtd.rules.formula import BallLayer, Formula, ToKink
+from dtd.rules.formula import Formula, ToKink
 from dtd.rules.rule import Rule, Term
 
 
@@ -25,4 +25,4 @@ class WSquared(Rule):
         return (Term(torch.ones_like(a), layer.weight),)
 
     def formula(self, layer: Layer, domain: Domain) -> Formula:
-        return ToKink(BallLayer.of(layer), torch.zeros_like(layer.weight), layer.weight)
+        return ToKink(layer.weight, torch.zeros_like(layer.weight), layer.weight)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dtd.domains import Domain
 from dtd.networks.network import Layer
-from dtd.rules.formula import BallLayer, Formula, ToKink
+from dtd.rules.formula import Formula, ToKink
 from dtd.rules.rule import Rule, Term
 
 
@@ -34,7 +34,7 @@ class ZBox(Rule):
     def formula(self, layer: Layer, domain: Domain) -> Formula:
         positive, negative = layer.weight > 0, layer.weight < 0
         offset = -domain.low * positive - domain.high * negative
-        return ToKink(BallLayer.of(layer), torch.ones_like(layer.weight), offset)
+        return ToKink(layer.weight, torch.ones_like(layer.weight), offset)
 
     def objection(self, domain: Domain, layer: int) -> str | None:
         if layer > 0:

@@ -52,6 +52,14 @@ class Limits:
         few = All().entries(self.network.widths[l:]) <= _MOST
         return self.degree is not None and formulas and few
 
+    def homogeneous(self, l: int) -> bool:
+        """Whether ``R_l`` is homogeneous of degree 1.
+
+        So it is where no layer above has a bias, and all roots are formulas.
+        """
+        biased = any(bool(layer.bias.any()) for layer in self.network.layers[l:])
+        return not biased and all(formula is not None for formula in self.formulas[l:])
+
     def at(self, l: int, pairs: Pairs, graph: bool, visits: Visits | None = None) -> Slope:
         """The expansions of ``h`` at the roots of pairs that are sorted by their anchors.
 

@@ -33,14 +33,15 @@ class AutomaticSlopes:
     """The relevance functions of a network with one output, as functions to differentiate.
 
     ``series`` says what of each Taylor series is distributed; without one it is the linear term.
-    ``limits`` takes the limits that it covers, and the others are extrapolated. Without
-    ``limits`` none is taken: pairs that need one are only marked.
+    ``limits`` takes the limits that it covers, and the others are extrapolated. Where ``marks`` is
+    true none is taken: pairs that need one are only marked.
     """
 
     network: Network
     plans: tuple[Plan, ...]
     function: Function
-    limits: Limits | None
+    limits: Limits
+    marks: bool
     series: Series | None
     batching: Batching
 
@@ -49,7 +50,7 @@ class AutomaticSlopes:
         if self.series is not None and self.series.degree is None:
             return self._integrated(self.series, l, pairs, location, graph)
         gates, epsilon, needed = self.side(l, pairs, location)
-        if self.limits is not None and not self.limits.covers(l):
+        if not (self.marks or self.limits.covers(l)):
             return self._extrapolated(l, pairs, gates, epsilon, needed, graph)[0]
         rest = (~needed).nonzero().squeeze(1)
         if len(rest) < len(needed):
@@ -63,7 +64,7 @@ class AutomaticSlopes:
         if len(rest) == len(needed) and not unsure.any():
             return found
         whole = _nothing(pairs, found.shares.shape[1]).replaced(rest[~unsure], found.rows(~unsure))
-        if self.limits is None:
+        if self.marks:
             return whole
         index = needed.index_copy(0, rest, unsure).nonzero().squeeze(1)
         return whole.replaced(index, self.limits.at(l, pairs.rows(index), graph))
@@ -82,15 +83,7 @@ class AutomaticSlopes:
     def side(self, l: int, pairs: Pairs, location: Location) -> Side:
         """How the anchor's side of roots in layer ``l`` is reached."""
         above = self.plans[l + 1] if l + 1 < self.network.depth else None
-        return side(self.network, l, pairs, location, above, self._homogeneous(l + 1))
-
-    def _homogeneous(self, l: int) -> bool:
-        """Whether ``R_l`` is homogeneous of degree 1: nothing above has a bias, and the roots are
-        formulas."""
-        layers = zip(self.network.layers[l:], self.plans[l:], strict=True)
-        return all(
-            not layer.bias.any() and plan.formula(layer) is not None for layer, plan in layers
-        )
+        return side(self.network, l, pairs, location, above, self.limits.homogeneous(l + 1))
 
     def _integrated(
         self, series: Series, l: int, pairs: Pairs, location: Location, graph: bool
@@ -113,7 +106,7 @@ class AutomaticSlopes:
         """From which points the expansions at roots in layer ``l`` are made, and at which roots
         (N,) a limit is taken in many digits: there a point beside the root stands for it."""
         gates, epsilon, needed = self.side(l, pairs, location)
-        if self.limits is None or self.limits.covers(l):
+        if self.marks or self.limits.covers(l):
             beside = torch.full_like(epsilon, policy(epsilon.dtype).epsilon)
             return Stencil.beside(gates, torch.where(needed, beside, epsilon)), needed
         _, epsilon = self._extrapolated(l, pairs, gates, epsilon, needed, graph=False)
