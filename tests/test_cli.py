@@ -27,9 +27,9 @@ TINY = ["inputs.n=2", "training.epochs=2", "plots=none", "progress=false"]
 COLUMNS = {
     "relevance.csv": "method,sample,layer,order,neuron,activation,relevance",
     "layers.csv": "method,sample,layer,order,upper_sum,relevance_sum,zero_order,unresolved,"
-    "remainder,negative_sum",
+    "remainder,negative_sum,limits",
     "roots.csv": "method,sample,layer,neuron,finder,status,relevance,residual,distance,admissible,"
-    "same_region,gradient_norm,gradient_gap,output_change,evaluations,certified",
+    "same_region,gradient_norm,gradient_gap,output_change,evaluations,certified,limit,limit_error",
     "root_points.csv": "method,sample,layer,neuron,finder,index,value",
 }
 OTHERS = {"inputs.csv", "summary.json", "environment.json", "network.safetensors", "DONE"}
