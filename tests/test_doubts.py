@@ -31,7 +31,13 @@ from dtd_cli.run import run as runs
 from test_cli import dtd_run
 from test_plots import PIXELS, frame, some_tables
 
-RUN = ["network=paper", "training=none", "inputs=positive", "inputs.n=4", "studies=[agreement]"]
+RUN = [
+    "network=paper",
+    "training=none",
+    "inputs=positive",
+    "inputs.n=4",
+    "studies=[agreement,continuity]",
+]
 ERRORS = {0: [math.nan, math.inf, 0.3, 1e-14], 1: [math.inf, math.nan, math.nan, math.nan]}
 """What the limits of the run's recursion are said to be, by layer."""
 HUGE = 1e6
@@ -107,10 +113,13 @@ def test_the_summary_counts_and_leaves_out(folder):
         assert summary["conserved_by_layer"]["recursive"][str(layer)] == pytest.approx(want)
 
 
-def test_a_study_leaves_out(folder):
+def test_studies_leave_out(folder):
     rows = read(folder, "agreement").query("method == 'recursive'")
     assert rows["conserved"].isna().tolist() == [False, True, False, False]
     assert rows["cosine"].isna().tolist() == [False, True, False, False]
+    (pair,) = read(folder, "continuity").query("method == 'recursive'").itertuples()
+    assert pair.score < HUGE / 100
+    assert 1 not in (pair.sample, pair.other_sample)
 
 
 def test_one_line_at_the_end_warns(folder, monkeypatch, tmp_path):
