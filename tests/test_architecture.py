@@ -123,12 +123,13 @@ def test_the_library_does_not_know_the_program(path):
 @pytest.mark.parametrize(
     ("package", "others"),
     [
-        ("plots", ("dtd_cli.records.files",)),
+        ("plots", ("dtd_cli.records.files", "dtd_cli.records.limits")),
         (
             "report",
             (
                 "dtd_cli.plots",
                 "dtd_cli.records.folder",
+                "dtd_cli.records.limits",
                 "dtd_cli.config.composed",
                 "dtd_cli.config.errors",
                 "dtd_cli.run.progress",

@@ -80,7 +80,7 @@ def shares(run):
     f = {row["sample"]: float(row["f"]) for row in rows(run / "inputs.csv")}
     found = defaultdict(list)
     for row in rows(run / "layers.csv"):
-        for entry in list(row)[4:]:
+        for entry in list(row)[4:-1]:
             share = float(row[entry]) / f[row["sample"]]
             found[row["method"], int(row["layer"]), entry].append(share)
     return found
@@ -113,6 +113,8 @@ def expected_summary(sweep):
             if entry == "relevance_sum":
                 key = (rule, method, "", layer, "relevance_sum_share_median")
                 values[key].append(statistics.median(per_sample))
+                # No limit of these networks is infinite.
+                values[rule, method, "", layer, "left_out_share"].append(0)
         for (finder, layer, name), share in root_shares(run).items():
             values[rule, "", finder, layer, name].append(share)
     return values

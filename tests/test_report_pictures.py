@@ -53,7 +53,8 @@ def some_explanations(names=("z+", "w2"), features=PIXELS, samples=3, seed=0):
     fixed = draw.normal(size=(samples, len(features)))
     relevance = {("recursive", name): draw.normal(size=fixed.shape) for name in names}
     relevance |= {("gradient_x_input", name): fixed for name in names}
-    return Explanations(7, Tables(inputs=inputs), relevance)
+    doubts = {entry: [""] * samples for entry in relevance}
+    return Explanations(7, Tables(inputs=inputs), relevance, doubts)
 
 
 def readable(picture):
@@ -200,7 +201,7 @@ def test_tiny_and_huge_relevances_have_a_cosine():
     group = some_explanations()
     for scale in (1e-250, 1e250):
         values = {entry: scale * value for entry, value in group.relevance.items()}
-        scaled = Explanations(7, group.inputs, values)
+        scaled = Explanations(7, group.inputs, values, group.doubts)
         want, got = (table_of([g], ("z+", "w2"))["cosine"] for g in (group, scaled))
         np.testing.assert_allclose(got, want, rtol=1e-12)
 

@@ -29,11 +29,17 @@ ROWS = [
 ]
 
 
+def layers(limits="none"):
+    """The ledger of layer 1, whose units the roots of layer 0 are of; ``limits`` of sample 1."""
+    rows = [("recursive", 0, 1, "none"), ("recursive", 1, 1, limits)]
+    return pd.DataFrame(rows, columns=["method", "sample", "layer", "limits"])
+
+
 def table():
     roots = pd.DataFrame(ROWS, columns=COLUMNS)
     # As the program writes them: empty where there is no root.
     flags = ["admissible", "same_region"]
-    return strategies_table(roots.astype(dict.fromkeys(flags, "boolean")))
+    return strategies_table(roots.astype(dict.fromkeys(flags, "boolean")), layers())
 
 
 def test_counted_by_hand():
@@ -56,7 +62,18 @@ def test_counted_by_hand():
     assert np.isnan(upper["distance_ratio_median"])
     # Read back from a file the flags are objects.
     roots = pd.DataFrame(ROWS, columns=COLUMNS)
-    pd.testing.assert_frame_equal(strategies_table(roots), table())
+    pd.testing.assert_frame_equal(strategies_table(roots, layers()), table())
+
+
+@pytest.mark.parametrize(("limits", "units"), [("unsettled", 4), ("unbounded", 2)])
+def test_what_is_not_finite_is_left_out_and_counted(limits, units):
+    found = strategies_table(pd.DataFrame(ROWS, columns=COLUMNS), layers(limits))
+    found = found.set_index(["layer", "finder"])
+    assert found.loc[(0, "random"), "units"] == units
+    assert found.loc[(0, "random"), "left_out"] == 4 - units
+    assert found.loc[(0, "random"), "root_share"] == (1 if units == 2 else 0.75)
+    # The layer of the roots says nothing of what they decompose.
+    assert found.loc[(1, "random"), ["units", "left_out"]].tolist() == [1, 0]
 
 
 def test_the_picture_shows_the_shares():
@@ -71,12 +88,12 @@ def test_the_picture_shows_the_shares():
 
 
 def test_without_certified_roots_no_distance_is_compared():
-    alone = strategies_table(pd.DataFrame(ROWS[5:], columns=COLUMNS))
+    alone = strategies_table(pd.DataFrame(ROWS[5:], columns=COLUMNS), layers())
     more = pd.concat([alone, alone.replace({"finder": {"random": "line"}})])
     assert len(strategies(Tables(strategies=more)).axes) == 2
 
 
 def test_one_strategy_alone_is_no_comparison():
-    alone = strategies_table(pd.DataFrame(ROWS[5:], columns=COLUMNS))
+    alone = strategies_table(pd.DataFrame(ROWS[5:], columns=COLUMNS), layers())
     assert strategies(Tables(strategies=alone)) is None
     assert strategies(Tables()) is None

@@ -93,9 +93,12 @@ class Result:
 
     @property
     def kept(self) -> Tensor:
-        """The share of f that R_0 adds up to, (B,); NaN for a sample that is not explained."""
+        """The share of f that R_0 adds up to, (B,).
+
+        NaN for a sample that is not explained, or has no finite relevance.
+        """
         shares = self.attribution.flatten(1).sum(1) / self.f
-        return torch.where(self.explained, shares, torch.nan)
+        return torch.where(self.explained & ~self._limits(0).isinf(), shares, torch.nan)
 
     @property
     def attribution(self) -> Tensor:

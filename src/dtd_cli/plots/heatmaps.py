@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable
+from itertools import chain
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -27,10 +28,9 @@ def heatmaps(tables: Tables) -> Figure | None:
     Every scale is symmetric about zero, which is white.
     """
     grid, relevance = pixel_grid(tables.features), tables.input_relevance()
-    methods = [method for method in tables.methods if any(key[0] == method for key in relevance)]
-    samples = [s for s in tables.explained if any((m, s.number) in relevance for m in methods)]
-    samples, others = style.first(samples, _MOST_SAMPLES)
-    if grid is None or not samples:
+    methods = tables.methods
+    samples, others = style.first(tables.explained, _MOST_SAMPLES)
+    if grid is None or not samples or not methods:
         return None
 
     heats = {
@@ -59,14 +59,17 @@ def heatmaps(tables: Tables) -> Figure | None:
         for column in range(len(methods)):
             together, alone = (block[row][column] for block in paper.blocks)
             heat = heats.get((row, column))
+            doubt = tables.doubt(methods[column], samples[row].number, 0)
+            style.name_marks(together, [doubt])
             if heat is None:
-                together.set_axis_off()
-                alone.set_axis_off()
+                for axes in (together, alone):
+                    style.leave_empty(axes, doubt)
                 continue
             together.imshow(heat[grid], cmap=style.DIVERGING, norm=shared)
             alone.imshow(heat[grid], cmap=style.DIVERGING, norm=symmetric([heat]))
-            _caption(together, f"ΣR / f = {style.number(np.nansum(heat) / samples[row].f)}")
-            _caption(alone, f"max |R| = {style.number(_reach(heat))}")
+            share = f"ΣR / f = {style.number(np.nansum(heat) / samples[row].f)}"
+            _caption(together, style.marked(share, doubt))
+            _caption(alone, style.marked(f"max |R| = {style.number(_reach(heat))}", doubt))
 
     _name_column(paper.inputs[0], "input")
     for block in paper.blocks:
@@ -75,6 +78,7 @@ def heatmaps(tables: Tables) -> Figure | None:
     _colour_bar(paper.figure, paper.bars[0], shared, "one scale for all")
     _colour_bar(paper.figure, paper.bars[1], Normalize(-1, 1), "one scale for each")
     _name_ends(paper.bars[1])
+    style.legend_below(paper.figure, chain.from_iterable(paper.blocks[0]), "lower left", ncols=1)
     return paper.figure
 
 

@@ -44,9 +44,12 @@ def interactions(tables: Tables) -> Figure | None:
     cells = picture.subplots(panels, len(samples), squeeze=False)
     for column, sample in enumerate(samples):
         matrix = interaction_matrix(rows, sample.number)
-        _draw_matrix(cells[0, column], matrix, sample, tables.features)
+        doubt = tables.doubt("recursive", sample.number, 0)
+        style.name_marks(cells[0, column], [doubt])
+        _draw_matrix(cells[0, column], matrix, sample, tables.features, doubt)
         if grid is not None:
             _draw_pairs(cells[1, column], tables.values(sample.number), matrix, grid)
+    style.legend_below(picture, cells[0])
     return picture
 
 
@@ -64,13 +67,15 @@ def strongest_pairs(matrix: Vector, count: int) -> list[tuple[int, int, float]]:
     return [(int(i[n]), int(k[n]), float(values[n])) for n in order if values[n] != 0]
 
 
-def _draw_matrix(axes: Axes, matrix: Vector, sample: Sample, features: list[str]) -> None:
+def _draw_matrix(
+    axes: Axes, matrix: Vector, sample: Sample, features: list[str], doubt: str
+) -> None:
     # What is nothing beside f(x) is rounding, and shall not look like something.
     norm = symmetric([matrix, np.array(_LEAST_SHARE * sample.f)])
     image = axes.imshow(matrix, cmap=style.DIVERGING, norm=norm)
+    share = f"Σ / f = {style.number(matrix.sum() / sample.f)}"
     axes.set_title(
-        f"sample {sample.number}, output {sample.output}\n"
-        f"Σ / f = {style.number(matrix.sum() / sample.f)}",
+        f"sample {sample.number}, output {sample.output}\n{style.marked(share, doubt)}",
         fontsize=style.LABEL,
         color=style.INK,
         loc="left",

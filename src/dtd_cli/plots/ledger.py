@@ -10,6 +10,7 @@ from matplotlib.ticker import FuncFormatter
 
 from dtd_cli.plots import style
 from dtd_cli.plots.tables import Tables, has_rows, is_recursive, whole_ledger
+from dtd_cli.records.limits import adds_up
 
 PARTS = {
     "relevance_sum": ("passed on (ΣR)", style.BLUE),
@@ -34,12 +35,14 @@ def ledger(tables: Tables) -> Figure | None:
     Above: a line for each method, the median of the samples, in a band between their quartiles; a
     method that conserves f stays at 1. Below, for each method with roots: the mean of the ledger's
     four entries, stacked, those below zero downwards; the diamond is their sum, which is what the
-    layer above had to give. Where sampled paths estimate it, ΣR has an error bar.
+    layer above had to give. Where sampled paths estimate it, ΣR has an error bar. What is not
+    finite is left out, and layers are marked in which a limit may be wrong.
     """
-    if not has_rows(tables.relevance) or not tables.explained:
+    relevance = tables.finite_relevance
+    if not has_rows(relevance) or not tables.explained:
         return None
     f = {sample.number: sample.f for sample in tables.explained}
-    shares = relevance_shares(tables.relevance, f)
+    shares = relevance_shares(relevance, f)
     if shares.empty:
         return None
     books = {} if not has_rows(tables.layers) else ledger_shares(tables.layers, f)
@@ -54,16 +57,21 @@ def ledger(tables: Tables) -> Figure | None:
     grid = picture.subplots(rows, 1, sharex=True, squeeze=False).ravel()
     several = len(f) > 1
     title = f", median and quartiles of {len(f)} samples" if several else ""
-    style.plain(grid[0], f"Relevance that each layer holds{title}")
+    style.plain(grid[0], f"Relevance that each layer holds{title}{tables.left_out}")
     _draw_lines(grid[0], shares, tables.methods)
+    doubts = ["unsettled" * tables.may_be_wrong(tables.methods, n) for n in range(depth + 1)]
+    style.name_marks(grid[0], doubts)
+    _legend(grid[0])
     for axes, (method, book) in zip(grid[1:], books.items(), strict=True):
         title = ", mean of the samples" if several else ""
-        style.plain(axes, f"Where it went: {style.words(method)}{title}")
+        style.plain(axes, f"Where it went: {style.words(method)}{title}{tables.left_out}")
         _draw_stack(axes, book)
     if books:
         _legend(grid[1])
     grid[-1].set_xlim(depth + 0.5, -0.5)
-    grid[-1].set_xticks(range(depth, -1, -1), [_layer(n, depth) for n in range(depth, -1, -1)])
+    grid[-1].set_xticks(
+        range(depth + 1), [_layer(n, depth, doubt) for n, doubt in enumerate(doubts)]
+    )
     grid[-1].set_xlabel("layer", fontsize=style.LABEL)
     return picture
 
@@ -80,13 +88,16 @@ def relevance_shares(relevance: pd.DataFrame, f: dict[int, float]) -> pd.DataFra
 
 
 def ledger_shares(layers: pd.DataFrame, f: dict[int, float]) -> dict[str, pd.DataFrame]:
-    """For each method with roots the mean share of f of each entry, a row a layer."""
+    """For each method with roots the mean share of f of each entry, a row a layer.
+
+    Samples whose entries are not finite are left out.
+    """
     columns = ["upper_sum", *PARTS]
     if "relevance_sum_stderr" in layers:
         # Samples share their random numbers, so their errors may be alike. The mean of standard
         # errors is an upper bound on the standard error of the mean, whatever they share.
         columns.append("relevance_sum_stderr")
-    rows = whole_ledger(layers[layers["sample"].isin(list(f))])
+    rows = whole_ledger(layers[layers["sample"].isin(list(f)) & adds_up(layers)])
     shares = rows[columns].div(rows["sample"].map(f), axis=0).assign(layer=rows["layer"])
     with_roots = is_recursive(rows) | (rows["method"] == "simple_taylor")
     methods = rows.loc[with_roots, "method"].unique()
@@ -119,7 +130,6 @@ def _draw_lines(axes: Axes, shares: pd.DataFrame, methods: list[str]) -> None:
         axes.set_ylim(_decade(low), _decade(high))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: style.number(value)))
     axes.set_ylabel("ΣR / f(x)", fontsize=style.LABEL)
-    _legend(axes)
 
 
 def _draw_stack(axes: Axes, book: pd.DataFrame) -> None:
@@ -159,6 +169,6 @@ def _decade(value: float) -> float:
     return float(np.sign(value) * 10.0**exponent) if abs(value) >= 1 else -0.2
 
 
-def _layer(layer: int, depth: int) -> str:
+def _layer(layer: int, depth: int, doubt: str) -> str:
     ends = {depth: "\noutput", 0: "\ninput"}
-    return f"{layer}{ends.get(layer, '')}"
+    return f"{style.marked(str(layer), doubt)}{ends.get(layer, '')}"

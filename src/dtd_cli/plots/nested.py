@@ -119,9 +119,12 @@ def summed_root(tables: Tables) -> Figure | None:
         rows = table[table["sample"] == sample]
         units = rows.drop_duplicates("neuron")
         inputs = rows.drop_duplicates("index")
+        doubt = tables.doubt("recursive", sample, 1)
+        style.name_marks(left, [doubt])
         for axes, first, second, labels, title in (
             (left, units["relevance"], units["relevance_at_root"],
-             [unit_name(unit) for unit in units["neuron"]], "relevance of layer 1"),
+             [unit_name(unit) for unit in units["neuron"]],
+             style.marked("relevance of layer 1", doubt)),
             (right, inputs["x"], inputs["root"], tables.features, "input"),
         ):  # fmt: skip
             style.plain(axes, f"sample {sample}: {title}")
@@ -130,5 +133,5 @@ def summed_root(tables: Tables) -> Figure | None:
             axes.bar(place - 0.2, first, 0.38, color=style.DARK, label="at the input")
             axes.bar(place + 0.2, second, 0.38, color=style.SKY, label="at the root")
             axes.set_xticks(place, [style.literal(label) for label in labels])
-    style.legend_below(picture, grid[0])
+    style.legend_below(picture, grid.ravel())
     return picture

@@ -23,7 +23,7 @@ def path_graph(tables: Tables) -> Figure | None:
     """For the first samples and each method: the sums of the paths through each pair of units.
 
     Widths are on one scale for all methods of a sample; colour is the sign, of a unit that of
-    the relevance that passes through it.
+    the relevance that passes through it. Where no finite relevance exists nothing is drawn.
     """
     if not has_rows(tables.flows):
         return None
@@ -41,14 +41,21 @@ def path_graph(tables: Tables) -> Figure | None:
     f = {sample.number: sample.f for sample in tables.explained}
     for row, sample in zip(grid, samples, strict=True):
         of_sample = flows[flows["sample"] == sample]
-        scale = of_sample["relevance"].abs().max() or 1.0
+        doubts = {method: tables.doubt(method, sample, 0) for method in methods}
+        finite = of_sample[of_sample["method"].map(doubts) != "unbounded"]
+        scale = finite["relevance"].abs().max() or 1.0
         for axes, method in zip(row, methods, strict=True):
-            edges = of_sample[of_sample["method"] == method]
+            title = f"{style.words(method)}, sample {sample}"
+            if doubts[method] == "unbounded":
+                style.plain(axes, title)
+                style.leave_empty(axes, doubts[method])
+                continue
+            edges = finite[finite["method"] == method]
             total = style.number(edges.loc[edges["layer"] == 0, "relevance"].sum())
             of = f" of f = {style.number(f[sample])}" if sample in f else ""
-            style.plain(axes, f"{style.words(method)}, sample {sample}: ΣR = {total}{of}")
+            style.plain(axes, style.marked(f"{title}: ΣR = {total}{of}", doubts[method]))
             _draw(axes, edges, float(scale), tables.features)
-    _legend(picture)
+    _legend(picture, [tables.doubt(method, sample, 0) for method in methods for sample in samples])
     return picture
 
 
@@ -135,11 +142,12 @@ def _colours(values: Vector) -> Vector:
     return np.where(values < 0, style.NEGATIVE, style.POSITIVE)
 
 
-def _legend(picture: Figure) -> None:
+def _legend(picture: Figure, doubts: list[str]) -> None:
     handles = [
         Line2D([], [], color=colour, linewidth=4, alpha=0.6, label=label)
         for label, colour in (("positive relevance", style.POSITIVE), ("negative", style.NEGATIVE))
     ]
+    handles += style.marks(doubts)
     picture.legend(
-        handles=handles, loc="outside lower center", ncols=2, fontsize=style.LABEL, frameon=False
+        handles=handles, loc="outside lower center", ncols=4, fontsize=style.LABEL, frameon=False
     )

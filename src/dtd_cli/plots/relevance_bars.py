@@ -15,15 +15,16 @@ _MOST_SAMPLES, _MOST_FEATURES = 6, 30
 def relevance_bars(tables: Tables) -> Figure | None:
     """How much each feature contributes: one panel a sample, one colour a method.
 
-    What is estimated from sampled paths has its standard error.
+    What is estimated from sampled paths has its standard error. Where a method has no finite
+    relevance, marks stand for its bars.
     """
     features, relevance, stderr = tables.features, tables.input_relevance(), tables.input_stderr()
-    samples = [s for s in tables.explained if any(key[1] == s.number for key in relevance)]
+    samples = tables.explained if tables.methods else []
     samples, others = style.first(samples, _MOST_SAMPLES)
     if not samples or len(features) > _MOST_FEATURES or pixel_grid(features) is not None:
         return None
 
-    methods = [m for m in tables.methods if any(key[0] == m for key in relevance)]
+    methods = tables.methods
     width = max(2.6, 0.5 + len(features) * (0.16 + 0.07 * len(methods)))
     rows, columns = style.shape(len(samples), width)
     picture = style.figure(
@@ -37,8 +38,12 @@ def relevance_bars(tables: Tables) -> Figure | None:
         axes.set_title(title, fontsize=style.TITLE, color=style.INK, loc="left")
         for i, method in enumerate(methods):
             heights = relevance.get((method, sample.number))
+            centres = np.arange(len(features)) + (i - (len(methods) - 1) / 2) * thickness
+            doubt = tables.doubt(method, sample.number, 0)
+            style.name_marks(axes, [doubt])
+            if doubt == "unbounded":
+                style.instead_of_bars(axes, centres)
             if heights is not None:
-                centres = np.arange(len(features)) + (i - (len(methods) - 1) / 2) * thickness
                 axes.bar(
                     centres,
                     heights,
@@ -49,6 +54,8 @@ def relevance_bars(tables: Tables) -> Figure | None:
                 )
                 if (method, sample.number) in stderr:
                     style.error_bars(axes, centres, heights, stderr[method, sample.number])
+                if doubt:
+                    style.above_bars(axes, centres, heights)
         style.name_features(axes, features, tables.values(sample.number).tolist())
     style.legend_below(picture, grid)
     return picture

@@ -15,7 +15,8 @@ _ROOM_FOR_A_NUMBER = 0.06
 def root_status(tables: Tables) -> Figure | None:
     """The share of found, approximate, inactive, degenerate and missing roots.
 
-    One bar for each layer and finder, over all samples and units; how many at its right end.
+    One bar for each layer and finder, over all samples and units. At its right end stands how many,
+    and how many of the roots have limits that are in doubt.
     """
     if not has_rows(tables.roots):
         return None
@@ -41,8 +42,15 @@ def root_status(tables: Tables) -> Figure | None:
                 color=ink,
             )
         start = start + share
+    marks = limit_counts(tables.roots).reindex(counts.index, fill_value=0)
     for row, total in enumerate(totals):
-        axes.text(1.01, row, f"n = {total}", va="center", fontsize=style.SMALL, color=style.MUTED)
+        text = f"n = {total}" + "".join(
+            f", {marks[state].iloc[row]} {mark}"
+            for state, mark in style.MARKS.items()
+            if marks[state].iloc[row]
+        )
+        axes.text(1.01, row, text, va="center", fontsize=style.SMALL, color=style.MUTED)
+    style.name_marks(axes, [state for state in style.MARKS if marks[state].any()])
     names = [f"layer {layer}, {style.words(finder)}" for layer, finder in counts.index]
     axes.set_yticks(rows, names, fontsize=style.LABEL)
     axes.tick_params(axis="y", length=0)
@@ -51,6 +59,14 @@ def root_status(tables: Tables) -> Figure | None:
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "25%", "50%", "75%", "100%"])
     style.legend_below(picture, [axes])
     return picture
+
+
+def limit_counts(roots: pd.DataFrame) -> pd.DataFrame:
+    """How many roots have limits that are in doubt: as :func:`status_counts`, a column a state."""
+    limits = roots["limit"] if "limit" in roots else pd.Series("none", roots.index)
+    doubtful = searches_named(roots).assign(limit=limits)[limits.isin(style.MARKS)]
+    counts = doubtful.groupby(["layer", "finder", "limit"]).size().unstack(fill_value=0)
+    return counts.reindex(columns=list(style.MARKS), fill_value=0)
 
 
 def status_counts(roots: pd.DataFrame) -> pd.DataFrame:

@@ -27,7 +27,8 @@ def root_tree(tables: Tables) -> Figure | None:
     """The first sample's tree: x at the left, then the roots of its units, then theirs.
 
     A branch is as wide as the relevance that passes, gray where none does. A unit without a root
-    ends its branch. A ring marks a root at which the derivative is a limit.
+    ends its branch. A ring marks a root at which the derivative is a limit. Where no finite
+    relevance exists all branches are gray.
     """
     if not has_rows(tables.root_tree):
         return None
@@ -37,8 +38,13 @@ def root_tree(tables: Tables) -> Figure | None:
         return None
     places = heights(tree)
     leaves = len(tree) - tree["parent"].dropna().nunique()
+    doubt = tables.doubt("recursive", int(sample), 0)
+    if doubt == "unbounded":
+        tree = tree.assign(passed=0.0)
     picture = style.figure(
-        9.5, min(12.0, 1.6 + 0.17 * max(leaves, 6)), f"Roots within roots, sample {sample}"
+        9.5,
+        min(12.0, 1.6 + 0.17 * max(leaves, 6)),
+        style.marked(f"Roots within roots, sample {sample}", doubt),
     )
     axes = picture.subplots()
     style.plain(axes)
@@ -53,7 +59,7 @@ def root_tree(tables: Tables) -> Figure | None:
     axes.invert_yaxis()
     axes.tick_params(axis="x", length=0)
     axes.spines[:].set_visible(False)
-    _legend(picture, tree)
+    _legend(picture, tree, doubt)
     return picture
 
 
@@ -124,7 +130,7 @@ def _draw_roots(
             )  # fmt: skip
 
 
-def _legend(picture: Figure, tree: pd.DataFrame) -> None:
+def _legend(picture: Figure, tree: pd.DataFrame, doubt: str) -> None:
     marks = [
         Line2D([], [], marker="o", linestyle="", color=colour, label=style.words(status))
         for status, colour in style.STATUS_COLOURS.items()
@@ -146,6 +152,7 @@ def _legend(picture: Figure, tree: pd.DataFrame) -> None:
     for label, colour, sign in signs:
         if (sign * tree["passed"] > 0).any():
             marks.append(Line2D([], [], color=colour, linewidth=4, alpha=0.6, label=label))
+    marks += style.marks([doubt])
     picture.legend(
         handles=marks, loc="outside lower center", ncols=5, fontsize=style.LABEL, frameon=False
     )

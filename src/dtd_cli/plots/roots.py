@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from dtd_cli.plots import style
 from dtd_cli.plots.tables import (
+    OF_F,
     Tables,
     Vector,
     by_index,
@@ -53,11 +54,14 @@ def roots(tables: Tables) -> Figure | None:
     thickness = 0.84 / len(colours)
     for axes, unit in zip(grid, units, strict=True):
         bars = {"x": tables.values(sample)}
-        outcome = [f"{unit_name(unit)}, h(x) = {style.number(h[unit])}"]
+        doubt = "" if unit == OF_F else tables.doubt("recursive", sample, 1)
+        outcome = [style.marked(f"{unit_name(unit)}, h(x) = {style.number(h[unit])}", doubt)]
+        style.name_marks(axes, [doubt])
         searched = set(table.loc[table["neuron"] == unit, "finder"])
         for finder in (finder for finder in finders if finder in searched):
-            status = _status(table, finder, unit)
-            outcome.append(f"{style.words(finder)}: {style.words(status)}")
+            status, doubt = _status(table, finder, unit)
+            outcome.append(style.marked(f"{style.words(finder)}: {style.words(status)}", doubt))
+            style.name_marks(axes, [doubt])
             bars[finder] = _point(points, finder, unit, len(features), status)
         for i, (name, heights) in enumerate(bars.items()):
             axes.bar(
@@ -74,9 +78,11 @@ def roots(tables: Tables) -> Figure | None:
     return picture
 
 
-def _status(table: pd.DataFrame, finder: str, unit: int) -> str:
-    rows = table[(table["finder"] == finder) & (table["neuron"] == unit)]
-    return str(rows["status"].iloc[0])
+def _status(table: pd.DataFrame, finder: str, unit: int) -> tuple[str, str]:
+    """What became of a root, and whether its limit is in doubt."""
+    row = table[(table["finder"] == finder) & (table["neuron"] == unit)].iloc[0]
+    limit = str(row.get("limit"))
+    return str(row["status"]), limit if limit in style.MARKS else ""
 
 
 def _point(points: pd.DataFrame, finder: str, unit: int, size: int, status: str) -> Vector:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dtd_cli.plots import style
-from dtd_cli.plots.tables import Tables, has_rows, owners, told_apart, unit_name
+from dtd_cli.plots.tables import OF_F, Tables, has_rows, owners, told_apart, unit_name
 
 _MOST_UNITS, _WIDTH = 12, 2.5
 _UNIT = ["finder", "neuron"]
@@ -43,7 +43,9 @@ def search_lines(tables: Tables) -> Figure | None:
     grid = style.panels(picture, rows, columns, len(units), "relevance h")
     colours = style.colours(finders, style.FINDER_COLOURS)
     for axes, unit in zip(grid, units, strict=True):
-        outcome = [unit_name(unit)]
+        doubt = "" if unit == OF_F else tables.doubt("recursive", sample, layer + 1)
+        outcome = [style.marked(unit_name(unit), doubt)]
+        style.name_marks(axes, [doubt])
         for finder, width in zip(finders, style.nested(len(finders)), strict=True):
             line = _rows_of(lines, finder, unit).sort_values("position")
             name = style.words(finder)
@@ -66,7 +68,7 @@ def search_lines(tables: Tables) -> Figure | None:
             axes.set(ylim=(-0.1, 1.0), yticks=[0])
         axes.set_xlim(-0.04, 1.04)
         axes.set_xticks([0, 0.5, 1], ["0\nfar end", "0.5", "1\nanchor"])
-    if len(finders) > 1:
+    if len(finders) > 1 or tables.doubt("recursive", sample, layer + 1):
         style.legend_below(picture, grid)
     return picture
 

@@ -9,6 +9,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from dtd_cli.plots import style
 from dtd_cli.plots.tables import Tables, has_rows, is_recursive
+from dtd_cli.records.limits import adds_up
 
 _WIDTH = 2.9
 _LINEAR_UP_TO = 20.0
@@ -31,13 +32,17 @@ def series(tables: Tables) -> Figure | None:
         style.total_width(columns, _WIDTH),
         0.9 + 2.3 * rows,
         "What degrees up to K leave of f(x)"
-        + (f", median and quartiles of {len(f)} samples" if len(f) > 1 else ""),
+        + (f", median and quartiles of {len(f)} samples" if len(f) > 1 else "")
+        + tables.left_out,
     )
     grid = style.panels(picture, rows, columns, len(layers), "remainder / f(x)")
     methods = [str(method) for method in shares["method"].unique()]
     colours = style.colours(methods, style.METHOD_COLOURS)
     for axes, layer in zip(grid, layers, strict=True):
-        axes.set_title(f"layer {layer}", fontsize=style.TITLE, color=style.INK, loc="left")
+        doubt = "unsettled" if tables.may_be_wrong(methods, layer) else ""
+        style.name_marks(axes, [doubt])
+        title = style.marked(f"layer {layer}", doubt)
+        axes.set_title(title, fontsize=style.TITLE, color=style.INK, loc="left")
         here = shares[shares["layer"] == layer]
         for method, width in zip(methods, style.nested(len(methods)), strict=True):
             line = here[here["method"] == method]
@@ -64,14 +69,14 @@ def series(tables: Tables) -> Figure | None:
             axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: style.number(value)))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("degree K", fontsize=style.LABEL)
-    if len(methods) > 1:
+    if len(methods) > 1 or any(tables.may_be_wrong(methods, layer) for layer in layers):
         style.legend_below(picture, grid)
     return picture
 
 
 def remainder_shares(layers: pd.DataFrame, f: dict[int, float]) -> pd.DataFrame:
     """``remainder / f`` over the samples: method, layer, degree, low, middle, high (quartiles)."""
-    rows = layers[layers["sample"].isin(list(f)) & is_recursive(layers)]
+    rows = layers[layers["sample"].isin(list(f)) & is_recursive(layers) & adds_up(layers)]
     first = rows[rows["degree"] == 1]
     before = first.assign(
         degree=0, remainder=first["upper_sum"] - first["zero_order"] - first["unresolved"]

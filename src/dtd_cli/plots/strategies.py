@@ -26,10 +26,12 @@ def strategies(tables: Tables) -> Figure | None:
         return None
     layer = int(several["layer"].min())
     rows = several[several["layer"] == layer]
+    left_out = int(rows["left_out"].max())
     picture = style.figure(
         style.MOST_WIDTH,
         1.6 + 0.52 * len(rows),
-        f"Root searches for the {int(rows['units'].iloc[0])} units with relevance, layer {layer}",
+        f"Root searches for the {int(rows['units'].iloc[0])} units with relevance, layer {layer}"
+        + (f", without {left_out} where it is unbounded" if left_out else ""),
     )
     draw = [_draw_shares, _draw_cost]
     if rows["distance_ratio_median"].notna().any():

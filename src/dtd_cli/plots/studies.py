@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 from dtd_cli.plots import style
@@ -18,7 +19,9 @@ def agreement(tables: Tables) -> Figure | None:
     table = tables.agreement
     methods = [str(name) for name in table["method"].unique()]
     picture = style.figure(
-        8.6, 1.5 + 0.42 * len(methods), "Agreement with f, and with the gradient"
+        8.6,
+        1.5 + 0.42 * len(methods),
+        f"Agreement with f, and with the gradient{_left_out(table)}",
     )
     colours = style.colours(methods, style.METHOD_COLOURS)
     grid = picture.subplots(1, 2, sharey=True)
@@ -42,6 +45,12 @@ def agreement(tables: Tables) -> Figure | None:
     grid[0].set_yticks(range(len(methods)), [style.words(name) for name in methods])
     grid[0].set_ylim(len(methods) - 0.5, -0.5)
     return picture
+
+
+def _left_out(agreement: pd.DataFrame) -> str:
+    """How many samples a heading says are left out."""
+    count = agreement.loc[agreement["conserved"].isna(), "sample"].nunique()
+    return f", without {count} samples that have no finite relevance" if count else ""
 
 
 def continuity(tables: Tables) -> Figure | None:

@@ -6,12 +6,13 @@ import math
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 
 from dtd_cli.records.files import write_whole
@@ -58,6 +59,9 @@ STATUS_COLOURS = {
     "degenerate": ORANGE,
     "not_found": VERMILLION,
 }
+MARKS = {"unsettled": "†", "unbounded": "∞"}
+"""What stands beside a number that a one-sided limit leaves in doubt."""
+_MARKED = {"unsettled": "a limit may be wrong", "unbounded": "no finite relevance"}
 _SPARE = ("#882255", "#999933", "#332288", "#AA4499", "#661100")
 
 _WORDS = {
@@ -92,6 +96,35 @@ def literal(text: str, longest: int = LONGEST_NAME) -> str:
 def number(value: float) -> str:
     """A number of three digits, those below a million without an exponent, with a true minus."""
     return f"{float(f'{value + 0.0:.3g}'):g}".replace("-", "−")
+
+
+def marked(text: str, doubt: str) -> str:
+    """A text with the mark of a number that is in doubt, the text itself where it is not."""
+    return f"{text} {MARKS[doubt]}" if doubt else text
+
+
+def marks(doubts: Iterable[str]) -> list[Line2D]:
+    """What a legend says of the marks."""
+    return [
+        Line2D([], [], label=_MARKED[doubt], **_look(doubt)) for doubt in sorted(set(doubts) - {""})
+    ]
+
+
+def _look(doubt: str) -> dict[str, Any]:
+    """How a mark is drawn as a point."""
+    return {
+        "marker": f"${MARKS[doubt]}$",
+        "markersize": 7,
+        "markeredgewidth": 0,
+        "linestyle": "",
+        "color": INK,
+    }
+
+
+def name_marks(axes: Axes, doubts: Iterable[str]) -> None:
+    """Give the legend of a panel an entry for each mark."""
+    for mark in marks(doubts):
+        axes.add_line(mark)
 
 
 def figure(width: float, height: float, heading: str) -> Figure:
@@ -172,21 +205,22 @@ def panels(
     return used
 
 
-def legend_below(picture: Figure, panels: Iterable[Axes]) -> None:
-    """One legend for all panels, each entry once."""
+def legend_below(
+    picture: Figure,
+    panels: Iterable[Axes],
+    loc: Literal["outside lower center", "lower left"] = "outside lower center",
+    ncols: int = 5,
+) -> None:
+    """One legend for all panels, each entry once and marks last; none where nothing is named."""
     entries = {
         label: handle
         for axes in panels
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
-    picture.legend(
-        list(entries.values()),
-        list(entries),
-        loc="outside lower center",
-        ncols=5,
-        fontsize=LABEL,
-        frameon=False,
-    )
+    labels = sorted(entries, key=lambda label: label in _MARKED.values())
+    if labels:
+        handles = [entries[label] for label in labels]
+        picture.legend(handles, labels, loc=loc, ncols=ncols, fontsize=LABEL, frameon=False)
 
 
 def name_features(axes: Axes, names: Sequence[str], values: Sequence[float] | None = None) -> None:
@@ -233,6 +267,36 @@ def error_bars(axes: Axes, x: ArrayLike, heights: ArrayLike, stderr: ArrayLike) 
             label="standard error",
             zorder=3,
         )
+
+
+def instead_of_bars(axes: Axes, x: ArrayLike) -> None:
+    """At zero, the mark of bars that have no finite height; it sets no scale."""
+    axes.plot(x, np.zeros(np.shape(x)), zorder=3, **_look("unbounded"))
+
+
+def above_bars(axes: Axes, x: ArrayLike, heights: ArrayLike) -> None:
+    """The mark of bars whose heights may be wrong, at their ends."""
+    for place, height in zip(np.asarray(x), np.asarray(heights), strict=True):
+        axes.annotate(
+            MARKS["unsettled"],
+            (place, height),
+            (0, 1 if height >= 0 else -1),
+            textcoords="offset points",
+            ha="center",
+            va="bottom" if height >= 0 else "top",
+            fontsize=SMALL,
+            color=INK,
+        )
+
+
+def leave_empty(axes: Axes, doubt: str) -> None:
+    """Nothing but the mark that says why, where there is no number to show."""
+    axes.set_axis_off()
+    if doubt:
+        axes.text(
+            0.5, 0.5, MARKS[doubt], transform=axes.transAxes, ha="center", va="center",
+            fontsize=2 * HEADING, color=MUTED,
+        )  # fmt: skip
 
 
 def zero_line(axes: Axes) -> None:

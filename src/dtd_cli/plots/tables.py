@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple, TypeGuard
@@ -10,6 +12,8 @@ from typing import NamedTuple, TypeGuard
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+
+from dtd_cli.records.limits import IN_DOUBT, UNBOUNDED, UNSETTLED, is_finite, of_samples
 
 Vector = NDArray[np.float64]
 
@@ -83,6 +87,46 @@ class Tables:
             return []
         return [str(method) for method in self.relevance["method"].unique()]
 
+    @cached_property
+    def _doubts(self) -> dict[tuple[str, int, int], str]:
+        """``unsettled`` or ``unbounded``, by method, sample and layer."""
+        if not has_rows(self.layers):
+            return {}
+        states = of_samples(self.layers)
+        states = states[states["limits"].isin(IN_DOUBT)]
+        columns = (states[name] for name in ("method", "sample", "layer", "limits"))
+        return {
+            (str(method), int(sample), int(layer)): str(state)
+            for method, sample, layer, state in zip(*columns, strict=True)
+        }
+
+    def doubt(self, method: str, sample: int, layer: int) -> str:
+        """Why the relevance of a layer is in doubt: ``unsettled``, ``unbounded``, or empty.
+
+        An unsettled limit may be wrong. Where one is unbounded, no finite relevance exists.
+        """
+        return self._doubts.get((method, sample, layer), "")
+
+    def may_be_wrong(self, methods: Sequence[str], layer: int) -> bool:
+        """Whether a limit of a sample is unsettled there."""
+        return any(
+            method in methods and at == layer and state == UNSETTLED
+            for (method, _, at), state in self._doubts.items()
+        )
+
+    @property
+    def finite_relevance(self) -> pd.DataFrame | None:
+        """``relevance.csv`` without the rows of samples and layers that have no finite one."""
+        if not has_rows(self.relevance) or not has_rows(self.layers):
+            return self.relevance
+        return self.relevance[is_finite(self.relevance, self.layers)]
+
+    @property
+    def left_out(self) -> str:
+        """What headings say of statistics from which some samples are left out."""
+        infinite = {key[1] for key, state in self._doubts.items() if state == UNBOUNDED}
+        return f", without {len(infinite)} where unbounded" if infinite else ""
+
     def values(self, sample: int) -> Vector:
         """The features of one sample."""
         if self.inputs is None:
@@ -91,7 +135,7 @@ class Tables:
         return np.asarray(row, dtype=np.float64)
 
     def input_relevance(self) -> dict[tuple[str, int], Vector]:
-        """The relevance of the input's neurons, for each method and sample that has it."""
+        """The finite relevance of the input's neurons, by method and sample."""
         return self._of_input("relevance")
 
     def input_stderr(self) -> dict[tuple[str, int], Vector]:
@@ -99,9 +143,10 @@ class Tables:
         return self._of_input("stderr")
 
     def _of_input(self, column: str) -> dict[tuple[str, int], Vector]:
-        if not has_rows(self.relevance) or column not in self.relevance:
+        relevance = self.finite_relevance
+        if not has_rows(relevance) or column not in relevance:
             return {}
-        rows = self.relevance[self.relevance["layer"] == 0]
+        rows = relevance[relevance["layer"] == 0]
         # With a series every degree has a row.
         sums = rows.groupby(["method", "sample", "neuron"], sort=False)[column].sum(min_count=1)
         wide = sums.unstack("neuron")

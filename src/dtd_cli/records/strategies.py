@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import pandas as pd
 
+from dtd_cli.records.limits import is_finite
+
 NEAREST = "polytope"
 """The strategy whose roots are certified to be the nearest."""
 
 
-def strategies_table(roots: pd.DataFrame) -> pd.DataFrame:
+def strategies_table(roots: pd.DataFrame, layers: pd.DataFrame) -> pd.DataFrame:
     """One row for each method, layer and strategy, over all units that have relevance to decompose.
 
     Shares are of these units. A distance is compared with that of the certified nearest root of
-    the same unit, where there is one.
+    the same unit, where there is one. Where ``layers`` say that no finite relevance exists there
+    is none to decompose; such units are counted and left out.
     """
     rows = roots[roots["relevance"] != 0]
+    own = layers[layers["roots"] == ""] if "roots" in layers else layers
+    finite = is_finite(rows, own, above=1)
+    group = ["method", "layer", "finder"]
+    left_out = (~finite).groupby([rows[name] for name in group]).sum().rename("left_out")
+    rows = rows[finite]
     unit = ["method", "sample", "layer", "neuron"]
     nearest = rows[(rows["finder"] == NEAREST) & rows["certified"]].set_index(unit)["distance"]
     rows = rows.join(nearest.rename("nearest"), on=unit)
@@ -31,7 +39,7 @@ def strategies_table(roots: pd.DataFrame) -> pd.DataFrame:
         distance=rows["distance"].where(is_root),
         distance_ratio=(rows["distance"] / rows["nearest"]).where(is_root & admissible & inside),
     )
-    groups = rows.groupby(["method", "layer", "finder"], sort=False)
+    groups = rows.groupby(group, sort=False)
     return (
         groups.agg(
             units=("root", "size"),
@@ -46,6 +54,7 @@ def strategies_table(roots: pd.DataFrame) -> pd.DataFrame:
             distance_ratio_largest=("distance_ratio", "max"),
             evaluations=("evaluations", "mean"),
         )
+        .join(left_out)
         .reset_index()
         .sort_values("layer", kind="stable")
     )

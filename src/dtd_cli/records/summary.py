@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
-from dtd.explainer.explained import Explained
+from dtd_cli.records.limits import NONE, adds_up, is_finite, of_samples
 from dtd_cli.run.preparation import Prepared
 
 
-def summary(
-    prepared: Prepared, tables: dict[str, pd.DataFrame], parts: Sequence[Explained]
-) -> dict[str, Any]:
+def summary(prepared: Prepared, tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
     """``summary.json``: the network, the samples, what each method kept of f, and the roots."""
     inputs = tables["inputs.csv"]
     explained = inputs[inputs["status"] == "explained"]
@@ -31,11 +28,12 @@ def summary(
         "conserved_by_layer": _conserved(own, f, "method"),
         **_present("conserved_by_input_roots", _conserved(layers[further != ""], f, "roots")),
         **_remainders(own, f),
+        "limits_by_layer": _limits(own, "method"),
+        **_present("limits_by_input_roots", _limits(layers[further != ""], "roots")),
         "roots_by_layer": {
             str(layer): _root_figures(rows) for layer, rows in roots[~of_f].groupby("layer")
         },
         **_present("taylor_roots", _root_figures(roots[of_f])),
-        "limits_by_layer": limits(parts),
     }
 
 
@@ -45,7 +43,8 @@ def _present(name: str, figures: dict[str, Any]) -> dict[str, Any]:
 
 
 def _conserved(layers: pd.DataFrame, f: pd.Series, by: str) -> dict[str, dict[str, float]]:
-    """The median over samples of ΣR / f, by a column and the layer."""
+    """The median of ΣR / f over the samples that have a finite one, by a column and the layer."""
+    layers = layers[is_finite(layers, layers)]
     if layers.empty:
         return {}
     # With a series the degrees have rows of their own.
@@ -58,35 +57,40 @@ def _remainders(layers: pd.DataFrame, f: pd.Series) -> dict[str, Any]:
     """With a series: the median over samples of what degrees up to each one left, beside f."""
     if "degree" not in layers:
         return {}
-    recursive = layers[layers["method"] == "recursive"]
+    recursive = layers[(layers["method"] == "recursive") & adds_up(layers)]
     share = recursive["remainder"] / recursive["sample"].map(f)
     median = share.groupby([recursive["layer"], recursive["degree"]]).median()
     return {"remainder_by_degree": _nested(median)}
 
 
-def limits(parts: Sequence[Explained]) -> dict[str, dict[str, int]]:
-    """Per layer: how many roots on the samples' paths were expanded, and at how many of them (or
-    above them) the derivative exists as a one-sided limit only."""
-    figures: dict[str, dict[str, int]] = {}
-    for part in parts:
-        for layer, searches in part.explanation.evidence.items():
-            figure = figures.setdefault(str(layer), {"roots": 0, "limits": 0})
-            for roots in searches:
-                figure["roots"] += int(roots.rooted.sum())
-                figure["limits"] += int((~roots.limit_error.isnan()).sum())
+def _limits(layers: pd.DataFrame, by: str) -> dict[str, dict[str, dict[str, int]]]:
+    """By a column and the layer: how many samples have limits in each state, where any has one."""
+    if layers.empty:
+        return {}
+    figures: dict[str, dict[str, dict[str, int]]] = {}
+    for name, rows in of_samples(layers).groupby(by, sort=False):
+        if (rows["limits"] != NONE).any():
+            states = rows.groupby("layer")["limits"]
+            figures[str(name)] = {str(layer): _counts(limits) for layer, limits in states}
     return figures
 
 
 def _root_figures(roots: pd.DataFrame) -> dict[str, Any]:
-    """By strategy: how many units of each status; of those with a root, shares."""
+    """By strategy: how many units of each status; of those with a root, limits and shares."""
     figures: dict[str, Any] = {}
     for finder, group in roots.groupby("finder"):
+        rooted = group["status"].isin(("found", "approximate"))
         shares = group[["admissible", "same_region"]].astype("Float64").mean().dropna()
         figures[str(finder)] = {
-            "status": group["status"].value_counts().sort_index().to_dict(),
+            "status": _counts(group["status"]),
+            "limit": _counts(group.loc[rooted, "limit"]),
             **{f"{name}_share": float(share) for name, share in shares.items()},
         }
     return figures
+
+
+def _counts(words: pd.Series) -> dict[str, int]:
+    return {str(word): int(count) for word, count in words.value_counts().sort_index().items()}
 
 
 def _nested(series: pd.Series) -> dict[str, dict[str, float]]:

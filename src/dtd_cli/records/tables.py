@@ -37,17 +37,17 @@ OPTIONAL: dict[str, Callable[[Sequence[Explained]], pd.DataFrame]] = {
 
 def tables(prepared: Prepared, parts: Sequence[Explained]) -> dict[str, pd.DataFrame]:
     """The tables of what ``parts`` explain; those that need more are made elsewhere."""
-    roots = roots_frame(parts)
+    layers, roots = ledger_frame(parts), roots_frame(parts)
     made = {
         "relevance.csv": relevance_frame(parts, prepared.prescription),
-        "layers.csv": ledger_frame(parts),
+        "layers.csv": layers,
         "roots.csv": roots,
         "root_points.csv": root_points_frame(parts),
         "inputs.csv": inputs_table(prepared),
     }
     optional = {name: table(parts) for name, table in OPTIONAL.items()}
     if len(roots[["method", "finder"]].drop_duplicates()) > 1:
-        optional["strategies.csv"] = strategies_table(roots)
+        optional["strategies.csv"] = strategies_table(roots, layers)
     return made | {name: table for name, table in optional.items() if not table.empty}
 
 

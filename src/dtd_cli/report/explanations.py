@@ -19,12 +19,14 @@ Entry = tuple[str, str]
 class Explanations:
     """Explanations of the same samples, which ``inputs`` lists with their features.
 
-    ``relevance`` (samples, features) by method and configuration; NaN where there is none.
+    ``relevance`` (samples, features) by method and configuration; NaN where there is none that is
+    finite. ``doubts`` say for each sample why it is in doubt, see :meth:`Tables.doubt`.
     """
 
     run: int
     inputs: Tables
     relevance: dict[Entry, NDArray[np.float64]]
+    doubts: dict[Entry, list[str]]
 
     @property
     def samples(self) -> list[Sample]:
@@ -49,16 +51,18 @@ def read_explanations(study: Study, runs: list[int]) -> Explanations:
     """The relevance of the input in runs of one problem."""
     inputs = Tables.read(study.runs[runs[0]].path, "inputs")
     samples = [sample.number for sample in inputs.explained]
-    relevance = {}
+    relevance, doubts = {}, {}
     for number in runs:
-        tables = Tables.read(study.runs[number].path, "inputs", "relevance")
+        tables = Tables.read(study.runs[number].path, "inputs", "relevance", "layers")
         for method, values in _of_samples(tables, samples).items():
-            relevance[method, study.label(number)] = values
-    return Explanations(runs[0], inputs, relevance)
+            entry = method, study.label(number)
+            relevance[entry] = values
+            doubts[entry] = [tables.doubt(method, sample, 0) for sample in samples]
+    return Explanations(runs[0], inputs, relevance, doubts)
 
 
 def _of_samples(tables: Tables, samples: list[int]) -> dict[str, NDArray[np.float64]]:
-    """The relevance of the input of some samples, by method; NaN where there is none."""
+    """The relevance of the input of some samples, by method; NaN where there is no finite one."""
     relevance, nothing = tables.input_relevance(), np.full(len(tables.features), np.nan)
     return {
         method: np.stack([relevance.get((method, sample), nothing) for sample in samples])

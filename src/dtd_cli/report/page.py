@@ -20,6 +20,7 @@ from dtd_cli.report.run import Run, Status
 from dtd_cli.report.study import Study
 
 _MOST_ROWS = 100
+_MOST_DOUBTS = 20
 _FILES = {
     "runs.csv": "a row for each run: settings, status, duration, key figures",
     "relevance.csv": "relevance of every unit, of all runs",
@@ -45,6 +46,7 @@ def page(study: Study, summary: pd.DataFrame, pictures: Sequence[Picture], title
         counts=_counts(study),
         trouble=_trouble(study),
         configurations=_configurations(study),
+        doubts=_doubts(study),
         pictures="\n".join(map(_figure, pictures)),
         conserved=_conserved(summary),
         runs=_runs(study),
@@ -93,6 +95,36 @@ def _configurations(study: Study) -> str:
             "only the later one is counted."
         )
     return " ".join(sentences)
+
+
+def _doubts(study: Study) -> str:
+    """The samples whose relevance one-sided limits leave in doubt."""
+    rows = [
+        [
+            escape(study.label(number)),
+            str(number),
+            escape(doubt.method),
+            str(doubt.sample),
+            f"{doubt.limits} {style.MARKS[doubt.limits]}",
+            ", ".join(map(str, doubt.layers)),
+        ]
+        for number, results in study.counted.items()
+        for doubt in results.doubts
+    ]
+    if not rows:
+        return ""
+    caption = (
+        "Where limits are unsettled the relevance may be wrong. Where they are unbounded no finite "
+        "relevance exists, and the sample is left out of all figures of that layer."
+    )
+    if len(rows) > _MOST_DOUBTS:
+        caption += (
+            f" The first {_MOST_DOUBTS} of {len(rows)} rows; all are in the column limits of each "
+            "run's layers.csv."
+        )
+    columns = ["configuration", "run", "method", "sample", "limits", "layers"]
+    table = _table(caption, columns, rows[:_MOST_DOUBTS])
+    return f'<h2>Relevance in doubt</h2>\n<div class="scroll">{table}</div>'
 
 
 def _span(counts: Iterable[int]) -> str:

@@ -7,13 +7,14 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from dtd.columns import LEDGER
 from dtd_cli.config.composed import leaves
 from dtd_cli.plots.tables import named, read_table
+from dtd_cli.records.limits import IN_DOUBT, adds_up, of_samples
 from dtd_cli.report.run import one_line
 
 RELEVANCE_KEYS = ("method", "sample", "layer", "neuron")
@@ -21,6 +22,16 @@ _ROOTED = ("found", "approximate")
 
 Figure = tuple[str, str, int | None, str, float]
 """method, finder, layer, quantity, value; the first three empty where they do not apply."""
+
+
+class Doubt(NamedTuple):
+    """A sample whose relevance one-sided limits leave in doubt."""
+
+    method: str
+    sample: int
+    limits: str
+    """``unsettled`` or ``unbounded``."""
+    layers: tuple[int, ...]
 
 
 class BrokenRunError(Exception):
@@ -32,7 +43,8 @@ class Results:
     """A finished run on one page.
 
     ``columns`` are those of its ``relevance.csv``; runs with the same ``problem`` explain the same
-    samples of the same network; ``summary`` is ``summary.json`` by dotted name.
+    samples of the same network; ``summary`` is ``summary.json`` by dotted name; ``doubts`` are the
+    samples whose relevance may be wrong, or does not exist.
     """
 
     columns: tuple[str, ...]
@@ -40,6 +52,7 @@ class Results:
     duration: float
     summary: Mapping[str, Any]
     figures: Sequence[Figure]
+    doubts: Sequence[Doubt]
 
 
 def read_results(path: Path) -> Results:
@@ -62,6 +75,7 @@ def read_results(path: Path) -> Results:
             duration=sum(environment["durations"].values()),
             summary={name: value for name, value in leaves(summary) if value != {}},
             figures=[*_run_figures(summary), *_ledger_figures(layers, f), *_root_figures(summary)],
+            doubts=list(_doubts(named(layers))),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise BrokenRunError(f"its figures: {type(error).__name__}: {one_line(error)}") from error
@@ -106,18 +120,32 @@ def _run_figures(summary: Mapping[str, Any]) -> Iterator[Figure]:
         yield "", "", None, name, value
 
 
+def _doubts(layers: pd.DataFrame) -> Iterator[Doubt]:
+    states = of_samples(layers)
+    rows = states[states["limits"].isin(IN_DOUBT)]
+    for _, group in rows.groupby(["method", "sample", "limits"], sort=False):
+        first, places = group.iloc[0], tuple(sorted(group["layer"].tolist()))
+        yield Doubt(first["method"], int(first["sample"]), first["limits"], places)
+
+
 def _ledger_figures(layers: pd.DataFrame, f: pd.Series) -> Iterator[Figure]:
-    """The mean over the samples of each entry's share of f, and the median of ΣR / f."""
+    """The mean over the samples of each entry's share of f, and the median of ΣR / f.
+
+    Samples whose entries are not finite are left out, and their share is a figure of its own.
+    """
     layers = named(layers)
+    finite = adds_up(layers)
     if "degree" in layers:
-        layers["method"] += ", degree " + layers["degree"].astype(str)
-    shares = layers[list(LEDGER)].div(layers["sample"].map(f), axis=0)
+        degree = ", degree " + layers["degree"].astype(str)
+        layers = layers.assign(method=layers["method"] + degree)
+    shares = layers[list(LEDGER)].div(layers["sample"].map(f), axis=0).where(finite)
     by_layer = shares.groupby([layers["method"], layers["layer"]], sort=False)
-    means, medians = by_layer.mean(), by_layer["relevance_sum"].median()
-    for (method, layer), row, median in zip(means.index, means.to_numpy(), medians, strict=True):
-        for name, value in zip(LEDGER, row.tolist(), strict=True):
-            yield method, "", int(layer), f"{name}_share", value
-        yield method, "", int(layer), "relevance_sum_share_median", median
+    figures = by_layer.mean().add_suffix("_share")
+    figures["relevance_sum_share_median"] = by_layer["relevance_sum"].median()
+    figures["left_out_share"] = (~finite).groupby([layers["method"], layers["layer"]]).mean()
+    for (method, layer), row in zip(figures.index, figures.to_numpy(), strict=True):
+        for name, value in zip(figures, row.tolist(), strict=True):
+            yield method, "", int(layer), str(name), value
 
 
 def _root_figures(summary: Mapping[str, Any]) -> Iterator[Figure]:
@@ -135,5 +163,5 @@ def _search_figures(method: str, layer: int, finders: Mapping[str, Any]) -> Iter
             rooted = sum(status.get(name, 0) for name in _ROOTED)
             yield method, finder, layer, "root_share", rooted / active
         for name, value in figures.items():
-            if name != "status":
+            if name not in ("status", "limit"):
                 yield method, finder, layer, name, value

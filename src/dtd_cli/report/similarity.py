@@ -20,7 +20,8 @@ def similarity_table(groups: Iterable[Explanations], entries: Sequence[Entry]) -
 
     The input's relevance of one sample is compared at a time: cosine as it is, Spearman by its
     ranks (ties share theirs). A sample for which one of the two is constant, or zero for the
-    cosine, has no such number and is left out; ``samples`` counts those with a cosine.
+    cosine, has no such number and is left out, as is one without a finite relevance; ``samples``
+    counts those with a cosine.
 
     Args:
         groups: one at a time is held; explanations are compared within their group.

@@ -40,12 +40,12 @@ def runs_table(study: Study) -> pd.DataFrame:
 
 
 def _key_figures(results: Results) -> dict[str, object]:
-    """``summary.json`` by dotted name, without the counts of each status."""
+    """``summary.json`` by dotted name, without the counts of each status and limit of roots."""
     widths = "-".join(map(str, results.summary["network"]))
     rest = {
         name: value
         for name, value in results.summary.items()
-        if name != "network" and ".status." not in name
+        if name != "network" and not {"status", "limit"} & set(name.split("."))
     }
     return {"widths": widths, **rest}
 

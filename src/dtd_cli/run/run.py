@@ -17,9 +17,10 @@ from dtd_cli.config.config import Config
 from dtd_cli.config.errors import SettingError
 from dtd_cli.records.environment import environment
 from dtd_cli.records.folder import RunFolder
+from dtd_cli.records.limits import UNBOUNDED, UNSETTLED
 from dtd_cli.records.paths import path_tables
 from dtd_cli.records.region_map import MapRequest, map_request, regions_table
-from dtd_cli.records.summary import limits, summary
+from dtd_cli.records.summary import summary
 from dtd_cli.records.tables import tables
 from dtd_cli.run.explanations import Explanations, Way, explain, explainers, paths
 from dtd_cli.run.preparation import Prepared, prepare
@@ -87,16 +88,9 @@ def write(
     for name, table in written.items():
         folder.write_table(name, table)
     _name_inadmissible(written["roots.csv"])
-    for layer, figure in limits(parts).items():
-        if figure["limits"]:
-            log.info(
-                "layer %s: at %d of %d roots, or above them, the derivative is a one-sided limit",
-                layer,
-                figure["limits"],
-                figure["roots"],
-            )
     folder.write("network.safetensors", lambda path: save(prepared.network, path))
-    folder.write_json("summary.json", summary(prepared, written, parts))
+    folder.write_json("summary.json", summary(prepared, written))
+    _name_doubtful(written["layers.csv"])
 
 
 def _name_inadmissible(roots: pd.DataFrame) -> None:
@@ -114,6 +108,33 @@ def _name_inadmissible(roots: pd.DataFrame) -> None:
                 finder,
                 method,
             )
+
+
+_MEANINGS = {UNSETTLED: "may be wrong", UNBOUNDED: "have no finite relevance"}
+_NAMED = 5
+
+
+def _name_doubtful(layers: pd.DataFrame) -> None:
+    """Say in the log, in one line, which samples have a relevance that limits leave in doubt."""
+    rows = layers[layers["limits"].isin(_MEANINGS)]
+    samples = sorted(rows["sample"].unique())
+    if not samples:
+        return
+    counts = rows.groupby("limits")["sample"].nunique()
+    log.warning(
+        "one-sided limits leave %d of %d samples in doubt, in layers %s: %s (samples %s%s); see "
+        "the column limits of layers.csv",
+        len(samples),
+        layers["sample"].nunique(),
+        ", ".join(map(str, sorted(rows["layer"].unique()))),
+        ", ".join(
+            f"{counts[state]} {state}, which {meaning}"
+            for state, meaning in _MEANINGS.items()
+            if state in counts
+        ),
+        ", ".join(map(str, samples[:_NAMED])),
+        ", …" if len(samples) > _NAMED else "",
+    )
 
 
 def _check_studies(config: Config) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import chain
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -21,7 +22,7 @@ from dtd_cli.report.pictures.bands import LONGEST_CONFIGURATION, MOST_CONFIGURAT
 MOST_SAMPLES = 8
 _MOST_FEATURES, _MOST_NAMES, _LONGEST_NAME = 40, 10, 12
 # Inches: everything is placed, because images keep their shape.
-_RIGHT, _TOP, _BOTTOM, _LETTER = 0.25, 0.42, 0.75, 0.075
+_RIGHT, _TOP, _BOTTOM, _LETTER = 0.25, 0.42, 0.95, 0.075
 _CELL, _SPACE, _CAPTION, _BAR = 1.0, 0.09, 0.2, 0.09
 
 
@@ -30,12 +31,15 @@ def heatmaps(group: Explanations, method: str) -> Figure | None:
 
     All images are on one scale, symmetric about zero, which is white. Inputs that are no images
     are strips, a field for each feature. A method that gives the same for every configuration has
-    one row. None for inputs too long to be told apart.
+    one row. None for inputs too long to be told apart. Marks say where it may be wrong, and where
+    there is none that is finite.
     """
     rows = {name: values for (by, name), values in group.relevance.items() if by == method}
-    first, *others = rows.values()
-    if others and all(np.array_equal(first, other, equal_nan=True) for other in others):
-        rows = {"all configurations": first}
+    doubts = {name: states for (by, name), states in group.doubts.items() if by == method}
+    first, *others = rows
+    if others and all(np.array_equal(rows[first], rows[o], equal_nan=True) for o in others):
+        rows = {"all configurations": rows[first]}
+        doubts = {"all configurations": doubts[first]}
     names = list(rows)[:MOST_CONFIGURATIONS]
     features, samples = group.inputs.features, group.samples[:MOST_SAMPLES]
     grid = pixel_grid(features)
@@ -56,10 +60,16 @@ def heatmaps(group: Explanations, method: str) -> Figure | None:
     for axes, sample, values in zip(cells[0], samples, inputs, strict=True):
         axes.imshow(values[places], cmap="gray_r", norm=gray, aspect="auto")
         _above(axes, f"sample {sample.number}, f = {style.number(sample.f)}")
-    for row, heat in zip(cells[1:], heats, strict=True):
-        for axes, sample, values in zip(row, samples, heat, strict=True):
+    for row, heat, name in zip(cells[1:], heats, names, strict=True):
+        for axes, sample, values, doubt in zip(row, samples, heat, doubts[name], strict=False):
+            style.name_marks(axes, [doubt])
+            if doubt == "unbounded":
+                style.leave_empty(axes, doubt)
+                continue
             axes.imshow(values[places], cmap=style.DIVERGING, norm=norm, aspect="auto")
-            _above(axes, f"ΣR / f = {style.number(np.nansum(values) / sample.f)}")
+            share = f"ΣR / f = {style.number(np.nansum(values) / sample.f)}"
+            _above(axes, style.marked(share, doubt))
+    style.legend_below(figure, chain.from_iterable(cells), "lower left", ncols=2)
     scale = figure.colorbar(
         ScalarMappable(norm, style.DIVERGING),
         cax=bar,

@@ -16,7 +16,7 @@ def agreement(prepared: Prepared, explanations: Explanations) -> pd.DataFrame:
     """For every method and sample ``ΣR_0 / f`` and the cosine between R_0 and gradient × input.
 
     The cosine is missing where one of the two is zero everywhere, or gradient × input is not
-    among the methods of the run.
+    among the methods of the run. Both are where there is no finite relevance.
 
     Source: RS (full backward pass).
     """

@@ -14,6 +14,8 @@ from dtd_cli.run.studies.study import by_way, input_relevances
 def continuity(prepared: Prepared, explanations: Explanations) -> pd.DataFrame:
     """For every method the largest ``‖R_0(x) - R_0(x')‖₁ / ‖x - x'‖₂`` over all pairs of samples.
 
+    Samples that have no finite relevance are left out.
+
     Source: G. Montavon, W. Samek, K.-R. Müller, Methods for interpreting and understanding deep
     neural networks, Digital Signal Processing 73, 2018 (explanation continuity).
     """
@@ -25,8 +27,9 @@ def continuity(prepared: Prepared, explanations: Explanations) -> pd.DataFrame:
     for way, relevance in relevances.items():
         change = pdist(torch.tensor(relevance), p=1)
         ratio = torch.where(apart, change, 0) / torch.where(apart, distance, 1)
-        if len(ratio):
-            at = int(ratio.argmax())
+        known = change.isfinite()
+        if known.any():
+            at = int(torch.where(known, ratio, -1).argmax())
             pair = samples[int(first[at])], samples[int(second[at])]
             rows.append((*way, float(ratio[at]), *pair))
     columns = ["method", "roots", "score", "sample", "other_sample"]
