@@ -263,7 +263,7 @@ def wrong(seeds):
 
 
 @pytest.mark.parametrize(
-    "seeds", [range(60), pytest.param(range(1000, 4000), marks=pytest.mark.exhaustive)]
+    "seeds", [range(60), pytest.param(range(1000, 2500), marks=pytest.mark.exhaustive)]
 )
 def test_nothing_is_wrong_unmarked(seeds):
     count, limits, found = wrong(seeds)
