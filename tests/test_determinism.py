@@ -71,7 +71,7 @@ def scans():
         name = f"{'-'.join(map(str, widths))}-{rule}"
         # Slopes by automatic differentiation, whose graphs are large in deep or wide networks.
         dear = rule in ("w2", "pinv", "zero") and (len(widths) > 3 or widths[0] == 64)
-        few = (2, (50, 1000)) if dear else (9, CHUNKS)
+        few = (2, (50, 1000) if len(widths) > 3 else (1, 50, 1000)) if dear else (9, CHUNKS)
         yield pytest.param(widths, rule, *few, id=name)
         if dear:
             yield pytest.param(
