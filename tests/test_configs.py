@@ -17,7 +17,7 @@ from test_cli import dtd_run
 
 OPTIONS = [(group, option) for group, options in groups().items() for option in options]
 SMALL = ["plots=none", "progress=false", "hydra.run.dir=run"]
-DIGITS = ["network.hidden=[8]", "training.epochs=4", "inputs.n=4"]
+DIGITS = ["network.hidden=[8]", "training.epochs=2", "inputs.n=2"]
 DRAWN = ["training=none", "inputs=positive", "inputs.n=2"]
 MADE_SMALL = {
     ("network", "paper"): DRAWN,
@@ -31,9 +31,9 @@ MADE_SMALL = {
         "training=none", "network.hidden=[8]", "network.init=no_bias", "inputs.points=3", "seed=1",
     ],
     ("inputs", "notebook"): ["training=none", "network=notebook"],
-    ("roots", "milp"): ["network.hidden=[]", "training.epochs=4", "inputs.n=2"],
-    ("input_roots", "milp"): ["network.hidden=[]", "training.epochs=4", "inputs.n=2"],
-    ("rule", "zB"): ["network.hidden=[]", "training.epochs=4", "inputs.n=4"],
+    ("roots", "milp"): ["network.hidden=[]", "training.epochs=2", "inputs.n=2"],
+    ("input_roots", "milp"): ["network.hidden=[]", "training.epochs=2", "inputs.n=2"],
+    ("rule", "zB"): ["network.hidden=[]", "training.epochs=2", "inputs.n=2"],
 }  # fmt: skip
 
 FEWER = {

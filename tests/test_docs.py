@@ -62,10 +62,12 @@ def small(arguments):
     single = [p.input_line for p in parsed if not p.is_sweep_override()]
     config = composed(*[line for line in single if not line.startswith("hydra.")])
     wanted = {"plots": "none", "progress": "false"}
-    if config.inputs.n is None or config.inputs.n > 16:
-        wanted["inputs.n"] = 16
+    # Of a grid or of data only some may have f > 0.
+    most = 2 if config.inputs.name == "digits" else 16
+    if config.inputs.n is None or config.inputs.n > most:
+        wanted["inputs.n"] = most
     if config.training.name == "adam":
-        wanted["training.epochs"] = 4
+        wanted["training.epochs"] = 2
     if config.network.name == "mlp":
         wanted["network.hidden"] = "[6,5]"
     given = {p.key_or_group for p in parsed}

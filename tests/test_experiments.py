@@ -37,12 +37,24 @@ SMALL = rerun.QUICK | {
     "root_strategies": ("inputs.n=2",),
     "constant_roots": ("inputs.n=3", "rule=zero,z+"),
 }
-SMALLER = SMALL | {
-    name: (*SMALL[name], "rule=z+,gamma")
-    for name in ("conservation", "conservation_degree", "conservation_degree_random",
-                 "conservation_integral", "conservation_random")
-}  # fmt: skip
-"""Two rules for six; test_configs.py runs them all."""
+RULES = {
+    "conservation": ["rule=z+,gamma"],
+    "conservation_degree": ["rule=gamma"],
+    "conservation_degree_random": ["rule=gamma"],
+    "conservation_integral": ["rule=z+"],
+    "conservation_random": ["rule=z+"],
+}
+SMALLER = {
+    name: (
+        *settings,
+        *["inputs.n=2"] * name.startswith("conservation"),
+        *["plots=none"] * ("plots=none" not in settings),
+        *RULES.get(name, []),
+    )
+    for name, settings in SMALL.items()
+}
+"""Few rules, two samples and no pictures; test_configs.py runs all rules, and test_plots.py draws
+all pictures."""
 
 
 @pytest.fixture(

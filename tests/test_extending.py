@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -49,9 +50,21 @@ def changed(text, change):
     return text
 
 
+ONE_BY_ONE = """
+import json, sys
+from dtd_cli.app import command
+statuses = []
+for arguments in json.loads(sys.argv[1]):
+    sys.argv = ["dtd-run", *arguments]
+    statuses.append(command._status())
+print(json.dumps(statuses))
+"""
+REFUSED = ["roots=clipped", "roots.share=2"]
+
+
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    """The folder in which the commands of the page ran, in a copy of the program."""
+def program(tmp_path_factory):
+    """A copy of the program with the changes of the page."""
     folder = tmp_path_factory.mktemp("extending")
     for part in ("src", "conf", "experiments"):
         shutil.copytree(
@@ -62,18 +75,31 @@ def runs(tmp_path_factory):
         (folder / path).write_text(content)
     for path, change in blocks("diff"):
         (folder / path).write_text(changed((folder / path).read_text(), change))
-    for _, commands in blocks(""):
-        for command in commands.splitlines():
-            program, *arguments = shlex.split(command)
-            assert program == "dtd-run"
-            answer = dtd_run(folder, *arguments, *SMALL)
-            assert answer.returncode == 0, answer.stderr
     return folder
 
 
-def dtd_run(folder, *arguments):
+@pytest.fixture(scope="module")
+def answer(program):
+    """What the commands of the page and one that is refused say, in one process of that copy."""
+    shown = [shlex.split(command) for _, text in blocks("") for command in text.splitlines()]
+    assert {command for command, *_ in shown} == {"dtd-run"}
+    arguments = [[*given, *SMALL] for given in [*(rest for _, *rest in shown), REFUSED]]
+    answer = python(program, ONE_BY_ONE, json.dumps(arguments))
+    assert answer.returncode == 0, answer.stderr
+    *_, statuses = answer.stdout.splitlines()
+    assert json.loads(statuses) == [*[0] * len(shown), 2], answer.stderr
+    return answer
+
+
+@pytest.fixture(scope="module")
+def runs(program, answer):
+    """The folder in which the commands of the page ran."""
+    return program
+
+
+def python(folder, code, *arguments):
     return subprocess.run(
-        [sys.executable, "-c", "from dtd_cli.app.command import main; main()", *arguments],
+        [sys.executable, "-c", code, *arguments],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(folder / "src")},
         capture_output=True,
@@ -150,9 +176,7 @@ def test_a_root_strategy(runs):
     assert (clipped["distance"][~inside] < closed["distance"][~inside]).all()
 
 
-def test_a_strategys_setting_is_checked(runs):
-    answer = dtd_run(runs, "roots=clipped", "roots.share=2", *SMALL)
-    assert answer.returncode == 2
+def test_a_strategys_setting_is_checked(answer):
     assert answer.stderr == "dtd-run: roots.share=2.0: allowed is any number > 0 and <= 1\n"
 
 
@@ -165,6 +189,6 @@ def test_a_data_set(runs):
         assert np.abs(data - row).max(1).min() < 1e-6
 
 
-def test_the_help_names_them(runs):
-    said = dtd_run(runs, "--help").stdout
+def test_the_help_names_them(program):
+    said = python(program, "from dtd_cli.app.command import main; main()", "--help").stdout
     assert {"w1", "clipped", "wine"} <= set(said.split())

@@ -147,19 +147,20 @@ def test_an_interrupted_run(tmp_path, told):
     assert "DONE" not in visible(tmp_path / "run")
 
 
-def test_sixteen_runs_at_once_have_sixteen_folders(tmp_path):
+@pytest.mark.parametrize("count", [4, pytest.param(16, marks=pytest.mark.exhaustive)])
+def test_runs_at_once_have_a_folder_each(tmp_path, count):
     """Copies of a process that has run before: all is imported, and they begin together."""
-    script = """
+    script = f"""
 import os, sys
 from dtd_cli.app import command
 arguments = sys.argv
 sys.argv = [*arguments, "hydra.run.dir=before"]
 assert command._status() == 0
 sys.argv = arguments
-for _ in range(16):
+for _ in range({count}):
     if os.fork() == 0:
         os._exit(command._status())
-sys.exit(any([os.wait()[1] for _ in range(16)]))
+sys.exit(any([os.wait()[1] for _ in range({count})]))
 """
     answer = subprocess.run(
         [sys.executable, "-c", script, *NOTEBOOK, "plots=none", "progress=false"],
@@ -167,7 +168,7 @@ sys.exit(any([os.wait()[1] for _ in range(16)]))
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert answer.returncode == 0, answer.stderr
-    assert len(list(tmp_path.glob("outputs/*/*/DONE"))) == 16
+    assert len(list(tmp_path.glob("outputs/*/*/DONE"))) == count
 
 
 def test_a_run_replaced_by_a_failure_is_no_result(monkeypatch):

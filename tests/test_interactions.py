@@ -28,18 +28,19 @@ def matrices(rec, layer, a):
 
 @pytest.mark.parametrize("rule", ["z+", "gamma", "x"])
 @pytest.mark.parametrize(
-    ("widths", "seeds"),
+    ("widths", "seeds", "rows"),
     [
-        ((3, 4, 1), (1, 11, 38)),
-        ((3, 4, 3, 1), (1, 38)),
-        pytest.param((3, 4, 3, 1), (1, 11, 38), marks=pytest.mark.exhaustive),
+        ((3, 4, 1), (1, 11, 38), slice(9)),
+        # With negative biases the eighth sample alone has interactions.
+        ((3, 4, 3, 1), (1,), slice(6, 9)),
+        pytest.param((3, 4, 3, 1), (1, 11, 38), slice(9), marks=pytest.mark.exhaustive),
     ],
 )
 @pytest.mark.parametrize("bias", ["negative", "positive", "zero"])
-def test_symmetric_and_rows_are_the_second_degree(widths, seeds, rule, bias):
+def test_symmetric_and_rows_are_the_second_degree(widths, seeds, rows, rule, bias):
     seen = 0
     for seed in seeds:
-        net, x = random_network(widths, seed, bias), positive_input(3, seed, n=9)
+        net, x = random_network(widths, seed, bias), positive_input(3, seed, n=9)[rows]
         whole, chunked = (
             recursion(net, rule, series=Taylor(3), max_points=size) for size in (10**6, 3)
         )

@@ -20,27 +20,11 @@ from dtd_cli.report import write_report
 from dtd_cli.report.results import BrokenRunError, read_results
 from dtd_cli.report.scan import scan
 
-SWEEP = [
-    "-m", "rule=z+,gamma,zB", "seed=0,1,2", "network.hidden=[5]", "training.epochs=3",
-    "inputs.n=3", "progress=false", "sweep=tried",
-]  # fmt: skip
-
 
 def program(module, *arguments, folder):
     code = f"from dtd_cli.{module} import main; main()"
     command = [sys.executable, "-c", code, *map(str, arguments)]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-
-
-@pytest.fixture(scope="module")
-def swept(tmp_path_factory):
-    """A real sweep: rule=zB is for the input layer only, so these three runs fail."""
-    folder = tmp_path_factory.mktemp("swept")
-    assert program("app.command", *SWEEP, folder=folder).returncode == 2
-    sweep = folder / "outputs" / "sweeps" / "tried"
-    # A sweep that wrote a report of its own has the same runs.
-    shutil.rmtree(sweep / "report", ignore_errors=True)
-    return sweep
 
 
 @pytest.fixture
@@ -65,14 +49,6 @@ def rows(path):
 
 def report_files(sweep):
     return {path.name: path.read_bytes() for path in (sweep / "report").iterdir()}
-
-
-@pytest.fixture(scope="module")
-def reported(swept, tmp_path_factory):
-    """The sweep with its report; not to be changed."""
-    sweep = shutil.copytree(swept, tmp_path_factory.mktemp("reported") / "sweep")
-    assert write_report(sweep, progress=False) == sweep / "report" / "index.html"
-    return sweep
 
 
 def shares(run):

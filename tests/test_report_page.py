@@ -16,9 +16,6 @@ import pytest
 from matplotlib.image import imread
 
 from dtd_cli.report import write_report
-from test_report import reported, swept
-
-__all__ = ["reported", "swept"]
 
 CHROMIUM = shutil.which("chromium")
 VOID = {"meta", "link", "img", "br", "hr"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import signal
@@ -41,15 +42,8 @@ def swept(monkeypatch, sweep, *arguments):
     return dtd_run(monkeypatch, "-m", "report=false", *arguments, f"sweep={sweep}")
 
 
-def command(*arguments):
-    return [
-        sys.executable,
-        "-c",
-        SCRIPT,
-        "-m",
-        "report=false",
-        *arguments,
-    ]
+def command(*arguments, script=SCRIPT):
+    return [sys.executable, "-c", script, "-m", "report=false", *arguments]
 
 
 def test_a_sweep_ends_with_its_report(monkeypatch, capsys):
@@ -186,6 +180,24 @@ def complete(folder):
     return {*COLUMNS, *OTHERS} <= visible(folder) and (folder / ".hydra" / "config.yaml").exists()
 
 
+TO_BE_KILLED = """
+import os, sys
+from dtd_cli.app import command
+arguments = sys.argv
+sys.argv = [*arguments[:-2], "sweep=before"]
+assert command._status() == 0
+sys.argv = arguments
+while sys.stdin.readline():
+    if not (child := os.fork()):
+        print(os.getpid(), flush=True)
+        os._exit(command._status())
+    sys.stdin.readline()
+    os.waitpid(child, 0)
+    print("gone", flush=True)
+"""
+"""Copies of a process that has imported all, one after the other; each waits to be asked for."""
+
+
 @pytest.mark.parametrize("times", [2, pytest.param(9, marks=pytest.mark.exhaustive)])
 def test_a_sweep_killed_at_any_moment_goes_on_where_it_was(monkeypatch, times):
     """SIGKILL at random moments: what is marked as done is whole, and the end is the same."""
@@ -193,20 +205,26 @@ def test_a_sweep_killed_at_any_moment_goes_on_where_it_was(monkeypatch, times):
     whole = contents("whole")
     moments = random.Random(0)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    for _ in range(times):
-        killed = subprocess.Popen(
-            command(*SMALL, "sweep=killed", "force=true"),
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,
-        )  # fmt: skip
-        # The first line is that of the first run; then anywhere in the next few.
-        killed.stdout.readline()
-        time.sleep(moments.uniform(0, 0.6))
-        killed.kill()
-        killed.communicate()
-        for name, folder in runs("killed").items():
-            if (folder / "DONE").exists():
-                assert complete(folder)
-                assert tables(folder) == whole[name]
+    with subprocess.Popen(
+        command(*SMALL, "sweep=killed", "force=true", script=TO_BE_KILLED), env=environment,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    ) as process:  # fmt: skip
+        said = iter(process.stdout.readline, "")
+        # The sweep before.
+        assert [line for line in itertools.islice(said, 7) if "6 done" in line]
+        for _ in range(times):
+            print(file=process.stdin, flush=True)
+            child = int(next(said))
+            # The first line is that of the first run; then anywhere in the next few.
+            next(said)
+            time.sleep(moments.uniform(0, 0.6))
+            os.kill(child, signal.SIGKILL)
+            print(file=process.stdin, flush=True)
+            assert "gone\n" in said
+            for name, folder in runs("killed").items():
+                if (folder / "DONE").exists():
+                    assert complete(folder)
+                    assert tables(folder) == whole[name]
     assert swept(monkeypatch, "killed", *SMALL) == 0
     assert contents("killed") == whole
     assert all(complete(folder) for folder in runs("killed").values())
@@ -252,7 +270,7 @@ def test_a_traceback_is_in_the_log_of_its_run(monkeypatch, capfd):
 
 
 def test_an_interrupted_sweep(monkeypatch):
-    arguments = [*NOTEBOOK, "seed=range(3,60)", "progress=false", "sweep=a"]
+    arguments = [*NOTEBOOK, "seed=range(3,13)", "progress=false", "sweep=a"]
     with interruptible(SCRIPT, "-m", "report=false", *arguments) as sweep:
         sweep.stdout.readline()
         sweep.send_signal(signal.SIGINT)
@@ -267,18 +285,26 @@ def test_an_interrupted_sweep(monkeypatch):
 # Launchers
 
 
-@pytest.mark.parametrize("launch", ["parallel", "slurm_local"])
-def test_launchers_give_the_same_bytes_and_name_failures(monkeypatch, launch):
-    arguments = [*NOTEBOOK, "seed=3,4", "progress=false"]
+# slurm_local starts a process for each run.
+@pytest.mark.parametrize(
+    ("launch", "seeds"),
+    [
+        ("parallel", (3, 4)),
+        ("slurm_local", (3,)),
+        pytest.param("slurm_local", (3, 4), marks=pytest.mark.exhaustive),
+    ],
+)
+def test_launchers_give_the_same_bytes_and_name_failures(monkeypatch, launch, seeds):
+    arguments = [*NOTEBOOK, f"seed={','.join(map(str, seeds))}", "progress=false"]
     assert swept(monkeypatch, "serial", *arguments, "explain.output=0") == 0
     answer = subprocess.run(
         command(*arguments, "explain.output=0,5", f"launch={launch}", "sweep=other"),
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert answer.returncode == 2
-    assert len(answer.stderr.splitlines()) == 2, answer.stderr
+    assert len(answer.stderr.splitlines()) == len(seeds), answer.stderr
     found = contents("other")
-    assert len(found) == 4
+    assert len(found) == 2 * len(seeds)
     assert {name: files for name, files in found.items() if files} == contents("serial")
 
 

@@ -1,0 +1,33 @@
+"""A sweep and its report, which several files look at; a worker makes them once."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from dtd_cli.report import write_report
+from test_cli import dtd_run
+
+SWEEP = [
+    "-m", "rule=z+,gamma,zB", "seed=0,1,2", "network.hidden=[5]", "training.epochs=3",
+    "inputs.n=3", "progress=false", "report=false", "sweep=tried",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def swept(tmp_path_factory):
+    """A real sweep: rule=zB is for the input layer only, so these three runs fail."""
+    folder = tmp_path_factory.mktemp("swept")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert dtd_run(patch, *SWEEP) == 2
+    return folder / "outputs" / "sweeps" / "tried"
+
+
+@pytest.fixture(scope="session")
+def reported(swept, tmp_path_factory):
+    """The sweep with its report; not to be changed."""
+    sweep = shutil.copytree(swept, tmp_path_factory.mktemp("reported") / "sweep")
+    assert write_report(sweep, progress=False) == sweep / "report" / "index.html"
+    return sweep
