@@ -8,8 +8,10 @@ import pytest
 import torch
 from flint import arb
 
+from dtd.networks.network import Layer
 from dtd.numerics.ball_operation import apply, evaluate, rounded
 from dtd.numerics.balls import Balls, digits, exact, gradient, matrix
+from dtd.rules.formula import BallLayer, ToCommonZero
 
 torch.manual_seed(0)
 A = torch.rand(4, 3, dtype=torch.float64) + 0.5
@@ -125,3 +127,35 @@ def test_no_rows():
         lambda inputs: [inputs[0].times(matrix(exact(W.T.contiguous())))], [A[:0]], 30
     ):
         assert got.shape == (0, 5)
+
+
+@pytest.mark.parametrize(
+    "weight",
+    [
+        [[1.0, 2.0, 3.0], [2.0, 4.0, 6.0], [1.0, 0.0, 1.0]],
+        [[1.0, 2.0], [0.0, 1.0], [3.0, -1.0]],
+        [[1.0, 2.0, 0.5]],
+        [[0.0, 0.0], [0.0, 0.0], [0.0, 0.0]],
+    ],
+)
+def test_pseudo_inverse_of_any_rank(weight):
+    """The step to the common zero beside torch's pseudo-inverse."""
+    layer = Layer(
+        torch.tensor(weight, dtype=torch.float64),
+        torch.arange(len(weight), dtype=torch.float64) + 0.5,
+    )
+    a = torch.tensor([[0.3, 0.7, 0.2]], dtype=torch.float64)[:, : layer.weight.shape[1]]
+    formula = ToCommonZero.of(layer)
+    with digits(50):
+        anchors = Balls.exact(a)
+        z = BallLayer.of(layer).preactivation(anchors).entries(np.array([0]))
+        kept, step = formula.steps(anchors, z, np.array([0]))
+        got = rounded(step.value, a)
+    assert kept.tolist() == [0]
+    want = layer.preactivation(a) @ torch.linalg.pinv(layer.weight).T
+    assert torch.allclose(got, want, rtol=1e-13, atol=1e-15)
+
+
+def test_a_rank_that_rounding_decides_is_no_formula():
+    weight = torch.tensor([[0.1, 0.7], [0.3, 2.1]], dtype=torch.float64)
+    assert ToCommonZero.of(Layer(weight, torch.zeros(2, dtype=torch.float64))) is None

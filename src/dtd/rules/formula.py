@@ -126,6 +126,6 @@ class ToCommonZero(Formula):
     def _factors(self) -> tuple[arb_mat, arb_mat]:
         """C (J, r), the columns of W that lead the rows of F (r, d)."""
         reduced, rank = self._reduced
-        rows = reduced.tolist()[:rank]
+        rows = np.array([[arb(v) for v in row] for row in reduced.tolist()], dtype=object)[:rank]
         leading = [next(i for i, v in enumerate(row) if v != 0) for row in rows]
-        return matrix(self._balls.weight[:, leading]), arb_mat([[arb(v) for v in r] for r in rows])
+        return matrix(self._balls.weight[:, leading]), matrix(rows)
