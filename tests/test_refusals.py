@@ -425,7 +425,7 @@ def test_a_function_takes_no_sample_too(net):
 ODD = [None, "a", [0], (0,), 1.0, NAN, True, object(), np.array([0, 1]), 10**30, {}]
 
 
-@pytest.mark.parametrize("odd", ODD, ids=str)
+@pytest.mark.parametrize("odd", ODD, ids=lambda odd: type(odd).__name__)
 def test_places_that_there_are_not(net, x, odd):
     explainer = dtd.DTD(net)
     with refused("layer="):
