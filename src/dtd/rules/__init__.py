@@ -2,7 +2,7 @@
 
 from dtd.rules.gamma import Gamma
 from dtd.rules.pinv import PseudoInverse
-from dtd.rules.rule import Rule, Term
+from dtd.rules.rule import FactorRule, Rule, Term
 from dtd.rules.w2 import WSquared
 from dtd.rules.x import X
 from dtd.rules.z_box import ZBox
@@ -22,6 +22,7 @@ RULES: dict[str, type[Rule]] = {
 
 __all__ = [
     "RULES",
+    "FactorRule",
     "Gamma",
     "PseudoInverse",
     "Rule",

@@ -14,7 +14,7 @@ import torch
 
 _PACKAGES = (
     "dtd-run", "torch", "numpy", "scipy", "scikit-learn", "pandas", "matplotlib", "hydra-core",
-    "omegaconf", "safetensors",
+    "omegaconf", "python-flint", "safetensors",
 )  # fmt: skip
 
 

@@ -17,7 +17,14 @@ from dtd.numerics.ball_operation import apply, evaluate, rounded
 from dtd.numerics.balls import Balls, Indices, Numbers, gradient
 from dtd.numerics.policy import policy
 from dtd.relevance.limits.nested import Expansion, NestedRecursion, Visits
-from dtd.relevance.limits.positions import BESIDE, BEYOND, NEAR, NEARER, SHOWN, Positions
+from dtd.relevance.limits.positions import (
+    NEAR,
+    NEAR_SEARCHED,
+    NEARER,
+    NEARER_SEARCHED,
+    UNBOUNDED,
+    Positions,
+)
 from dtd.relevance.limits.visits import All
 from dtd.relevance.plan import Plan
 from dtd.relevance.slopes.slope import Pairs, Slope, relative
@@ -27,6 +34,12 @@ _TOGETHER = 200_000
 """How many balls an array may have, as far as the roots of one anchor can do with so many."""
 _MOST = 2_000_000
 """How many balls the arrays of one root may have for its limit to be taken in many digits."""
+
+_GROWTH = 100
+"""By how many times a limit grows, at least, from one position to the other if it is infinite: with
+a simple pole it is a thousand."""
+_LARGE = 1e6
+"""How many times f it is then, at least."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,9 +101,11 @@ class Limits:
             yield _Roots(self, l, Pairs(*part), visits, first)
 
     def _at(self, roots: _Roots, graph: bool) -> Slope:
-        endless = roots.errors.isinf()
-        # Slopes may grow without bound while their sum has a limit.
-        return (replace(roots, pool=endless) if endless.any() else roots).expansions(graph)
+        unbounded = roots.errors.isinf()
+        if unbounded.any():
+            # Their sum may have a limit all the same.
+            roots = replace(roots, pool=unbounded)
+        return roots.expansions(graph)
 
     @cached_property
     def formulas(self) -> Sequence[Formula | None]:
@@ -129,8 +144,8 @@ class _Roots:
         )
         gap, size = (nearer - near).norm(dim=1), nearer.norm(dim=1)
         error = relative(gap, size, f)
-        endless = (size > 100 * near.norm(dim=1)) & (size > 1e6 * f) | error.isnan()
-        return torch.where(endless, torch.inf, error)
+        grows = (size > _GROWTH * near.norm(dim=1)) & (size > _LARGE * f)
+        return torch.where(grows | error.isnan(), torch.inf, error)
 
     def expansions(self, graph: bool) -> Slope:
         """The expansions; where a limit is infinite, at a position that is not as near."""
@@ -139,7 +154,7 @@ class _Roots:
         index = self.errors.isinf().nonzero().squeeze(1)
         if not len(index):
             return slope
-        shown = self._graphed(SHOWN) if graph else self._tensors(self._numbers(SHOWN))
+        shown = self._graphed(UNBOUNDED) if graph else self._tensors(self._numbers(UNBOUNDED))
         return slope.replaced(index, self._slope(*shown).rows(index))
 
     @property
@@ -248,7 +263,7 @@ class _Roots:
 
     @cached_property
     def _positions(self) -> tuple[Positions, Positions]:
-        return (BESIDE, BEYOND) if self._formula is None else (NEAR, NEARER)
+        return (NEAR_SEARCHED, NEARER_SEARCHED) if self._formula is None else (NEAR, NEARER)
 
     @property
     def _count(self) -> int:

@@ -40,9 +40,9 @@ NEAR = Positions(first=14, apart=2)
 """To compare with."""
 NEARER = Positions(first=17, apart=3)
 """What is taken as the limit."""
-BESIDE = Positions(first=11, apart=2)
+NEAR_SEARCHED = Positions(first=11, apart=2)
 """As ``NEAR``, for roots that were searched and are known to rounding only."""
-BEYOND = Positions(first=13, apart=3)
+NEARER_SEARCHED = Positions(first=13, apart=3)
 """As ``NEARER``, for such roots: far enough to be on the anchor's side of what was missed."""
-SHOWN = Positions(first=3, apart=2)
+UNBOUNDED = Positions(first=3, apart=2)
 """Of the number that stands for a limit that is infinite."""

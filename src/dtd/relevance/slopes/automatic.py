@@ -193,5 +193,5 @@ def _at_roots(there: Slope, points: Tensor, roots: Tensor) -> Tensor:
 def _nothing(pairs: Pairs, degrees: int) -> Slope:
     """Expansions that distribute nothing, marked as limits that are not taken."""
     zero = torch.zeros_like(pairs.roots)
-    endless = torch.full_like(zero[:, 0], torch.inf)
-    return Slope(zero[:, 0], zero, zero.unsqueeze(1).expand(-1, degrees, -1), endless)
+    untaken = torch.full_like(zero[:, 0], torch.inf)
+    return Slope(zero[:, 0], zero, zero.unsqueeze(1).expand(-1, degrees, -1), untaken)
