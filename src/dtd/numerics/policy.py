@@ -18,6 +18,9 @@ class Policy:
 
     tie: float
     """A pre-activation below ``tie * (|W||a| + |b|)`` is a tie: on the kink of its ReLU."""
+    close: float
+    """Below ``close * (|W||a| + |b|)`` a pre-activation has lost so many digits that relevance is
+    computed with more."""
     epsilon: float
     """The position on the segment from a root (0) to its anchor (1) from which a limit is taken in
     this precision, and which tells the anchor's branch. A power of two, by which scaling is exact.
@@ -40,6 +43,7 @@ class Policy:
 _POLICIES = {
     torch.float64: Policy(
         tie=1e-13,
+        close=1e-6,
         epsilon=2.0**-20,
         outer_epsilon=2.0**-12,
         settled=1e-9,
@@ -50,6 +54,7 @@ _POLICIES = {
     # Single precision: 84 units in the last place for a tie, and an epsilon well beyond that.
     torch.float32: Policy(
         tie=1e-5,
+        close=1e-3,
         epsilon=2.0**-10,
         outer_epsilon=2.0**-5,
         settled=1e-4,

@@ -17,15 +17,16 @@ from dtd.numerics.balls import Balls, Indices, Numbers, exact, matrix
 
 @dataclass(frozen=True, eq=False)
 class BallLayer:
-    """A layer's weights (J, d) and biases (J,), as balls."""
+    """A layer's weights (J, d) and biases (J,), as balls, and whether it has a ReLU."""
 
     weight: Numbers
     bias: Numbers
+    relu: bool
 
     @classmethod
     def of(cls, layer: Layer) -> BallLayer:
         """The layer's numbers as they are."""
-        return cls(exact(layer.weight), exact(layer.bias))
+        return cls(exact(layer.weight), exact(layer.bias), layer.relu)
 
     @cached_property
     def _columns(self) -> arb_mat:

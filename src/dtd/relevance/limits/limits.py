@@ -35,6 +35,8 @@ _TOGETHER = 200_000
 _MOST = 2_000_000
 """How many balls the arrays of one root may have for its limit to be taken in many digits."""
 
+_FINER = 12
+"""How many digits nearer to the root a limit is taken that has not settled."""
 _GROWTH = 100
 """By how many times a limit grows, at least, from one position to the other if it is infinite: with
 a simple pole it is a thousand."""
@@ -101,6 +103,16 @@ class Limits:
             yield _Roots(self, l, Pairs(*part), visits, first)
 
     def _at(self, roots: _Roots, graph: bool) -> Slope:
+        found = self._pooled(roots, graph)
+        settled = policy(found.limit.dtype).settled
+        index = ((found.limit > settled) & found.limit.isfinite()).nonzero().squeeze(1)
+        if len(index):
+            # A kink, or a bend, may be nearer to the root than the positions are.
+            finer = self._pooled(replace(roots, finer=_FINER), graph)
+            found = found.replaced(index, finer.rows(index))
+        return found
+
+    def _pooled(self, roots: _Roots, graph: bool) -> Slope:
         unbounded = roots.errors.isinf()
         if unbounded.any():
             # Their sum may have a limit all the same.
@@ -123,7 +135,8 @@ class Limits:
 class _Roots:
     """The roots of N pairs in layer ``l``, to be expanded at limits.
 
-    ``first`` is the number of the first pair. ``pool`` (N,) marks pairs whose slopes grow without
+    ``first`` is the number of the first pair. Positions are 10⁻ᶠ times as far from the roots, with f
+    the number ``finer``. ``pool`` (N,) marks pairs whose slopes grow without
     bound: what those of one anchor distribute is added up, and each is given an equal part.
     """
 
@@ -132,6 +145,7 @@ class _Roots:
     pairs: Pairs
     visits: Visits
     first: int = 0
+    finer: int = 0
     pool: Tensor | None = None
 
     @cached_property
@@ -263,7 +277,10 @@ class _Roots:
 
     @cached_property
     def _positions(self) -> tuple[Positions, Positions]:
-        return (NEAR_SEARCHED, NEARER_SEARCHED) if self._formula is None else (NEAR, NEARER)
+        pair = (NEAR_SEARCHED, NEARER_SEARCHED) if self._formula is None else (NEAR, NEARER)
+        degree = self.limits.degree or 1
+        near, nearer = (positions.of_degree(degree).finer(self.finer) for positions in pair)
+        return near, nearer
 
     @property
     def _count(self) -> int:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from math import factorial
 from typing import NamedTuple, Protocol
 
+import numpy as np
 from flint import arb
 
 from dtd.numerics.balls import Balls, Indices, Numbers, gradient, total, zeros
@@ -116,13 +117,17 @@ class NestedRecursion:
         ``ties`` (N, J) is subtracted from pre-activations: what those are at the root that should
         be zero there.
         """
-        # The output is affine on the branch of the anchor, and expanded at the root itself.
-        output = l + 1 == len(self.layers)
+        output, layer = l + 1 == len(self.layers), self.layers[l]
         epsilon = arb(0) if output else self.positions[nesting]
         points = roots + delta.scaled(epsilon)
-        z = self.layers[l].preactivation(points)
+        z = layer.preactivation(points)
         if output:
-            return self._expansion(z.entries(unit), points, delta, epsilon, degree=1)
+            # It is affine on the branch of the anchor, and expanded at the root itself. There its
+            # gate is open, or the root is on its kink, unless the root is no zero of z.
+            own = z.entries(unit)
+            gate = ~(own.nonzero & ~own.positive) if layer.relu else np.ones(len(unit), dtype=bool)
+            own = own.scaled(gate.astype(int).astype(object))
+            return self._expansion(own, points, delta, epsilon, degree=1)
         if ties is not None:
             z = z.shifted(-ties)
         activations = z.scaled(z.positive.astype(int).astype(object))

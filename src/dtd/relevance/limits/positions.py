@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flint import arb
 
@@ -19,6 +19,14 @@ class Positions:
 
     first: int
     apart: int
+
+    def of_degree(self, degree: int) -> Positions:
+        """Those for Taylor terms up to a degree: each derivative makes a pole steeper."""
+        return replace(self, apart=degree * self.apart)
+
+    def finer(self, digits: int) -> Positions:
+        """Positions so many digits nearer to the roots."""
+        return replace(self, first=self.first + digits)
 
     def exponents(self, count: int) -> list[int]:
         """e for so many limits inside each other."""

@@ -20,7 +20,7 @@ from dtd.relevance.plan import Plan
 from dtd.relevance.series.series import Segments, Series
 from dtd.relevance.slopes.slope import Pairs, Slope, relative, worst
 from dtd.relevance.slopes.stencil import Stencil
-from dtd.relevance.slopes.ties import Side, side
+from dtd.relevance.slopes.ties import side
 from dtd.roots.location import Location
 
 Function = Callable[[int, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -80,10 +80,19 @@ class AutomaticSlopes:
         limit = torch.where(epsilon > 0, torch.fmax(there.limit, 0 * epsilon), there.limit)
         return there._replace(value=_at_roots(there, points, pairs.roots), limit=limit)
 
-    def side(self, l: int, pairs: Pairs, location: Location) -> Side:
-        """How the anchor's side of roots in layer ``l`` is reached."""
+    def side(self, l: int, pairs: Pairs, location: Location) -> tuple[Tensor, Tensor, Tensor]:
+        """How the anchor's side of roots in layer ``l`` is reached: the gates that are held open,
+        the position, and where a limit has to be taken; see :class:`Side`.
+
+        Where digits would be lost, and more of them help, it is taken as a limit too.
+        """
         above = self.plans[l + 1] if l + 1 < self.network.depth else None
-        return side(self.network, l, pairs, location, above, self.limits.homogeneous(l + 1))
+        homogeneous = self.limits.homogeneous(l + 1)
+        gates, epsilon, limit, close = side(self.network, l, pairs, location, above, homogeneous)
+        if self.limits.formulas[l] is not None and self.limits.covers(l):
+            limit = limit | (close & (epsilon == 0))
+            gates = gates & ~limit.unsqueeze(1)
+        return gates, epsilon, limit
 
     def _integrated(
         self, series: Series, l: int, pairs: Pairs, location: Location, graph: bool

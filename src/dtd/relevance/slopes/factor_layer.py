@@ -108,6 +108,17 @@ class FactorLayer:
         step = z.relu() / torch.where(rooted, divisor, torch.inf)
         return Units(z, step, rooted, alive & (magnitude < self.smallest_divisor(size)))
 
+    def loses_digits(self, step: Tensor) -> Tensor:
+        """Whether digits are lost at steps (N,) to roots that are close to zero in an input, (N,)."""
+        left = (1 - step.unsqueeze(1) * self._reaches).abs()
+        return (left <= policy(step.dtype).close).any(1)
+
+    @cached_property
+    def _reaches(self) -> Tensor:
+        """The values of the mask, of which rules have one or two; of more the extremes, (r,)."""
+        values: Tensor = self.mask.unique()
+        return values if len(values) <= 2 else values[[0, -1]]
+
     def roots(self, a: Tensor, step: Tensor, unit: Tensor) -> Tensor:
         """The roots (N, d) of one unit for each anchor ``a`` (N, d); step and unit (N,)."""
         directions = a * self.mask.index_select(0, unit)

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from dtd.networks.network import Network
+from dtd.numerics.policy import policy
 from dtd.numerics.products import row_product
 from dtd.relevance.batching import Batching
 from dtd.relevance.expansion import Relevance
@@ -111,8 +112,10 @@ class ForwardSlopes:
             for chunk in visited.split(self.batching.max_points):
                 row, unit = chunk // gains.shape[1], chunk % gains.shape[1]
                 anchors = a.index_select(0, row)
-                pairs = Pairs(anchors, layer.roots(anchors, gains.take(chunk), unit), unit, row)
-                there = self._expand(l, pairs, units.size.index_select(0, row))
+                t = gains.take(chunk)
+                pairs = Pairs(anchors, layer.roots(anchors, t, unit), unit, row)
+                size = units.size.index_select(0, row)
+                there = self._expand(l, pairs, size, layer.loses_digits(t))
                 gains.view(-1)[chunk] *= there.factor
                 gains.view(-1)[chunk[there.others]] = 0
                 gains.view(-1)[chunk[there.undecided]] = 0
@@ -150,7 +153,9 @@ class ForwardSlopes:
 
     def _at(self, l: int, pairs: Pairs) -> Slope:
         """The expansions below other layers; an infinite error asks for a limit."""
-        there = self._expand(l, pairs, self.network.layers[l](pairs.anchors).amax(1))
+        small, large = (points.abs().amax(1) for points in (pairs.roots, pairs.anchors))
+        lost = small <= policy(small.dtype).close * large
+        there = self._expand(l, pairs, self.network.layers[l](pairs.anchors).amax(1), lost)
         slope = there.factor.unsqueeze(1) * self.network.layers[l].weight[pairs.unit]
         slope = slope.index_copy(0, there.others, there.slope)
         limit = torch.where(there.limit, 0, torch.nan).to(slope)
@@ -185,7 +190,8 @@ class ForwardSlopes:
             anchors, t = a.index_select(0, row), units.step.take(chunk)
             weights = upper * a.shape[1] + unit.index_select(0, row)
             pairs = Pairs(anchors, layer.roots(anchors, t, upper), upper, row)
-            there = self._expand(l, pairs, units.size.index_select(0, row))
+            size = units.size.index_select(0, row)
+            there = self._expand(l, pairs, size, layer.loses_digits(t))
             share = there.factor * t * layer.product.take(weights)
             slope = there.slope.gather(1, unit[row[there.others]].unsqueeze(1)).squeeze(1)
             share[there.others] = slope * (t * layer.mask.take(weights))[there.others]
@@ -194,12 +200,15 @@ class ForwardSlopes:
             undecided[row[there.undecided]] = True
         return _Factor(value, limit, undecided)
 
-    def _expand(self, l: int, pairs: Pairs, size: Tensor) -> _Expansion:
-        """``h_unit`` at roots of the units (N,) of layer l + 1 < L."""
+    def _expand(self, l: int, pairs: Pairs, size: Tensor, lost: Tensor) -> _Expansion:
+        """``h_unit`` at roots of the units (N,) of layer l + 1 < L.
+
+        ``lost`` (N,) says at which roots digits are lost: there the caller decides.
+        """
         reached = self.reach(l, pairs, size)
         factor = self._factor(l + 1, reached.a, reached.units, pairs.unit)
         limit, undecided = factor.limit | reached.limits.limit, factor.undecided
-        undecided = undecided | reached.limits.undecided
+        undecided = undecided | reached.limits.undecided | lost
         if l + 2 < self.network.depth:
             undecided = undecided | reached.limits.limit
         others = (reached.limits.limit & ~undecided).nonzero().squeeze(1)

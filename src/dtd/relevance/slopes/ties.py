@@ -30,6 +30,8 @@ class Side(NamedTuple):
     have the same derivative."""
     limit: Tensor
     """(N,), whether that is not enough, so that a limit has to be taken."""
+    close: Tensor
+    """(N,), whether another unit is so close to its kink that digits are lost."""
 
 
 @torch.no_grad()
@@ -52,8 +54,12 @@ def side(
     z = layer.preactivation(roots)
     threshold = policy(z.dtype).tie * layer.magnitude(anchors)
     ties = location.ties(_ties(z, threshold), own)
-    open_gates = ties & own
-    limit = (ties & ~own).any(1) | location.is_approached(open_gates.any(1))
+    on_own, alive = ties & own, layer.preactivation(anchors) > 0
+    open_gates = on_own & alive
+    limit = (ties & ~own).any(1) | location.is_approached(on_own.any(1))
+    # Its unit is dead on the anchor's side, and rounding decides on which side the root is.
+    limit |= (on_own & ~alive).any(1)
+    close = (z.abs() <= policy(z.dtype).close * layer.magnitude(anchors)) & ~own
     if above is not None:
         # Where no other unit is alive the direction above comes from this unit alone.
         limit |= ~((z > threshold) & ~own).any(1)
@@ -63,10 +69,11 @@ def side(
     epsilon = torch.zeros_like(roots[:, 0])
     if homogeneous and limit.any():
         # All units grow in proportion from the root to the anchor, or stay dead on the way.
-        dead = (z < 0) & (layer.preactivation(anchors) <= 0)
+        dead = (z < 0) & ~alive
         alike = limit & (_ties(z, threshold) | dead).all(1)
         epsilon, limit = alike.to(roots) / 8, limit & ~alike
-    return Side(open_gates & ~(limit | (epsilon > 0)).unsqueeze(1), epsilon, limit)
+    open_gates &= ~(limit | (epsilon > 0)).unsqueeze(1)
+    return Side(open_gates, epsilon, limit, close.any(1))
 
 
 def _ties(z: Tensor, threshold: Tensor) -> Tensor:
