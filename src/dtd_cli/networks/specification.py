@@ -28,6 +28,11 @@ class NetworkSpec(ABC):
     def input_size(self) -> int | None:
         """The number of inputs; None where it follows from the data."""
 
+    @property
+    def assumed(self) -> str:
+        """What is assumed of the network, for the log; empty where nothing is."""
+        return ""
+
     @abstractmethod
     def build(self, input_size: int, output_size: int) -> Network:
         """The network, in float32 unless it is a file's.

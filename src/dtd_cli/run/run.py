@@ -47,6 +47,8 @@ def run(config: Config, folder: RunFolder, pictures: bool) -> None:
             check_paths(prepared.network, config.relevance.max_paths)
         mapped = map_request(config.region_map, prepared)
     folder.start()
+    if config.network.assumed:
+        log.info(config.network.assumed)
     log.info(
         "explaining %d of %d samples, network %s",
         int(prepared.explained.sum()),
