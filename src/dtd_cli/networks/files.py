@@ -10,11 +10,11 @@ from dtd.networks.files import load
 from dtd.networks.network import Network
 from dtd_cli.config.errors import SettingError
 from dtd_cli.config.values import Text
-from dtd_cli.networks.specification import NetworkSpec
+from dtd_cli.networks.specification import Described
 
 
 @dataclass(frozen=True)
-class File(NetworkSpec):
+class File(Described):
     """A state dict from ``torch.save`` or a ``.safetensors`` file; sizes follow from it.
 
     ``layers`` names its layers in their order, where the file does not tell it.

@@ -66,7 +66,8 @@ def run(config: Config, folder: RunFolder, pictures: bool) -> None:
             from dtd_cli.plots import draw
 
             draw(folder.path)
-    folder.write_json("environment.json", environment(config.top.seed, config.device, durations))
+    came = environment(config.top.seed, config.device, durations, prepared.network)
+    folder.write_json("environment.json", came)
     folder.done()
     log.info("done in %.1f s: %s", sum(durations.values()), folder.path)
 
