@@ -71,6 +71,7 @@ OUTSIDE = {"torch", "numpy", "scipy", "daqp", "flint"}
 LAZY = {
     "explainer/frames.py": {"pandas"},
     "explainer/results.py": {"pandas"},
+    "networks/checkpoints.py": {"safetensors"},
     "networks/files.py": {"safetensors"},
 }
 """What some files need as well, once they are asked for something."""

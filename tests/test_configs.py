@@ -24,6 +24,7 @@ MADE_SMALL = {
     ("network", "notebook"): DRAWN,
     ("network", "maximum"): DRAWN,
     ("network", "file"): [*DRAWN, "network.path=net.pt"],
+    ("network", "module"): [*DRAWN, "network.target=own_module:make"],
     ("training", "none"): ["network.hidden=[4]", "inputs.n=2"],
     ("inputs", "csv"): ["training=none", "network=notebook", "inputs.path=rows.csv"],
     ("inputs", "positive"): ["training=none", "network=notebook", "inputs.n=2"],
@@ -59,6 +60,8 @@ def overrides(group, option):
 def _files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save(torch.nn.Sequential(torch.nn.Linear(3, 4)).state_dict(), "net.pt")
+    code = "from torch import nn\ndef make():\n    return nn.Linear(3, 4)\n"
+    (tmp_path / "own_module.py").write_text(code)
     (tmp_path / "rows.csv").write_text("a,b,c\n3,3,3\n2.5,3,3.5\n")
 
 

@@ -434,29 +434,16 @@ def with_forward():
     return module
 
 
-def shared():
-    layer = nn.Linear(4, 4)
-    return nn.Sequential(layer, nn.ReLU(), layer)
-
-
-def tied():
-    first, second = nn.Linear(4, 4), nn.Linear(4, 4)
-    second.weight = first.weight
-    return nn.Sequential(first, nn.ReLU(), second)
-
-
 NO_CHAINS = {
     "Unusual": (Unusual, "Unusual"),
     "Doubled": (lambda: Doubled(*sequential()), "Doubled"),
     "Shifted": (lambda: nn.Sequential(Shifted(4, 2)), r"0 \(Shifted\)"),
     "Tanh": (lambda: nn.Sequential(nn.Linear(4, 2), nn.Tanh()), r"1 \(Tanh\)"),
     "Conv2d": (lambda: nn.Sequential(nn.Conv2d(1, 1, 2)), r"0 \(Conv2d\)"),
-    "BatchNorm1d": (lambda: nn.Sequential(nn.BatchNorm1d(4)).eval(), r"0 \(BatchNorm1d\)"),
+    "LayerNorm": (lambda: nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4)), r"1 \(LayerNorm\)"),
     "training": (lambda: nn.Sequential(nn.Linear(4, 2), nn.Dropout()), r"1 \(Dropout\).*eval"),
     "hook": (with_hook, r"2 \(Linear\).*hooks"),
     "forward": (with_forward, r"0 \(Linear\)"),
-    "shared": (shared, r"2 \(Linear\).*shares"),
-    "tied": (tied, r"2 \(Linear\).*shares"),
     "nan": (with_nan, r"2 \(Linear\).*NaN"),
     "chain": (lambda: nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(2, 1)), r"2 \(Linear\)"),
     "relu": (lambda: nn.Sequential(nn.ReLU(), nn.Linear(4, 3)), r"0 \(ReLU\).*first"),

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from dtd.domains import Domain
 from dtd.errors import InvalidSetting, check_seed, shown
 from dtd.networks.network import Network
-from dtd.networks.reading import read
+from dtd.networks.reading import Reading, read
 from dtd.ranges import COUNT, Range, numbers_of
 from dtd.relevance.series.integral import Integral
 from dtd.relevance.series.series import Series
@@ -25,7 +25,7 @@ from dtd.rules import RULES, Rule
 T = TypeVar("T")
 
 
-def network_of(model: object) -> Network:
+def reading_of(model: object) -> Reading:
     """The network that a module computes, or that is given.
 
     Raises:
@@ -34,7 +34,7 @@ def network_of(model: object) -> Network:
     if isinstance(model, nn.Module):
         return read(model)
     if isinstance(model, Network):
-        return model
+        return Reading(model, flattens=False)
     raise InvalidSetting(
         "model", shown(model), "allowed is an object: a torch.nn.Module or a dtd.Network"
     )

@@ -19,7 +19,7 @@ from dtd.explainer.objections import check_rule, check_search, check_together, c
 from dtd.explainer.results import Contents, Result, RootPoint
 from dtd.explainer.targets import Targets, one_target, targets
 from dtd.networks.network import Network
-from dtd.networks.reading import flattens
+from dtd.networks.reading import Reading
 from dtd.numerics.gradients import outside_inference
 from dtd.progress import Track, untracked
 from dtd.ranges import COUNT, check_choice, check_flag, index_of
@@ -209,7 +209,11 @@ class DTD:
     @cached_property
     def network(self) -> Network:
         """The network of the model, as the library reads it."""
-        return arguments.placed(arguments.network_of(self.model), self.dtype, self.device)
+        return arguments.placed(self._reading.network, self.dtype, self.device)
+
+    @cached_property
+    def _reading(self) -> Reading:
+        return arguments.reading_of(self.model)
 
     @cached_property
     def scheme(self) -> Scheme:
@@ -305,7 +309,7 @@ class DTD:
             InvalidSetting: they are not possible as inputs.
         """
         size = self.network.widths[0]
-        any_shape = isinstance(self.model, nn.Module) and flattens(self.model)
+        any_shape = self._reading.flattens
         samples = arguments.samples_of(
             x,
             lambda shape: (

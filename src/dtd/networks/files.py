@@ -1,62 +1,74 @@
-"""Networks that are kept in files."""
+"""Networks that are kept in files.
+
+A file of weights says neither activations nor, as ``.safetensors``, the order of layers. What is
+assumed is written at :func:`load`; what is in doubt is refused.
+"""
 
 from __future__ import annotations
 
-import os
 import re
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise, takewhile
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from dtd.errors import InvalidSetting, shown
+from dtd.networks import chain
+from dtd.networks.checkpoints import COUNTER, Checkpoint, read_checkpoint, refused
 from dtd.networks.network import Layer, Network
-from dtd.ranges import check_flag, is_dense
+from dtd.ranges import check_flag
 
-_UNREADABLE = (
-    "not a file of weights; allowed is a state dict (torch.save(net.state_dict(), path)) "
-    "or a .safetensors file"
+_EPS = 1e-5
+"""Of batch normalisation, as PyTorch has it if not told otherwise; a state dict does not say it."""
+_STATISTICS = {"running_mean", "running_var"}
+_KINDS = {"weight", "bias", COUNTER, *_STATISTICS}
+_PLAIN = (
+    "allowed are plain weights: save the module after remove_parametrizations, or explain the "
+    "module itself"
 )
+_FOREIGN = {
+    r"weight_[gv]|original[01]": f"belongs to a weight under weight_norm or the like; {_PLAIN}",
+    r"weight_(orig|u)|original|_[uv]": f"belongs to a weight under spectral_norm; {_PLAIN}",
+    r"(weight|bias)_([ih]h|hr)_l\d+.*": "belongs to a recurrent layer; allowed are linear layers",
+    r"in_proj_(weight|bias)|[qkv]_proj_weight|bias_[kv]": "belongs to an attention layer; allowed "
+    "are linear layers",
+}
+"""What the last part of a name tells, where it is no linear layer's."""
 
 
-def load(path: str | Path, output_relu: bool = True) -> Network:
+def load(
+    path: str | Path, output_relu: bool = True, layers: Sequence[str] | None = None
+) -> Network:
     """The network in a state dict from ``torch.save``, or in a ``.safetensors`` file.
 
-    The 2-D tensors of the file, in their order, are the weights, each followed by its bias.
-    Between layers there is a ReLU, and after the last one too unless ``output_relu`` is false.
-    No code in the file is ever run.
+    Linear layers, each a 2-D weight with its bias if it has one, in the order of the file, or in
+    that of the numbers in their names, if they differ in numbers only. What the file does not say
+    is assumed: between layers there is a ReLU, and after the last one too unless ``output_relu``
+    is false. Batch normalisation right after a linear layer (``0`` and ``1`` in a sequence) is
+    folded into it, with ``eps=1e-5``. No tensor is left out, and no code in the file is ever run.
+
+    Args:
+        path: the file; the state dict may be an entry of a trainer's checkpoint.
+        output_relu: whether the last layer has a ReLU.
+        layers: the names of all layers, from the input up, where the file does not tell their
+            order. Normalisation that is named after a layer is folded into it.
 
     Raises:
-        InvalidSetting: the file is missing, or holds no such network.
+        InvalidSetting: the file is missing, or something in it is no such network or in doubt.
     """
     check_flag("output_relu", output_relu)
-    tensors = read_tensors(path)
-    try:
-        layers = _layers(path, tensors)
-        return Network((*layers[:-1], replace(layers[-1], relu=output_relu)))
-    except InvalidSetting as error:
-        raise _refused(path, error.allowed) from error
-
-
-def _layers(path: str | Path, tensors: dict[str, Tensor]) -> list[Layer]:
-    layers: list[Layer] = []
-    for name, tensor in tensors.items():
-        if not tensor.isfinite().all():
-            raise _refused(path, f"{name} has NaN or infinite entries; allowed are finite ones")
-        if tensor.dim() == 2:
-            layers.append(Layer(tensor, torch.zeros_like(tensor[:, 0])))
-        elif layers and tensor.shape == layers[-1].bias.shape:
-            layers[-1] = replace(layers[-1], bias=tensor)
-        else:
-            raise _refused(
-                path,
-                f"{name} has shape {list(tensor.shape)}; allowed are 2-D weights, each "
-                "followed by its bias",
-            )
-    if not layers:
-        raise _refused(path, "it holds no weights; allowed are 2-D weights, each with its bias")
-    return layers
+    checkpoint = read_checkpoint(path)
+    parts = _parts(path, checkpoint)
+    named = _named(layers, parts) if layers is not None else _ordered(path, parts, checkpoint)
+    made: chain.Layers = ()
+    for below, part in pairwise([None, *named]):
+        assert part is not None
+        part.check(below, told=layers is not None, layers=made)
+        made = chain.appended(chain.rectified(made) if made and part.is_linear else made, part.map)
+    return chain.network(chain.rectified(made) if output_relu else made)
 
 
 def save(network: Network, path: Path) -> None:
@@ -67,45 +79,176 @@ def save(network: Network, path: Path) -> None:
     path.write_bytes(safetensors.torch.save(network.state_dict()))
 
 
-def read_tensors(path: str | Path) -> dict[str, Tensor]:
-    """Tensors of any shape by name, in their order, from a state dict or ``.safetensors`` file.
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """One module of a file: a linear layer, or batch normalisation."""
 
-    Raises:
-        InvalidSetting: the file is missing or is neither of the two.
-    """
-    import safetensors.torch
+    path: str | Path
+    name: str
+    tensors: Mapping[str, Tensor]
+    """By what they are: ``weight``, ``bias``, ``running_mean``, …"""
+    names: Mapping[str, str]
+    """Their names in the file."""
 
-    if not isinstance(path, str | os.PathLike):
-        raise _refused(shown(path), "allowed is the path of a file with weights")
-    try:
-        if not Path(path).is_file():
-            raise FileNotFoundError(path)
-        if Path(path).suffix == ".safetensors":
-            loaded = _in_layer_order(safetensors.torch.load_file(path))
+    @property
+    def is_linear(self) -> bool:
+        return not _STATISTICS & self.tensors.keys()
+
+    @property
+    def map(self) -> Layer:
+        """The affine map, without a ReLU."""
+        dtype = torch.float32
+        for tensor in self.tensors.values():
+            dtype = torch.promote_types(dtype, tensor.dtype)
+        given = {kind: tensor.to(dtype) for kind, tensor in self.tensors.items()}
+        weight, bias = given.get("weight"), given.get("bias")
+        if not self.is_linear:
+            mean, variance = given["running_mean"], given["running_var"]
+            return chain.normalisation(mean, variance, weight, bias, _EPS)
+        assert weight is not None
+        return Layer(weight, weight.new_zeros(len(weight)) if bias is None else bias, relu=False)
+
+    def check(self, below: _Part | None, told: bool, layers: chain.Layers) -> None:
+        """Refuse what is no layer, or does not go onto the layers below.
+
+        Raises:
+            InvalidSetting: with the tensor and what is wrong.
+        """
+        if self.is_linear:
+            self._check_linear()
+            inputs = self.tensors["weight"].shape[1]
         else:
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise _refused(path, "no such file; allowed is a file with weights") from error
-    # What is no such file breaks its readers in every way.
-    except Exception as error:
-        raise _refused(path, _UNREADABLE) from error
-    if not isinstance(loaded, dict) or not all(
-        isinstance(tensor, Tensor) and is_dense(tensor) and tensor.is_floating_point()
-        for tensor in loaded.values()
-    ):
-        raise _refused(path, _UNREADABLE)
-    return loaded
+            self._check_normalisation(below, told)
+            inputs = len(self.tensors["running_mean"])
+        if layers and inputs != len(layers[-1].bias):
+            raise self._refused(
+                "weight" if self.is_linear else "running_mean",
+                f"is for {inputs} inputs, and the layer before it has {len(layers[-1].bias)} "
+                "units; the layers must chain",
+            )
+
+    def _check_linear(self) -> None:
+        extra = self.tensors.keys() - {"weight", "bias"}
+        for kind in [*sorted(extra), *(["bias"] if "weight" not in self.tensors else [])]:
+            raise self._refused(
+                kind, "belongs to no weight; allowed are weights of linear layers with their biases"
+            )
+        weight, bias = self.tensors["weight"], self.tensors.get("bias")
+        if weight.dim() != 2 or not weight.numel():
+            raise self._refused(
+                "weight",
+                f"has shape {list(weight.shape)}, as that of a normalisation, a PReLU or a "
+                "convolution; allowed are the 2-D weights of linear layers",
+            )
+        if bias is not None and bias.shape != weight.shape[:1]:
+            raise self._refused(
+                "bias", f"has shape {list(bias.shape)}; allowed is [{len(weight)}], as its weight"
+            )
+
+    def _check_normalisation(self, below: _Part | None, told: bool) -> None:
+        whole = [{*_STATISTICS}, {*_STATISTICS, "weight", "bias"}]
+        first = next(iter(self.tensors))
+        if self.tensors.keys() - {COUNTER} not in whole:
+            raise self._refused(
+                first,
+                f"stands with {', '.join(kind for kind in self.tensors if kind != first)}; allowed "
+                "are running_mean and running_var, with weight and bias or without both",
+            )
+        size = self.tensors["running_mean"].shape
+        for kind in self.tensors.keys() - {COUNTER}:
+            if self.tensors[kind].shape != size or len(size) != 1:
+                raise self._refused(
+                    kind,
+                    f"has shape {list(self.tensors[kind].shape)}; allowed is that of the others of "
+                    "its normalisation, one number for each unit",
+                )
+        if below is None or not (told or _follows(below.name, self.name)):
+            raise self._refused(
+                "running_mean",
+                "is in doubt: the file does not tell whether its normalisation comes before the "
+                "ReLU; allowed is its place right after a linear layer, as in a Sequential or in "
+                "layers=[…], or explain the module itself",
+            )
+
+    def _refused(self, kind: str, reason: str) -> InvalidSetting:
+        return refused(self.path, f"{self.names[kind]} {reason}")
 
 
-def _refused(path: object, reason: str) -> InvalidSetting:
-    return InvalidSetting("path", path, reason)
+def _parts(path: str | Path, checkpoint: Checkpoint) -> list[_Part]:
+    """The modules of a file, in the order in which they come."""
+    parts: dict[str, dict[str, str]] = {}
+    weights: dict[str, str] = {}
+    for name, tensor in checkpoint.tensors.items():
+        module, _, kind = name.rpartition(".")
+        for pattern, reason in _FOREIGN.items():
+            if re.fullmatch(pattern, kind):
+                raise refused(path, f"{name} {reason}")
+        if kind in _KINDS:
+            place = module
+        elif tensor.dim() == 2:
+            place, kind = name, "weight"
+            weights[module] = name
+        elif checkpoint.ordered and module in weights and kind.startswith("b"):
+            place, kind = weights[module], "bias"
+        else:
+            raise refused(
+                path,
+                f"{name} of shape {list(tensor.shape)} belongs to no layer that the file tells; "
+                "allowed are 2-D weights, each with its bias (NAME.weight and NAME.bias)",
+            )
+        part = parts.setdefault(place, {})
+        if kind in part:
+            raise refused(path, f"{name} is a second {kind}, after {part[kind]}; allowed is one")
+        part[kind] = name
+    return [
+        _Part(path, place, {kind: checkpoint.tensors[n] for kind, n in names.items()}, names)
+        for place, names in parts.items()
+    ]
 
 
-def _in_layer_order(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A ``.safetensors`` file keeps no order: by layer name, 10 after 9, weight before bias."""
+def _ordered(path: str | Path, parts: list[_Part], checkpoint: Checkpoint) -> list[_Part]:
+    """The modules in their order, which the file or the numbers in their names tell."""
+    names = [part.name for part in parts]
+    numbers = {name: [int(number) for number in re.findall(r"\d+", name)] for name in names}
+    by_number = sorted(parts, key=lambda part: numbers[part.name])
+    numbered = len({re.sub(r"\d+", "#", name) for name in names}) == 1
+    if numbered and (by_number == parts or not checkpoint.ordered):
+        return by_number
+    if checkpoint.ordered and not numbered:
+        return parts
+    why = "the numbers of its layers are not in order" if numbered else "it keeps no order"
+    raise refused(
+        path,
+        f"{why}, so that of {', '.join(_short(names))} is in doubt; allowed is "
+        "layers=[…] with these names from the input up",
+    )
 
-    def key(name: str) -> tuple[list[int | str], int]:
-        parts = re.split(r"(\d+)", name.rpartition(".")[0])
-        return [int(part) if part.isdigit() else part for part in parts], -tensors[name].dim()
 
-    return {name: tensors[name] for name in sorted(tensors, key=key)}
+def _named(layers: Sequence[str], parts: list[_Part]) -> list[_Part]:
+    """The modules in the order that the caller gives."""
+    names = [part.name for part in parts]
+    found = dict(zip(names, parts, strict=True)) | dict(zip(_short(names), parts, strict=True))
+    listed = isinstance(layers, list | tuple) and all(isinstance(name, str) for name in layers)
+    chosen = [found.get(name) for name in layers] if listed else []
+    known = [part for part in chosen if part is not None]
+    if not listed or len(known) != len(chosen) or sorted(p.name for p in known) != sorted(names):
+        raise InvalidSetting(
+            "layers",
+            f"[{','.join(layers)}]" if listed else shown(layers),
+            f"allowed is a list of {', '.join(_short(names))}, each once, from the input up",
+        )
+    return known
+
+
+def _short(names: Sequence[str]) -> list[str]:
+    """The names without what all of them begin with, as ``model.``."""
+    parents = zip(*(name.split(".")[:-1] for name in names), strict=False)
+    shared = len(list(takewhile(lambda level: len(set(level)) == 1, parents)))
+    return [".".join(name.split(".")[shared:]) for name in names]
+
+
+def _follows(below: str, above: str) -> bool:
+    """Whether two modules are neighbours in a sequence, as ``net.0`` and ``net.1``."""
+    (where, _, first), (place, _, second) = below.rpartition("."), above.rpartition(".")
+    numbers = first.isdecimal() and second.isdecimal()
+    return where == place and numbers and int(second) == int(first) + 1

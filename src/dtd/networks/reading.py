@@ -1,203 +1,294 @@
-"""A network read from a ``torch.nn.Module``: a chain of the layers that the theory knows.
-
-A new kind of layer is one more function in ``READERS``.
-"""
+"""A network read from a ``torch.nn.Module``: a chain of the operations that the theory knows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
+from torch.nn import functional
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
 
 from dtd.errors import InvalidSetting
-from dtd.networks.network import Layer, Network
+from dtd.networks.chain import Layers, network
+from dtd.networks.network import Network
+from dtd.networks.operations import ALLOWED, Operation, Step, reader_of
 
 _PROBES = 8
 _AGREEMENT = 1e-6
 """How far outputs may differ, relative to the sum of the sizes that they are made of."""
+_SHAPES = ((), (1,), (1, 1))
+"""What may stand before the inputs of a sample, where a module flattens only such samples."""
+_ROOT = "module"
 
 
-def read(module: nn.Module) -> Network:
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """The network of a module, and whether samples may have any shape, as they are flattened."""
+
+    network: Network
+    flattens: bool
+
+
+def read(module: nn.Module) -> Reading:
     """The network that a module computes; the module is not changed.
 
-    Allowed are ``nn.Linear``, ``nn.ReLU``, ``nn.Identity``, ``nn.Dropout`` in evaluation mode and
-    ``nn.Flatten``, alone or in an ``nn.Sequential``, which may hold others.
+    Allowed is what ``torch.fx`` traces to a chain of the operations in
+    ``dtd.networks.operations``. Batch normalisation in evaluation mode is folded, and parametrised
+    weights are taken as they are. A layer may be used twice.
 
     Raises:
         InvalidSetting: it is no such chain, or its output on a probe is another than the
             network's.
     """
+    # To run a module may change it: what is traced and what is asked are copies.
+    traced, asked, evaluating = (_copy(module) for _ in range(3))
+    evaluating.eval()
+    graph = _traced(traced)
+    with torch.no_grad():
+        samples = _accepted(asked, _probe(traced, graph))
+        walk = _Walk(traced, graph)
+        walk.run(samples)
+        if not walk.layers:
+            raise _refused(module, f"it has no nn.Linear; allowed are {ALLOWED}")
+        chain = network(walk.layers)
+        expected = chain.to(samples.dtype, samples.device).forward(samples.flatten(1))
+        answers = [_answer(alone, samples) for alone in (asked, evaluating)]
+    advice = _advice(module)
+    if not all(_agree(answer, expected, walk.size) for answer in answers):
+        raise _refused(module, f"its output is not what its weights say{advice}")
+    changed = _differing(asked, evaluating)
+    if changed:
+        raise _refused(module, f"to ask it changes {changed} in training mode{advice}")
+    return Reading(chain, walk.flattens)
+
+
+class _Alone(nn.Module):
+    """The module with one input: other arguments of its forward have their defaults."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, x: Tensor) -> object:
+        return self.module(x)
+
+
+class _Tracer(fx.Tracer):
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return reader_of(m) is not None or super().is_leaf_module(m, module_qualified_name)
+
+
+def _copy(module: nn.Module) -> _Alone:
+    """A copy in which parametrised weights are what they are when the module is asked."""
+    # Tensors that were computed, as a weight by weight_norm, have no copy of their own.
+    computed = {
+        id(value): value.detach().clone()
+        for part in module.modules()
+        for value in vars(part).values()
+        if isinstance(value, Tensor)
+    }
     try:
-        # To read a parametrised weight may change its module, as spectral_norm does in training.
-        module = deepcopy(module)
+        copy = deepcopy(module, dict(computed))
     except Exception as error:
-        raise _refused(module, "", "it cannot be copied, and is never changed itself") from error
-    chain = list(_leaves(module, ""))
-    layers: list[Layer] = []
-    for name, leaf in chain:
-        reader = next(
-            (reader for kind, reader in READERS.items() if _is_plain(leaf, kind)), _unknown
-        )
-        layers = reader(layers, leaf, name)
-    if not layers:
-        raise _refused(module, "", "it has no nn.Linear")
-    _check_shared(chain)
-    network = Network(tuple(layers))
-    _check_output(module, network)
-    return network
+        raise _refused(module, "it cannot be copied, and is never changed itself") from error
+    for name, part in copy.named_modules():
+        for hook in (*part._forward_pre_hooks.values(), *part._forward_hooks.values()):
+            if type(hook) not in (WeightNorm, SpectralNorm):
+                raise InvalidSetting(
+                    "model",
+                    f"{name} ({type(part).__name__})" if name else type(part).__name__,
+                    "it has forward hooks, which may change its output; remove them",
+                )
+            with torch.no_grad():
+                hook(part, ())
+    return _Alone(copy)
 
 
-def _leaves(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
-    """The layers in the order in which they are applied, with their names."""
-    if module._forward_hooks or module._forward_pre_hooks:
-        raise _refused(module, name, "it has forward hooks, which may change its output")
-    if not _is_plain(module, nn.Sequential):
-        yield name, module
-        return
-    # Not named_children(), which leaves out what occurs a second time.
-    for part, child in module._modules.items():
-        if child is not None:
-            yield from _leaves(child, f"{name}.{part}" if name else part)
-
-
-def _is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
-    """Whether the module is of the kind, and computes what that computes."""
-    own = "forward" in vars(module)
-    return isinstance(module, kind) and type(module).forward is kind.forward and not own
-
-
-def _linear(layers: list[Layer], leaf: nn.Module, name: str) -> list[Layer]:
-    assert isinstance(leaf, nn.Linear)
-    weight = leaf.weight.detach()
-    bias = weight.new_zeros(len(weight)) if leaf.bias is None else leaf.bias.detach()
+def _traced(alone: _Alone) -> fx.Graph:
+    """The operations of the module, each submodule known to the theory or refused."""
     try:
-        read = Layer(weight.clone(), bias.clone(), relu=False)
-    except InvalidSetting as error:
-        reason = f"its {error.argument} is {error.value}; {error.allowed}"
-        raise _refused(leaf, name, reason) from error
-    if not read.is_finite:
-        raise _refused(leaf, name, "its weights have NaN or infinite entries")
-    if not layers:
-        return [read]
-    *before, below = layers
-    if weight.shape[1] != len(below.bias):
-        raise _refused(
-            leaf,
-            name,
-            f"it takes {weight.shape[1]} inputs, and the layer below has {len(below.bias)} units",
+        graph = _Tracer().trace(alone)
+    except Exception as error:
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise _refused(alone.module, f"torch.fx cannot trace it: {said}") from error
+    for node in graph.nodes:
+        if node.op == "call_module" and not (operation := _operation(alone, node, (), {})).is_known:
+            raise operation.unknown
+    return graph
+
+
+def _operation(
+    alone: _Alone, node: fx.Node, arguments: tuple[object, ...], named: Mapping[str, object]
+) -> Operation:
+    """The operation of a node, with its place: the innermost module in which it stands."""
+    path, kind = list(node.meta["nn_module_stack"].values())[-1]
+    name = path.removeprefix(_ROOT).removeprefix(".")
+    called = alone.get_submodule(str(node.target)) if node.op == "call_module" else node.target
+    place = f"{name} ({kind.__name__})" if name else kind.__name__
+    return Operation(place, called, arguments, named)
+
+
+class _Walk(fx.Interpreter):
+    """Goes through the operations with samples, compares each, and keeps the layers so far."""
+
+    def __init__(self, alone: _Alone, graph: fx.Graph) -> None:
+        super().__init__(alone, graph=graph)
+        # It would write pages into the messages of refusals.
+        self.extra_traceback = False
+        self.alone = alone
+        self.layers: Layers = ()
+        self.flattens = False
+        self.last = next(iter(graph.nodes))
+        self.size = torch.zeros(())
+        """What the activations so far are made of, against which their rounding is measured."""
+
+    def run_node(self, n: fx.Node) -> Any:
+        """The value of a node; an operation is compared with its step."""
+        if n.op in ("placeholder", "get_attr"):
+            return super().run_node(n)
+        if n.op == "output":
+            if n.args[0] is not self.last:
+                said = f"its output is {self._named(n.all_input_nodes) or 'no tensor'}"
+                raise _refused(self.alone.module, f"{said}; allowed is that of the last layer")
+            return super().run_node(n)
+        arguments, named = self.fetch_args_kwargs_from_env(n)
+        operation = _operation(self.alone, n, arguments, named)
+        if not operation.is_known:
+            answer = self._applied(n, operation)
+            if isinstance(answer, int | torch.Size):  # a size, which is no activation
+                return answer
+        self._check_chain(n, operation)
+        step = operation.step
+        # An operation in place changes its input.
+        before = self.env[self.last].clone()
+        size = self.size if self.layers else before.flatten(1).abs()
+        self._check_place(operation, step, before)
+        answer = self._applied(n, operation)
+        if not _agree(answer, step(before), step.magnitude(before)):
+            advice = _advice(operation.called)
+            raise operation.refused(f"its output is not what the layer of its kind gives{advice}")
+        self.flattens |= step.flattens and not self.layers
+        self.layers = step.onto(self.layers)
+        self.size = step.magnitude(size)
+        self.last = n
+        return answer
+
+    def _applied(self, n: fx.Node, operation: Operation) -> Any:
+        try:
+            return super().run_node(n)
+        except Exception as error:
+            raise operation.refused("it does not answer a batch of vectors") from error
+
+    def _check_chain(self, n: fx.Node, operation: Operation) -> None:
+        """Refuse an operation on anything but the output of the one before."""
+        sources = [
+            source
+            for source in n.all_input_nodes
+            if source.op != "get_attr" and isinstance(self.env[source], Tensor)
+        ]
+        if sources != [self.last] or n.args[:1] != (self.last,):
+            raise operation.refused(
+                f"it takes {self._named(sources) or 'no activations'}, which is a branch; "
+                "allowed is a chain, where each layer takes the output of the one before"
+            )
+
+    def _named(self, sources: Iterable[fx.Node]) -> str:
+        """Which outputs these are, by the places of what gives them."""
+        return " and ".join(
+            "the input"
+            if source.op == "placeholder"
+            else f"the output of {_operation(self.alone, source, (), {}).origin}"
+            for source in sources
         )
-    return [*layers, read] if below.relu else [*before, _composed(below, read)]
+
+    def _check_place(self, operation: Operation, step: Step, before: Tensor) -> None:
+        """Refuse a step that does not go onto the layers so far."""
+        if step.relu and not self.layers:
+            raise operation.refused("it comes before the first nn.Linear")
+        if step.affine is None:
+            return
+        inputs = step.affine.weight.shape[1]
+        if before.shape[1:] != (inputs,):
+            got = "x".join(map(str, before.shape[1:]))
+            raise operation.refused(f"it takes {inputs} inputs, and what comes before gives {got}")
 
 
-def _composed(below: Layer, above: Layer) -> Layer:
-    """Two affine maps with nothing between them are one: ``W W' a + (W b' + b)``."""
-    first, second = below.to(torch.float64), above.to(torch.float64)
-    bias = second.weight @ first.bias + second.bias
-    return Layer(second.weight @ first.weight, bias, relu=False)
+def _probe(alone: _Alone, graph: fx.Graph) -> Tensor:
+    """Random samples (N, d) for the first layer, on its device and in its dtype."""
+    root = alone.module
+    tensors = [*root.parameters(), *root.buffers()]
+    if len({tensor.device for tensor in tensors}) > 1:
+        raise _refused(root, "its weights are on several devices; move them to one")
+    sizes = (size for node in graph.nodes if (size := _inputs_of(alone, node)) is not None)
+    size = next(sizes, None)
+    if size is None:
+        raise _refused(root, f"it has no nn.Linear; allowed are {ALLOWED}")
+    generator = torch.Generator().manual_seed(0)
+    first = next(tensor for tensor in tensors if tensor.is_floating_point() or tensor.is_complex())
+    return torch.randn(_PROBES, size, generator=generator).to(first.device, first.dtype)
 
 
-def _relu(layers: list[Layer], leaf: nn.Module, name: str) -> list[Layer]:
-    if not layers:
-        raise _refused(leaf, name, "it comes before the first nn.Linear")
-    return [*layers[:-1], replace(layers[-1], relu=True)]
+def _inputs_of(alone: _Alone, node: fx.Node) -> int | None:
+    """How many inputs a node takes, where its weights say so."""
+    if node.op == "call_module":
+        module = alone.get_submodule(str(node.target))
+        size: int | None = getattr(module, "in_features", getattr(module, "num_features", None))
+        return size
+    if node.target is functional.linear:
+        weight = next((n for n in node.all_input_nodes if n.op == "get_attr"), None)
+        return None if weight is None else alone.get_parameter(str(weight.target)).shape[1]
+    return None
 
 
-def _identity(layers: list[Layer], leaf: nn.Module, name: str) -> list[Layer]:
-    return layers
-
-
-def _dropout(layers: list[Layer], leaf: nn.Module, name: str) -> list[Layer]:
-    if leaf.training:
-        raise _refused(leaf, name, "it is in training mode; call model.eval() first")
-    return layers
-
-
-def _flatten(layers: list[Layer], leaf: nn.Module, name: str) -> list[Layer]:
-    assert isinstance(leaf, nn.Flatten)
-    if (leaf.start_dim, leaf.end_dim) != (1, -1):
-        raise _refused(leaf, name, "it does not flatten all dimensions of a sample")
-    return layers
-
-
-def _unknown(layers: list[Layer], leaf: nn.Module, name: str) -> list[Layer]:
-    allowed = ", ".join(f"nn.{kind.__name__}" for kind in (nn.Sequential, *READERS))
-    raise _refused(
-        leaf, name, f"it is no layer that the theory knows; allowed are {allowed}, in a chain"
+def _accepted(alone: _Alone, probe: Tensor) -> Tensor:
+    """The samples in a shape that the module takes."""
+    shaped = [probe.view(len(probe), *ones, -1) for ones in _SHAPES]
+    # A copy, as each question may change its state.
+    return next(
+        (samples for samples in shaped if _answer(deepcopy(alone), samples) is not None), probe
     )
 
 
-READERS: dict[type[nn.Module], Callable[[list[Layer], nn.Module, str], list[Layer]]] = {
-    nn.Linear: _linear,
-    nn.ReLU: _relu,
-    nn.Identity: _identity,
-    nn.Dropout: _dropout,
-    nn.Flatten: _flatten,
-}
-"""For each kind of module: the layers so far, the module and its name -> the layers with it."""
-
-
-def _check_shared(chain: list[tuple[str, nn.Module]]) -> None:
-    """Refuse a layer with weights that is used twice: its uses could not be told apart."""
-    seen: set[int] = set()
-    for name, leaf in chain:
-        for parameter in leaf.parameters(recurse=False):
-            if id(parameter) in seen:
-                raise _refused(leaf, name, "it shares its weights with another layer")
-            seen.add(id(parameter))
-
-
-@torch.no_grad()
-def _check_output(module: nn.Module, network: Network) -> None:
-    """Compare the module with the network as it was read, layer by layer and as a whole."""
-    first, *others = module.parameters()
-    if any(other.device != first.device for other in others):
-        raise _refused(module, "", "its weights are on several devices")
-    generator = torch.Generator().manual_seed(0)
-    probe = torch.randn(_PROBES, network.widths[0], generator=generator)
-    probe = probe.to(first.device, first.dtype)
-    network = network.to(first.dtype, first.device)
-    size = probe.abs()
-    for layer in network.layers:
-        size = layer.magnitude(size)
-    activation = probe
-    for name, leaf in _leaves(module, ""):
-        before = activation.clone()
-        activation = _applied(leaf, name, before)
-        if isinstance(leaf, nn.Linear):
-            alone = Layer(leaf.weight, torch.zeros_like(leaf.weight[:, 0]), relu=False)
-            alone = alone if leaf.bias is None else replace(alone, bias=leaf.bias)
-            _check_equal(leaf, name, activation, alone(before), alone.magnitude(before))
-    _check_equal(module, "", _applied(module, "", probe.clone()), network.forward(probe), size)
-
-
-def _applied(module: nn.Module, name: str, a: Tensor) -> Tensor:
+def _answer(alone: _Alone, samples: Tensor) -> object:
+    """What the module says of samples; None where it cannot."""
     try:
-        answer = module(a)
-    except (RuntimeError, TypeError, ValueError) as error:
-        raise _refused(module, name, "it does not answer a batch of vectors") from error
-    if not isinstance(answer, Tensor):
-        raise _refused(module, name, "its output is no tensor")
-    return answer
+        return alone(samples.clone())
+    except Exception:  # a user's module may raise anything
+        return None
 
 
-def _check_equal(
-    module: nn.Module, name: str, output: Tensor, expected: Tensor, size: Tensor
-) -> None:
+def _differing(alone: _Alone, other: _Alone) -> str:
+    """The name of a tensor in the state that the two do not share; empty where they are alike."""
+    there = other.state_dict()
+    return next(
+        (
+            name.removeprefix(f"{_ROOT}.")
+            for name, tensor in alone.state_dict().items()
+            if isinstance(tensor, Tensor) and not torch.equal(tensor, there[name])
+        ),
+        "",
+    )
+
+
+def _agree(output: object, expected: Tensor, size: Tensor) -> bool:
     allowed = max(_AGREEMENT, 8 * torch.finfo(size.dtype).eps) * size
-    if output.shape != expected.shape or not ((output - expected).abs() <= allowed).all():
-        advice = "; it is in training mode: call model.eval() first" * module.training
-        raise _refused(module, name, f"its output is not what its weights say{advice}")
+    return (
+        isinstance(output, Tensor)
+        and output.shape == expected.shape
+        and output.dtype == expected.dtype
+        and bool(((output - expected).abs() <= allowed).all())
+    )
 
 
-def _refused(module: nn.Module, name: str, reason: str) -> InvalidSetting:
-    kind = type(module).__name__
-    return InvalidSetting("model", f"{name} ({kind})" if name else kind, reason)
+def _advice(called: object) -> str:
+    training = isinstance(called, nn.Module) and called.training
+    return "; it is in training mode: call model.eval() first" * training
 
 
-def flattens(module: nn.Module) -> bool:
-    """Whether samples may have any shape, because the module flattens them first."""
-    _, first = next(_leaves(module, ""), ("", module))
-    return _is_plain(first, nn.Flatten)
+def _refused(module: nn.Module, reason: str) -> InvalidSetting:
+    return InvalidSetting("model", type(module).__name__, reason)

@@ -49,14 +49,26 @@ def _content(config: DictConfig) -> dict[str, Any]:
 
 
 def _hash(content: Mapping[str, Any]) -> str:
-    """64 bits of a digest of the settings and of the files that they name."""
+    """64 bits of a digest of the settings, and of the files and the code that they name."""
     files = [
         hashlib.sha256(Path(value).read_bytes()).hexdigest()
         for key, value in leaves(content)
         if key.endswith(".path") and isinstance(value, str) and Path(value).is_file()
     ]
-    text = json.dumps([NUMERICS, content, files], sort_keys=True)
+    text = json.dumps([NUMERICS, content, files + _code(content)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _code(content: Mapping[str, Any]) -> list[str]:
+    """A digest of the weights that the user's code makes, which may come from anywhere."""
+    network = content.get("network")
+    target = network.get("target") if isinstance(network, dict) else None
+    if not isinstance(target, str):
+        return []
+    # Slow to import, and only needed here.
+    from dtd_cli.networks.module import digest_of
+
+    return [digest_of(target)]
 
 
 def _readable(content: Mapping[str, Any], compose: Compose) -> str:

@@ -1,8 +1,9 @@
-"""Networks that the configuration names: they are drawn, or read from a file."""
+"""Networks that the configuration names: they are drawn, or read from a file or from a module."""
 
 from dtd_cli.networks.files import File
 from dtd_cli.networks.maximum import Maximum
 from dtd_cli.networks.mlp import FullyConnected
+from dtd_cli.networks.module import Module
 from dtd_cli.networks.notebook import Notebook
 from dtd_cli.networks.paper import Paper
 from dtd_cli.networks.specification import NetworkSpec
@@ -13,6 +14,7 @@ NETWORKS: dict[str, type[NetworkSpec]] = {
     "paper": Paper,
     "maximum": Maximum,
     "file": File,
+    "module": Module,
 }
 """The name of a network in the configuration, and its settings."""
 

@@ -9,14 +9,19 @@ from dtd.errors import InvalidSetting
 from dtd.networks.files import load
 from dtd.networks.network import Network
 from dtd_cli.config.errors import SettingError
-from dtd_cli.networks.specification import NetworkSpec
+from dtd_cli.config.values import Text
+from dtd_cli.networks.specification import Described
 
 
 @dataclass(frozen=True)
-class File(NetworkSpec):
-    """A state dict from ``torch.save`` or a ``.safetensors`` file; sizes follow from it."""
+class File(Described):
+    """A state dict from ``torch.save`` or a ``.safetensors`` file; sizes follow from it.
+
+    ``layers`` names its layers in their order, where the file does not tell it.
+    """
 
     path: str
+    layers: list[Text] | None = None
 
     @property
     def input_size(self) -> int:
@@ -25,9 +30,20 @@ class File(NetworkSpec):
     def build(self, input_size: int, output_size: int) -> Network:
         return self._network
 
+    @property
+    def assumed(self) -> str:
+        last = "a ReLU" if self.output_relu else "none"
+        return (
+            f"{self.path} does not say its activations: a ReLU is assumed between its layers, and "
+            f"{last} after the last one (network.output_activation)"
+        )
+
     @cached_property
     def _network(self) -> Network:
         try:
-            return load(self.path, self.output_relu)
+            return load(self.path, self.output_relu, self.layers)
         except InvalidSetting as error:
-            raise SettingError("network.path", error.value, error.allowed) from error
+            allowed = error.allowed.replace("layers=", "network.layers=").replace(
+                "explain the module itself", "take network=module"
+            )
+            raise SettingError(f"network.{error.argument}", error.value, allowed) from error

@@ -6,11 +6,11 @@ import torch
 from pydantic.dataclasses import dataclass
 
 from dtd.networks.network import Layer, Network
-from dtd_cli.networks.specification import NetworkSpec
+from dtd_cli.networks.specification import Described
 
 
 @dataclass(frozen=True)
-class Maximum(NetworkSpec):
+class Maximum(Described):
     """2-3-1: ``max(x1, x2)`` for positive inputs, as ½ Σ relu(x1 - x2, x2 - x1, x1 + x2).
 
     Nothing is drawn: the seed has no effect.

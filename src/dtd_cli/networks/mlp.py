@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 from dtd.networks.initial import initial
 from dtd.networks.network import Layer, Network
 from dtd_cli.config.values import Count, OneOf
-from dtd_cli.networks.specification import NetworkSpec
+from dtd_cli.networks.specification import Described
 
 
 def _unchanged(layer: Layer) -> Layer:
@@ -36,7 +36,7 @@ INITIALISERS = {
 
 
 @dataclass(frozen=True)
-class FullyConnected(NetworkSpec):
+class FullyConnected(Described):
     """Layers of the given widths between the inputs and ``outputs`` units.
 
     ``outputs`` defaults to the number of classes of the data, or 1 without classes. All

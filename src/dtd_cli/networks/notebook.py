@@ -12,13 +12,13 @@ from pydantic.dataclasses import dataclass
 from dtd.networks.initial import initial
 from dtd.networks.network import Network
 from dtd_cli.config.values import Positive
-from dtd_cli.networks.specification import NetworkSpec
+from dtd_cli.networks.specification import Described
 
 _HIDDEN = 5
 
 
 @dataclass(frozen=True)
-class Notebook(NetworkSpec):
+class Notebook(Described):
     """3-5-1, untrained: PyTorch's initialisation with biases clamped to <= 0, and W_2 enlarged.
 
     The first ``enlarged`` weights of W_2 (null: all) become ``factor`` times their absolute value.

@@ -9,11 +9,11 @@ from pydantic.dataclasses import dataclass
 
 from dtd.networks.initial import initial
 from dtd.networks.network import Layer, Network
-from dtd_cli.networks.specification import NetworkSpec
+from dtd_cli.networks.specification import Described
 
 
 @dataclass(frozen=True)
-class Paper(NetworkSpec):
+class Paper(Described):
     """10-10-10-2 with a ReLU after every layer, positive weights enlarged, biases <= 0.
 
     PyTorch's initialisation, changed as the research code changes it. That code scales by 1.4

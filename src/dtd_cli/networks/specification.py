@@ -15,18 +15,15 @@ from dtd_cli.config.values import Seed
 class NetworkSpec(ABC):
     """The settings of a network, and the network that they stand for."""
 
-    seed: Seed
-    output_activation: Literal["relu", "linear"]
-
-    @property
-    def output_relu(self) -> bool:
-        """Whether the last layer has a ReLU too."""
-        return self.output_activation == "relu"
-
     @property
     @abstractmethod
     def input_size(self) -> int | None:
         """The number of inputs; None where it follows from the data."""
+
+    @property
+    def assumed(self) -> str:
+        """What is assumed of the network, for the log; empty where nothing is."""
+        return ""
 
     @abstractmethod
     def build(self, input_size: int, output_size: int) -> Network:
@@ -37,3 +34,16 @@ class NetworkSpec(ABC):
         Raises:
             SettingError: there is no such network.
         """
+
+
+@dataclass(frozen=True)
+class Described(NetworkSpec):
+    """A network whose settings say what it is drawn with, and the activation of its last layer."""
+
+    seed: Seed
+    output_activation: Literal["relu", "linear"]
+
+    @property
+    def output_relu(self) -> bool:
+        """Whether the last layer has a ReLU too."""
+        return self.output_activation == "relu"

@@ -12,14 +12,19 @@ from typing import Any
 
 import torch
 
+from dtd.networks.network import Network
+from dtd_cli.networks.digest import digest
+
 _PACKAGES = (
     "dtd-run", "torch", "numpy", "scipy", "scikit-learn", "pandas", "matplotlib", "hydra-core",
     "omegaconf", "python-flint", "safetensors",
 )  # fmt: skip
 
 
-def environment(seed: int, device: torch.device, durations: dict[str, float]) -> dict[str, Any]:
-    """``environment.json``: versions, commit, seed, command, durations in seconds."""
+def environment(
+    seed: int, device: torch.device, durations: dict[str, float], network: Network
+) -> dict[str, Any]:
+    """``environment.json``: versions, commit, seed, command, durations in seconds, the network."""
     return {
         "command": sys.argv,
         "seed": seed,
@@ -27,6 +32,7 @@ def environment(seed: int, device: torch.device, durations: dict[str, float]) ->
         "platform": platform.platform(),
         "packages": _packages(),
         "commit": _commit(),
+        "network_sha256": digest(network),
         "device": str(device),
         "threads": torch.get_num_threads(),
         "durations": {name: round(seconds, 4) for name, seconds in durations.items()},

@@ -48,6 +48,8 @@ def run(config: Config, folder: RunFolder, pictures: bool) -> None:
             check_paths(prepared.network, config.relevance.max_paths)
         mapped = map_request(config.region_map, prepared)
     folder.start()
+    if config.network.assumed:
+        log.info(config.network.assumed)
     log.info(
         "explaining %d of %d samples, network %s",
         int(prepared.explained.sum()),
@@ -65,7 +67,8 @@ def run(config: Config, folder: RunFolder, pictures: bool) -> None:
             from dtd_cli.plots import draw
 
             draw(folder.path)
-    folder.write_json("environment.json", environment(config.top.seed, config.device, durations))
+    came = environment(config.top.seed, config.device, durations, prepared.network)
+    folder.write_json("environment.json", came)
     folder.done()
     log.info("done in %.1f s: %s", sum(durations.values()), folder.path)
 
