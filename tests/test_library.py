@@ -675,13 +675,6 @@ def test_weights_that_are_no_numbers():
         dtd.DTD(net)
 
 
-def test_gamma_without_biases_is_not_estimated():
-    net = random_network(WIDTHS, 1, "zero")
-    with pytest.raises(dtd.InvalidSetting, match=r"^estimator.*biases of zero"):
-        dtd.DTD(net, rule="gamma", estimator="monte_carlo")
-    dtd.DTD(net, rule="z+", estimator="monte_carlo")
-
-
 @pytest.mark.parametrize("paths", [0, -3, 1.5])
 def test_paths_that_cannot_be_counted(paths):
     with refused("paths"):

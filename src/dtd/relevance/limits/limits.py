@@ -135,8 +135,8 @@ class Limits:
 class _Roots:
     """The roots of N pairs in layer ``l``, to be expanded at limits.
 
-    ``first`` is the number of the first pair. Positions are 10⁻ᶠ times as far from the roots, with f
-    the number ``finer``. ``pool`` (N,) marks pairs whose slopes grow without
+    ``first`` is the number of the first pair. Positions are ``finer`` digits nearer to the roots
+    than usual. ``pool`` (N,) marks pairs whose slopes grow without
     bound: what those of one anchor distribute is added up, and each is given an equal part.
     """
 

@@ -109,7 +109,7 @@ class FactorLayer:
         return Units(z, step, rooted, alive & (magnitude < self.smallest_divisor(size)))
 
     def loses_digits(self, step: Tensor) -> Tensor:
-        """Whether digits are lost at steps (N,) to roots that are close to zero in an input, (N,)."""
+        """Whether digits are lost at steps (N,) to roots that have an input close to zero."""
         left = (1 - step.unsqueeze(1) * self._reaches).abs()
         return (left <= policy(step.dtype).close).any(1)
 
