@@ -83,7 +83,7 @@ def test_no_relevance_is_nan(net, x, settings, of_x, of_weights):
 def test_which_sample_leaves_the_range(net, x):
     mixed = torch.cat([x[:2], x[1:2] * 1e200, x[2:]])
     assert (net.forward(mixed)[1:3, 1] > 0).all()
-    with refused("x=sample 2: the relevance of layer 0 leaves the range of float64"):
+    with refused("x=sample 2: the square of an activation of layer 0 leaves the range of float64"):
         dtd.DTD(net).explain(mixed, 1)
     with refused("a=sample 1: the relevance of layer 0"):
         dtd.DTD(net).relevance_function(0, 1)(mixed[1:3])
@@ -105,7 +105,9 @@ def test_a_run_whose_numbers_leave_the_range(tmp_path, monkeypatch, capfd):
              "hydra.run.dir=run"]  # fmt: skip
     assert dtd_run(monkeypatch, *shell) == 2
     said = capfd.readouterr().err.splitlines()[-1]
-    assert said.startswith("dtd-run: inputs=sample 1: the relevance of layer 0 leaves the range")
+    assert said.startswith(
+        "dtd-run: inputs=sample 1: the square of an activation of layer 0 leaves the range"
+    )
     assert "sample 1" in Path("run/FAILED").read_text()
     assert not Path("run/DONE").exists()
     assert not list(Path("run").glob("*.csv"))

@@ -41,6 +41,11 @@ class Explained:
     def _numbers(self) -> Iterator[tuple[str, Tensor]]:
         """All numbers (n, ...) that have to be finite, and what they are."""
         explanation, errors = self.explanation, self.explanation.errors
+        # The derivative of a quotient is silently zero where the divisor's square overflows.
+        yield from (
+            (f"the square of an activation of layer {layer}", a.square())
+            for layer, a in enumerate(self.path)
+        )
         for kind in (explanation.relevances, explanation.terms, explanation.interactions):
             yield from ((f"the relevance of layer {layer}", kind[layer]) for layer in kind)
         for layer, ledger in explanation.ledgers.items():

@@ -171,7 +171,9 @@ class DTD:
             graph = isinstance(activations, Tensor) and activations.requires_grad
             given = activations.to(numbers) if graph else numbers
             answer = recursion.relevance(layer, given, graph)
-            finite = answer.isfinite().all(1)
+            f = recursion.explained.forward(given.detach(), layer)
+            # The derivative of a quotient is silently zero where the divisor's square overflows.
+            finite = torch.cat([answer, given.square(), f.square()], 1).isfinite().all(1)
             if not finite.all():
                 sample = int((~finite).nonzero()[0])
                 raise out_of_range(sample, f"the relevance of layer {layer}", self.dtype, "a")

@@ -21,9 +21,12 @@ def nearest_in_region(target: Target, pattern: Pattern) -> Vector | None:
     of x from a plane that it is beyond, so that its tolerances are relative.
     """
     normals, values = _rows(target, pattern)
-    length = np.linalg.norm(normals, axis=1)
+    # In two steps, so that no square leaves the range.
+    largest = np.abs(normals).max(1, keepdims=True)
+    scaled = normals / np.where(largest > 0, largest, 1)
+    length = np.linalg.norm(scaled, axis=1)
     unit = np.where(length > 0, length, 1)
-    rows, lower = normals / unit[:, None], -values / unit
+    rows, lower = scaled / unit[:, None], -values / np.where(largest > 0, largest, 1)[:, 0] / unit
     low, high = target.low - target.x, target.high - target.x
     scale = lower.max()
     if scale <= 0:
