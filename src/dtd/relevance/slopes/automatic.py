@@ -88,9 +88,12 @@ class AutomaticSlopes:
         """
         above = self.plans[l + 1] if l + 1 < self.network.depth else None
         homogeneous = self.limits.homogeneous(l + 1)
-        gates, epsilon, limit, close = side(self.network, l, pairs, location, above, homogeneous)
-        if self.limits.formulas[l] is not None and self.limits.covers(l):
-            limit = limit | (close & (epsilon == 0))
+        found = side(self.network, l, pairs, location, above, homogeneous)
+        gates, epsilon, limit = found.open_gates, found.epsilon, found.limit
+        if self.limits.covers(l):
+            limit = limit | (found.dead_unit & (epsilon == 0))
+            if self.limits.formulas[l] is not None:
+                limit |= found.close & (epsilon == 0)
             gates = gates & ~limit.unsqueeze(1)
         return gates, epsilon, limit
 

@@ -32,6 +32,8 @@ class Side(NamedTuple):
     """(N,), whether that is not enough, so that a limit has to be taken."""
     close: Tensor
     """(N,), whether another unit is so close to its kink that digits are lost."""
+    dead_unit: Tensor
+    """(N,), whether the root is on the kink of its own unit, and that is dead at the anchor."""
 
 
 @torch.no_grad()
@@ -54,11 +56,11 @@ def side(
     z = layer.preactivation(roots)
     threshold = policy(z.dtype).tie * layer.magnitude(anchors)
     ties = location.ties(_ties(z, threshold), own)
-    on_own, alive = ties & own, layer.preactivation(anchors) > 0
-    open_gates = on_own & alive
+    on_own, at_anchor = ties & own, layer.preactivation(anchors)
+    # The output has no relevance where it is dead, and no root is looked for there.
+    dead_unit = (on_own & (at_anchor < -threshold) & (above is not None)).any(1)
+    open_gates = on_own.clone()
     limit = (ties & ~own).any(1) | location.is_approached(on_own.any(1))
-    # Its unit is dead on the anchor's side, and rounding decides on which side the root is.
-    limit |= (on_own & ~alive).any(1)
     close = (z.abs() <= policy(z.dtype).close * layer.magnitude(anchors)) & ~own
     if above is not None:
         # Where no other unit is alive the direction above comes from this unit alone.
@@ -69,11 +71,11 @@ def side(
     epsilon = torch.zeros_like(roots[:, 0])
     if homogeneous and limit.any():
         # All units grow in proportion from the root to the anchor, or stay dead on the way.
-        dead = (z < 0) & ~alive
+        dead = (z < 0) & (at_anchor <= 0)
         alike = limit & (_ties(z, threshold) | dead).all(1)
         epsilon, limit = alike.to(roots) / 8, limit & ~alike
     open_gates &= ~(limit | (epsilon > 0)).unsqueeze(1)
-    return Side(open_gates, epsilon, limit, close.any(1))
+    return Side(open_gates, epsilon, limit, close.any(1), dead_unit)
 
 
 def _ties(z: Tensor, threshold: Tensor) -> Tensor:
