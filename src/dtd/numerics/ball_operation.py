@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -22,20 +23,17 @@ _ACCURACY = 64
 def evaluate(program: Program, inputs: Sequence[Tensor], first: int) -> list[Numbers]:
     """The outputs of a program for inputs as they are.
 
-    With so many digits at first, and with more until the outputs are accurate to a double's
-    precision, as far as there is an end to that.
+    With so many digits at first, and with twice as many each time until the outputs are accurate to
+    a double's precision, or ``MOST_DIGITS`` are reached.
     """
     largest = max((float(x.detach().abs().amax()) for x in inputs if x.numel()), default=1.0)
     number = min(first, MOST_DIGITS)
     while True:
-        with digits(number):
-            try:
-                outputs = [balls.value for balls in program([Balls.exact(x) for x in inputs])]
-                nothing = largest / arb(10) ** (number // 3)
-                if number == MOST_DIGITS or all(_accurate(balls, nothing) for balls in outputs):
-                    return outputs
-            except TooFewDigits:
-                pass
+        with digits(number), suppress(TooFewDigits):
+            outputs = [balls.value for balls in program([Balls.exact(x) for x in inputs])]
+            nothing = largest / arb(10) ** (number // 3)
+            if number == MOST_DIGITS or all(_accurate(balls, nothing) for balls in outputs):
+                return outputs
         number = min(2 * number, MOST_DIGITS)
 
 

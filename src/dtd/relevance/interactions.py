@@ -41,7 +41,7 @@ def interactions(recursion: Recursion, l: int, a: Tensor, roots: Roots) -> Tenso
 
 
 def _add(matrices: Tensor, recursion: Recursion, l: int, pairs: Pairs, stencil: Stencil) -> None:
-    """Add the matrices of N pairs to those of their anchors, row by row: never (N, d, d)."""
+    """Add the matrices of N pairs to those of their anchors, row by row, to save memory."""
     at = pairs.rows(stencil.row)
     weighted = stencil.weight.unsqueeze(1) * at.delta / 2
 
