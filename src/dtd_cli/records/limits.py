@@ -14,7 +14,7 @@ _WHOSE = ("method", "roots", "sample", "layer")
 def of_samples(layers: pd.DataFrame) -> pd.DataFrame:
     """What became of the limits of each sample and layer, also where every degree has a row.
 
-    Tables of earlier versions do not say, and none of their numbers is in doubt.
+    Tables of earlier versions do not say; their rows count as if no limit had been needed.
     """
     keys = [name for name in _WHOSE if name in layers]
     told = layers if "limits" in layers else layers.assign(limits=NONE)
