@@ -11,7 +11,7 @@ from flint import arb
 from dtd.networks.network import Layer
 from dtd.numerics.ball_operation import apply, evaluate, rounded
 from dtd.numerics.balls import Balls, digits, exact, gradient, matrix
-from dtd.rules.formula import BallLayer, ToCommonZero
+from dtd.rules.formula import ToCommonZero
 
 torch.manual_seed(0)
 A = torch.rand(4, 3, dtype=torch.float64) + 0.5
@@ -145,10 +145,10 @@ def test_pseudo_inverse_of_any_rank(weight):
         torch.arange(len(weight), dtype=torch.float64) + 0.5,
     )
     a = torch.tensor([[0.3, 0.7, 0.2]], dtype=torch.float64)[:, : layer.weight.shape[1]]
-    formula = ToCommonZero.of(layer)
+    formula = ToCommonZero.of(layer.balls, layer.weight)
     with digits(50):
         anchors = Balls.exact(a)
-        z = BallLayer.of(layer).preactivation(anchors).entries(np.array([0]))
+        z = layer.balls.preactivation(anchors).entries(np.array([0]))
         kept, step = formula.steps(anchors, z, np.array([0]))
         got = rounded(step.value, a)
     assert kept.tolist() == [0]
@@ -158,4 +158,4 @@ def test_pseudo_inverse_of_any_rank(weight):
 
 def test_a_rank_that_rounding_decides_is_no_formula():
     weight = torch.tensor([[0.1, 0.7], [0.3, 2.1]], dtype=torch.float64)
-    assert ToCommonZero.of(Layer(weight, torch.zeros(2, dtype=torch.float64))) is None
+    assert ToCommonZero.of(Layer(weight, torch.zeros(2, dtype=torch.float64)).balls, weight) is None

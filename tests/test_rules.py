@@ -18,7 +18,7 @@ from dtd.roots.line import LineSearch
 from dtd.roots.location import Anywhere, OnKink
 from dtd.roots.random_search import RandomSearch
 from dtd.rules import RULES
-from dtd.rules.rule import direction, projection, projection_size
+from dtd.rules.rule import Divisor, direction
 from literal import Literal
 
 DIRECTIONS = ["z+", "w2", "zB", "gamma", "x"]
@@ -65,7 +65,7 @@ def test_products_are_those_of_weights_and_masks(name):
     products = rule.products(a, layer, domain)
     for (factor, product), term in zip(products, rule.terms(a, layer, domain), strict=True):
         assert torch.equal(factor, term.factor)
-        assert torch.equal(product, layer.weight * term.mask)
+        assert torch.equal(product.dense(), layer.weight * term.mask.dense())
 
 
 def test_all_rules_are_here():
@@ -76,7 +76,8 @@ def test_all_rules_are_here():
 def test_directions_and_projections(rule):
     layer, a = layer_of(), positive_input(4, 1, n=5)
     terms = rule_named(rule, 0.5).terms(a, layer, box(4, LOW, HIGH))
-    v, along, size = direction(terms), projection(terms, layer), projection_size(terms, layer)
+    divisor = Divisor(terms)
+    v, along, size = direction(terms), divisor.value, divisor.size
     assert v.shape == (5, 6, 4)
     reference = literal(layer, rule)
     for b, anchor in enumerate(a.tolist()):
@@ -93,7 +94,7 @@ def test_directions_and_projections(rule):
 def test_a_rules_terms_have_disjoint_supports(rule):
     """So that |w v| is the sum of the terms' sizes."""
     terms = rule_named(rule).terms(positive_input(4, 1), layer_of(), box(4, LOW, HIGH))
-    assert (sum((term.mask != 0).int() for term in terms) <= 1).all()
+    assert (sum((term.mask.dense() != 0).int() for term in terms) <= 1).all()
 
 
 @pytest.mark.parametrize(

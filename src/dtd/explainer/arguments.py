@@ -195,7 +195,7 @@ def placed(network: Network, dtype: torch.dtype, device: object) -> Network:
     Raises:
         InvalidSetting: there is no such device, or a weight is no finite number of the dtype.
     """
-    where: Any = network.layers[0].weight.device if device is None else device
+    where: Any = network.device if device is None else device
     try:
         copy = network.to(dtype, torch.device(where))
         finite = [layer.is_finite for layer in copy.layers]

@@ -80,10 +80,9 @@ class MonteCarlo:
             raise _refused(
                 "paths estimate degree 1, without interactions, with root_dependence=exact"
             )
-        scheme, layers = problem.scheme, problem.network.layers
-        parts = zip(scheme.roots, scheme.rules, layers, strict=True)
-        for l, (roots, rule, layer) in enumerate(parts):
-            if roots.mask(rule, layer) is None:
+        scheme = problem.scheme
+        for l, (roots, rule) in enumerate(zip(scheme.roots, scheme.rules, strict=True)):
+            if roots.factor_mask(rule) is None:
                 raise _refused(
                     f"paths are sampled with the rules {_CARRYING} and closed_form roots in every "
                     f"layer, and layer {l} has {rule_name(rule)} with {roots.name}"

@@ -237,7 +237,7 @@ class DTD:
 
     @property
     def _place(self) -> tuple[torch.dtype, torch.device]:
-        return self.dtype, self.network.layers[0].weight.device
+        return self.dtype, self.network.device
 
     @cached_property
     def _rules(self) -> list[tuple[str, Rule]]:
@@ -263,7 +263,9 @@ class DTD:
 
     def _nothing(self, layer: int = 0) -> Tensor:
         """Activations of layer ``layer`` for no sample."""
-        return self.network.layers[0].weight.new_empty(0, self.network.widths[layer])
+        return torch.empty(
+            0, self.network.widths[layer], dtype=self.dtype, device=self.network.device
+        )
 
     def _check_searches(self) -> None:
         depth = self.network.depth

@@ -118,9 +118,9 @@ def _differing(network: Network, pair: tuple[int, int]) -> Network:
     """The network whose only output is the difference of two."""
     *hidden, last = network.layers
     first, second = pair
-    weight = last.weight[first] - last.weight[second]
-    bias = last.bias[first] - last.bias[second]
-    return Network((*hidden, replace(last, weight=weight.unsqueeze(0), bias=bias.unsqueeze(0))))
+    one, other = last.only(first), last.only(second)
+    difference = replace(one, weight=one.weight - other.weight, bias=one.bias - other.bias)
+    return Network((*hidden, difference))
 
 
 def _difference(network: Network, y: Tensor, pair: tuple[int, int]) -> Targets:

@@ -2,77 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
 from torch import Tensor
 
 from dtd.errors import InvalidSetting, shown
-from dtd.numerics.products import row_product
-from dtd.ranges import check_flag, check_tensor
+from dtd.networks.layer import AnyLayer, Layer, without_matrix
+from dtd.networks.windows import Shape
 
-
-@dataclass(frozen=True, eq=False)
-class Layer:
-    """One affine map and its activation: ``a -> relu(W a + b)``, or without the ReLU.
-
-    ``weight`` has shape (units, inputs), ``bias`` (units,).
-
-    Raises:
-        InvalidSetting: they have other shapes, no entries, or are no real numbers of one dtype.
-    """
-
-    weight: Tensor
-    bias: Tensor
-    relu: bool = True
-
-    def __post_init__(self) -> None:
-        check_tensor("weight", self.weight)
-        check_tensor("bias", self.bias)
-        check_flag("relu", self.relu)
-        weight, bias = self.weight, self.bias
-        if weight.dim() != 2 or not weight.numel() or not weight.is_floating_point():
-            raise InvalidSetting(
-                "weight",
-                f"{weight.dtype} of shape {tuple(weight.shape)}",
-                "allowed are floating point numbers (units, inputs), one of each or more",
-            )
-        if bias.shape != weight.shape[:1] or (bias.dtype, bias.device) != (
-            weight.dtype,
-            weight.device,
-        ):
-            raise InvalidSetting(
-                "bias",
-                f"{bias.dtype} of shape {tuple(bias.shape)} on {bias.device}",
-                f"allowed are {weight.dtype} of shape {tuple(weight.shape[:1])} on "
-                f"{weight.device}, as the weight is",
-            )
-
-    @property
-    def is_finite(self) -> bool:
-        """Whether no weight and no bias is NaN or infinite."""
-        return bool(self.weight.isfinite().all() and self.bias.isfinite().all())
-
-    def preactivation(self, a: Tensor) -> Tensor:
-        """``z = W a + b`` for activations of shape (N, inputs)."""
-        return row_product(a, self.weight.T) + self.bias
-
-    def activation(self, z: Tensor) -> Tensor:
-        """``max(0, z)``, or ``z`` itself where the layer has no ReLU."""
-        return z.relu() if self.relu else z
-
-    def __call__(self, a: Tensor) -> Tensor:
-        return self.activation(self.preactivation(a))
-
-    def magnitude(self, a: Tensor) -> Tensor:
-        """``|W| |a| + |b|``: the size against which rounding in ``z`` is measured."""
-        return row_product(a.abs(), self.weight.abs().T) + self.bias.abs()
-
-    def to(self, dtype: torch.dtype, device: torch.device | None = None) -> Layer:
-        """A copy of the layer, in another dtype or on another device."""
-        weight, bias = (part.to(device, dtype, copy=True) for part in (self.weight, self.bias))
-        return replace(self, weight=weight, bias=bias)
+__all__ = ["Layer", "Network"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,21 +23,23 @@ class Network:
         InvalidSetting: the layers are no tuple of layers, or do not chain.
     """
 
-    layers: tuple[Layer, ...]
+    layers: tuple[AnyLayer, ...]
 
     def __post_init__(self) -> None:
         layers = self.layers
-        if not (isinstance(layers, tuple) and layers and all(isinstance(l, Layer) for l in layers)):
+        if not (
+            isinstance(layers, tuple) and layers and all(isinstance(l, AnyLayer) for l in layers)
+        ):
             raise InvalidSetting(
                 "layers", shown(layers), "allowed is a tuple of dtd.networks.network.Layer"
             )
         for below, above in pairwise(layers):
-            if above.weight.shape[1] != len(below.bias):
+            if above.size != below.units:
                 raise InvalidSetting(
                     "layers",
                     f"{len(layers)} layers",
-                    f"a layer of {len(below.bias)} units is followed by weights for "
-                    f"{above.weight.shape[1]} inputs; the layers must chain",
+                    f"a layer of {below.units} units is followed by weights for "
+                    f"{above.size} inputs; the layers must chain",
                 )
 
     @property
@@ -108,7 +50,34 @@ class Network:
     @property
     def widths(self) -> tuple[int, ...]:
         """Units per layer, from the input (index 0) to the output (index L)."""
-        return (self.layers[0].weight.shape[1], *(layer.weight.shape[0] for layer in self.layers))
+        return (self.layers[0].size, *(layer.units for layer in self.layers))
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """Of the activations of each layer; ``widths`` are their products."""
+        return (self.layers[0].inputs, *(layer.outputs for layer in self.layers))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of all weights."""
+        return self.layers[0].dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Of all weights."""
+        return self.layers[0].device
+
+    @property
+    def affine_layers(self) -> tuple[Layer, ...]:
+        """The layers, where all of them are affine maps.
+
+        Raises:
+            InvalidSetting: one is a maximum.
+        """
+        affine = tuple(layer for layer in self.layers if isinstance(layer, Layer))
+        if len(affine) < self.depth:
+            raise without_matrix()
+        return affine
 
     def forward(self, a: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
         """Activations in layer ``stop`` (default L) from activations in layer ``start``."""
@@ -126,17 +95,30 @@ class Network:
     def explaining(self, output: int) -> Network:
         """The network with one output only: ``R_L(a) = a * e_output`` then is ``a`` itself."""
         *hidden, last = self.layers
-        row = slice(output, output + 1)
-        return Network((*hidden, Layer(last.weight[row], last.bias[row], last.relu)))
+        return Network((*hidden, last.only(output)))
 
     def to(self, dtype: torch.dtype, device: torch.device | None = None) -> Network:
         """A copy of the network, in another dtype or on another device."""
         return Network(tuple(layer.to(dtype, device) for layer in self.layers))
+
+    def with_output_relu(self, relu: bool) -> Network:
+        """The network with or without a ReLU after its last layer."""
+        *hidden, last = self.layers
+        return Network((*hidden, last.with_relu(relu)))
+
+    def detached(self) -> Network:
+        """The network without what its weights were computed from."""
+        return Network(
+            tuple(
+                layer.with_parameters({name: p.detach() for name, p in layer.parameters.items()})
+                for layer in self.layers
+            )
+        )
 
     def state_dict(self) -> dict[str, Tensor]:
         """Named as ``torch.nn.Sequential(Linear, ReLU, Linear, ...)`` names them."""
         return {
             f"{2 * index}.{kind}": tensor.detach().contiguous()
             for index, layer in enumerate(self.layers)
-            for kind, tensor in (("weight", layer.weight), ("bias", layer.bias))
+            for kind, tensor in layer.parameters.items()
         }

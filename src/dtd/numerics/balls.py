@@ -135,6 +135,11 @@ class Balls:
 
         return _linear(self, lambda v: v[row, column], placed)
 
+    def reshaped(self, *shape: int) -> Balls:
+        """The same entries in another shape."""
+        own = self.value.shape
+        return _linear(self, lambda v: v.reshape(shape), lambda v: v.reshape(own))
+
     def row_sums(self) -> Balls:
         """The sum of each row, (N,)."""
         width = self.value.shape[1]

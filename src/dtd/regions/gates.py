@@ -10,20 +10,14 @@ import torch
 from torch import Tensor
 
 from dtd.networks.network import Network
-from dtd.numerics.policy import policy
-from dtd.numerics.products import row_product
 
 
 def gates(network: Network, start: int, a: Tensor) -> list[Tensor]:
-    """Which units of the layers ``start + 1``..L are open at the points ``a`` (N, d): z > 0.
-
-    A unit without a ReLU is always open.
-    """
+    """Which gates of the layers ``start + 1``..L are open at the points ``a`` (N, d)."""
     pattern = []
     for layer in network.layers[start:]:
-        z = layer.preactivation(a)
-        pattern.append(z > 0 if layer.relu else torch.ones_like(z, dtype=torch.bool))
-        a = layer.activation(z)
+        pattern.append(layer.gates(a))
+        a = layer(a)
     return pattern
 
 
@@ -36,10 +30,8 @@ def closed_gates(
     """
     closed = []
     for layer, gate in zip(network.layers[start:], pattern, strict=True):
-        z = layer.preactivation(a)
-        tie = z.abs() <= policy(z.dtype).tie * layer.magnitude(anchors)
-        closed.append(torch.where(tie, gate, z > 0) if layer.relu else gate)
-        a, anchors = layer.activation(z), layer(anchors)
+        closed.append(layer.closed_gates(a, anchors, gate))
+        a, anchors = layer(a), layer(anchors)
     return closed
 
 
@@ -52,25 +44,28 @@ def gates_towards(network: Network, points: Tensor, anchors: Tensor) -> list[Ten
     pattern = []
     slope, size = anchors - points, anchors
     for layer in network.layers:
-        z, rise = layer.preactivation(points), row_product(slope, layer.weight.T)
-        tie = z.abs() <= policy(z.dtype).tie * layer.magnitude(size)
-        gate = torch.where(tie, rise, z) > 0 if layer.relu else torch.ones_like(tie)
+        gate = layer.gates_towards(points, slope, size)
         pattern.append(gate)
-        points, slope, size = gate * z, gate * rise, layer(size)
+        points, slope, size = (
+            layer.through(gate, points),
+            layer.slope_through(gate, slope),
+            layer(size),
+        )
     return pattern
 
 
 def branch(network: Network, pattern: list[Tensor], a: Tensor) -> Tensor:
     """The outputs (N, d_L) at the points ``a`` (N, d) with the gates as given."""
     for layer, gate in zip(network.layers, pattern, strict=True):
-        a = torch.where(gate, layer.preactivation(a), 0)
+        a = layer.through(gate, a)
     return a
 
 
 def gradient(network: Network, start: int, pattern: list[Tensor], output: int = 0) -> Tensor:
     """The gradient of ``a_L[output]`` by ``a_start`` where the gates are as given, (N, d)."""
-    upper = torch.zeros_like(pattern[-1], dtype=network.layers[-1].weight.dtype)
+    upper = torch.zeros(len(pattern[-1]), network.widths[-1], dtype=network.dtype)
+    upper = upper.to(network.device)
     upper[:, output] = 1
     for layer, gate in reversed(list(zip(network.layers[start:], pattern, strict=True))):
-        upper = row_product(upper * gate, layer.weight)
+        upper = layer.pulled(gate, upper)
     return upper

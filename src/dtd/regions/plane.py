@@ -62,8 +62,8 @@ def patches(network: Network, output: int, plane: Plane, window: Array) -> Itera
     (left, bottom), (right, top) = window
     corners = np.array([(left, bottom), (right, bottom), (right, top), (left, top)])
     pieces: Iterator[_Piece] = iter([_Piece(corners, slope, offset)])
-    for layer in network.layers:
-        weight, bias = (np.asarray(t.double().cpu()) for t in (layer.weight, layer.bias))
+    for layer in network.affine_layers:
+        weight, bias = (np.asarray(t.double().cpu()) for t in (layer.matrix.dense(), layer.bias))
         pieces = _through(weight, bias, layer.relu, pieces)
     for piece in pieces:
         gradient = piece.slope[output]

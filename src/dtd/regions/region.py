@@ -13,7 +13,6 @@ from torch import Tensor
 
 from dtd.networks.network import Network
 from dtd.numerics.policy import policy
-from dtd.numerics.products import row_product
 from dtd.regions.gates import gates
 
 
@@ -70,7 +69,7 @@ class Regions:
         layers = zip(self.network.layers[self.start :], pattern, strict=True)
         for index, (layer, gate) in enumerate(layers, self.start + 1):
             z = layer.preactivation(point)
-            slope = row_product(slope.mT, layer.weight.T).mT
+            slope = layer.matrix(slope.mT).mT
             if index == self.upper:
                 kinks, at_point = slope[:, self.own], z[:, self.own]
             if layer.relu:
@@ -94,7 +93,7 @@ class Regions:
         point, slope = a, directions
         for layer in self.network.layers[self.start :]:
             z = layer.preactivation(point).unsqueeze(1)
-            slope = row_product(slope, layer.weight.T)
+            slope = layer.matrix(slope)
             if layer.relu:
                 nearest = torch.minimum(nearest, _ratio(z, slope).amin(2))
                 slope = (z > 0) * slope
@@ -115,7 +114,7 @@ class Regions:
             at = torch.where(knots.isfinite(), knots, last)
             point = a.unsqueeze(1) + at.unsqueeze(2) * directions.unsqueeze(1)
             z = layer.preactivation(self.network.forward(point, self.start, index - 1))
-            slope = row_product(slope, layer.weight.T)
+            slope = layer.matrix(slope)
             final = z[:, -1]
             if layer.relu:
                 counts = self.own if self.reaches_output and index == self.upper else slice(None)
@@ -131,7 +130,10 @@ class Regions:
         ``units`` (N,) are indices into ``own``.
         """
         layer = self.upper - self.start - 1
-        same = [gate == other for gate, other in zip(first, second, strict=True)]
+        same = [
+            torch.atleast_3d(gate == other).all(2)
+            for gate, other in zip(first, second, strict=True)
+        ]
         same[layer][torch.arange(len(units), device=units.device), self.own[units]] = True
         return torch.cat(same, 1).all(1)
 

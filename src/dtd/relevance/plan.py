@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from dtd.domains import Domain
-from dtd.networks.network import Layer, Network
+from dtd.networks.layer import AnyLayer
+from dtd.networks.network import Network
 from dtd.roots.contract import RootChoice, RootFinder
 from dtd.rules.formula import Formula
 from dtd.rules.rule import Rule
@@ -26,7 +27,7 @@ class Plan:
     generator: torch.Generator
     """Of what the search draws; it is read from a copy."""
 
-    def formula(self, layer: Layer) -> Formula | None:
+    def formula(self, layer: AnyLayer) -> Formula | None:
         """The roots of the layer as a formula of balls; None where they are searched."""
         return self.finder.formula(self.rule, layer, self.domain)
 

@@ -121,16 +121,14 @@ class Recursion:
         return upper.relevance.gather(1, unit.unsqueeze(1)).squeeze(1), upper.limit
 
     def open_layer(self, l: int, points: Tensor, open_gates: Tensor) -> Tensor:
-        """The activations of layer l + 1 at points (N, d), some gates held open (N, J)."""
-        layer = self.explained.layers[l]
-        z = layer.preactivation(points)
-        return torch.where(open_gates, z, layer.activation(z))
+        """The activations of layer l + 1 at points (N, d), some gates held open (N, M)."""
+        return self.explained.layers[l].opened(points, open_gates)
 
     def problem(self, l: int, a: Tensor) -> RootProblem:
         """The search for roots of all units of layer l + 1, anchors ``a`` (B, d)."""
         plan, layer = self.plans[l], self.explained.layers[l]
         last = l + 1 == self.network.depth
-        own = torch.tensor([self.output]) if last else torch.arange(len(layer.bias))
+        own = torch.tensor([self.output]) if last else torch.arange(layer.units)
         return RootProblem(
             a,
             layer,
@@ -184,5 +182,4 @@ class Recursion:
     @cached_property
     def _carries_factor(self) -> list[bool]:
         """In which layers relevance is the activation times something."""
-        layers = zip(self.plans, self.explained.layers, strict=True)
-        return [plan.finder.carries_factor(plan.rule, layer) for plan, layer in layers]
+        return [plan.finder.carries_factor(plan.rule) for plan in self.plans]

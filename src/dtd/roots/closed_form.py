@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor
 
 from dtd.domains import Domain
-from dtd.networks.network import Layer
+from dtd.networks.layer import AnyLayer, Mask
 from dtd.roots.contract import RootFinder, RootProblem, Roots, Status
 from dtd.roots.location import Anywhere, OnKink
 from dtd.rules.formula import Formula
@@ -30,7 +29,7 @@ class ClosedForm(RootFinder):
         terms = rule.terms(a, layer, problem.domain)
         z = layer.preactivation(a)
         inactive = z <= 0
-        divisor = rule.divisor(terms, layer)
+        divisor = rule.divisor(terms)
         if divisor is None:
             degenerate = torch.zeros_like(inactive)
             step = torch.ones_like(z)
@@ -58,11 +57,11 @@ class ClosedForm(RootFinder):
     def evaluations(self, units: int) -> int:
         return 0
 
-    def mask(self, rule: Rule, layer: Layer) -> Tensor | None:
-        return rule.mask(layer.weight)
+    def factor_mask(self, rule: Rule) -> Mask | None:
+        return rule.factor_mask
 
-    def formula(self, rule: Rule, layer: Layer, domain: Domain) -> Formula | None:
+    def formula(self, rule: Rule, layer: AnyLayer, domain: Domain) -> Formula | None:
         return rule.formula(layer, domain)
 
-    def carries_factor(self, rule: Rule, layer: Layer) -> bool:
-        return rule.mask(layer.weight) is not None
+    def carries_factor(self, rule: Rule) -> bool:
+        return rule.factor_mask is not None

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from dtd.domains import Domain
-from dtd.networks.network import Layer, Network
+from dtd.networks.layer import AnyLayer, Mask
+from dtd.networks.network import Network
 from dtd.regions.region import Regions
 from dtd.roots.location import Location
 from dtd.rules.formula import Formula
@@ -52,7 +53,7 @@ class RootProblem:
     """
 
     anchors: Tensor
-    layer: Layer
+    layer: AnyLayer
     relevance: Callable[[Tensor], Tensor]
     domain: Domain
     rule: Rule
@@ -237,21 +238,21 @@ class RootChoice(ABC):
         """The relevance of the inputs that the roots are made for; None where they are searched."""
         return None
 
-    def mask(self, rule: Rule, layer: Layer) -> Tensor | None:
-        """The masks m_j (J, d) of roots ``ã_j = a ⊙ (1 - t_j m_j)`` with the step t_j to z_j = 0.
+    def factor_mask(self, rule: Rule) -> Mask | None:
+        """The mask of roots ``ã_j = a ⊙ (1 - t_j m_j)`` with the step t_j to z_j = 0.
 
         None for roots that have another form.
         """
         return None
 
-    def formula(self, rule: Rule, layer: Layer, domain: Domain) -> Formula | None:
+    def formula(self, rule: Rule, layer: AnyLayer, domain: Domain) -> Formula | None:
         """The roots as a formula of balls, with which limits are taken.
 
         None for roots that are searched in double precision.
         """
         return None
 
-    def carries_factor(self, rule: Rule, layer: Layer) -> bool:
+    def carries_factor(self, rule: Rule) -> bool:
         """Whether relevance that is decomposed at these roots is ``R_i(a) = a_i C_i(a)``.
 
         Roots of another form than :meth:`mask` says can have this factor too.

@@ -9,12 +9,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from dtd.networks.network import Layer
 from dtd.numerics.policy import policy
 from dtd.ranges import COUNT, TOLERANCE
 from dtd.roots.contract import Ray, RootFinder, RootProblem, Roots, Status
 from dtd.roots.location import OnBoundary
-from dtd.rules.rule import Rule, direction, direction_of, projection, projection_size
+from dtd.rules.rule import Divisor, Rule, direction, direction_of
 
 
 @dataclass(frozen=True)
@@ -50,8 +49,7 @@ class LineSearch(RootFinder):
         rays = _Rays(problem, a[anchor], v[anchor, unit], unit, at_anchor[anchor, unit])
         positions, gap = self._search(rays)
 
-        parallel = policy(a.dtype).degenerate * projection_size(terms, layer)
-        degenerate = (projection(terms, layer).abs() <= parallel) | (v == 0).all(-1)
+        degenerate = Divisor(terms).vanishes | (v == 0).all(-1)
         status = torch.where(degenerate, Status.DEGENERATE, Status.NOT_FOUND).to(torch.int8)
         close = gap <= self.tol * at_anchor[anchor, unit].abs()
         reached = torch.where(close, Status.FOUND, Status.APPROXIMATE).to(torch.int8)
@@ -80,9 +78,9 @@ class LineSearch(RootFinder):
         # As many pieces as units, as is usual; half of the zeros inside a piece.
         return 1 + units * (units * (self.samples + 3) + _BISECTIONS // 2)
 
-    def carries_factor(self, rule: Rule, layer: Layer) -> bool:
+    def carries_factor(self, rule: Rule) -> bool:
         # On the ray of a ⊙ m_j every root is a multiple of a, coordinate by coordinate.
-        return rule.mask(layer.weight) is not None
+        return rule.factor_mask is not None
 
     def _search(self, rays: _Rays) -> tuple[Tensor, Tensor]:
         """The position of each ray's first zero, infinite without one, and |h| just before it."""

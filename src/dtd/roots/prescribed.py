@@ -110,12 +110,12 @@ def _chain(network: Network, x: Tensor, target: Tensor) -> list[RootFinder]:
     finders: list[RootFinder] = []
     unit, alpha, beta = 0, torch.ones_like(f), torch.zeros_like(f)
     for start in reversed(range(1, network.depth)):
-        weight, a = network.layers[start].weight[unit], path[start]
+        weight, a = network.layers[start].matrix.dense()[unit], path[start]
         usable = (a > 0) & (weight != 0)
         strength = weight.abs() * a
         if start == 1:
             # The input's root is nearest where no weight of a wanted input is small.
-            strength = network.layers[0].weight[:, target != 0].abs().amin(1)
+            strength = network.layers[0].matrix.dense()[:, target != 0].abs().amin(1)
         chosen = int(torch.where(usable, strength, 0).argmax())
         others = weight.abs().index_fill(0, torch.tensor(chosen, device=weight.device), 0)
         if not (usable[chosen] and strength[chosen] > 0 and others.any()):
@@ -180,7 +180,7 @@ def _input_root(
 ) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
     """x̃ (1, d) in the region of x, and ψ on layer 1."""
     wanted = target != 0
-    weight = network.layers[0].weight[unit]
+    weight = network.layers[0].matrix.dense()[unit]
     away = torch.where(wanted, target / torch.where(wanted, weight, 1), 0)
     regions = Regions(network, 0, 1, torch.tensor([unit], device=x.device))
     leaves = regions.exits(x, -away[None, None])[0, 0] / 2

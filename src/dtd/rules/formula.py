@@ -11,30 +11,9 @@ import torch
 from flint import arb, arb_mat, fmpq, fmpq_mat
 from torch import Tensor
 
-from dtd.networks.network import Layer
+from dtd.networks.ball_layers import BallLayer
+from dtd.networks.matrix import Matrix
 from dtd.numerics.balls import Balls, Indices, Numbers, exact, matrix
-
-
-@dataclass(frozen=True, eq=False)
-class BallLayer:
-    """A layer's weights (J, d) and biases (J,), as balls, and whether it has a ReLU."""
-
-    weight: Numbers
-    bias: Numbers
-    relu: bool
-
-    @classmethod
-    def of(cls, layer: Layer) -> BallLayer:
-        """The layer's numbers as they are."""
-        return cls(exact(layer.weight), exact(layer.bias), layer.relu)
-
-    @cached_property
-    def _columns(self) -> arb_mat:
-        return matrix(self.weight.T)
-
-    def preactivation(self, a: Balls) -> Balls:
-        """``z = W a + b``, (N, J), at the points a (N, d)."""
-        return a.times(self._columns).shifted(self.bias)
 
 
 class Formula(ABC):
@@ -53,20 +32,28 @@ class Formula(ABC):
 
 @dataclass(frozen=True, eq=False)
 class ToKink(Formula):
-    """Along ``v_j = a ⊙ scale_j + offset_j`` to ``z_j = 0``; like the weights all are (J, d)."""
+    """Along ``v_j = a ⊙ scale_j + Σ factor ⊙ mask_j`` to ``z_j = 0``.
 
-    weight: Tensor
-    scale: Tensor
-    offset: Tensor
+    ``fixed`` has the factors (d,) and masks (J, d) that do not depend on the anchor.
+    """
+
+    layer: BallLayer
+    scale: Matrix
+    fixed: tuple[tuple[Tensor, Matrix], ...] = ()
 
     @cached_property
-    def _parts(self) -> tuple[Numbers, Numbers, Numbers]:
-        return exact(self.weight), exact(self.scale), exact(self.offset)
+    def _scale(self) -> Numbers:
+        return exact(self.scale.dense())
+
+    @cached_property
+    def _offset(self) -> Numbers:
+        parts = [factor * mask.dense() for factor, mask in self.fixed]
+        return exact(sum(parts, torch.zeros_like(self.scale.dense())))
 
     def steps(self, anchors: Balls, z: Balls, unit: Indices) -> tuple[Indices, Balls]:
-        weight, scale, offset = (part[unit] for part in self._parts)
-        direction = anchors.scaled(scale).shifted(offset)
-        divisor = direction.scaled(weight).row_sums()
+        scale = self._scale[unit]
+        direction = anchors.scaled(scale).shifted(self._offset[unit])
+        divisor = self.layer.along(direction, unit)
         kept = np.flatnonzero(divisor.nonzero)
         t = z.rows(kept) * divisor.rows(kept).reciprocal()
         return kept, direction.rows(kept) * t.repeated(scale.shape[1])
@@ -84,29 +71,30 @@ class ToOrigin(Formula):
 class ToCommonZero(Formula):
     """``a - ã = W⁺ (W a + b)``, shared by all units; ``rank`` is that of W."""
 
-    layer: Layer
+    layer: BallLayer
+    weight: Tensor
     rank: int
 
     @classmethod
-    def of(cls, layer: Layer) -> ToCommonZero | None:
-        """None where rounding decides on the rank."""
-        rank = int(torch.linalg.matrix_rank(layer.weight))
-        formula = cls(layer, rank)
-        full = rank == min(layer.weight.shape)
+    def of(cls, layer: BallLayer, weight: Tensor) -> ToCommonZero | None:
+        """The formula for weights (J, d); None where rounding decides on the rank."""
+        rank = int(torch.linalg.matrix_rank(weight))
+        formula = cls(layer, weight, rank)
+        full = rank == min(weight.shape)
         return formula if full or formula._reduced[1] == rank else None
 
     def steps(self, anchors: Balls, z: Balls, unit: Indices) -> tuple[Indices, Balls]:
-        shared = self._balls.preactivation(anchors).times(self._inverse)
+        shared = self.layer.preactivation(anchors).times(self._inverse)
         return np.arange(len(anchors)), shared
 
     @cached_property
-    def _balls(self) -> BallLayer:
-        return BallLayer.of(self.layer)
+    def _balls(self) -> Numbers:
+        return exact(self.weight)
 
     @property
     def _inverse(self) -> arb_mat:
         """The transpose of W⁺, (J, d), in the digits of the context."""
-        weight = matrix(self._balls.weight)
+        weight = matrix(self._balls)
         turned = weight.transpose()
         if self.rank == weight.nrows():
             return (weight * turned).inv() * weight
@@ -120,7 +108,7 @@ class ToCommonZero(Formula):
     @cached_property
     def _reduced(self) -> tuple[fmpq_mat, int]:
         """The reduced row echelon form, without rounding, and the rank."""
-        rows = [[fmpq(*float(v).as_integer_ratio()) for v in row] for row in self.layer.weight]
+        rows = [[fmpq(*float(v).as_integer_ratio()) for v in row] for row in self.weight]
         return fmpq_mat(rows).rref()
 
     @property
@@ -129,4 +117,4 @@ class ToCommonZero(Formula):
         reduced, rank = self._reduced
         rows = np.array([[arb(v) for v in row] for row in reduced.tolist()], dtype=object)[:rank]
         leading = [next(i for i, v in enumerate(row) if v != 0) for row in rows]
-        return matrix(self._balls.weight[:, leading]), matrix(rows)
+        return matrix(self._balls[:, leading]), matrix(rows)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dtd.domains import Domain
-from dtd.networks.network import Layer
+from dtd.networks.layer import AnyLayer
 from dtd.numerics.products import row_product
 from dtd.rules.formula import Formula, ToCommonZero
 from dtd.rules.rule import Rule, Term
@@ -24,12 +24,12 @@ class PseudoInverse(Rule):
     Source: theory, section 3.1; W⁺ is the Moore-Penrose inverse.
     """
 
-    def terms(self, a: Tensor, layer: Layer, domain: Domain) -> tuple[Term, ...]:
-        shared = row_product(layer.preactivation(a), torch.linalg.pinv(layer.weight).T)
-        return (Term(shared, torch.ones_like(layer.weight)),)
+    def terms(self, a: Tensor, layer: AnyLayer, domain: Domain) -> tuple[Term, ...]:
+        shared = row_product(layer.preactivation(a), torch.linalg.pinv(layer.matrix.dense()).T)
+        return (Term.of(shared, layer, torch.ones_like),)
 
-    def formula(self, layer: Layer, domain: Domain) -> Formula | None:
-        return ToCommonZero.of(layer)
+    def formula(self, layer: AnyLayer, domain: Domain) -> Formula | None:
+        return ToCommonZero.of(layer.balls, layer.matrix.dense())
 
-    def divisor(self, terms: tuple[Term, ...], layer: Layer) -> None:
+    def divisor(self, terms: tuple[Term, ...]) -> None:
         return None

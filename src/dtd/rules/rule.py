@@ -11,21 +11,28 @@ import torch
 from torch import Tensor
 
 from dtd.domains import Domain
-from dtd.networks.network import Layer
+from dtd.networks.layer import AnyLayer, Mask, Product
+from dtd.networks.matrix import Matrix
 from dtd.numerics.policy import policy
-from dtd.numerics.products import row_product
 from dtd.rules.formula import Formula, ToKink
 
 
 class Term(NamedTuple):
     """One separable part of a direction: ``v_ji = factor_i * mask_ji``.
 
-    ``factor`` depends on the anchor, shape (B, d); ``mask`` on the weights only, shape (J, d).
-    The masks of a rule's terms have disjoint supports.
+    ``factor`` depends on the anchor, shape (B, d); ``mask`` (J, d) on the weights only. The masks
+    of a rule's terms have disjoint supports. ``product`` is what the direction adds to the
+    pre-activations: ``W ⊙ mask``.
     """
 
     factor: Tensor
-    mask: Tensor
+    mask: Matrix
+    product: Product
+
+    @classmethod
+    def of(cls, factor: Tensor, layer: AnyLayer, mask: Mask) -> Term:
+        """The term whose mask is a number for each weight."""
+        return cls(factor, layer.mask(mask), layer.product(mask))
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,17 +40,17 @@ class Divisor:
     """What the steps ``t_j = z_j / (w_j v_j)`` along the directions of ``terms`` are divided by."""
 
     terms: tuple[Term, ...]
-    layer: Layer
 
     @cached_property
     def value(self) -> Tensor:
         """``w_j v_j``, (B, J)."""
-        return projection(self.terms, self.layer)
+        return sum_of([term.product(term.factor) for term in self.terms])
 
     @cached_property
     def size(self) -> Tensor:
         """``Σ_i |w_ji v_ji|``, (B, J): the scale on which the value counts as zero."""
-        return projection_size(self.terms, self.layer)
+        sizes = [term.product.mapped(torch.abs)(term.factor.abs()) for term in self.terms]
+        return sum_of(sizes)
 
     @property
     def vanishes(self) -> Tensor:
@@ -60,22 +67,23 @@ class Rule(ABC):
     """
 
     @abstractmethod
-    def terms(self, a: Tensor, layer: Layer, domain: Domain) -> tuple[Term, ...]:
+    def terms(self, a: Tensor, layer: AnyLayer, domain: Domain) -> tuple[Term, ...]:
         """The terms of the direction at the anchors ``a`` (B, d)."""
 
-    def divisor(self, terms: tuple[Term, ...], layer: Layer) -> Divisor | None:
+    def divisor(self, terms: tuple[Term, ...]) -> Divisor | None:
         """The divisor of the steps to ``z_j = 0``.
 
         None for a rule that steps to a reference point instead: there ``t_j = 1``, and the point
         is in general no root.
         """
-        return Divisor(terms, layer)
+        return Divisor(terms)
 
-    def mask(self, weight: Tensor) -> Tensor | None:
-        """The masks m_j (J, d) of a direction ``v_j = a ⊙ m_j``; None where it has another form."""
+    @property
+    def factor_mask(self) -> Mask | None:
+        """The mask of a direction ``v_j = a ⊙ m_j``; None where it has another form."""
         return None
 
-    def formula(self, layer: Layer, domain: Domain) -> Formula | None:
+    def formula(self, layer: AnyLayer, domain: Domain) -> Formula | None:
         """The root as a formula of balls, with which limits are taken; None without one.
 
         A rule without it has its limits extrapolated from double precision.
@@ -93,11 +101,17 @@ class Rule(ABC):
         """
         return None
 
-    def products(self, a: Tensor, layer: Layer, domain: Domain) -> list[tuple[Tensor, Tensor]]:
-        """Of each term the factor (B, d) and ``W ⊙ mask`` (J, d): ``w_ji v_ji`` in two parts."""
-        return [(factor, layer.weight * mask) for factor, mask in self.terms(a, layer, domain)]
+    def layer_objection(self, layer: AnyLayer) -> str | None:
+        """Why the rule has no roots for the units of such a layer, and what has; else None."""
+        if layer.is_affine:
+            return None
+        return "it has no root for max pooling; allowed there are z+, gamma and x"
 
-    def train_free_divisor(self, a: Tensor, layer: Layer, projection: Tensor) -> Tensor:
+    def products(self, a: Tensor, layer: AnyLayer, domain: Domain) -> list[tuple[Tensor, Product]]:
+        """Of each term the factor (B, d) and ``W ⊙ mask``: ``w_ji v_ji`` in two parts."""
+        return [(term.factor, term.product) for term in self.terms(a, layer, domain)]
+
+    def train_free_divisor(self, a: Tensor, layer: AnyLayer, projection: Tensor) -> Tensor:
         """What the train-free shares of a unit are divided by, (B, J) like the projection."""
         return projection
 
@@ -113,36 +127,33 @@ class FactorRule(Rule):
 
     @abstractmethod
     def mask(self, weight: Tensor) -> Tensor:
-        """The masks m_j, of the shape (J, d) of the weights."""
+        """What the masks m_ji are for weights w_ji, elementwise."""
 
-    def terms(self, a: Tensor, layer: Layer, domain: Domain) -> tuple[Term, ...]:
-        return (Term(a, self.mask(layer.weight)),)
+    @property
+    def factor_mask(self) -> Mask:
+        return self.mask
 
-    def formula(self, layer: Layer, domain: Domain) -> Formula:
-        mask = self.mask(layer.weight)
-        return ToKink(layer.weight, mask, torch.zeros_like(mask))
+    def layer_objection(self, layer: AnyLayer) -> None:
+        return None
+
+    def terms(self, a: Tensor, layer: AnyLayer, domain: Domain) -> tuple[Term, ...]:
+        return (Term.of(a, layer, self.mask),)
+
+    def products(self, a: Tensor, layer: AnyLayer, domain: Domain) -> list[tuple[Tensor, Product]]:
+        return [(a, layer.product(self.mask))]
+
+    def formula(self, layer: AnyLayer, domain: Domain) -> Formula:
+        return ToKink(layer.balls, layer.mask(self.mask))
 
 
 def direction(terms: tuple[Term, ...]) -> Tensor:
     """``v`` of shape (B, J, d)."""
-    return sum_of([term.factor.unsqueeze(1) * term.mask for term in terms])
+    return sum_of([term.factor.unsqueeze(1) * term.mask.dense() for term in terms])
 
 
 def direction_of(terms: tuple[Term, ...], unit: Tensor) -> Tensor:
     """``v_unit`` for pairs of an anchor and a unit (N,), shape (N, d); factors are (N, d)."""
-    return sum_of([term.factor * term.mask[unit] for term in terms])
-
-
-def projection(terms: tuple[Term, ...], layer: Layer) -> Tensor:
-    """``w_j v_j``, shape (B, J)."""
-    return sum_of([row_product(term.factor, (layer.weight * term.mask).T) for term in terms])
-
-
-def projection_size(terms: tuple[Term, ...], layer: Layer) -> Tensor:
-    """``Σ_i |w_ji v_ji|``, shape (B, J): the scale on which the projection counts as zero."""
-    return sum_of(
-        [row_product(term.factor.abs(), (layer.weight * term.mask).abs().T) for term in terms]
-    )
+    return sum_of([term.factor * term.mask.rows(unit) for term in terms])
 
 
 def sum_of(tensors: list[Tensor]) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dtd.domains import Domain
-from dtd.networks.network import Layer
+from dtd.networks.layer import AnyLayer
 from dtd.rules.formula import Formula, ToKink
 from dtd.rules.rule import Rule, Term
 
@@ -21,8 +21,9 @@ class WSquared(Rule):
     inadmissible (negative), and the relevance there need not be zero.
     """
 
-    def terms(self, a: Tensor, layer: Layer, domain: Domain) -> tuple[Term, ...]:
-        return (Term(torch.ones_like(a), layer.weight),)
+    def terms(self, a: Tensor, layer: AnyLayer, domain: Domain) -> tuple[Term, ...]:
+        return (Term.of(torch.ones_like(a), layer, torch.clone),)
 
-    def formula(self, layer: Layer, domain: Domain) -> Formula:
-        return ToKink(layer.weight, torch.zeros_like(layer.weight), layer.weight)
+    def formula(self, layer: AnyLayer, domain: Domain) -> Formula:
+        nothing, ones = layer.mask(torch.zeros_like), torch.ones_like(domain.low)
+        return ToKink(layer.balls, nothing, ((ones, layer.matrix),))

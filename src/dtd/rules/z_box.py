@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dtd.domains import Domain
-from dtd.networks.network import Layer
+from dtd.networks.layer import AnyLayer
 from dtd.rules.formula import Formula, ToKink
 from dtd.rules.rule import Rule, Term
 
@@ -22,19 +22,16 @@ class ZBox(Rule):
     Source: DTD, constrained input space and appendix (zB rule).
     """
 
-    def terms(self, a: Tensor, layer: Layer, domain: Domain) -> tuple[Term, ...]:
-        positive, negative = layer.weight > 0, layer.weight < 0
-        neither = ~(positive | negative)
+    def terms(self, a: Tensor, layer: AnyLayer, domain: Domain) -> tuple[Term, ...]:
         return (
-            Term(a - domain.low, positive.to(a.dtype)),
-            Term(a - domain.high, negative.to(a.dtype)),
-            Term(a, neither.to(a.dtype)),
+            Term.of(a - domain.low, layer, _positive),
+            Term.of(a - domain.high, layer, _negative),
+            Term.of(a, layer, _neither),
         )
 
-    def formula(self, layer: Layer, domain: Domain) -> Formula:
-        positive, negative = layer.weight > 0, layer.weight < 0
-        offset = -domain.low * positive - domain.high * negative
-        return ToKink(layer.weight, torch.ones_like(layer.weight), offset)
+    def formula(self, layer: AnyLayer, domain: Domain) -> Formula:
+        corner = (-domain.low, layer.mask(_positive)), (-domain.high, layer.mask(_negative))
+        return ToKink(layer.balls, layer.mask(torch.ones_like), corner)
 
     def objection(self, domain: Domain, layer: int) -> str | None:
         if layer > 0:
@@ -44,3 +41,15 @@ class ZBox(Rule):
         if not ((domain.low <= 0) & (domain.high >= 0)).all():
             return "the box of the inputs must hold the origin: low <= 0 <= high"
         return None
+
+
+def _positive(weight: Tensor) -> Tensor:
+    return (weight > 0).to(weight.dtype)
+
+
+def _negative(weight: Tensor) -> Tensor:
+    return (weight < 0).to(weight.dtype)
+
+
+def _neither(weight: Tensor) -> Tensor:
+    return (weight == 0).to(weight.dtype)

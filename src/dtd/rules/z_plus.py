@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from dtd.domains import Domain
-from dtd.networks.network import Layer
+from dtd.networks.layer import AnyLayer, Product
 from dtd.rules.rule import FactorRule
 
 
@@ -25,6 +25,6 @@ class ZPlus(FactorRule):
     def never_cancels(self, domain: Domain) -> bool:
         return domain.is_nonnegative
 
-    def products(self, a: Tensor, layer: Layer, domain: Domain) -> list[tuple[Tensor, Tensor]]:
+    def products(self, a: Tensor, layer: AnyLayer, domain: Domain) -> list[tuple[Tensor, Product]]:
         # No mask is made: for one sample that takes longer than its matrix products.
-        return [(a, layer.weight.clamp(min=0))]
+        return [(a, layer.positive_part)]

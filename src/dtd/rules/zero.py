@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dtd.domains import Domain
-from dtd.networks.network import Layer
+from dtd.networks.layer import AnyLayer
 from dtd.rules.formula import Formula, ToOrigin
 from dtd.rules.rule import Rule, Term
 
@@ -24,14 +24,14 @@ class Zero(Rule):
     Source: LRP, section 10.2.1 (LRP-0).
     """
 
-    def terms(self, a: Tensor, layer: Layer, domain: Domain) -> tuple[Term, ...]:
-        return (Term(a, torch.ones_like(layer.weight)),)
+    def terms(self, a: Tensor, layer: AnyLayer, domain: Domain) -> tuple[Term, ...]:
+        return (Term.of(a, layer, torch.ones_like),)
 
-    def formula(self, layer: Layer, domain: Domain) -> Formula:
+    def formula(self, layer: AnyLayer, domain: Domain) -> Formula:
         return ToOrigin()
 
-    def divisor(self, terms: tuple[Term, ...], layer: Layer) -> None:
+    def divisor(self, terms: tuple[Term, ...]) -> None:
         return None
 
-    def train_free_divisor(self, a: Tensor, layer: Layer, projection: Tensor) -> Tensor:
+    def train_free_divisor(self, a: Tensor, layer: AnyLayer, projection: Tensor) -> Tensor:
         return layer.preactivation(a)

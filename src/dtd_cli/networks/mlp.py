@@ -56,4 +56,4 @@ class FullyConnected(Described):
         widths = (input_size, *self.hidden, self.outputs or output_size)
         generator = torch.Generator().manual_seed(self.seed)
         drawn = initial(widths, generator, self.output_relu)
-        return Network(tuple(INITIALISERS[self.init](layer) for layer in drawn.layers))
+        return Network(tuple(INITIALISERS[self.init](layer) for layer in drawn.affine_layers))

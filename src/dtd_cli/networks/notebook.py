@@ -39,7 +39,9 @@ class Notebook(Described):
     def build(self, input_size: int, output_size: int) -> Network:
         generator = torch.Generator().manual_seed(self.seed)
         drawn = initial((3, _HIDDEN, 1), generator, self.output_relu)
-        first, second = (replace(layer, bias=layer.bias.clamp(max=0)) for layer in drawn.layers)
+        first, second = (
+            replace(layer, bias=layer.bias.clamp(max=0)) for layer in drawn.affine_layers
+        )
         weight = second.weight.clone()
         weight[:, : self.enlarged] = self.factor * weight[:, : self.enlarged].abs()
         return Network((first, replace(second, weight=weight)))

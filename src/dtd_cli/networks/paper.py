@@ -30,7 +30,7 @@ class Paper(Described):
     def build(self, input_size: int, output_size: int) -> Network:
         generator = torch.Generator().manual_seed(self.seed)
         drawn = initial((10, 10, 10, 2), generator, self.output_relu)
-        return Network(tuple(_scaled(layer) for layer in drawn.layers))
+        return Network(tuple(_scaled(layer) for layer in drawn.affine_layers))
 
 
 def _scaled(layer: Layer) -> Layer:

@@ -105,7 +105,7 @@ def prepare(config: Config) -> Prepared:
 
     def f(drawn: Tensor) -> Tensor:
         network = trained.network
-        return targets(network, drawn.to(network.layers[0].weight.dtype), output).f
+        return targets(network, drawn.to(network.dtype), output).f
 
     x = config.inputs.samples(replace(source, rows=trained.held_out), f, generator)
     x = x.to(config.device, config.dtype)

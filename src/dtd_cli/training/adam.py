@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
@@ -13,7 +12,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from dtd.networks.network import Layer, Network
+from dtd.networks.network import Network
 from dtd_cli.config.errors import SettingError
 from dtd_cli.config.values import Count, OneOf, Positive
 from dtd_cli.inputs.source import Source
@@ -48,11 +47,10 @@ class Adam(Training):
         loss = LOSSES[self.loss]
         targets = loss.targets(labels, network.widths[-1])
         train, test = self._split(len(targets), seed)
-        *hidden, last = network.to(torch.float32).layers
-        free = Network((*hidden, replace(last, relu=False)))
+        free = network.to(torch.float32).with_output_relu(False)
         rows = source.rows.float()
         free = self._fit(free, loss, rows[train], targets[train], seed, progress)
-        if not all(layer.weight.isfinite().all() for layer in free.layers):
+        if not all(layer.is_finite for layer in free.layers):
             raise SettingError(
                 "training.learning_rate", self.learning_rate, "training diverged; try a smaller one"
             )
@@ -62,8 +60,7 @@ class Adam(Training):
             if len(index)
             for name, value in loss.figures(free.forward(rows[index]), targets[index]).items()
         }
-        *hidden, last = free.layers
-        network = Network((*hidden, replace(last, relu=network.layers[-1].relu)))
+        network = free.with_output_relu(network.layers[-1].relu)
         return Trained(network, source.rows[test if len(test) else train], figures)
 
     def _wanted(self, labels: np.ndarray | None) -> np.ndarray:
@@ -98,18 +95,17 @@ class Adam(Training):
     def _fit(
         self, network: Network, loss: Loss, rows: Tensor, targets: Tensor, seed: int, progress: bool
     ) -> Network:
-        layers = [
-            Layer(layer.weight.clone().requires_grad_(), layer.bias.clone(), layer.relu)
-            for layer in network.layers
-        ]
-        if self.nonpositive_biases:
-            for layer in layers:
-                layer.bias.clamp_(max=0)
-        biases = [layer.bias.requires_grad_() for layer in layers]
-        network = Network(tuple(layers))
-        optimizer = torch.optim.Adam(
-            [*biases, *(layer.weight for layer in layers)], lr=self.learning_rate
+        network = network.to(network.dtype)
+        parameters = [layer.parameters for layer in network.layers]
+        biases, weights = (
+            [named[kind] for named in parameters if kind in named] for kind in ("bias", "weight")
         )
+        if self.nonpositive_biases:
+            for bias in biases:
+                bias.clamp_(max=0)
+        for parameter in (*biases, *weights):
+            parameter.requires_grad_()
+        optimizer = torch.optim.Adam([*biases, *weights], lr=self.learning_rate)
         generator = torch.Generator().manual_seed(seed)
         for _ in bars(progress)(range(self.epochs), "training"):
             for batch in torch.randperm(len(rows), generator=generator).split(self.batch_size):
@@ -121,9 +117,4 @@ class Adam(Training):
                     with torch.no_grad():
                         for bias in biases:
                             bias.clamp_(max=0)
-        return Network(
-            tuple(
-                replace(layer, weight=layer.weight.detach(), bias=layer.bias.detach())
-                for layer in layers
-            )
-        )
+        return network.detached()

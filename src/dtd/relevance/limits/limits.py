@@ -12,6 +12,7 @@ import torch
 from flint import arb
 from torch import Tensor
 
+from dtd.networks.ball_layers import BallLayer
 from dtd.networks.network import Network
 from dtd.numerics.ball_operation import apply, evaluate, rounded
 from dtd.numerics.balls import Balls, Indices, Numbers, gradient
@@ -28,7 +29,7 @@ from dtd.relevance.limits.positions import (
 from dtd.relevance.limits.visits import All
 from dtd.relevance.plan import Plan
 from dtd.relevance.slopes.slope import Pairs, Slope, relative
-from dtd.rules.formula import BallLayer, Formula
+from dtd.rules.formula import Formula
 
 _TOGETHER = 200_000
 """How many balls an array may have, as far as the roots of one anchor can do with so many."""
@@ -72,7 +73,7 @@ class Limits:
 
         So it is where no layer above has a bias, and all roots are formulas.
         """
-        biased = any(bool(layer.bias.any()) for layer in self.network.layers[l:])
+        biased = any(bool(layer.largest[0] > 0) for layer in self.network.layers[l:])
         return not biased and all(formula is not None for formula in self.formulas[l:])
 
     def at(self, l: int, pairs: Pairs, graph: bool, visits: Visits | None = None) -> Slope:
@@ -128,7 +129,7 @@ class Limits:
     @cached_property
     def layers(self) -> Sequence[BallLayer]:
         """The layers of the network, as balls."""
-        return [BallLayer.of(layer) for layer in self.network.layers]
+        return [layer.balls for layer in self.network.layers]
 
 
 @dataclass(frozen=True, eq=False)

@@ -57,6 +57,7 @@ def train_free_importance(slopes: ForwardSlopes, path: list[Tensor]) -> dict[int
     importance = {slopes.network.depth: ratio.abs().mean(0)}
     for start in reversed(range(slopes.network.depth)):
         layer, a = slopes.layers[start], path[start]
-        ratio = (ratio * layer.units(a, torch.zeros_like(a[:, 0])).step) @ layer.product
+        gains = ratio * layer.units(a, torch.zeros_like(a[:, 0])).step
+        ratio = layer.product.together.transposed(gains, a)
         importance[start] = ratio.abs().mean(0)
     return importance

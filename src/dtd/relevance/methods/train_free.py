@@ -1,7 +1,7 @@
 """Train-free relevance: the propagation that users of LRP know (theory, sections 5.1 and 7.5).
 
 All samples of a call go through together, so the products here are plain ones: those of
-``row_products.py``, whose rows do not depend on how many there are, cost a single sample ten
+``numerics/products.py``, whose rows do not depend on how many there are, cost a single sample ten
 times as much.
 """
 
@@ -11,10 +11,10 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor
-from torch.nn.functional import linear
 
 from dtd.domains import Domain
-from dtd.networks.network import Layer, Network
+from dtd.networks.layer import AnyLayer
+from dtd.networks.network import Network
 from dtd.numerics.policy import policy
 from dtd.relevance.explanation import Explanation
 from dtd.relevance.ledger import ledger
@@ -49,7 +49,7 @@ def propagate(problem: Problem) -> tuple[list[Tensor], list[Tensor]]:
 
 
 def redistribute(
-    a: Tensor, layer: Layer, rule: Rule, domain: Domain, upper: Tensor
+    a: Tensor, layer: AnyLayer, rule: Rule, domain: Domain, upper: Tensor
 ) -> tuple[Tensor, Tensor]:
     """One layer of train-free relevance, in matrix products.
 
@@ -69,23 +69,22 @@ def redistribute(
         The relevances (B, d), and of each upper unit the ratio of its relevance to its divisor
         (B, J), zero if it has none.
     """
-    parts = rule.products(a, layer, domain)
-    projection = sum_of([linear(factor, product) for factor, product in parts])
+    parts = [(factor, product.together) for factor, product in rule.products(a, layer, domain)]
+    projection = sum_of([product(factor) for factor, product in parts])
     total = rule.train_free_divisor(a, layer, projection)
     # Here and below what is overwritten is new: no memory is asked for again.
     if rule.never_cancels(domain):
         torch.threshold_(total, 0, torch.inf)
     else:
-        size = sum_of([linear(factor.abs(), product.abs()) for factor, product in parts])
+        size = sum_of([product.mapped(torch.abs)(factor.abs()) for factor, product in parts])
         total.masked_fill_(total.abs() <= policy(a.dtype).degenerate * size, torch.inf)
     ratio = torch.div(upper, total, out=total)
-    return sum_of([(ratio @ product).mul_(factor) for factor, product in parts]), ratio
+    return sum_of([product.transposed(ratio, a).mul_(factor) for factor, product in parts]), ratio
 
 
 def _activations(network: Network, x: Tensor) -> list[Tensor]:
     """``[a_0, ..., a_L]``, each of shape (B, units)."""
     path = [x]
     for layer in network.layers:
-        z = linear(path[-1], layer.weight, layer.bias)
-        path.append(z.relu_() if layer.relu else z)
+        path.append(layer.activations_together(path[-1]))
     return path

@@ -61,7 +61,7 @@ def train_free_paths(problem: Problem, start: int = 0) -> Iterator[Paths]:
         relevance = f
         parts = zip(network.layers, lower, rules, domains, strict=True)
         for layer, a, rule, domain in reversed(list(parts)[start:]):
-            units = len(layer.bias)
+            units = layer.units
             each = torch.eye(units).to(a).repeat(len(a), 1)
             repeated = a.repeat_interleave(units, 0)
             shares, _ = redistribute(repeated, layer, rule, domain, each)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dtd.numerics.balls import Balls, Indices, exact, matrix
+from dtd.numerics.balls import Balls, Indices, exact
 from dtd.numerics.policy import safe_divide
 from dtd.relevance.limits.nested import Visited
 from dtd.relevance.slopes.factor_layer import FactorLayer
@@ -27,11 +27,12 @@ class Drawn:
 
     def __call__(self, l: int, a: Balls, z: Balls, line: Indices, unit: Indices) -> Visited:
         layer, numbers = self.layers[l], self.draws[line, l - len(self.importance) + 1]
-        divisor = a.times(matrix(exact(layer.columns)))
-        active = z.positive & divisor.nonzero & (layer.mask.T != 0).cpu().numpy()[unit]
+        divisor, columns = layer.balls.preactivation(a), layer.balls.columns(unit, a)
+        moved = layer.mask.columns(torch.from_numpy(unit).to(self.draws.device)) != 0
+        active = z.positive & divisor.nonzero & moved.cpu().numpy()
         row = np.flatnonzero(active.any(1))
         step = z.value[row] / np.where(active, divisor.value, 1)[row] * active[row]
-        terms = np.abs(step * exact(layer.columns)[unit[row]])
+        terms = np.abs(step * columns[row])
         # The largest counts as one: inside limits, terms may be too small for a double.
         size = np.array([max(one) for one in terms], dtype=object)
         scaled = (terms / np.where(size > 0, size, 1)[:, None]).astype(float)

@@ -19,7 +19,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from dtd.numerics.products import row_product
 from dtd.relevance.limits.limits import Limits
 from dtd.relevance.paths.draws import Drawn, draw, drawing_shares
 from dtd.relevance.slopes.factor_layer import Units
@@ -126,8 +125,8 @@ class SampledPaths:
         mean, variance = _moments(there.factor, root, count)
         gains = torch.zeros_like(units.z).index_put((row, unit), t * mean)
         noise = torch.zeros_like(units.z).index_put((row, unit), t.square() * variance)
-        relevance = a * row_product(gains, layer.product)
-        square = a.square() * row_product(noise, layer.product.square())
+        relevance = a * layer.product.transposed(gains, a)
+        square = a.square() * layer.product.mapped(torch.square).transposed(noise, a)
         total_square = torch.zeros_like(a[:, 0]).index_add(0, row, z.square() * variance)
         zero_order = torch.zeros_like(total_square)
         if len(there.others):
@@ -192,9 +191,9 @@ class SampledPaths:
         undecided = torch.zeros_like(weight, dtype=torch.bool)
         for at in range(l, depth - 1):
             layer = self.slopes.layers[at]
-            terms = units.step * layer.columns[unit]
+            terms = units.step * layer.product.columns(unit, a)
             # Also units whose term is zero, for their roots may need a limit that gives something.
-            active = ((units.step != 0) & layer.moves[unit]).to(a)
+            active = ((units.step != 0) & layer.moves(unit, a)).to(a)
             shares = drawing_shares(active, terms.abs(), self.importance[at + 1])
             alive = shares.sum(1).nonzero().squeeze(1)
             row, draws, unit, weight, a = (c[alive] for c in (row, draws, unit, weight, a))
@@ -210,14 +209,14 @@ class SampledPaths:
                 # These paths end here: what is left of each is in the expansion.
                 there = self._limits(at, pairs.rows(others), draws[others])
                 slope = there.slope.gather(1, unit[others].unsqueeze(1)).squeeze(1)
-                share = slope * (weight * t * layer.mask[upper, unit])[others]
+                share = slope * (weight * t * layer.mask.entries(upper, unit))[others]
                 factor = factor.index_copy(0, row[others], share)
                 limit = limit.index_copy(0, row[others], there.limit)
                 paths = tuple(column[plain] for column in paths)
             row, draws, weight, unit, a, *columns = paths
             units = Units(*columns)
         last = self.slopes.layers[depth - 1]
-        terms = units.step.squeeze(1) * last.product[0, unit]
+        terms = units.step.squeeze(1) * last.product.entries(torch.zeros_like(unit), unit, a)
         return _Factor(factor.index_copy(0, row, weight * terms), limit, undecided)
 
     def _limits(self, l: int, pairs: Pairs, draws: Tensor) -> Slope:

@@ -79,7 +79,7 @@ class _Pieces(NamedTuple):
 def _affine(segments: Segments) -> Tensor:
     """``∫ ∇h ds`` of the last layer, (N, d): its weights, as long as its gate is open."""
     layer = segments.network.layers[segments.start]
-    weight = layer.weight[segments.unit]
+    weight = layer.rows(segments.unit, segments.roots)
     if not layer.relu:
         return weight
     ends = torch.stack([segments.roots, segments.roots + segments.delta])

@@ -104,8 +104,10 @@ class AutomaticSlopes:
 
         Inside another expansion what is distributed counts alone.
         """
-        closed = torch.zeros_like(self.network.layers[l].bias, dtype=torch.bool)
-        gates = closed.expand(len(pairs.unit), -1)
+        gates = self.network.layers[l].held_open(
+            torch.zeros(len(pairs.unit), self.network.widths[l + 1], dtype=torch.bool),
+            pairs.anchors,
+        )
         shares = series.shares(self._segments(l, pairs, pairs.roots, gates), graph)
         if graph:
             at_roots = _nothing(pairs, shares.shape[1])

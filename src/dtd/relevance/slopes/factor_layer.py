@@ -13,9 +13,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from dtd.networks.network import Layer
+from dtd.networks.ball_layers import BallLayer
+from dtd.networks.layer import AnyLayer, Product
+from dtd.networks.matrix import Matrix
 from dtd.numerics.policy import policy
-from dtd.numerics.products import row_product
 from dtd.relevance.plan import Plan
 
 
@@ -40,46 +41,51 @@ class Units(NamedTuple):
 class FactorLayer:
     """A layer whose roots are ``ã_j = a ⊙ (1 - t_j mask_j)``.
 
-    ``mask`` and ``product``, which is ``W ⊙ mask``, have shape (J, d). With ``never_cancels`` no
+    ``mask`` and ``product``, which is ``W ⊙ mask``, are (J, d). With ``never_cancels`` no
     ``product_ji a_i`` is ever negative.
     """
 
-    layer: Layer
-    mask: Tensor
-    product: Tensor
+    layer: AnyLayer
+    mask: Matrix
+    product: Product
+    balls: BallLayer
+    """The product in balls."""
     never_cancels: bool
 
     @classmethod
-    def of(cls, layer: Layer, plan: Plan) -> FactorLayer | None:
+    def of(cls, layer: AnyLayer, plan: Plan) -> FactorLayer | None:
         """From how the layer is decomposed; None where its roots have another form."""
-        mask = plan.finder.mask(plan.rule, layer)
+        mask = plan.finder.factor_mask(plan.rule)
         if mask is None:
             return None
-        return cls(layer, mask, layer.weight * mask, plan.rule.never_cancels(plan.domain))
+        cancels = not plan.rule.never_cancels(plan.domain)
+        balls = layer.product_balls(mask)
+        return cls(layer, layer.mask(mask), layer.product(mask), balls, not cancels)
 
-    @cached_property
-    def columns(self) -> Tensor:
-        """What each lower unit (row) adds to the projections of the layer, (d, J)."""
-        return self.product.T.contiguous()
+    def gives(self, unit: Tensor, a: Tensor) -> Tensor:
+        """Where ``w_ji mask_ji`` is not zero, (N, J), for units i (N,) of the lower layer.
 
-    @cached_property
-    def gives(self) -> Tensor:
-        """Where ``w_ji mask_ji`` is not zero, (d, J): to whom the linear terms give something."""
-        return self.columns != 0
+        There the linear terms give something to unit i at its anchor ``a`` (N, d).
+        """
+        return self.product.columns(unit, a) != 0
 
-    @cached_property
-    def moves(self) -> Tensor:
-        """Where ``mask_ji`` is not zero, (d, J): which activations the roots change.
+    def moves(self, unit: Tensor, a: Tensor) -> Tensor:
+        """Where ``mask_ji`` is not zero, (N, J): which roots change the activation of unit i.
 
         A weight of zero can be among them: what its unit gives is zero, but for one-sided limits.
         """
-        return self.mask.T != 0
+        return self.mask.columns(unit) != 0
+
+    @cached_property
+    def sizes(self) -> Product:
+        """``|W ⊙ mask|``."""
+        return self.product.mapped(torch.abs)
 
     @cached_property
     def _sizes(self) -> tuple[Tensor, Tensor, Tensor]:
         """The largest bias, row sum of |W|, and row sum of |W ⊙ mask|."""
-        rows = self.layer.weight.abs().sum(1), self.product.abs().sum(1)
-        return self.layer.bias.abs().amax(), rows[0].amax(), rows[1].amax()
+        ones = torch.ones(1, self.layer.size, dtype=self.layer.dtype, device=self.layer.device)
+        return *self.layer.largest, self.sizes(ones).amax()
 
     def slack(self, size: Tensor) -> Tensor:
         """Pre-activations below this (N, 1) are zero up to rounding.
@@ -96,8 +102,8 @@ class FactorLayer:
 
     def divisors(self, a: Tensor) -> tuple[Tensor, Tensor]:
         """``w_j v_j`` and ``Σ_i |w_ji v_ji|`` at the points ``a`` (N, d), each (N, J)."""
-        value = row_product(a, self.product.T)
-        return value, value if self.never_cancels else row_product(a.abs(), self.product.abs().T)
+        value = self.product(a)
+        return value, value if self.never_cancels else self.sizes(a.abs())
 
     def units(self, a: Tensor, size: Tensor) -> Units:
         """The units at the points ``a`` (N, d), which have anchors of the given ``size`` (N,)."""
@@ -116,10 +122,10 @@ class FactorLayer:
     @cached_property
     def _reaches(self) -> Tensor:
         """The values of the mask, of which rules have one or two; of more the extremes, (r,)."""
-        values: Tensor = self.mask.unique()
+        values: Tensor = self.mask.values
         return values if len(values) <= 2 else values[[0, -1]]
 
     def roots(self, a: Tensor, step: Tensor, unit: Tensor) -> Tensor:
         """The roots (N, d) of one unit for each anchor ``a`` (N, d); step and unit (N,)."""
-        directions = a * self.mask.index_select(0, unit)
+        directions = a * self.mask.rows(unit)
         return torch.addcmul(a, directions, step.unsqueeze(1), value=-1)

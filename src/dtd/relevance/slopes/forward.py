@@ -19,7 +19,6 @@ from torch import Tensor
 
 from dtd.networks.network import Network
 from dtd.numerics.policy import policy
-from dtd.numerics.products import row_product
 from dtd.relevance.batching import Batching
 from dtd.relevance.expansion import Relevance
 from dtd.relevance.plan import Plan
@@ -129,7 +128,7 @@ class ForwardSlopes:
                 at_limits = self.automatic.at(l, pairs, OnKink(), graph=False)
                 others.index_add_(0, pairs.anchor, at_limits.shares.squeeze(1))
                 limit = torch.fmax(limit, worst(at_limits.limit, pairs.anchor, len(a)))
-        return Relevance(torch.addcmul(others, a, row_product(gains, layer.product)), limit)
+        return Relevance(torch.addcmul(others, a, layer.product.transposed(gains, a)), limit)
 
     def at(self, l: int, pairs: Pairs, location: Location, graph: bool) -> Slope:
         """``∇⁺h`` at roots in layer ``l`` on the kinks of their units, by whichever rule."""
@@ -147,7 +146,7 @@ class ForwardSlopes:
         """The expansions of the output, which is affine on the branch of the anchors."""
         layer = self.network.layers[l]
         value = layer.preactivation(pairs.roots).squeeze(1)
-        slope = layer.weight.expand(len(value), -1)
+        slope = layer.rows(torch.zeros_like(pairs.unit), pairs.roots)
         exact = torch.full_like(value, torch.nan)
         return Slope(value, slope, (slope * pairs.delta).unsqueeze(1), exact)
 
@@ -156,7 +155,7 @@ class ForwardSlopes:
         small, large = (points.abs().amax(1) for points in (pairs.roots, pairs.anchors))
         lost = small <= policy(small.dtype).close * large
         there = self._expand(l, pairs, self.network.layers[l](pairs.anchors).amax(1), lost)
-        slope = there.factor.unsqueeze(1) * self.network.layers[l].weight[pairs.unit]
+        slope = there.factor.unsqueeze(1) * self.network.layers[l].rows(pairs.unit, pairs.anchors)
         slope = slope.index_copy(0, there.others, there.slope)
         limit = torch.where(there.limit, 0, torch.nan).to(slope)
         limit = torch.where(there.undecided, torch.inf, limit)
@@ -181,20 +180,20 @@ class ForwardSlopes:
         layer = self.layers[l]
         limit = torch.zeros(len(a), dtype=torch.bool, device=a.device)
         if l + 1 == self.network.depth:
-            return _Factor(units.step.squeeze(1) * layer.product[0, unit], limit, limit)
+            given = layer.product.entries(torch.zeros_like(unit), unit, a)
+            return _Factor(units.step.squeeze(1) * given, limit, limit)
         value, undecided = torch.zeros_like(a[:, 0]), limit.clone()
         # Dead units, and those that can give nothing to ``unit``, are not visited.
-        visited = (units.rooted & layer.moves.index_select(0, unit)).flatten().nonzero().squeeze(1)
+        visited = (units.rooted & layer.moves(unit, a)).flatten().nonzero().squeeze(1)
         for chunk in visited.split(self.batching.max_points):
-            row, upper = chunk // len(layer.product), chunk % len(layer.product)
-            anchors, t = a.index_select(0, row), units.step.take(chunk)
-            weights = upper * a.shape[1] + unit.index_select(0, row)
+            row, upper = chunk // layer.layer.units, chunk % layer.layer.units
+            anchors, t, lower = a.index_select(0, row), units.step.take(chunk), unit[row]
             pairs = Pairs(anchors, layer.roots(anchors, t, upper), upper, row)
             size = units.size.index_select(0, row)
             there = self._expand(l, pairs, size, layer.loses_digits(t))
-            share = there.factor * t * layer.product.take(weights)
-            slope = there.slope.gather(1, unit[row[there.others]].unsqueeze(1)).squeeze(1)
-            share[there.others] = slope * (t * layer.mask.take(weights))[there.others]
+            share = there.factor * t * layer.product.entries(upper, lower, anchors)
+            slope = there.slope.gather(1, lower[there.others].unsqueeze(1)).squeeze(1)
+            share[there.others] = slope * (t * layer.mask.entries(upper, lower))[there.others]
             value.index_add_(0, row, share)
             limit[row[there.limit]] = True
             undecided[row[there.undecided]] = True
@@ -214,12 +213,12 @@ class ForwardSlopes:
         others = (reached.limits.limit & ~undecided).nonzero().squeeze(1)
         value, slope = reached.own * factor.value, pairs.anchors[:0]
         if len(others):
-            at_others, slope = self._below_the_output(reached, others, pairs.unit)
+            at_others, slope = self._below_the_output(reached, others, pairs)
             value = value.index_copy(0, others, at_others)
         return _Expansion(value, factor.value, limit, undecided, others, slope)
 
     def _below_the_output(
-        self, reached: Reached, index: Tensor, unit: Tensor
+        self, reached: Reached, index: Tensor, pairs: Pairs
     ) -> tuple[Tensor, Tensor]:
         """Value and one-sided slope at some of the roots two layers below the output.
 
@@ -227,9 +226,10 @@ class ForwardSlopes:
         on the anchor's side, so all of the output's relevance goes to it: there ``h_j`` is f.
         """
         hidden, output = self.network.layers[-2:]
-        column = unit[index].unsqueeze(1)
+        column = pairs.unit[index].unsqueeze(1)
         gates = (reached.a[index] > 0).scatter(1, column, True)
+        weight = output.rows(torch.zeros_like(index), reached.a[index])
         # Where f is zero at the root, it rises towards the anchor or is dead on the way.
         z = reached.units.z[index]
-        gates &= (z > 0) | (output.weight.T[unit[index]] > 0)
-        return z.relu().squeeze(1), row_product(gates * output.weight, hidden.weight)
+        gates &= (z > 0) | (weight.gather(1, column) > 0)
+        return z.relu().squeeze(1), hidden.transposed(gates * weight, pairs.anchors[index])

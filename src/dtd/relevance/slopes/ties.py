@@ -12,7 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from dtd.networks.network import Layer, Network
+from dtd.networks.layer import AnyLayer
+from dtd.networks.network import Network
 from dtd.numerics.policy import policy
 from dtd.relevance.plan import Plan
 from dtd.relevance.slopes.factor_layer import FactorLayer, Units
@@ -24,7 +25,8 @@ class Side(NamedTuple):
     """How the anchor's side of N roots is reached by automatic differentiation."""
 
     open_gates: Tensor
-    """(N, J), true where a unit's ReLU is replaced by the identity at the root."""
+    """(N, M), true where a unit has the anchor's gate at the root; see
+    :meth:`~dtd.networks.layer.AnyLayer.held_open`."""
     epsilon: Tensor
     """(N,), the position on the segment at which to differentiate: 0, but where all positions
     have the same derivative."""
@@ -51,7 +53,7 @@ def side(
     ``homogeneous`` says that the relevance of the upper layer is so, of degree 1.
     """
     layer, (anchors, roots, unit, _) = network.layers[l], pairs
-    own = torch.zeros(len(unit), len(layer.bias), dtype=torch.bool, device=unit.device)
+    own = torch.zeros(len(unit), layer.units, dtype=torch.bool, device=unit.device)
     own[torch.arange(len(unit), device=unit.device), unit] = True
     z = layer.preactivation(roots)
     threshold = policy(z.dtype).tie * layer.magnitude(anchors)
@@ -59,13 +61,13 @@ def side(
     on_own, at_anchor = ties & own, layer.preactivation(anchors)
     # The output has no relevance where it is dead, and no root is looked for there.
     dead_unit = (on_own & (at_anchor < -threshold) & (above is not None)).any(1)
-    open_gates = on_own.clone()
+    open_gates = layer.held_open(on_own, anchors).clone()
     limit = (ties & ~own).any(1) | location.is_approached(on_own.any(1))
     close = (z.abs() <= policy(z.dtype).close * layer.magnitude(anchors)) & ~own
     if above is not None:
         # Where no other unit is alive the direction above comes from this unit alone.
         limit |= ~((z > threshold) & ~own).any(1)
-        upper, upper_anchors = torch.where(open_gates, z, layer.activation(z)), layer(anchors)
+        upper, upper_anchors = layer.opened(roots, open_gates), layer(anchors)
         limit |= _ties_above(network, l + 1, upper_anchors, upper)
         limit |= _loses_direction(network.layers[l + 1], above, upper_anchors, upper)
     epsilon = torch.zeros_like(roots[:, 0])
@@ -96,14 +98,13 @@ def _ties_above(network: Network, l: int, anchors: Tensor, points: Tensor) -> Te
     return tie
 
 
-def _loses_direction(layer: Layer, above: Plan, anchors: Tensor, points: Tensor) -> Tensor:
+def _loses_direction(layer: AnyLayer, above: Plan, anchors: Tensor, points: Tensor) -> Tensor:
     """Whether an active unit has a direction at the anchor but none at the points, shape (N,).
 
     Its step ``z / (w v)`` is then 0/0 or infinite at the points, though other units are alive.
     """
     here, there = (
-        above.rule.divisor(above.rule.terms(a, layer, above.domain), layer)
-        for a in (points, anchors)
+        above.rule.divisor(above.rule.terms(a, layer, above.domain)) for a in (points, anchors)
     )
     if here is None or there is None:
         return torch.zeros(len(points), dtype=torch.bool, device=points.device)
@@ -145,7 +146,10 @@ def forward_limits(
     """
     # Below the output a limit gives nothing to a weight of zero; below other layers it may.
     gives = above.gives if l + 2 == network.depth else above.moves
-    given = gives.index_select(0, pairs.unit)
+    limit = units.undirected.any(1)
+    some = limit.nonzero().squeeze(1)
+    given = torch.zeros_like(units.undirected)
+    given[some] = gives(pairs.unit[some], a[some])
     limit = (units.undirected & given).any(1)
     undecided = limit.clone()
     if limit.any():

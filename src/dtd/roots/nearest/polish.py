@@ -47,7 +47,7 @@ def nearest_in_region(target: Target, pattern: Pattern) -> Vector | None:
 def _rows(target: Target, pattern: Pattern) -> tuple[Matrix, Vector]:
     """The region and ``z <= 0`` as ``normals (y - x) + values >= 0``."""
     # The output's gate is closed where z <= 0, whether it has a ReLU or not.
-    *hidden, last = target.network.to(torch.float64).layers
+    *hidden, last = target.network.to(torch.float64).affine_layers
     network = Network((*hidden, replace(last, relu=True)))
     regions = Regions(network, 0, network.depth, torch.zeros(1, dtype=torch.long))
     closed = [torch.from_numpy(gate)[None] for gate in [*pattern, np.array([False])]]

@@ -34,8 +34,8 @@ class Target:
     def layers(self) -> list[tuple[Matrix, Vector]]:
         """Weights and biases in double precision."""
         return [
-            (layer.weight.double().cpu().numpy(), layer.bias.double().cpu().numpy())
-            for layer in self.network.layers
+            (layer.matrix.dense().double().cpu().numpy(), layer.bias.double().cpu().numpy())
+            for layer in self.network.affine_layers
         ]
 
     @property

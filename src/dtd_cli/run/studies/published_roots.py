@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from dtd.regions.gates import gates, gradient
-from dtd.rules.rule import direction, projection
+from dtd.rules.rule import Divisor, direction
 from dtd_cli.run.explanations import Explanations, Way
 from dtd_cli.run.preparation import Prepared
 
@@ -30,10 +30,10 @@ def published_roots(prepared: Prepared, explanations: Explanations) -> pd.DataFr
     a, layer = prepared.x[samples], prepared.network.layers[0]
     rule, domain = prepared.scheme.rules[0], prepared.scheme.domains[0]
     terms = rule.terms(a, layer, domain)
-    total = projection(terms, layer)
+    total = Divisor(terms).value
     taken = total.abs() > _PARALLEL
     t = explanations[Way("recursive")].relevance[1][samples] / torch.where(taken, total, 1)
-    if rule.divisor(terms, layer) is None:
+    if rule.divisor(terms) is None:
         t, taken = torch.ones_like(t), torch.ones_like(taken)
     points = a.unsqueeze(1) - t.unsqueeze(2) * direction(terms)
     outputs = prepared.outputs[samples]

@@ -1,0 +1,382 @@
+"""One layer: what it makes of the activations below it, and its derivative for given gates."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import prod
+from typing import ClassVar, Protocol
+
+import torch
+from torch import Tensor
+
+from dtd.errors import InvalidSetting
+from dtd.networks.ball_layers import AffineBalls, BallLayer
+from dtd.networks.forms import DENSE, Form
+from dtd.networks.matrix import Matrix
+from dtd.networks.windows import Shape
+from dtd.numerics.policy import policy
+from dtd.ranges import check_flag, check_tensor
+
+Mask = Callable[[Tensor], Tensor]
+"""The mask of a rule: a number for each weight, elementwise."""
+
+
+class Product(Protocol):
+    """``W ⊙ mask``, by which a rule shares out the relevance of a layer's units.
+
+    Of a maximum the rows of W are winners, so all methods are told the anchors ``a`` (N, d).
+    """
+
+    def __call__(self, a: Tensor) -> Tensor:
+        """``w_j v_j`` with ``v_j = a ⊙ mask_j``, (N, J)."""
+
+    def transposed(self, z: Tensor, a: Tensor) -> Tensor:
+        """``Σ_j z_j w_ji mask_ji`` for rows z (N, J), shape (N, d)."""
+
+    def columns(self, place: Tensor, a: Tensor) -> Tensor:
+        """The entries of inputs (N,), shape (N, J)."""
+
+    def entries(self, unit: Tensor, place: Tensor, a: Tensor) -> Tensor:
+        """The entries of units and inputs, all (N,)."""
+
+    def mapped(self, function: Mask) -> Product:
+        """The same with another number for each entry; ``function`` leaves zero as it is."""
+
+    @property
+    def together(self) -> Product:
+        """The same, faster, but a row may differ in its last digit with what is beside it."""
+
+
+class AnyLayer(ABC):
+    """What maps the activations of a layer to those of the next."""
+
+    is_affine: ClassVar[bool]
+
+    @property
+    @abstractmethod
+    def relu(self) -> bool:
+        """Whether a ReLU follows, so that units have kinks at zero."""
+
+    @property
+    @abstractmethod
+    def inputs(self) -> Shape:
+        """The shape of the inputs, (d,) or (channels, height, width)."""
+
+    @property
+    @abstractmethod
+    def outputs(self) -> Shape:
+        """The shape of the units, (J,) or (channels, height, width)."""
+
+    @cached_property
+    def size(self) -> int:
+        """d, the number of inputs."""
+        return prod(self.inputs)
+
+    @cached_property
+    def units(self) -> int:
+        """J, the number of units."""
+        return prod(self.outputs)
+
+    @property
+    def matrix(self) -> Matrix:
+        """W (J, d), of an affine map.
+
+        Raises:
+            InvalidSetting: the layer is none.
+        """
+        raise without_matrix()
+
+    @property
+    @abstractmethod
+    def parameters(self) -> dict[str, Tensor]:
+        """What training changes: ``weight`` and ``bias``, or nothing."""
+
+    @abstractmethod
+    def with_parameters(self, parameters: dict[str, Tensor]) -> AnyLayer:
+        """The layer with others."""
+
+    @abstractmethod
+    def preactivation(self, a: Tensor) -> Tensor:
+        """``z`` (N, J) for activations (N, d)."""
+
+    @abstractmethod
+    def magnitude(self, a: Tensor) -> Tensor:
+        """The size (N, J) against which rounding in ``z`` is measured."""
+
+    def activation(self, z: Tensor) -> Tensor:
+        """``max(0, z)``, or ``z`` itself where the layer has no ReLU."""
+        return z.relu() if self.relu else z
+
+    def __call__(self, a: Tensor) -> Tensor:
+        return self.activation(self.preactivation(a))
+
+    @abstractmethod
+    def mask(self, mask: Mask) -> Matrix:
+        """The masks m_j (J, d) of directions ``a ⊙ m_j``."""
+
+    @abstractmethod
+    def product(self, mask: Mask) -> Product:
+        """What such directions add to the pre-activations."""
+
+    @property
+    @abstractmethod
+    def positive_part(self) -> Product:
+        """What positive weights add to the pre-activations."""
+
+    @abstractmethod
+    def activations_together(self, a: Tensor) -> Tensor:
+        """As :meth:`__call__`, faster, but a row's last digit may depend on its neighbours."""
+
+    @abstractmethod
+    def rows(self, unit: Tensor, a: Tensor) -> Tensor:
+        """The derivatives (N, d) of the pre-activations of units (N,) at the points a (N, d)."""
+
+    @abstractmethod
+    def transposed(self, upper: Tensor, a: Tensor) -> Tensor:
+        """The gradient (N, d), at the points a (N, d), of a function of the pre-activations.
+
+        ``upper`` (N, J) is its gradient by these.
+        """
+
+    @property
+    @abstractmethod
+    def balls(self) -> BallLayer:
+        """The layer in balls."""
+
+    @abstractmethod
+    def product_balls(self, mask: Mask) -> BallLayer:
+        """The product with a mask in balls, as a layer without biases."""
+
+    @property
+    @abstractmethod
+    def largest(self) -> tuple[Tensor, Tensor]:
+        """The largest ``|b_j|``, and the largest ``Σ_i |w_ji|``."""
+
+    @abstractmethod
+    def gates(self, a: Tensor) -> Tensor:
+        """Which gates are open at the points ``a`` (N, d), (N, J, ...)."""
+
+    @abstractmethod
+    def closed_gates(self, a: Tensor, anchors: Tensor, gates: Tensor) -> Tensor:
+        """The same, where a unit on its kink has the gates of its anchor, which are given."""
+
+    @abstractmethod
+    def gates_towards(self, a: Tensor, slope: Tensor, size: Tensor) -> Tensor:
+        """The gates just beside the points ``a``, along the directions ``slope``, both (N, d).
+
+        ``size`` (N, d) are activations against whose size rounding is measured.
+        """
+
+    @abstractmethod
+    def through(self, gates: Tensor, a: Tensor) -> Tensor:
+        """The activations (N, J) at the points ``a`` (N, d) with the gates as given."""
+
+    @abstractmethod
+    def slope_through(self, gates: Tensor, slope: Tensor) -> Tensor:
+        """Their derivative along directions (N, d)."""
+
+    @abstractmethod
+    def pulled(self, gates: Tensor, upper: Tensor) -> Tensor:
+        """The gradient (N, d) of a function of the activations with the gradient (N, J) there."""
+
+    @abstractmethod
+    def held_open(self, units: Tensor, anchors: Tensor) -> Tensor:
+        """The gates that are open at the anchors (N, d), of some units (N, J) only, (N, M)."""
+
+    @abstractmethod
+    def opened(self, a: Tensor, gates: Tensor) -> Tensor:
+        """The activations (N, J) at the points ``a`` (N, d), some gates (N, M) held open."""
+
+    @abstractmethod
+    def with_relu(self, relu: bool) -> AnyLayer:
+        """The layer with or without a ReLU."""
+
+    @abstractmethod
+    def only(self, unit: int) -> Layer:
+        """The layer with one of its units only."""
+
+    @property
+    @abstractmethod
+    def dtype(self) -> torch.dtype: ...
+
+    @property
+    @abstractmethod
+    def device(self) -> torch.device: ...
+
+    @property
+    @abstractmethod
+    def is_finite(self) -> bool:
+        """Whether no weight and no bias is NaN or infinite."""
+
+    @abstractmethod
+    def to(self, dtype: torch.dtype, device: torch.device | None = None) -> AnyLayer:
+        """A copy of the layer, in another dtype or on another device."""
+
+
+@dataclass(frozen=True, eq=False)
+class Layer(AnyLayer):
+    """One affine map and its activation: ``a -> relu(W a + b)``, or without the ReLU.
+
+    ``weight`` are the numbers of which ``form`` makes the matrix W (J, d): of a dense layer W
+    itself, of a convolution its kernel. ``bias`` has shape (J,).
+
+    Raises:
+        InvalidSetting: they have other shapes, no entries, or are no real numbers of one dtype.
+    """
+
+    is_affine: ClassVar[bool] = True
+
+    weight: Tensor
+    bias: Tensor
+    relu: bool = True
+    form: Form = DENSE
+
+    def __post_init__(self) -> None:
+        check_tensor("weight", self.weight)
+        check_tensor("bias", self.bias)
+        check_flag("relu", self.relu)
+        weight, bias = self.weight, self.bias
+        self.form.check(weight)
+        if bias.shape != (self.units,) or (bias.dtype, bias.device) != (
+            weight.dtype,
+            weight.device,
+        ):
+            raise InvalidSetting(
+                "bias",
+                f"{bias.dtype} of shape {tuple(bias.shape)} on {bias.device}",
+                f"allowed are {weight.dtype} of shape {(self.units,)} on "
+                f"{weight.device}, as the weight is",
+            )
+
+    @cached_property
+    def matrix(self) -> Matrix:
+        """W, (J, d)."""
+        return Matrix(self.weight, self.form)
+
+    @property
+    def parameters(self) -> dict[str, Tensor]:
+        return {"weight": self.weight, "bias": self.bias}
+
+    def with_parameters(self, parameters: dict[str, Tensor]) -> Layer:
+        return replace(self, weight=parameters["weight"], bias=parameters["bias"])
+
+    @property
+    def inputs(self) -> Shape:
+        return self.form.inputs(self.weight)
+
+    @property
+    def outputs(self) -> Shape:
+        return self.form.outputs(self.weight)
+
+    def preactivation(self, a: Tensor) -> Tensor:
+        """``z = W a + b``."""
+        return self.matrix(a) + self.bias
+
+    def magnitude(self, a: Tensor) -> Tensor:
+        """``|W| |a| + |b|``."""
+        return self._magnitudes(a.abs()) + self.bias.abs()
+
+    @cached_property
+    def _magnitudes(self) -> Matrix:
+        return self.matrix.mapped(torch.abs)
+
+    def mask(self, mask: Mask) -> Matrix:
+        return self.matrix.masked(mask)
+
+    def product(self, mask: Mask) -> Matrix:
+        return self.matrix * self.matrix.masked(mask)
+
+    @cached_property
+    def positive_part(self) -> Matrix:
+        return self.matrix.mapped(lambda weight: weight.clamp(min=0))
+
+    def activations_together(self, a: Tensor) -> Tensor:
+        z = self.matrix.together.shifted(a, self.bias)
+        return z.relu_() if self.relu else z
+
+    def rows(self, unit: Tensor, a: Tensor) -> Tensor:
+        return self.matrix.rows(unit)
+
+    def transposed(self, upper: Tensor, a: Tensor) -> Tensor:
+        return self.matrix.transposed(upper)
+
+    @cached_property
+    def balls(self) -> AffineBalls:
+        return AffineBalls(self.matrix, self.bias, self.relu)
+
+    def product_balls(self, mask: Mask) -> AffineBalls:
+        return AffineBalls(self.product(mask), torch.zeros_like(self.bias), relu=False)
+
+    @property
+    def largest(self) -> tuple[Tensor, Tensor]:
+        return self.bias.abs().amax(), self._magnitudes.row_sums().amax()
+
+    def gates(self, a: Tensor) -> Tensor:
+        """``z > 0``; a unit without a ReLU is always open."""
+        z = self.preactivation(a)
+        return z > 0 if self.relu else torch.ones_like(z, dtype=torch.bool)
+
+    def closed_gates(self, a: Tensor, anchors: Tensor, gates: Tensor) -> Tensor:
+        if not self.relu:
+            return gates
+        z = self.preactivation(a)
+        tie = z.abs() <= policy(z.dtype).tie * self.magnitude(anchors)
+        return torch.where(tie, gates, z > 0)
+
+    def gates_towards(self, a: Tensor, slope: Tensor, size: Tensor) -> Tensor:
+        if not self.relu:
+            return self.gates(a)
+        z, rise = self.preactivation(a), self.matrix(slope)
+        tie = z.abs() <= policy(z.dtype).tie * self.magnitude(size)
+        return torch.where(tie, rise, z) > 0
+
+    def through(self, gates: Tensor, a: Tensor) -> Tensor:
+        return torch.where(gates, self.preactivation(a), 0)
+
+    def slope_through(self, gates: Tensor, slope: Tensor) -> Tensor:
+        return gates * self.matrix(slope)
+
+    def pulled(self, gates: Tensor, upper: Tensor) -> Tensor:
+        return self.matrix.transposed(upper * gates)
+
+    def held_open(self, units: Tensor, anchors: Tensor) -> Tensor:
+        return units
+
+    def opened(self, a: Tensor, gates: Tensor) -> Tensor:
+        z = self.preactivation(a)
+        return torch.where(gates, z, self.activation(z))
+
+    def with_relu(self, relu: bool) -> Layer:
+        return replace(self, relu=relu)
+
+    def only(self, unit: int) -> Layer:
+        row = self.matrix.rows(torch.tensor([unit], device=self.device))
+        return Layer(row, self.bias[unit : unit + 1], self.relu)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.weight.dtype
+
+    @property
+    def device(self) -> torch.device:
+        return self.weight.device
+
+    @property
+    def is_finite(self) -> bool:
+        return bool(self.weight.isfinite().all() and self.bias.isfinite().all())
+
+    def to(self, dtype: torch.dtype, device: torch.device | None = None) -> Layer:
+        weight, bias = (part.to(device, dtype, copy=True) for part in (self.weight, self.bias))
+        return replace(self, weight=weight, bias=bias)
+
+
+def without_matrix() -> InvalidSetting:
+    """The refusal of what needs the matrix of a layer that has none."""
+    return InvalidSetting(
+        "model",
+        "max pooling",
+        "this needs affine layers alone; allowed are closed_form roots with z+, gamma and x",
+    )

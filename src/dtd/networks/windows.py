@@ -1,0 +1,100 @@
+"""Where the windows of a convolution or a pooling lie on an image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+
+import torch
+from torch import Tensor
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows of one ``size`` on an image of one channel, in one, two or more dimensions.
+
+    All fields have an entry for each dimension; ``padding`` is what is added on each side. The
+    places of the image and the windows are numbered in C order.
+    """
+
+    image: Shape
+    size: Shape
+    stride: Shape
+    padding: Shape
+    dilation: Shape
+
+    @cached_property
+    def output(self) -> Shape:
+        """How many windows there are in each dimension."""
+        fields = zip(self.image, self.size, self.stride, self.padding, self.dilation, strict=True)
+        return tuple(
+            (image + 2 * padding - dilation * (size - 1) - 1) // stride + 1
+            for image, size, stride, padding, dilation in fields
+        )
+
+    @property
+    def remainder(self) -> Shape:
+        """How many places at the end of each dimension no window begins at."""
+        fields = zip(
+            self.image,
+            self.size,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.output,
+            strict=True,
+        )
+        return tuple(
+            image + 2 * padding - dilation * (size - 1) - 1 - stride * (output - 1)
+            for image, size, stride, padding, dilation, output in fields
+        )
+
+    def places(self, window: Tensor) -> Tensor:
+        """The places (N, K) that windows (N,) cover; where that is padding, -1."""
+        return _joined(
+            [
+                at.unsqueeze(1) * stride - padding + dilation * torch.arange(size, device=at.device)
+                for at, size, stride, padding, dilation in zip(
+                    _split(window, self.output),
+                    self.size,
+                    self.stride,
+                    self.padding,
+                    self.dilation,
+                    strict=True,
+                )
+            ],
+            self.image,
+        )
+
+    def covering(self, place: Tensor) -> Tensor:
+        """The windows (N, K) that cover places (N,), by where in the window; where none, -1."""
+        found = []
+        for at, size, stride, padding, dilation in zip(
+            _split(place, self.image),
+            self.size,
+            self.stride,
+            self.padding,
+            self.dilation,
+            strict=True,
+        ):
+            begin = at.unsqueeze(1) + padding - dilation * torch.arange(size, device=at.device)
+            found.append(torch.where(begin % stride == 0, begin // stride, -1))
+        return _joined(found, self.output)
+
+
+def _split(index: Tensor, shape: Shape) -> list[Tensor]:
+    """The coordinates (N,) of flat indices (N,)."""
+    return [index // prod(shape[d + 1 :]) % length for d, length in enumerate(shape)]
+
+
+def _joined(coordinates: list[Tensor], shape: Shape) -> Tensor:
+    """All combinations of coordinates (N, k) as flat indices (N, K), -1 where one is outside."""
+    flat = coordinates[0].new_zeros(len(coordinates[0]), 1)
+    outside = torch.zeros_like(flat, dtype=torch.bool)
+    for at, length in zip(coordinates, shape, strict=True):
+        flat = (flat.unsqueeze(2) * length + at.unsqueeze(1)).flatten(1)
+        outside = (outside.unsqueeze(2) | ((at < 0) | (at >= length)).unsqueeze(1)).flatten(1)
+    return torch.where(outside, -1, flat)
