@@ -103,8 +103,8 @@ class DTD:
         """The relevances of all layers for the samples, with ledgers and roots.
 
         Args:
-            x: samples, (B, d) or (B, *shape) for a module that flattens them first; a tensor on
-                the network's device, an array or nested lists.
+            x: samples, (B, d), or (B, *shape) for images and for a module that flattens them first;
+                a tensor on the network's device, an array or nested lists.
             target: an output, a sequence of B outputs, a tuple of two outputs whose difference is
                 explained, or None for each sample's largest output.
 
@@ -124,8 +124,8 @@ class DTD:
             )
             for problem, rows in self.problems(samples.flatten(1), explained)
         )
-        widths = self.network.widths
-        return Result(samples, explained.f, explained.relevance, widths, parts, self._contents)
+        shapes = self.network.shapes
+        return Result(samples, explained.f, explained.relevance, shapes, parts, self._contents)
 
     def attribute(self, x: object, target: object = None) -> Tensor:
         """R_0 of the samples, of their shape; see :meth:`explain`."""
@@ -312,16 +312,17 @@ class DTD:
         Raises:
             InvalidSetting: they are not possible as inputs.
         """
-        size = self.network.widths[0]
+        size, shape = self.network.widths[0], self.network.shapes[0]
         any_shape = self._reading.flattens
+        allowed = f"(B, {', '.join(map(str, shape))})" + f" or (B, {size})" * (len(shape) > 1)
         samples = arguments.samples_of(
             x,
-            lambda shape: (
-                len(shape) > 1
-                and shape[0] > 0
-                and (shape[1:].numel() == size if any_shape else shape[1:] == (size,))
+            lambda given: (
+                len(given) > 1
+                and given[0] > 0
+                and (given[1:].numel() == size if any_shape else given[1:] in (shape, (size,)))
             ),
-            f"(B, {size})"
+            allowed
             + " or another shape of as many entries" * any_shape
             + ", of one sample or more",
             self._place,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
+from math import prod
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from dtd.errors import InvalidSetting
 from dtd.explainer.explained import Explained
+from dtd.networks.windows import Shape
 from dtd.numerics.gradients import outside_inference
 from dtd.ranges import index_of
 from dtd.relevance.evidence import Evidence
@@ -74,7 +76,8 @@ class Result:
     f: Tensor
     output_relevance: Tensor
     """R_L, (B, K)."""
-    widths: tuple[int, ...]
+    shapes: tuple[Shape, ...]
+    """Of the activations of each layer."""
     parts: tuple[Explained, ...]
     contents: Contents
 
@@ -85,6 +88,11 @@ class Result:
             f"Result({method}, network {widths}, {int(self.explained.sum())} of {len(self.f)} "
             f"samples explained, median share of f kept {float(self.kept.nanmedian()):.3g})"
         )
+
+    @cached_property
+    def widths(self) -> tuple[int, ...]:
+        """Units per layer, from the input to the output."""
+        return tuple(map(prod, self.shapes))
 
     @property
     def explained(self) -> Tensor:
@@ -107,7 +115,7 @@ class Result:
 
     @cached_property
     def relevance(self) -> list[Tensor]:
-        """R_0, ..., R_L, each (B, d_l), R_0 of the shape of the samples.
+        """R_0, ..., R_L, each (B, *shape of layer l), R_0 of the shape of the samples.
 
         The method ``simple_taylor`` decomposes onto the input at once: in the layers between,
         all relevance is zero.
@@ -219,11 +227,11 @@ class Result:
 
     def _below_output(self, values: Callable[[Explained, int], Tensor | None]) -> list[Tensor]:
         """The values of the layers 0, ..., L - 1, the first of the shape of the samples."""
-        first, *others = (
-            self._gathered([values(part, layer) for part in self.parts], width)
-            for layer, width in enumerate(self.widths[:-1])
-        )
-        return [first.view_as(self.x), *others]
+        shapes = (self.x.shape[1:], *self.shapes[1:-1])
+        return [
+            self._gathered([values(part, layer) for part in self.parts], width).unflatten(1, shape)
+            for layer, (width, shape) in enumerate(zip(self.widths, shapes, strict=False))
+        ]
 
     @outside_inference
     def _gathered(self, values: Sequence[Tensor | None], *shape: int) -> Tensor:

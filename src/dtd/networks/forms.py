@@ -206,13 +206,16 @@ class Convolution(Form):
 
     def apply(self, numbers: Tensor, a: Tensor) -> Tensor:
         convolve = _CONVOLVE[len(self.image) - 2]
-        return convolve(a.reshape(-1, *self.image), numbers, **self._options).flatten(1)
+        # In single precision libraries sum in an order that depends on how many rows there are.
+        images, kernel = a.reshape(-1, *self.image).double(), numbers.double()
+        return convolve(images, kernel, **self._options).flatten(1).to(a.dtype)
 
     def apply_transposed(self, numbers: Tensor, z: Tensor) -> Tensor:
         transposed = _TRANSPOSED[len(self.image) - 2]
-        images = z.reshape(-1, *self.outputs(numbers))
+        images, kernel = z.reshape(-1, *self.outputs(numbers)).double(), numbers.double()
         left = self.windows(numbers).remainder
-        return transposed(images, numbers, **self._options, output_padding=left).flatten(1)
+        images = transposed(images, kernel, **self._options, output_padding=left)
+        return images.flatten(1).to(z.dtype)
 
     def rows(self, numbers: Tensor, unit: Tensor, outside: float) -> Tensor:
         windows, (channels, *image) = self.windows(numbers), self.image
