@@ -191,9 +191,10 @@ REFUSED = {
     "statistics": (lambda: nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(
         3, track_running_stats=False)).eval(), r"1 \(BatchNorm1d\).*track_running_stats"),
     "transposed": (lambda: own(lambda m, x: m.a(x.t().reshape(-1, 4))), "Own: it calls t"),
-    "reshaped": (lambda: own(lambda m, x: m.c(m.a(x).view(-1, 2, 3).relu())), "Own: it calls view"),
+    "reshaped": (lambda: own(lambda m, x: m.c(m.a(x).view(-1, 2, 3).relu())),
+                 r"c \(Linear\): it takes 6"),
     "random": (lambda: own(lambda m, x: m.a(x) * torch.rand(6)), "Own: it calls mul"),
-    "functions alone": (lambda: own(lambda m, x: torch.tanh(x)), "Own: it has no nn.Linear"),
+    "functions alone": (lambda: own(lambda m, x: torch.tanh(x)), "Own: it has no layer with"),
     "transformer": (lambda: nn.TransformerEncoderLayer(4, 2), "TransformerEncoderLayer"),
     "sizes": (lambda: own(lambda m, x: m.a(x)[:, :3].relu()), "Own: it calls getitem"),
     "two inputs": (lambda: nn.Bilinear(4, 4, 2), "Bilinear"),

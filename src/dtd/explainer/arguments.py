@@ -25,19 +25,31 @@ from dtd.rules import RULES, Rule
 T = TypeVar("T")
 
 
-def reading_of(model: object) -> Reading:
+def reading_of(model: object, input_shape: object = None) -> Reading:
     """The network that a module computes, or that is given.
 
     Raises:
-        InvalidSetting: it is neither.
+        InvalidSetting: it is neither, or does not take samples of the shape.
     """
     if isinstance(model, nn.Module):
-        return read(model)
+        return read(model, None if input_shape is None else _shape(input_shape))
     if isinstance(model, Network):
-        return Reading(model, flattens=False)
+        if input_shape is not None and _shape(input_shape) != model.shapes[0]:
+            raise InvalidSetting(
+                "input_shape", shown(input_shape), f"that of the network is {model.shapes[0]}"
+            )
+        return Reading(model)
     raise InvalidSetting(
         "model", shown(model), "allowed is an object: a torch.nn.Module or a dtd.Network"
     )
+
+
+def _shape(value: object) -> tuple[int, ...]:
+    if not isinstance(value, list | tuple | torch.Size) or not all(size in COUNT for size in value):
+        raise InvalidSetting(
+            "input_shape", shown(value), "allowed are the sizes of one sample, as (1, 28, 28)"
+        )
+    return tuple(map(int, value))
 
 
 def named(

@@ -72,6 +72,8 @@ class DTD:
     """Where the relevances are computed; the model's own where nothing is said."""
     track: Track = untracked
     """Shows how far the work is."""
+    input_shape: Sequence[int] | None = None
+    """Of one sample, as (channels, height, width), for a module whose weights do not tell it."""
 
     @outside_inference
     def __post_init__(self) -> None:
@@ -112,6 +114,7 @@ class DTD:
             InvalidSetting: the samples or the target are not possible, or it would take too long.
         """
         samples = self._samples(x)
+        self._reading.check(samples.flatten(1))
         explained = targets(self.network, samples.flatten(1), target)
         self._check_cost(int(explained.explained.sum()))
         parts = tuple(
@@ -215,7 +218,7 @@ class DTD:
 
     @cached_property
     def _reading(self) -> Reading:
-        return arguments.reading_of(self.model)
+        return arguments.reading_of(self.model, self.input_shape)
 
     @cached_property
     def scheme(self) -> Scheme:

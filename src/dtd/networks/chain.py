@@ -2,36 +2,79 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import reduce
 
 import torch
 from torch import Tensor
 
-from dtd.networks.network import Layer, Network
+from dtd.errors import InvalidSetting
+from dtd.networks.forms import Convolution, Dense
+from dtd.networks.layer import AnyLayer, Layer
+from dtd.networks.network import Network
+from dtd.networks.windows import Shape
 
-Layers = tuple[Layer, ...]
+Layers = tuple[AnyLayer, ...]
+
+
+def is_nonnegative(layers: Layers) -> bool:
+    """Whether what the layers give is >= 0."""
+    if not layers:
+        return False
+    *below, last = layers
+    return last.relu or (not last.is_affine and is_nonnegative(tuple(below)))
 
 
 def appended(layers: Layers, affine: Layer) -> Layers:
-    """The layers and an affine map, which is composed with the last of them if that has no ReLU."""
-    if not layers or layers[-1].relu:
+    """The layers and an affine map, which is composed with the last of them if that has no ReLU.
+
+    Raises:
+        InvalidSetting: the last is a maximum of what may be negative.
+    """
+    if not layers or is_nonnegative(layers):
         return (*layers, affine)
-    return (*layers[:-1], _composed(layers[-1], affine))
+    *below, last = layers
+    if not last.is_affine:
+        raise _negative_maximum()
+    return (*below, _composed(last, affine))
+
+
+def averaged(layers: Layers, mean: Layer) -> Layers:
+    """The layers and average pooling: a layer of its own behind a ReLU, which changes nothing."""
+    return appended(layers, mean.with_relu(is_nonnegative(layers)))
+
+
+def pooled(layers: Layers, maximum: AnyLayer) -> Layers:
+    """The layers and max pooling; its ReLU may come after it.
+
+    Raises:
+        InvalidSetting: there is no layer below it.
+    """
+    if not layers:
+        raise _negative_maximum()
+    return (*layers, maximum)
 
 
 def rectified(layers: Layers) -> Layers:
-    """The layers with a ReLU after the last."""
-    return (*layers[:-1], replace(layers[-1], relu=True))
+    """The layers with a ReLU after the last affine one: the maximum is that of the ReLUs."""
+    *below, last = layers
+    if last.is_affine:
+        return (*below, last.with_relu(True))
+    return (*rectified(tuple(below)), last)
 
 
 def normalisation(
-    mean: Tensor, variance: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
+    mean: Tensor,
+    variance: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    eps: float,
+    image: Shape | None = None,
 ) -> Layer:
     """Batch normalisation in evaluation mode, an affine map with a diagonal matrix.
 
     ``(a - mean) / sqrt(variance + eps) * weight + bias`` in double precision; all tensors are
-    (units,), and without ``weight`` and ``bias`` nothing is scaled or added.
+    (channels,), and without ``weight`` and ``bias`` nothing is scaled or added. Inputs are images
+    (channels, height, width) of the shape ``image``, or a number for each channel.
     """
     scale = (variance.double() + eps).rsqrt()
     if weight is not None:
@@ -39,18 +82,54 @@ def normalisation(
     shift = -mean.double() * scale
     if bias is not None:
         shift = shift + bias.double()
-    return Layer(scale.diag(), shift, relu=False)
+    if image is None:
+        return Layer(scale.diag(), shift, relu=False)
+    ones = tuple(1 for _ in image[1:])
+    form = Convolution(image, ones, tuple(0 for _ in ones), ones, groups=image[0])
+    kernel = scale.view(-1, 1, *ones)
+    return Layer(kernel, per_unit(shift, image), relu=False, form=form)
+
+
+def per_unit(channels: Tensor, image: Shape) -> Tensor:
+    """A number for each unit of an image (channels, ...), from one for each channel, (J,)."""
+    places = [1 for _ in image[1:]]
+    return channels.view(-1, *places).expand(image).flatten().clone()
 
 
 def network(layers: Layers) -> Network:
-    """The network of the layers, in the widest of their dtypes, single precision or double."""
-    dtypes = (layer.weight.dtype for layer in layers)
-    dtype = reduce(torch.promote_types, dtypes, torch.float32)
+    """The network of the layers, in the widest of their dtypes, single precision or double.
+
+    Raises:
+        InvalidSetting: a maximum is that of what may be negative.
+    """
+    for above, layer in enumerate(layers):
+        if not layer.is_affine and not is_nonnegative(layers[:above]):
+            raise _negative_maximum()
+    dtype = reduce(torch.promote_types, (layer.dtype for layer in layers), torch.float32)
     return Network(tuple(layer.to(dtype) for layer in layers))
 
 
-def _composed(below: Layer, above: Layer) -> Layer:
-    """``W W' a + (W b' + b)``, in double precision."""
-    first, second = below.to(torch.float64), above.to(torch.float64)
-    bias = second.weight @ first.bias + second.bias
-    return Layer(second.weight @ first.weight, bias, relu=False)
+def _composed(below: AnyLayer, above: Layer) -> Layer:
+    """``W W' a + (W b' + b)``, in double precision.
+
+    Where one of the two scales channels, the other keeps its form.
+    """
+    (first,), second = Network((below.to(torch.float64),)).affine_layers, above.to(torch.float64)
+    bias = second.preactivation(first.bias.unsqueeze(0)).squeeze(0)
+    after, before = (part.form.channel_scale(part.weight) for part in (second, first))
+    if after is not None:
+        weight, form = first.form.units_scaled(first.weight, after)
+    elif before is not None:
+        weight, form = second.form.inputs_scaled(second.weight, before)
+    else:
+        weight = second.matrix.dense() @ first.matrix.dense()
+        form = Dense(*(shape if len(shape) > 1 else () for shape in (first.inputs, second.outputs)))
+    return Layer(weight, bias, relu=False, form=form)
+
+
+def _negative_maximum() -> InvalidSetting:
+    return InvalidSetting(
+        "model",
+        "max pooling",
+        "what it takes may be negative; allowed is one with a ReLU right before or after it",
+    )

@@ -120,10 +120,10 @@ class _Part:
         else:
             self._check_normalisation(below, told)
             inputs = len(self.tensors["running_mean"])
-        if layers and inputs != len(layers[-1].bias):
+        if layers and inputs != layers[-1].units:
             raise self._refused(
                 "weight" if self.is_linear else "running_mean",
-                f"is for {inputs} inputs, and the layer before it has {len(layers[-1].bias)} "
+                f"is for {inputs} inputs, and the layer before it has {layers[-1].units} "
                 "units; the layers must chain",
             )
 

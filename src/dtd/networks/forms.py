@@ -95,6 +95,18 @@ class Form(ABC):
         """The entries of units and inputs, all (N,)."""
         return self.rows(numbers, unit, outside).gather(1, place.unsqueeze(1)).squeeze(1)
 
+    def channel_scale(self, numbers: Tensor) -> Tensor | None:
+        """The factors (channels,), of a matrix that scales each channel; of others None."""
+        return None
+
+    @abstractmethod
+    def units_scaled(self, numbers: Tensor, scale: Tensor) -> tuple[Tensor, Form]:
+        """The matrix after which each channel of units is scaled, by factors (channels,)."""
+
+    @abstractmethod
+    def inputs_scaled(self, numbers: Tensor, scale: Tensor) -> tuple[Tensor, Form]:
+        """The matrix before which each channel of inputs is scaled, by factors (channels,)."""
+
     def dense(self, numbers: Tensor, outside: float) -> Tensor:
         """The matrix, (J, d)."""
         return self.rows(
@@ -102,8 +114,14 @@ class Form(ABC):
         )
 
 
+@dataclass(frozen=True)
 class Dense(Form):
-    """The numbers are the matrix."""
+    """The numbers are the matrix, of inputs and units that may be the pixels of images."""
+
+    images: Shape = ()
+    """The shape of the inputs, where they are images."""
+    unit_images: Shape = ()
+    """The shape of the units, where they are images."""
 
     has_outside: ClassVar[bool] = False
     _allowed: ClassVar[str] = "(units, inputs), one of each or more"
@@ -116,10 +134,10 @@ class Dense(Form):
         return Together()
 
     def inputs(self, numbers: Tensor) -> Shape:
-        return (numbers.shape[1],)
+        return self.images or (numbers.shape[1],)
 
     def outputs(self, numbers: Tensor) -> Shape:
-        return (numbers.shape[0],)
+        return self.unit_images or (numbers.shape[0],)
 
     def apply(self, numbers: Tensor, a: Tensor) -> Tensor:
         return row_product(a, numbers.T)
@@ -138,6 +156,12 @@ class Dense(Form):
 
     def entries(self, numbers: Tensor, unit: Tensor, place: Tensor, outside: float) -> Tensor:
         return numbers.take(unit * numbers.shape[1] + place)
+
+    def units_scaled(self, numbers: Tensor, scale: Tensor) -> tuple[Tensor, Form]:
+        return numbers * _repeated(scale, len(numbers)).unsqueeze(1), self
+
+    def inputs_scaled(self, numbers: Tensor, scale: Tensor) -> tuple[Tensor, Form]:
+        return numbers * _repeated(scale, numbers.shape[1]), self
 
     def dense(self, numbers: Tensor, outside: float) -> Tensor:
         return numbers
@@ -236,6 +260,20 @@ class Convolution(Form):
         values = numbers[out, within.unsqueeze(1)].flatten(1)
         return _scattered(units, values, prod(self.outputs(numbers)), outside)
 
+    def channel_scale(self, numbers: Tensor) -> Tensor | None:
+        windows, channels = self.windows(numbers), self.image[0]
+        alone = self.groups == channels == len(numbers) and prod(windows.size) == 1
+        in_place = alone and windows.output == windows.image and not any(windows.padding)
+        return numbers.flatten() if in_place else None
+
+    def units_scaled(self, numbers: Tensor, scale: Tensor) -> tuple[Tensor, Form]:
+        return numbers * _as_kernel(scale, numbers), self
+
+    def inputs_scaled(self, numbers: Tensor, scale: Tensor) -> tuple[Tensor, Form]:
+        # Of each channel of units those of its group.
+        groups = scale.view(self.groups, -1).repeat_interleave(len(numbers) // self.groups, 0)
+        return numbers * groups.view(*groups.shape, *[1] * (numbers.dim() - 2)), self
+
 
 @dataclass(frozen=True)
 class Averaging(Form):
@@ -292,6 +330,15 @@ class Averaging(Form):
         units = _in_channels(channel.unsqueeze(1), covering, size)
         return _scattered(units, numbers.expand_as(covering), self.image[0] * size, outside)
 
+    def units_scaled(self, numbers: Tensor, scale: Tensor) -> tuple[Tensor, Form]:
+        w = self.windows
+        kernel = numbers.expand(self.image[0], 1, *w.size)
+        form = Convolution(self.image, w.stride, w.padding, w.dilation, groups=self.image[0])
+        return kernel * _as_kernel(scale, kernel), form
+
+    def inputs_scaled(self, numbers: Tensor, scale: Tensor) -> tuple[Tensor, Form]:
+        return self.units_scaled(numbers, scale)
+
 
 def _divided(index: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """Channel and place in it, both (N,), of flat indices (N,)."""
@@ -308,3 +355,13 @@ def _scattered(index: Tensor, values: Tensor, size: int, outside: float) -> Tens
     """Rows (N, size) with the values (N, K) at the indices (N, K); those at -1 are left out."""
     rows = values.new_full((len(index), size + 1), outside)
     return rows.scatter_(1, torch.where(index < 0, size, index), values)[:, :size]
+
+
+def _repeated(scale: Tensor, size: int) -> Tensor:
+    """For each of so many units the factor of its channel."""
+    return scale.repeat_interleave(size // len(scale))
+
+
+def _as_kernel(scale: Tensor, kernel: Tensor) -> Tensor:
+    """A factor for each channel of units, (channels, 1, 1, ...)."""
+    return scale.view(-1, *[1] * (kernel.dim() - 1))

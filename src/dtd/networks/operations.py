@@ -1,12 +1,14 @@
-"""What one operation of a module does to a vector of activations.
+"""What one operation of a module does to the activations of a layer.
 
-A new kind of operation is one more function in ``READERS``.
+A new kind of operation is one more function in ``MODULES`` or ``READERS``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from math import prod
 from typing import Any
 
 import torch
@@ -14,33 +16,57 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dtd.errors import InvalidSetting
-from dtd.networks.chain import Layers, appended, normalisation, rectified
-from dtd.networks.network import Layer
+from dtd.networks.chain import (
+    Layers,
+    appended,
+    averaged,
+    normalisation,
+    per_unit,
+    pooled,
+    rectified,
+)
+from dtd.networks.forms import Averaging, Convolution
+from dtd.networks.layer import AnyLayer, Layer
+from dtd.networks.maximum import Maximum
+from dtd.networks.windows import Shape, Windows
 
 _EVAL = "it is in training mode; call model.eval() first"
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """An affine map, then a ReLU; each may be absent, and flattening samples is neither."""
+    """What an operation does: to one more layer, or a ReLU, or to the shape of activations alone.
 
-    affine: Layer | None = None
+    ``onto`` gives the layers with the step after them.
+    """
+
+    onto: Callable[[Layers], Layers]
+    layer: AnyLayer | None = None
     relu: bool = False
     flattens: bool = False
-
-    def onto(self, layers: Layers) -> Layers:
-        """The layers with this step after them."""
-        layers = layers if self.affine is None else appended(layers, self.affine)
-        return rectified(layers) if self.relu else layers
+    size: Tensor | None = None
+    """What the step adds up and may cancel, for each unit, where its biases do not tell it."""
 
     def __call__(self, a: Tensor) -> Tensor:
-        """What the step makes of activations (N, units), or of samples of any shape."""
-        a = a.flatten(1) if self.affine is None else self.affine.to(a.dtype).preactivation(a)
+        """What the step makes of activations, (N, units), from those of any shape."""
+        a = a.flatten(1)
+        a = a if self.layer is None else self.layer.to(a.dtype).preactivation(a)
         return a.relu() if self.relu else a
 
     def magnitude(self, a: Tensor) -> Tensor:
-        """The size against which rounding in the step is measured."""
-        return a.flatten(1).abs() if self.affine is None else self.affine.to(a.dtype).magnitude(a)
+        """The size against which rounding in the step is measured, (N, units)."""
+        a = a.flatten(1)
+        size = a.abs() if self.layer is None else self.layer.to(a.dtype).magnitude(a)
+        return size if self.size is None else size + self.size.to(size)
+
+
+def _affine_step(layer: Layer) -> Step:
+    return Step(lambda layers: appended(layers, layer), layer)
+
+
+_RELU = Step(rectified, relu=True)
+_NOTHING = Step(lambda layers: layers)
+_FLATTENING = Step(lambda layers: layers, flattens=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +84,11 @@ class Operation:
         """An argument of a function, by its position or by its name."""
         at_its_place = self.arguments[index : index + 1]
         return at_its_place[0] if at_its_place else self.named.get(name, default)
+
+    @property
+    def image(self) -> Shape:
+        """The shape (channels, ...) of what the operation takes, without the batch."""
+        return tuple(self.argument(0, "input").shape[1:])
 
     @property
     def is_known(self) -> bool:
@@ -124,7 +155,169 @@ def _linear(operation: Operation) -> Step:
 def _affine(operation: Operation, weight: Tensor, bias: Tensor | None) -> Step:
     weight = weight.detach().clone()
     bias = weight.new_zeros(len(weight)) if bias is None else bias.detach().clone()
-    return Step(_finite(operation, lambda: Layer(weight, bias, relu=False)))
+    return _affine_step(_finite(operation, lambda: Layer(weight, bias, relu=False)))
+
+
+def _convolution_module(operation: Operation) -> Step:
+    m = operation.called
+    if m.padding_mode != "zeros":
+        raise operation.refused(f"it pads with {m.padding_mode}; allowed is padding_mode=zeros")
+    return _convolved(operation, m.weight, m.bias, m.stride, m.padding, m.dilation, m.groups)
+
+
+def _convolution(operation: Operation) -> Step:
+    names = ("weight", "bias", "stride", "padding", "dilation", "groups")
+    defaults = (None, None, 1, 0, 1, 1)
+    pairs = zip(names, defaults, strict=True)
+    given = [operation.argument(index, *pair) for index, pair in enumerate(pairs, 1)]
+    return _convolved(operation, *given)
+
+
+def _convolved(
+    operation: Operation,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: object,
+    padding: object,
+    dilation: object,
+    groups: int,
+) -> Step:
+    weight = weight.detach().clone()
+    image, many = operation.image, weight.dim() - 2
+    if len(image) != many + 1:
+        raise operation.refused(
+            f"it takes images of shape ({weight.shape[1] * groups}, {'height, ' * (many - 1)}width)"
+        )
+    steps, spread = _each(stride, many), _each(dilation, many)
+    form = Convolution(image, steps, _padding(operation, padding, weight, spread), spread, groups)
+
+    def made() -> Layer:
+        channels = weight.new_zeros(len(weight)) if bias is None else bias.detach()
+        return Layer(weight, per_unit(channels, form.outputs(weight)), relu=False, form=form)
+
+    return _affine_step(_finite(operation, made))
+
+
+def _padding(operation: Operation, padding: object, weight: Tensor, dilation: Shape) -> Shape:
+    """What is added on each side."""
+    size = weight.shape[2:]
+    if padding == "valid":
+        return _each(0, len(size))
+    if padding != "same":
+        return _each(padding, len(size))
+    both = [spread * (length - 1) for spread, length in zip(dilation, size, strict=True)]
+    if any(total % 2 for total in both):
+        raise operation.refused(
+            "it pads one side more than the other; allowed is padding=same of an odd window"
+        )
+    return tuple(total // 2 for total in both)
+
+
+def _each(value: Any, many: int) -> Shape:
+    """A setting for each dimension, of one for all of them, or of several."""
+    return (value,) * many if isinstance(value, int) else tuple(value)
+
+
+def _pool_arguments(operation: Operation, names: Sequence[str], defaults: Sequence[object]) -> Any:
+    """The settings of a pooling, from the fields of its module or from its arguments."""
+    if isinstance(operation.called, nn.Module):
+        return [
+            getattr(operation.called, name, default)
+            for name, default in zip(names, defaults, strict=True)
+        ]
+    return [
+        operation.argument(index, name, default)
+        for index, (name, default) in enumerate(zip(names, defaults, strict=True), 1)
+    ]
+
+
+def _windows(
+    operation: Operation, size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
+) -> Windows:
+    many = len(operation.image) - 1
+    if many not in (1, 2):
+        raise operation.refused("it takes images of shape (channels, width) or with a height")
+    windows = Windows(
+        operation.image[1:],
+        _each(size, many),
+        _each(size if stride in (None, []) else stride, many),
+        _each(padding, many),
+        _each(dilation, many),
+    )
+    if ceil_mode and any(windows.remainder):
+        raise operation.refused(
+            "its last windows reach over the edge; allowed is ceil_mode=False, or windows that "
+            "cover the image"
+        )
+    return windows
+
+
+def _max_pool(operation: Operation) -> Step:
+    names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
+    given = _pool_arguments(operation, names, (None, None, 0, 1, False, False))
+    *settings, indices = given
+    if indices:
+        raise operation.refused("it returns indices; allowed is return_indices=False")
+    windows = _windows(operation, *settings)
+    one = torch.ones(1, dtype=torch.float32, device=operation.argument(0, "input").device)
+    layer = Maximum(Averaging(operation.image, windows), one)
+    return Step(lambda layers: pooled(layers, layer), layer)
+
+
+def _average_pool(operation: Operation) -> Step:
+    names = (
+        "kernel_size",
+        "stride",
+        "padding",
+        "ceil_mode",
+        "count_include_pad",
+        "divisor_override",
+    )
+    size, stride, padding, ceil_mode, padded, divisor = _pool_arguments(
+        operation, names, (None, None, 0, False, True, None)
+    )
+    windows = _windows(operation, size, stride, padding, 1, ceil_mode)
+    if any(windows.padding) and not padded:
+        raise operation.refused(
+            "windows at the edge have other weights; allowed is count_include_pad=True"
+        )
+    return _averaged(operation, windows, divisor or prod(windows.size))
+
+
+def _adaptive_average_pool(operation: Operation) -> Step:
+    (output,) = _pool_arguments(operation, ("output_size",), (None,))
+    image = operation.image[1:]
+    wanted = [
+        own if one is None else one
+        for one, own in zip(_each(output, len(image)), image, strict=True)
+    ]
+    if any(own % one for own, one in zip(image, wanted, strict=True)):
+        raise operation.refused(
+            f"its windows have different sizes: {'x'.join(map(str, image))} to "
+            f"{'x'.join(map(str, wanted))}; allowed is a part of the size"
+        )
+    size = [own // one for own, one in zip(image, wanted, strict=True)]
+    return _averaged(operation, _windows(operation, size, None, 0, 1, ceil_mode=False), prod(size))
+
+
+def _mean(operation: Operation) -> Step:
+    """The mean over all places of each channel."""
+    dimensions = operation.argument(1, "dim")
+    places = len(operation.image) - 1
+    wanted = {d % (places + 2) for d in _each(dimensions, 1)} if dimensions is not None else set()
+    if wanted != {*range(2, places + 2)} or not places:
+        raise operation.refused("allowed is the mean over height and width, of each channel")
+    size = operation.image[1:]
+    return _averaged(operation, _windows(operation, size, None, 0, 1, ceil_mode=False), prod(size))
+
+
+def _averaged(operation: Operation, windows: Windows, divisor: float) -> Step:
+    a = operation.argument(0, "input")
+    weight = torch.full((1,), 1 / divisor, dtype=torch.float64, device=a.device)
+    form = Averaging(operation.image, windows)
+    bias = weight.new_zeros(prod(form.outputs(weight)))
+    layer = Layer(weight, bias, relu=False, form=form)
+    return Step(lambda layers: averaged(layers, layer), layer)
 
 
 def _batch_norm(operation: Operation) -> Step:
@@ -139,7 +332,11 @@ def _batch_norm(operation: Operation) -> Step:
     weight, bias = (
         None if part is None else part.detach() for part in (module.weight, module.bias)
     )
-    return Step(_finite(operation, lambda: normalisation(mean, variance, weight, bias, module.eps)))
+    image = operation.image
+    made = partial(normalisation, mean, variance, weight, bias, module.eps)
+    layer = _finite(operation, lambda: made(image if len(image) > 1 else None))
+    added = layer.magnitude(per_unit(mean, image).to(layer.dtype).unsqueeze(0)).squeeze(0)
+    return replace(_affine_step(layer), size=added)
 
 
 def _finite(operation: Operation, make: Callable[[], Layer]) -> Layer:
@@ -154,39 +351,58 @@ def _finite(operation: Operation, make: Callable[[], Layer]) -> Layer:
 
 
 def _relu(operation: Operation) -> Step:
-    return Step(relu=True)
+    return _RELU
 
 
 def _nothing(operation: Operation) -> Step:
-    return Step()
+    return _NOTHING
 
 
 def _flatten(operation: Operation) -> Step:
-    return Step(flattens=True)
+    return _FLATTENING
 
 
 def _dropout_module(operation: Operation) -> Step:
     if operation.called.training:
         raise operation.refused(_EVAL)
-    return Step()
+    return _NOTHING
 
 
 def _dropout(operation: Operation) -> Step:
     if operation.argument(2, "training", default=True):
         raise operation.refused("it drops units; call model.eval() first, or give training=False")
-    return Step()
+    return _NOTHING
 
 
 MODULES: Mapping[type[nn.Module], Callable[[Operation], Step]] = {
     nn.Linear: _linear_module,
     nn.ReLU: _relu,
+    nn.Conv1d: _convolution_module,
+    nn.Conv2d: _convolution_module,
+    nn.MaxPool1d: _max_pool,
+    nn.MaxPool2d: _max_pool,
+    nn.AvgPool1d: _average_pool,
+    nn.AvgPool2d: _average_pool,
+    nn.AdaptiveAvgPool1d: _adaptive_average_pool,
+    nn.AdaptiveAvgPool2d: _adaptive_average_pool,
     nn.BatchNorm1d: _batch_norm,
+    nn.BatchNorm2d: _batch_norm,
     nn.Identity: _nothing,
     nn.Dropout: _dropout_module,
+    nn.Dropout1d: _dropout_module,
+    nn.Dropout2d: _dropout_module,
     nn.Flatten: _flatten,
+    nn.Unflatten: _flatten,
 }
 READERS: Mapping[object, Callable[[Operation], Step]] = {
     functional.linear: _linear,
+    **dict.fromkeys((functional.conv1d, functional.conv2d), _convolution),
+    **dict.fromkeys((functional.max_pool1d, functional.max_pool2d), _max_pool),
+    **dict.fromkeys((functional.avg_pool1d, functional.avg_pool2d), _average_pool),
+    **dict.fromkeys(
+        (functional.adaptive_avg_pool1d, functional.adaptive_avg_pool2d), _adaptive_average_pool
+    ),
+    **dict.fromkeys(("mean", torch.mean), _mean),
     functional.dropout: _dropout,
     **dict.fromkeys((torch.relu, torch.relu_, functional.relu, functional.relu_), _relu),
     **dict.fromkeys(("relu", "relu_"), _relu),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from itertools import islice
+from math import prod
 from typing import Any
 
 import torch
@@ -17,29 +19,59 @@ from dtd.errors import InvalidSetting
 from dtd.networks.chain import Layers, network
 from dtd.networks.network import Network
 from dtd.networks.operations import ALLOWED, Operation, Step, reader_of
+from dtd.networks.windows import Shape
 
 _PROBES = 8
 _AGREEMENT = 1e-6
 """How far outputs may differ, relative to the sum of the sizes that they are made of."""
-_SHAPES = ((), (1,), (1, 1))
+_ONES = ((), (1,), (1, 1))
 """What may stand before the inputs of a sample, where a module flattens only such samples."""
+_SIDES = range(1, 257)
+"""Of the square images that are tried where weights do not tell a shape."""
+_NO_LAYER = f"it has no layer with weights; allowed are {ALLOWED}"
 _ROOT = "module"
 
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """The network of a module, and whether samples may have any shape, as they are flattened."""
+    """The network of a module, and whether samples may have any shape, as they are flattened.
+
+    ``answer`` gives the module's output for samples (N, d), or None where it gives none.
+    """
 
     network: Network
-    flattens: bool
+    flattens: bool = False
+    answer: Callable[[Tensor], object] | None = None
+    name: str = ""
+
+    def check(self, x: Tensor) -> None:
+        """Compare the module's output on samples ``x`` (N, d) with the network's.
+
+        Raises:
+            InvalidSetting: they differ by more than rounding in the module's precision.
+        """
+        if self.answer is None:
+            return
+        answer = self.answer(x)
+        if isinstance(answer, Tensor):
+            x = x.to(answer)
+            network, size = self.network.to(x.dtype, x.device), x.abs()
+            for layer in network.layers:
+                size = layer.magnitude(size)
+            if _agree(answer, network.forward(x), size):
+                return
+        raise InvalidSetting(
+            "model", self.name, "on these samples its output is not what its weights say"
+        )
 
 
-def read(module: nn.Module) -> Reading:
+def read(module: nn.Module, shape: Shape | None = None) -> Reading:
     """The network that a module computes; the module is not changed.
 
     Allowed is what ``torch.fx`` traces to a chain of the operations in
     ``dtd.networks.operations``. Batch normalisation in evaluation mode is folded, and parametrised
-    weights are taken as they are. A layer may be used twice.
+    weights are taken as they are. A layer may be used twice. ``shape`` is that of one sample; of
+    a module that begins with a convolution its weights do not always tell it.
 
     Raises:
         InvalidSetting: it is no such chain, or its output on a probe is another than the
@@ -50,12 +82,12 @@ def read(module: nn.Module) -> Reading:
     evaluating.eval()
     graph = _traced(traced)
     with torch.no_grad():
-        samples = _accepted(asked, _probe(traced, graph))
+        samples = _probe(asked, graph, shape)
         walk = _Walk(traced, graph)
         walk.run(samples)
         if not walk.layers:
-            raise _refused(module, f"it has no nn.Linear; allowed are {ALLOWED}")
-        chain = network(walk.layers)
+            raise _refused(module, _NO_LAYER)
+        chain = _network(module, walk.layers)
         expected = chain.to(samples.dtype, samples.device).forward(samples.flatten(1))
         answers = [_answer(alone, samples) for alone in (asked, evaluating)]
     advice = _advice(module)
@@ -64,7 +96,20 @@ def read(module: nn.Module) -> Reading:
     changed = _differing(asked, evaluating)
     if changed:
         raise _refused(module, f"to ask it changes {changed} in training mode{advice}")
-    return Reading(chain, walk.flattens)
+    flattens = walk.flattens and len(chain.shapes[0]) == 1
+
+    @torch.no_grad()
+    def answer(x: Tensor) -> object:
+        return _answer(evaluating, x.view(len(x), *samples.shape[1:]).to(samples))
+
+    return Reading(chain, flattens, answer, type(module).__name__)
+
+
+def _network(module: nn.Module, layers: Layers) -> Network:
+    try:
+        return network(layers)
+    except InvalidSetting as error:
+        raise _refused(module, f"{error.value}: {error.allowed}") from error
 
 
 class _Alone(nn.Module):
@@ -173,7 +218,10 @@ class _Walk(fx.Interpreter):
             advice = _advice(operation.called)
             raise operation.refused(f"its output is not what the layer of its kind gives{advice}")
         self.flattens |= step.flattens and not self.layers
-        self.layers = step.onto(self.layers)
+        try:
+            self.layers = step.onto(self.layers)
+        except InvalidSetting as error:
+            raise operation.refused(error.allowed) from error
         self.size = step.magnitude(size)
         self.last = n
         return answer
@@ -209,49 +257,79 @@ class _Walk(fx.Interpreter):
     def _check_place(self, operation: Operation, step: Step, before: Tensor) -> None:
         """Refuse a step that does not go onto the layers so far."""
         if step.relu and not self.layers:
-            raise operation.refused("it comes before the first nn.Linear")
-        if step.affine is None:
+            raise operation.refused("it comes before the first affine layer")
+        if step.layer is None:
             return
-        inputs = step.affine.weight.shape[1]
-        if before.shape[1:] != (inputs,):
-            got = "x".join(map(str, before.shape[1:]))
+        if before.shape[1:] != step.layer.inputs:
+            inputs, got = ("x".join(map(str, s)) for s in (step.layer.inputs, before.shape[1:]))
             raise operation.refused(f"it takes {inputs} inputs, and what comes before gives {got}")
 
 
-def _probe(alone: _Alone, graph: fx.Graph) -> Tensor:
-    """Random samples (N, d) for the first layer, on its device and in its dtype."""
+def _probe(alone: _Alone, graph: fx.Graph, shape: Shape | None) -> Tensor:
+    """Random samples (N, *shape) that the module takes, on its device and in its dtype."""
     root = alone.module
     tensors = [*root.parameters(), *root.buffers()]
     if len({tensor.device for tensor in tensors}) > 1:
         raise _refused(root, "its weights are on several devices; move them to one")
-    sizes = (size for node in graph.nodes if (size := _inputs_of(alone, node)) is not None)
-    size = next(sizes, None)
-    if size is None:
-        raise _refused(root, f"it has no nn.Linear; allowed are {ALLOWED}")
+    if not tensors:
+        raise _refused(root, _NO_LAYER)
+    if shape is None:
+        shape = _input_shape(alone, graph)
     generator = torch.Generator().manual_seed(0)
     first = next(tensor for tensor in tensors if tensor.is_floating_point() or tensor.is_complex())
-    return torch.randn(_PROBES, size, generator=generator).to(first.device, first.dtype)
+    probe = torch.randn(_PROBES, *shape, generator=generator)
+    return probe.to(first.device, first.dtype)
 
 
-def _inputs_of(alone: _Alone, node: fx.Node) -> int | None:
-    """How many inputs a node takes, where its weights say so."""
+def _input_shape(alone: _Alone, graph: fx.Graph) -> Shape:
+    """The shape of one sample, as far as the weights tell it.
+
+    Raises:
+        InvalidSetting: they leave it open.
+    """
+    inputs = next((i for node in graph.nodes if (i := _inputs_of(alone, node)) is not None), None)
+    if inputs is None:
+        raise _refused(alone.module, _NO_LAYER)
+    (size, places), alone = inputs, deepcopy(alone).to("meta")
+    if not places:
+        shapes = [(*ones, size) for ones in _ONES]
+        # What fits none is refused with its place when it is walked through.
+        return next((shape for shape in shapes if _takes(alone, shape)), shapes[0])
+    squares = [(size, *[side] * places) for side in _SIDES]
+    flat = [(prod(shape),) for shape in squares]
+    # Of those that fit two are enough to know that the weights do not tell.
+    fitting = list(islice((shape for shape in squares if _takes(alone, shape)), 2))
+    fitting = fitting or list(islice((shape for shape in flat if _takes(alone, shape)), 2))
+    if len(fitting) == 1:
+        return fitting[0]
+    several = [" x ".join(map(str, shape)) for shape in fitting]
+    said = f"it takes inputs of {' and of '.join(several)}" if fitting else "no square images fit"
+    raise _refused(alone.module, f"{said}; give their shape: input_shape=(channels, height, width)")
+
+
+def _inputs_of(alone: _Alone, node: fx.Node) -> tuple[int, int] | None:
+    """How many inputs or channels a node takes, and in how many dimensions, if weights say so."""
     if node.op == "call_module":
         module = alone.get_submodule(str(node.target))
-        size: int | None = getattr(module, "in_features", getattr(module, "num_features", None))
-        return size
-    if node.target is functional.linear:
-        weight = next((n for n in node.all_input_nodes if n.op == "get_attr"), None)
-        return None if weight is None else alone.get_parameter(str(weight.target)).shape[1]
+        weight = getattr(module, "weight", None)
+        channels = getattr(module, "in_channels", None)
+        if channels is not None and isinstance(weight, Tensor):
+            return int(channels), weight.dim() - 2
+        size = getattr(module, "in_features", getattr(module, "num_features", None))
+        return None if size is None else (int(size), 2 * isinstance(module, nn.BatchNorm2d))
+    if node.target in (functional.linear, functional.conv1d, functional.conv2d):
+        named = next((n for n in node.all_input_nodes if n.op == "get_attr"), None)
+        if named is not None:
+            weight = alone.get_parameter(str(named.target))
+            groups = node.kwargs.get("groups", node.args[6] if len(node.args) > 6 else 1)
+            return weight.shape[1] * (groups if isinstance(groups, int) else 1), weight.dim() - 2
     return None
 
 
-def _accepted(alone: _Alone, probe: Tensor) -> Tensor:
-    """The samples in a shape that the module takes."""
-    shaped = [probe.view(len(probe), *ones, -1) for ones in _SHAPES]
-    # A copy, as each question may change its state.
-    return next(
-        (samples for samples in shaped if _answer(deepcopy(alone), samples) is not None), probe
-    )
+def _takes(alone: _Alone, shape: Shape) -> bool:
+    """Whether the module without its numbers answers samples of the shape."""
+    first = next(iter([*alone.parameters(), *alone.buffers()]))
+    return _answer(alone, torch.empty(_PROBES, *shape).to(first)) is not None
 
 
 def _answer(alone: _Alone, samples: Tensor) -> object:
@@ -279,9 +357,10 @@ def _agree(output: object, expected: Tensor, size: Tensor) -> bool:
     allowed = max(_AGREEMENT, 8 * torch.finfo(size.dtype).eps) * size
     return (
         isinstance(output, Tensor)
-        and output.shape == expected.shape
+        and output.dim() > 1
+        and output.flatten(1).shape == expected.shape
         and output.dtype == expected.dtype
-        and bool(((output - expected).abs() <= allowed).all())
+        and bool(((output.flatten(1) - expected).abs() <= allowed).all())
     )
 
 
