@@ -23,7 +23,9 @@ from dtd.numerics.policy import policy, safe_divide
 class Winners:
     """The matrix of a maximum at the anchors: a row has 1 at the winner.
 
-    Where k inputs of a window win together each has 1/k. ``function`` is applied to the entries.
+    Where k inputs of a window win together each has 1/k, but for one input that is asked about
+    alone: it rises at the root of its unit, so that there it wins. ``function`` is applied to the
+    entries.
     """
 
     layer: Maximum
@@ -36,13 +38,14 @@ class Winners:
         return self.layer.spread(z.unsqueeze(2) * self._shares(a))
 
     def columns(self, place: Tensor, a: Tensor) -> Tensor:
-        own = self.layer.places == place.view(-1, 1, 1)
-        return (self._shares(a) * own).sum(2)
+        wins = a.gather(1, place.unsqueeze(1)) >= self.layer.preactivation(a)
+        covered = self.layer.mask(torch.ones_like).columns(place) != 0
+        return self.function((wins & covered).to(a))
 
     def entries(self, unit: Tensor, place: Tensor, a: Tensor) -> Tensor:
-        own = self.layer.places[unit] == place.unsqueeze(1)
-        values = self.layer.window_values(a, unit)
-        return (self.function(_equal_shares(values)) * own).sum(1)
+        values, own = self.layer.window_values(a, unit), a.gather(1, place.unsqueeze(1))
+        covered = (self.layer.places[unit] == place.unsqueeze(1)).any(1)
+        return self.function((covered & (own >= values).all(1)).to(a))
 
     def mapped(self, function: Mask) -> Winners:
         return replace(self, function=lambda entries: function(self.function(entries)))

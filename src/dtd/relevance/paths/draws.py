@@ -15,6 +15,10 @@ from dtd.relevance.limits.nested import Visited
 from dtd.relevance.slopes.factor_layer import FactorLayer
 
 
+_RARELY = 1 / 8
+"""How often units without a term are drawn, relative to others."""
+
+
 @dataclass(frozen=True, eq=False)
 class Drawn:
     """One path for each of N outermost pairs, drawn unit by unit with the numbers ``draws``
@@ -54,8 +58,10 @@ def drawing_shares(active: Tensor, terms: Tensor, importance: Tensor) -> Tensor:
     ``active`` (N, J) is 1 or 0. One half evenly and one half in proportion to the term's size
     (N, J) times importance (J,). Of what was compared this was never far from the smallest
     variance: the second half alone is up to three times better where the guess is good, and up to
-    thirty times worse where it is not.
+    thirty times worse where it is not. Units whose term is zero, as those whose window is
+    elsewhere, give something at limits only, and are drawn more rarely.
     """
+    active = torch.where(terms > 0, active, active * _RARELY)
     weights, half = terms * importance, terms.new_tensor(0.5)
     evenly, by_weight = (safe_divide(half, part.sum(1, keepdim=True)) for part in (active, weights))
     return torch.addcmul(active * evenly, weights, by_weight)

@@ -201,10 +201,11 @@ class SampledPaths:
             weight, t = weight * inverse, units.step[alive, upper]
             pairs = Pairs(a, layer.roots(a, t, upper), upper, row)
             reached = self.slopes.reach(at, pairs, units.size[alive])
-            undecided[row[reached.limits.undecided]] = True
+            revived = units.revived[alive, upper] & reached.limits.limit
+            undecided[row[reached.limits.undecided | revived]] = True
             weights = weight * terms[alive, upper]
             paths: tuple[Tensor, ...] = row, draws, weights, upper, reached.a, *reached.units
-            plain, others = _told_apart(reached.limits.limit)
+            plain, others = _told_apart(reached.limits.limit & ~revived)
             if len(others):
                 # These paths end here: what is left of each is in the expansion.
                 there = self._limits(at, pairs.rows(others), draws[others])

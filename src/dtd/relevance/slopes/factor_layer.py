@@ -32,6 +32,14 @@ class Units(NamedTuple):
     """Whether a unit is not dead, but the divisor of its step is zero here."""
 
     @property
+    def revived(self) -> Tensor:
+        """Whether a unit has a step though it is zero here, (N, J): it rises beside this point.
+
+        A limit at a root of such a unit is one inside the limit that leads to this point.
+        """
+        return (self.step > 0) & (self.z <= 0)
+
+    @property
     def size(self) -> Tensor:
         """The largest activation, (N,)."""
         return self.z.detach().amax(1).relu()
@@ -58,9 +66,10 @@ class FactorLayer:
         mask = plan.finder.factor_mask(plan.rule)
         if mask is None:
             return None
+        kind = FactorLayer if layer.is_affine else MaximumLayer
         cancels = not plan.rule.never_cancels(plan.domain)
         balls = layer.product_balls(mask)
-        return cls(layer, layer.mask(mask), layer.product(mask), balls, not cancels)
+        return kind(layer, layer.mask(mask), layer.product(mask), balls, not cancels)
 
     def gives(self, unit: Tensor, a: Tensor) -> Tensor:
         """Where ``w_ji mask_ji`` is not zero, (N, J), for units i (N,) of the lower layer.
@@ -112,7 +121,14 @@ class FactorLayer:
         alive, magnitude = z > -self.slack(size), divisor.abs()
         rooted = alive & (magnitude > policy(a.dtype).degenerate * whole)
         step = z.relu() / torch.where(rooted, divisor, torch.inf)
-        return Units(z, step, rooted, alive & (magnitude < self.smallest_divisor(size)))
+        return Units(z, step, rooted, alive & (magnitude <= self.smallest_divisor(size)))
+
+    def units_beside(self, a: Tensor, size: Tensor, unit: Tensor) -> Units:
+        """The same at the roots ``a`` of units (N,) of the lower layer, on the anchors' side.
+
+        There the activation of the unit itself is zero.
+        """
+        return self.units(a, size)
 
     def loses_digits(self, step: Tensor) -> Tensor:
         """Whether digits are lost at steps (N,) to roots that have an input close to zero."""
@@ -129,3 +145,24 @@ class FactorLayer:
         """The roots (N, d) of one unit for each anchor ``a`` (N, d); step and unit (N,)."""
         directions = a * self.mask.rows(unit)
         return torch.addcmul(a, directions, step.unsqueeze(1), value=-1)
+
+
+@dataclass(frozen=True, eq=False)
+class MaximumLayer(FactorLayer):
+    """Max pooling: the root of a unit is its window at zero, so the step is 1."""
+
+    def units(self, a: Tensor, size: Tensor) -> Units:
+        z = self.layer.preactivation(a)
+        return self._units(z, z > 0)
+
+    def units_beside(self, a: Tensor, size: Tensor, unit: Tensor) -> Units:
+        # In a window that is zero but for the root's own unit this wins on the anchor's side.
+        z = self.layer.preactivation(a)
+        return self._units(z, (z > 0) | (self.product.columns(unit, a) != 0))
+
+    def loses_digits(self, step: Tensor) -> Tensor:
+        # What is zero at the root is so without rounding.
+        return torch.zeros_like(step, dtype=torch.bool)
+
+    def _units(self, z: Tensor, alive: Tensor) -> Units:
+        return Units(z, alive.to(z), alive, torch.zeros_like(alive))

@@ -171,7 +171,7 @@ class ForwardSlopes:
         z = layer.preactivation(pairs.roots)
         own = z.gather(1, column).squeeze(1)
         a = layer.activation(z.scatter_(1, column, 0))
-        units = above.units(a, size)
+        units = above.units_beside(a, size, pairs.unit)
         limits = forward_limits(self.network, l, above, pairs, z, a, units, size)
         return Reached(own, a, units, limits)
 
@@ -196,7 +196,7 @@ class ForwardSlopes:
             share[there.others] = slope * (t * layer.mask.entries(upper, lower))[there.others]
             value.index_add_(0, row, share)
             limit[row[there.limit]] = True
-            undecided[row[there.undecided]] = True
+            undecided[row[there.undecided | (there.limit & units.revived.take(chunk))]] = True
         return _Factor(value, limit, undecided)
 
     def _expand(self, l: int, pairs: Pairs, size: Tensor, lost: Tensor) -> _Expansion:
