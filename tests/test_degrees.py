@@ -98,7 +98,7 @@ def test_shares_add_up_to_the_series_of_h(rule):
         with mp.workdps(150):
             a = [mpf(v) for v in x[0].tolist()]
             for j, shares, limit in zip(
-                found.unit.tolist(), found.shares, found.limit, strict=True
+                found.unit.tolist(), found.shares, found.limit_error, strict=True
             ):
                 root = literal.root(0, a, j)
 

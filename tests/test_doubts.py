@@ -59,7 +59,7 @@ def said(result):
         for layer, book in known.ledgers.items()
     }
     explanation = replace(
-        known, limits={**known.limits, **errors}, relevances=relevances, ledgers=ledgers
+        known, limit_errors={**known.limit_errors, **errors}, relevances=relevances, ledgers=ledgers
     )
     return replace(result, parts=(replace(part, explanation=explanation),))
 

@@ -47,7 +47,7 @@ def without_limits(rec, layer, a):
     with torch.no_grad():
         general = replace(rec, forward_passes=False)
         expansion = general.expand(layer, a, rec.plans[layer].finder(rec.problem(layer, a)))
-    return expansion.summed(a).limit.isnan()
+    return expansion.summed(a).limit_error.isnan()
 
 
 @pytest.mark.parametrize(("depth", "bias", "seeds"), list(scans()))

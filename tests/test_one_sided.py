@@ -23,8 +23,8 @@ from cases import (
     tensor,
 )
 from dtd.networks.network import Network
+from dtd.relevance.slopes.needed import side
 from dtd.relevance.slopes.slope import Pairs
-from dtd.relevance.slopes.ties import side
 from dtd.roots.location import OnBoundary
 from literal import Literal, conserves
 
@@ -375,10 +375,10 @@ def test_searched_roots_are_approached_unless_on_their_own_kink_only(root, open_
         Pairs(anchor, roots, torch.tensor([0]), torch.tensor([0])),
         OnBoundary(),
         None,
-        homogeneous=False,
+        recursion(net, "x").limits,
     )
     assert got.open_gates.tolist() == [open_gates]
-    assert got.limit.tolist() == [limit]
+    assert got.limited.tolist() == [limit]
 
 
 # No NaN, whatever the network.

@@ -142,7 +142,7 @@ def test_a_path_stands_once_in_every_layer(monkeypatch):
     def noted(slopes, l, pairs, size):
         reached = original(slopes, l, pairs, size)
         stood[l] += len(pairs.unit)
-        limits[l] += int(reached.limits.limit.sum())
+        limits[l] += int(reached.limits.limited.sum())
         return reached
 
     with torch.no_grad():

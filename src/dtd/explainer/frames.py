@@ -210,9 +210,9 @@ def _sum_errors(errors: StandardErrors | None, layer: int) -> dict[str, np.ndarr
 
 
 def _limits(explanation: Explanation, layer: int) -> np.ndarray | str:
-    if layer not in explanation.limits:
+    if layer not in explanation.limit_errors:
         return LimitState.NONE.name.lower()
-    return names(states(explanation.limits[layer]), LimitState)
+    return names(states(explanation.limit_errors[layer]), LimitState)
 
 
 def _ledgers(explanation: Explanation, layer: int, whole: Ledger) -> list[Ledger]:

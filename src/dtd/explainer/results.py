@@ -256,8 +256,8 @@ class Result:
     def _limits(self, layer: int) -> Tensor:
         errors = self.output_relevance.new_full((len(self.x),), torch.nan)
         for part in self.parts:
-            if layer in part.explanation.limits:
-                errors[part.samples] = part.explanation.limits[layer]
+            if layer in part.explanation.limit_errors:
+                errors[part.samples] = part.explanation.limit_errors[layer]
         return errors
 
     def _root_point(self, searches: list[Evidence], width: int, unit: int) -> RootPoint:

@@ -128,7 +128,9 @@ def evidence(
         gradient_gap=spread(gap.abs().amax(1)),
         output_change=spread(change),
         certified=roots.certified,
-        limit_error=spread(torch.where(expansion.slope.isinf().any(1), torch.inf, expansion.limit)),
+        limit_error=spread(
+            torch.where(expansion.slope.isinf().any(1), torch.inf, expansion.limit_error)
+        ),
         evaluations=torch.as_tensor(roots.evaluations).expand(roots.status.shape),
         scan=roots.scan,
         chains=None if roots.chains is None else _chain_evidence(roots.chains),

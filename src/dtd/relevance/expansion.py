@@ -16,9 +16,17 @@ class Relevance(NamedTuple):
 
     relevance: Tensor
     """(N, d)."""
-    limit: Tensor
+    limit_error: Tensor
     """(N,), the largest relative error of a one-sided limit at the roots of an anchor, or above
-    them. NaN where no limit was needed."""
+    them. NaN where no limit was taken."""
+    untaken: Tensor
+    """(N,), whether a limit there was needed and not taken."""
+
+    @classmethod
+    def without_limits(cls, relevance: Tensor) -> Relevance:
+        """Where none was needed."""
+        exact = torch.full_like(relevance[:, 0], torch.nan)
+        return cls(relevance, exact, torch.zeros_like(exact, dtype=torch.bool))
 
 
 class Expansion(NamedTuple):
@@ -34,9 +42,11 @@ class Expansion(NamedTuple):
     """(N, d), ``∇⁺h_j(ã_j)``."""
     shares: Tensor
     """(N, K, d), what the pair gives to each unit of the lower layer, by degree."""
-    limit: Tensor
+    limit_error: Tensor
     """(N,), the relative error of the one-sided limit, as in
     :class:`~dtd.relevance.slopes.slope.Slope`."""
+    untaken: Tensor
+    """(N,), whether a limit was needed and not taken."""
 
     def relevance(self, a: Tensor) -> Tensor:
         """``R_l`` at the anchors ``a`` (B, d): the sum of the shares of all units."""
@@ -44,8 +54,10 @@ class Expansion(NamedTuple):
         return torch.zeros_like(a).index_add(0, self.anchor, share)
 
     def summed(self, a: Tensor) -> Relevance:
-        """The same, with the errors of the limits."""
-        return Relevance(self.relevance(a), worst(self.limit, self.anchor, len(a)))
+        """The same, with what became of the limits."""
+        untaken = torch.zeros_like(a[:, 0], dtype=torch.bool)
+        untaken[self.anchor[self.untaken]] = True
+        return Relevance(self.relevance(a), worst(self.limit_error, self.anchor, len(a)), untaken)
 
     def terms(self, a: Tensor) -> Tensor:
         """What each degree contributes to ``R_l``, (B, K, d)."""

@@ -28,9 +28,9 @@ class Explanation:
     holds the roots in layer l, for methods that have some. ``terms[l]`` (B, K, d_l), for methods
     that have them, is what each degree of the Taylor series contributed to ``relevances[l]``, and
     ``interactions[l]`` (B, d_l, d_l), where they are wanted, the degree-2 matrices. ``errors`` is
-    there where relevances were estimated. ``limits[l]`` (B,) are the largest relative errors of
-    the one-sided limits that ``relevances[l]`` depends on, NaN where none was needed, and infinite
-    where one does not exist.
+    there where relevances were estimated. ``limit_errors[l]`` (B,) are the largest relative errors
+    of the one-sided limits that ``relevances[l]`` depends on, NaN where none was needed, and
+    infinite where one does not exist.
     """
 
     relevances: Mapping[int, Tensor]
@@ -39,7 +39,7 @@ class Explanation:
     terms: Mapping[int, Tensor] = field(default_factory=dict)
     interactions: Mapping[int, Tensor] = field(default_factory=dict)
     errors: StandardErrors | None = None
-    limits: Mapping[int, Tensor] = field(default_factory=dict)
+    limit_errors: Mapping[int, Tensor] = field(default_factory=dict)
 
     def order(self, layer: int) -> int:
         """The number of nested decompositions that lead to the layer."""

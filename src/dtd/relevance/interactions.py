@@ -7,6 +7,7 @@ from torch import Tensor
 
 from dtd.numerics.gradients import hessian_rows
 from dtd.numerics.policy import policy
+from dtd.relevance.limits.limits import Way
 from dtd.relevance.recursion import Recursion
 from dtd.relevance.slopes.slope import Pairs
 from dtd.relevance.slopes.stencil import Stencil
@@ -25,15 +26,15 @@ def interactions(recursion: Recursion, l: int, a: Tensor, roots: Roots) -> Tenso
     pairs = recursion.pairs(l, a, roots, *roots.contributing, graph=False)
     slopes = recursion.slopes.automatic
     gates, epsilon, _ = slopes.side(l, pairs, roots.location)
-    limit = ~slopes.at(l, pairs, roots.location, graph=False).limit.isnan()
-    stencil_of = Stencil.beside if recursion.limits.covers(l) else Stencil.of
-    if recursion.limits.covers(l):
-        if limit.any():
-            limited = pairs.rows(limit)
-            matrices.index_add_(0, limited.anchor, recursion.limits.interactions(l, limited))
-        pairs, gates, epsilon = pairs.rows(~limit), gates[~limit], epsilon[~limit]
+    limited = ~slopes.at(l, pairs, roots.location, graph=False).limit_error.isnan()
+    if recursion.limits.way(l) is Way.EXTRAPOLATED:
+        stencil_of, outer = Stencil.of, policy(a.dtype).outer_epsilon
+        epsilon = torch.where(limited, outer, epsilon)
     else:
-        epsilon[limit] = policy(a.dtype).outer_epsilon
+        stencil_of, some = Stencil.beside, pairs.rows(limited)
+        if len(some.unit):
+            matrices.index_add_(0, some.anchor, recursion.limits.interactions(l, some))
+        pairs, gates, epsilon = pairs.rows(~limited), gates[~limited], epsilon[~limited]
     for index in torch.arange(len(gates)).split(recursion.batching.points(l)):
         stencil = stencil_of(gates[index], epsilon[index])
         _add(matrices, recursion, l, pairs.rows(index), stencil)

@@ -18,12 +18,11 @@ from dtd.networks.network import Network
 from dtd.regions.region import Regions
 from dtd.relevance.batching import Batching
 from dtd.relevance.expansion import Expansion, Relevance
-from dtd.relevance.limits.limits import Limits
+from dtd.relevance.limits.limits import Limits, Way
 from dtd.relevance.plan import Plan, Scheme
 from dtd.relevance.series.series import Series
 from dtd.relevance.slopes.automatic import AutomaticSlopes
 from dtd.relevance.slopes.choice import ChosenSlopes
-from dtd.relevance.slopes.forward import ForwardSlopes
 from dtd.relevance.slopes.slope import Pairs
 from dtd.roots.contract import RootProblem, Roots
 from dtd.roots.implicit import moving_roots
@@ -37,7 +36,7 @@ class Recursion:
     points that are held in memory together. With ``moving_roots`` false the roots are constants:
     ``∂ã/∂a = 0``. ``series`` says what of each Taylor series is distributed; without one it is the
     linear term. Without ``forward_passes`` all slopes are computed by automatic differentiation.
-    Where it does not take limits, it only marks where one is needed.
+    Where it does not take limits, it only marks where one is needed (``untaken``).
 
     Where ``graph`` is true, what is returned keeps its graph and can be differentiated.
     """
@@ -53,15 +52,15 @@ class Recursion:
 
     def relevance(self, l: int, a: Tensor, graph: bool = False) -> Tensor:
         """``R_l`` at the anchors ``a`` (N, d_l)."""
-        return self.relevance_and_limit(l, a, graph).relevance
+        return self.relevance_and_limits(l, a, graph).relevance
 
     def upper(self, l: int, a: Tensor, graph: bool = False) -> Tensor:
         """``h``: (N, d_l) -> (N, d_{l+1}), the relevance of the units above layer ``l``."""
         return self.relevance(l + 1, self.explained.layers[l](a), graph)
 
-    def relevance_and_limit(self, l: int, a: Tensor, graph: bool) -> Relevance:
+    def relevance_and_limits(self, l: int, a: Tensor, graph: bool) -> Relevance:
         if l == self.explained.depth:
-            return Relevance(a, torch.full_like(a[:, 0], torch.nan))
+            return Relevance.without_limits(a)
         summed = self.slopes.relevance_by_forward_passes(l, a, graph)
         if summed is not None:
             return summed
@@ -110,15 +109,13 @@ class Recursion:
 
     def function(
         self, l: int, points: Tensor, open_gates: Tensor, unit: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """``h_unit`` at the points (N, d) with its graph, and the limits that were taken above.
-
-        A limit inside another is taken with it, in many digits. Here it is marked only.
-        """
-        recursion = self._marking if self.takes_limits and self.limits.covers(l) else self
+    ) -> tuple[Tensor, Relevance]:
+        """``h_unit`` at the points (N, d) with its graph, and the relevance that it is part of."""
+        # A limit in many digits is taken together with those above it: these are marked only.
+        inside = self._marking if self.limits.way(l) is Way.MANY_DIGITS else self
         activations = self.open_layer(l, points, open_gates)
-        upper = recursion.relevance_and_limit(l + 1, activations, graph=True)
-        return upper.relevance.gather(1, unit.unsqueeze(1)).squeeze(1), upper.limit
+        upper = inside.relevance_and_limits(l + 1, activations, graph=True)
+        return upper.relevance.gather(1, unit.unsqueeze(1)).squeeze(1), upper
 
     def open_layer(self, l: int, points: Tensor, open_gates: Tensor) -> Tensor:
         """The activations of layer l + 1 at points (N, d), some gates held open (N, M)."""
@@ -156,23 +153,16 @@ class Recursion:
     def slopes(self) -> ChosenSlopes:
         """What gives ``∇⁺h_j`` at the roots."""
         automatic = AutomaticSlopes(
-            self.explained,
-            self.plans,
-            self.function,
-            self.limits,
-            not self.takes_limits,
-            self.series,
-            self.batching,
+            self.explained, self.plans, self.function, self.limits, self.series, self.batching
         )
-        forward = ForwardSlopes.of(self.explained, self.plans, self.batching, automatic)
-        linear = self.forward_passes and self.series is None and self.moving_roots
-        return ChosenSlopes(automatic, forward if linear else None)
+        return ChosenSlopes.of(automatic, self.forward_passes)
 
     @cached_property
     def limits(self) -> Limits:
         """What takes one-sided limits in many digits."""
         degree = 1 if self.series is None else self.series.degree
-        return Limits(self.explained, self.plans, degree, self.moving_roots)
+        marks = not self.takes_limits
+        return Limits(self.explained, self.plans, degree, self.moving_roots, marks)
 
     @cached_property
     def _marking(self) -> Recursion:

@@ -51,7 +51,7 @@ class Visits(Protocol):
         the root's to the output."""
 
 
-class Expansion(NamedTuple):
+class BallExpansion(NamedTuple):
     """The Taylor expansions of ``h_unit`` at N roots, on the branches of the anchors."""
 
     value: Balls
@@ -112,7 +112,7 @@ class NestedRecursion:
         line: Indices,
         nesting: int,
         ties: Numbers | None = None,
-    ) -> Expansion:
+    ) -> BallExpansion:
         """The expansions of ``h_unit`` at N roots (N, d), ``delta`` (N, d) from their anchors.
 
         ``ties`` (N, J) is subtracted from pre-activations: what those are at the root that should
@@ -137,7 +137,7 @@ class NestedRecursion:
 
     def _expansion(
         self, value: Balls, points: Balls, delta: Balls, epsilon: arb, degree: int
-    ) -> Expansion:
+    ) -> BallExpansion:
         """From the values (N,) of ``h`` at the points, which lead to the anchors by ``delta``."""
         slope = along = gradient(value, points)
         shares = [slope * delta]
@@ -147,4 +147,4 @@ class NestedRecursion:
         nothing = Balls(zeros(*points.value.shape))
         shares += [nothing] * (self.degree - degree)
         at_root = value - shares[0].row_sums().scaled(epsilon)
-        return Expansion(at_root, slope, tuple(shares), points)
+        return BallExpansion(at_root, slope, tuple(shares), points)

@@ -54,3 +54,10 @@ NEARER_SEARCHED = Positions(first=13, apart=3)
 """As ``NEARER``, for such roots: far enough to be on the anchor's side of what was missed."""
 UNBOUNDED = Positions(first=3, apart=2)
 """Of the number that stands for a limit that is infinite."""
+
+
+def pair_for(degree: int, searched: bool) -> tuple[Positions, Positions]:
+    """Where limits are compared and where they are taken, for Taylor terms up to a degree, at roots
+    that were ``searched`` or not."""
+    near, nearer = (NEAR_SEARCHED, NEARER_SEARCHED) if searched else (NEAR, NEARER)
+    return near.of_degree(degree), nearer.of_degree(degree)

@@ -59,7 +59,7 @@ def recursive(problem: Problem) -> Explanation:
             for start, layer in layers.items()
             if layer.interactions is not None
         },
-        limits={start: layer.limit for start, layer in layers.items()},
+        limit_errors={start: layer.limit_error for start, layer in layers.items()},
     )
 
 
@@ -73,7 +73,7 @@ class Decomposition:
     ledger: Ledger
     roots: Evidence
     closed_form: Evidence | None
-    limit: Tensor
+    limit_error: Tensor
     """(B,), the largest relative error of the limits."""
 
     @property
@@ -102,7 +102,7 @@ def decompose(
     if plan.finder != ClosedForm():
         other = ClosedForm()(search)
         closed_form = evidence_for(plan.domain, ClosedForm.name, other, expand(other))
-    relevance, limit = expansion.summed(a)
+    relevance, limit_error, _ = expansion.summed(a)
     zero_order = torch.zeros_like(upper[:, 0]).index_add(0, expansion.anchor, expansion.value)
     unresolved = torch.where(roots.contributes, 0, upper).sum(1)
     return Decomposition(
@@ -112,5 +112,5 @@ def decompose(
         ledger(upper, relevance, zero_order, unresolved),
         evidence_for(plan.domain, plan.finder.name, roots, expansion),
         closed_form,
-        limit,
+        limit_error,
     )

@@ -28,7 +28,7 @@ def sampled(problem: Problem, paths: int, seed: int) -> Explanation:
     seeds = torch.randint(2**62, (len(problem.plans),), generator=generator).tolist()
     upper = path[-1]
     relevances, ledgers, errors, total_errors = [upper], [], [torch.zeros_like(upper)], []
-    limits: dict[int, Tensor] = {}
+    limit_errors: dict[int, Tensor] = {}
     for start in reversed(range(len(problem.plans))):
         numbers = torch.Generator().manual_seed(seeds[start])
         a = path[start]
@@ -38,7 +38,7 @@ def sampled(problem: Problem, paths: int, seed: int) -> Explanation:
         rooted = slopes.layers[start].units(a, torch.zeros_like(a[:, 0])).step != 0
         unresolved = torch.where(rooted, 0, upper).sum(1)
         ledgers.append(ledger(upper, estimate.relevance, estimate.zero_order, unresolved))
-        limits[start] = estimate.limit
+        limit_errors[start] = estimate.limit_error
         upper = estimate.relevance
         relevances.append(upper)
         errors.append(estimate.stderr)
@@ -47,7 +47,7 @@ def sampled(problem: Problem, paths: int, seed: int) -> Explanation:
         dict(enumerate(reversed(relevances))),
         dict(enumerate(reversed(ledgers))),
         errors=StandardErrors(tuple(reversed(errors)), tuple(reversed(total_errors))),
-        limits=limits,
+        limit_errors=limit_errors,
     )
 
 

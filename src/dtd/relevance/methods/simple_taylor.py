@@ -42,7 +42,7 @@ def simple_taylor(problem: Problem) -> Explanation:
         relevances={0: decomposition.relevance, network.depth: f},
         ledgers={0: decomposition.ledger},
         evidence={0: decomposition.evidence},
-        limits={0: decomposition.limit},
+        limit_errors={0: decomposition.limit_error},
     )
 
 
@@ -70,12 +70,13 @@ def _expand(network: Network, a: Tensor, roots: Roots) -> Expansion:
     pairs = Pairs(a[anchor], roots.points[anchor, unit], unit, anchor)
     anchors, points = pairs.anchors, pairs.roots
     # A search sees the boundary of the zero set down to rounding only, on this side or that.
-    limit = roots.location.is_approached(torch.zeros_like(anchor, dtype=torch.bool))
+    no = torch.zeros_like(anchor, dtype=torch.bool)
+    limited = roots.location.is_approached(no)
     beside = pairs.points(policy(a.dtype).epsilon)
-    start = torch.where(limit.unsqueeze(1), beside, points)
+    start = torch.where(limited.unsqueeze(1), beside, points)
     pattern = gates_towards(network, start, anchors)
     slope = gradient(network, 0, pattern)
     value = branch(network, pattern, points).squeeze(1)
     shares = (slope * (anchors - points)).unsqueeze(1)
-    error = torch.where(limit, 0, torch.nan).to(a)
-    return Expansion(anchor, unit, value, slope, shares, error)
+    limit_error = torch.where(limited, 0, torch.nan).to(a)
+    return Expansion(anchor, unit, value, slope, shares, limit_error, untaken=no)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from dtd.networks.network import Network
 from dtd.numerics.gradients import slopes
+from dtd.relevance.limits.limits import Way
 from dtd.relevance.limits.visits import Along
 from dtd.relevance.methods.train_free import redistribute
 from dtd.relevance.problem import Problem
@@ -92,7 +93,7 @@ def _along_tree(recursion: Recursion, tree: RootTree) -> Tensor:
     # The bottom unit last: the paths of one line of roots differ in it alone.
     paths = first.anchors.new_zeros(samples, *widths[1:], widths[0])
     line = lineage(tree)
-    if recursion.limits.covers(first.start):
+    if recursion.limits.way(first.start) is not Way.EXTRAPOLATED:
         limited = _limited(tree, line)
         _add_limits(recursion, first, limited.nonzero().squeeze(1), paths)
         plain = ~limited[line[0]]
@@ -113,8 +114,8 @@ def _limited(tree: RootTree, line: list[Tensor]) -> Tensor:
     """
     needed, above = (torch.zeros_like(line[0], dtype=torch.bool) for _ in range(2))
     for level, nodes in reversed(list(zip(tree, line, strict=True))):
-        beside, limit = level.stencil.epsilon[nodes] > 0, level.limited[nodes]
-        needed |= limit | (above & ~beside)
+        beside, limited = level.stencil.epsilon[nodes] > 0, level.limited[nodes]
+        needed |= limited | (above & ~beside)
         above |= beside
     limited = tree[0].limited.clone()
     limited[line[0][needed]] = True

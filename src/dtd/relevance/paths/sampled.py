@@ -37,7 +37,7 @@ class Estimate(NamedTuple):
     """(B,), of the sum of the relevances."""
     zero_order: Tensor
     """(B,), the estimated relevance at the roots of the anchors."""
-    limit: Tensor
+    limit_error: Tensor
     """(B,), the largest relative error of a limit on the paths; NaN where none was needed."""
 
 
@@ -54,17 +54,17 @@ class _Onward(NamedTuple):
         return _Onward(self.root[index], self.draws[index])
 
 
-class _Factor(NamedTuple):
+class _SampledFactor(NamedTuple):
     """``C_unit`` at N anchors, estimated from one path each; all (N,)."""
 
     value: Tensor
-    limit: Tensor
+    limit_error: Tensor
     """The relative error of a limit on the path, NaN without one."""
     undecided: Tensor
     """Whether the path met a limit that is not continuous in its anchor."""
 
 
-class _Expansion(NamedTuple):
+class _SampledExpansion(NamedTuple):
     """``h_unit`` at N roots, estimated from P paths, one each."""
 
     factor: Tensor
@@ -75,7 +75,7 @@ class _Expansion(NamedTuple):
     """(n,)."""
     shares: Tensor
     """(n, d)."""
-    limit: Tensor
+    limit_error: Tensor
     """(P,), the relative error of a limit on the path, NaN without one."""
 
 
@@ -138,8 +138,8 @@ class SampledPaths:
             square.index_add_(0, row[others], variance[:, :-2])
             total_square.index_add_(0, row[others], variance[:, -2])
             zero_order.index_add_(0, row[others], mean[:, -1])
-        limit = worst(there.limit, row[root], len(a))
-        return Estimate(relevance, square.sqrt(), total_square.sqrt(), zero_order, limit)
+        limit_error = worst(there.limit_error, row[root], len(a))
+        return Estimate(relevance, square.sqrt(), total_square.sqrt(), zero_order, limit_error)
 
     def _allocated(self, shares: Tensor) -> Tensor:
         """How many paths begin with each unit: two if it has a share (B, J), the rest by shares.
@@ -152,15 +152,15 @@ class SampledPaths:
         largest = shares.argmax(1, keepdim=True)
         return count.scatter_add(1, largest, self.paths - count.sum(1, keepdim=True))
 
-    def _expand(self, l: int, pairs: Pairs, size: Tensor, onward: _Onward) -> _Expansion:
+    def _expand(self, l: int, pairs: Pairs, size: Tensor, onward: _Onward) -> _SampledExpansion:
         """Paths on from N roots in layer ``l``."""
         none = torch.full_like(size[onward.root], torch.nan)
         if l + 1 == self.slopes.network.depth:
-            return _Expansion(
+            return _SampledExpansion(
                 torch.ones_like(none), pairs.unit[:0], size[:0], pairs.roots[:0], none
             )
         reached = self.slopes.reach(l, pairs, size)
-        plain, _ = _told_apart(reached.limits.limit[onward.root])
+        plain, _ = _told_apart(reached.limits.limited[onward.root])
         there = onward.root[plain]
         units = Units(*(column[there] for column in reached.units))
         found = self._factor(l + 1, reached.a[there], units, pairs.unit[there], onward.draws[plain])
@@ -168,26 +168,28 @@ class SampledPaths:
         # of that anchor are expanded as limits, so that which are does not depend on the draws.
         met = torch.cat([reached.limits.undecided.nonzero().squeeze(1), there[found.undecided]])
         together = torch.isin(pairs.anchor, pairs.anchor[met])
-        limited = (reached.limits.limit | together)[onward.root]
+        limited = (reached.limits.limited | together)[onward.root]
         kept, (_, others) = ~limited[plain], _told_apart(limited)
         at_limits = self._limits(l, pairs.rows(onward.root[others]), onward.draws[others])
-        limit = none.index_copy(0, plain[kept], found.limit[kept])
-        return _Expansion(
+        limit_error = none.index_copy(0, plain[kept], found.limit_error[kept])
+        return _SampledExpansion(
             torch.zeros_like(none).index_copy(0, plain[kept], found.value[kept]),
             others,
             at_limits.value,
             at_limits.shares.squeeze(1),
-            limit.index_copy(0, others, at_limits.limit),
+            limit_error.index_copy(0, others, at_limits.limit_error),
         )
 
-    def _factor(self, l: int, a: Tensor, units: Units, unit: Tensor, draws: Tensor) -> _Factor:
+    def _factor(
+        self, l: int, a: Tensor, units: Units, unit: Tensor, draws: Tensor
+    ) -> _SampledFactor:
         """An estimate of ``C_{l,unit}(a)`` from one path for each row, (N,).
 
         All paths climb together, a layer at a time, and nothing is kept of the layers below.
         """
         depth = self.slopes.network.depth
         row, weight = torch.arange(len(a), device=a.device), torch.ones_like(a[:, 0])
-        factor, limit = torch.zeros_like(weight), torch.full_like(weight, torch.nan)
+        factor, limit_error = torch.zeros_like(weight), torch.full_like(weight, torch.nan)
         undecided = torch.zeros_like(weight, dtype=torch.bool)
         for at in range(l, depth - 1):
             layer = self.slopes.layers[at]
@@ -201,30 +203,31 @@ class SampledPaths:
             weight, t = weight * inverse, units.step[alive, upper]
             pairs = Pairs(a, layer.roots(a, t, upper), upper, row)
             reached = self.slopes.reach(at, pairs, units.size[alive])
-            revived = units.revived[alive, upper] & reached.limits.limit
+            revived = units.revived[alive, upper] & reached.limits.limited
             undecided[row[reached.limits.undecided | revived]] = True
             weights = weight * terms[alive, upper]
             paths: tuple[Tensor, ...] = row, draws, weights, upper, reached.a, *reached.units
-            plain, others = _told_apart(reached.limits.limit & ~revived)
+            plain, others = _told_apart(reached.limits.limited & ~revived)
             if len(others):
                 # These paths end here: what is left of each is in the expansion.
                 there = self._limits(at, pairs.rows(others), draws[others])
                 slope = there.slope.gather(1, unit[others].unsqueeze(1)).squeeze(1)
                 share = slope * (weight * t * layer.mask.entries(upper, unit))[others]
                 factor = factor.index_copy(0, row[others], share)
-                limit = limit.index_copy(0, row[others], there.limit)
+                limit_error = limit_error.index_copy(0, row[others], there.limit_error)
                 paths = tuple(column[plain] for column in paths)
             row, draws, weight, unit, a, *columns = paths
             units = Units(*columns)
         last = self.slopes.layers[depth - 1]
         terms = units.step.squeeze(1) * last.product.entries(torch.zeros_like(unit), unit, a)
-        return _Factor(factor.index_copy(0, row, weight * terms), limit, undecided)
+        return _SampledFactor(factor.index_copy(0, row, weight * terms), limit_error, undecided)
 
     def _limits(self, l: int, pairs: Pairs, draws: Tensor) -> Slope:
         """The expansions at n roots where limits are needed, from one path each."""
         if not len(pairs.unit):
             nothing = pairs.roots[:0]
-            return Slope(nothing[:, 0], nothing, nothing.unsqueeze(1), nothing[:, 0])
+            numbers = nothing[:, 0]
+            return Slope(numbers, nothing, nothing.unsqueeze(1), numbers, numbers.bool())
         # Every path is an expansion of its own.
         alone = pairs._replace(anchor=torch.arange(len(pairs.unit), device=pairs.unit.device))
         visits = Drawn(self.slopes.layers, self.importance, draws)

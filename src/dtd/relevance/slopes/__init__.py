@@ -2,6 +2,7 @@
 
 Two implementations of :class:`~dtd.relevance.slopes.slope.Slopes`: ``automatic`` differentiates
 whatever the rules are, ``forward`` needs forward passes only, where relevance carries the
-activation as a factor. ``ties`` says where the slope exists as a limit only. Such limits are taken
-in ``dtd.relevance.limits``, and from a ``stencil`` where that cannot be.
+activation as a factor. ``needed`` says where the slope exists as a limit only. Such
+limits are taken in ``dtd.relevance.limits``, and from a ``stencil`` where that cannot be.
+``choice`` decides which of the two gives a slope.
 """

@@ -15,17 +15,18 @@ from dtd.networks.network import Network
 from dtd.numerics.gradients import differentiate
 from dtd.numerics.policy import policy
 from dtd.relevance.batching import Batching
-from dtd.relevance.limits.limits import Limits
+from dtd.relevance.expansion import Relevance
+from dtd.relevance.limits.limits import Limits, Way
 from dtd.relevance.plan import Plan
 from dtd.relevance.series.series import Segments, Series
+from dtd.relevance.slopes.needed import Side, inherited, side
 from dtd.relevance.slopes.slope import Pairs, Slope, relative, worst
 from dtd.relevance.slopes.stencil import Stencil
-from dtd.relevance.slopes.ties import side
 from dtd.roots.location import Location
 
-Function = Callable[[int, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
-"""``(layer, points (N, d), open gates (N, J), units (N,)) -> h_unit (N,), limit (N,)``,
-differentiable; ``limit`` as in :class:`Slope`, of the limits at roots above."""
+Function = Callable[[int, Tensor, Tensor, Tensor], tuple[Tensor, Relevance]]
+"""``(layer, points (N, d), open gates (N, J), units (N,)) -> h_unit (N,)``, differentiable, and the
+relevance of the upper layer that it is part of, which knows of the limits above."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,15 +34,12 @@ class AutomaticSlopes:
     """The relevance functions of a network with one output, as functions to differentiate.
 
     ``series`` says what of each Taylor series is distributed; without one it is the linear term.
-    ``limits`` takes the limits that it covers, and the others are extrapolated. Where ``marks`` is
-    true none is taken: pairs that need one are only marked.
     """
 
     network: Network
     plans: tuple[Plan, ...]
     function: Function
     limits: Limits
-    marks: bool
     series: Series | None
     batching: Batching
 
@@ -49,53 +47,43 @@ class AutomaticSlopes:
         """``∇⁺h`` at roots in layer ``l``; see :class:`Slopes`."""
         if self.series is not None and self.series.degree is None:
             return self._integrated(self.series, l, pairs, location, graph)
-        gates, epsilon, needed = self.side(l, pairs, location)
-        if not (self.marks or self.limits.covers(l)):
-            return self._extrapolated(l, pairs, gates, epsilon, needed, graph)[0]
-        rest = (~needed).nonzero().squeeze(1)
-        if len(rest) < len(needed):
-            some, gates, epsilon = pairs.rows(rest), gates[rest], epsilon[rest]
-        else:
-            some = pairs
-        found = self._one_point(l, some, gates, epsilon, graph)
-        # At a root itself a limit further up is a limit here as well. Beside it, where all points
-        # have the same derivative, one that is exact does no harm.
-        unsure = torch.where(epsilon > 0, found.limit > 0, ~found.limit.isnan())
-        if len(rest) == len(needed) and not unsure.any():
+        side, way = self.side(l, pairs, location), self.limits.way(l)
+        if way is Way.EXTRAPOLATED:
+            return self._extrapolated(l, pairs, side, graph)[0]
+        found = self._without_limits(l, pairs, side, graph)
+        if way is Way.MARKED or not found.untaken.any():
             return found
-        whole = _nothing(pairs, found.shares.shape[1]).replaced(rest[~unsure], found.rows(~unsure))
-        if self.marks:
-            return whole
-        index = needed.index_copy(0, rest, unsure).nonzero().squeeze(1)
-        return whole.replaced(index, self.limits.at(l, pairs.rows(index), graph))
+        index = found.untaken.nonzero().squeeze(1)
+        return found.replaced(index, self.limits.at(l, pairs.rows(index), graph))
 
-    def _one_point(
-        self, l: int, pairs: Pairs, gates: Tensor, epsilon: Tensor, graph: bool
-    ) -> Slope:
-        """The expansions where no limit is needed, from one point for each root."""
-        if not epsilon.any():
-            return self._at_points(l, pairs, pairs.roots, gates, graph)
-        points = pairs.points(epsilon.unsqueeze(1))
-        there = self._at_points(l, pairs, points, gates, graph)
-        limit = torch.where(epsilon > 0, torch.fmax(there.limit, 0 * epsilon), there.limit)
-        return there._replace(value=_at_roots(there, points, pairs.roots), limit=limit)
-
-    def side(self, l: int, pairs: Pairs, location: Location) -> tuple[Tensor, Tensor, Tensor]:
-        """How the anchor's side of roots in layer ``l`` is reached: the gates that are held open,
-        the position, and where a limit has to be taken; see :class:`Side`.
-
-        Where digits would be lost, and more of them help, it is taken as a limit too.
-        """
+    def side(self, l: int, pairs: Pairs, location: Location) -> Side:
+        """How the anchor's side of roots in layer ``l`` is reached, and where that is a limit."""
         above = self.plans[l + 1] if l + 1 < self.network.depth else None
-        homogeneous = self.limits.homogeneous(l + 1)
-        found = side(self.network, l, pairs, location, above, homogeneous)
-        gates, epsilon, limit = found.open_gates, found.epsilon, found.limit
-        if self.limits.covers(l):
-            limit = limit | (found.dead_unit & (epsilon == 0))
-            if self.limits.formulas[l] is not None:
-                limit |= found.close & (epsilon == 0)
-            gates = gates & ~limit.unsqueeze(1)
-        return gates, epsilon, limit
+        return side(self.network, l, pairs, location, above, self.limits)
+
+    def _without_limits(self, l: int, pairs: Pairs, side: Side, graph: bool) -> Slope:
+        """The expansions at the roots where no limit is needed; the others are ``untaken``."""
+        rest = (~side.limited).nonzero().squeeze(1)
+        every = len(rest) == len(side.limited)
+        some, sides = (pairs, side) if every else (pairs.rows(rest), side.rows(rest))
+        found = self._one_point(l, some, sides, graph)
+        untaken = inherited(found.limit_error, found.untaken, sides.epsilon)
+        if every and not untaken.any():
+            return found
+        nothing = _nothing(pairs, found.shares.shape[1])
+        return nothing.replaced(rest[~untaken], found.rows(~untaken))
+
+    def _one_point(self, l: int, pairs: Pairs, side: Side, graph: bool) -> Slope:
+        """The expansions from one point for each root."""
+        epsilon = side.epsilon
+        if not epsilon.any():
+            return self._at_points(l, pairs, pairs.roots, side.open_gates, graph)
+        points = pairs.points(epsilon.unsqueeze(1))
+        there = self._at_points(l, pairs, points, side.open_gates, graph)
+        # Beside the root the point stands for a limit, which is exact.
+        exact = torch.fmax(there.limit_error, 0 * epsilon)
+        limit_error = torch.where(epsilon > 0, exact, there.limit_error)
+        return there._replace(value=_at_roots(there, points, pairs.roots), limit_error=limit_error)
 
     def _integrated(
         self, series: Series, l: int, pairs: Pairs, location: Location, graph: bool
@@ -111,7 +99,7 @@ class AutomaticSlopes:
         shares = series.shares(self._segments(l, pairs, pairs.roots, gates), graph)
         if graph:
             at_roots = _nothing(pairs, shares.shape[1])
-            at_roots = at_roots._replace(limit=torch.full_like(at_roots.limit, torch.nan))
+            at_roots = at_roots._replace(untaken=torch.zeros_like(at_roots.untaken))
         else:
             at_roots = replace(self, series=None).at(l, pairs, location, graph)
         return at_roots._replace(shares=shares)
@@ -119,30 +107,29 @@ class AutomaticSlopes:
     def stencil(self, l: int, pairs: Pairs, location: Location) -> tuple[Stencil, Tensor]:
         """From which points the expansions at roots in layer ``l`` are made, and at which roots
         (N,) a limit is taken in many digits: there a point beside the root stands for it."""
-        gates, epsilon, needed = self.side(l, pairs, location)
-        if self.marks or self.limits.covers(l):
-            beside = torch.full_like(epsilon, policy(epsilon.dtype).epsilon)
-            return Stencil.beside(gates, torch.where(needed, beside, epsilon)), needed
-        _, epsilon = self._extrapolated(l, pairs, gates, epsilon, needed, graph=False)
-        return Stencil.of(gates, epsilon), torch.zeros_like(needed)
+        side = self.side(l, pairs, location)
+        if self.limits.way(l) is Way.EXTRAPOLATED:
+            _, epsilon = self._extrapolated(l, pairs, side, graph=False)
+            return Stencil.of(side.open_gates, epsilon), torch.zeros_like(side.limited)
+        epsilon = torch.where(side.limited, policy(pairs.roots.dtype).epsilon, side.epsilon)
+        return Stencil.beside(side.open_gates, epsilon), side.limited
 
-    def _extrapolated(
-        self, l: int, pairs: Pairs, gates: Tensor, epsilon: Tensor, needed: Tensor, graph: bool
-    ) -> tuple[Slope, Tensor]:
+    def _extrapolated(self, l: int, pairs: Pairs, side: Side, graph: bool) -> tuple[Slope, Tensor]:
         """Limits from points in double precision, and the positions (N,) of the nearest ones.
 
         Where another limit lies inside, these have to be far from the root.
         """
         tolerance = policy(pairs.roots.dtype)
-        epsilon = torch.where(needed, tolerance.epsilon, epsilon)
-        found, error = self._from(l, pairs, Stencil.of(gates, epsilon), graph)
-        nested = (~found.limit.isnan()).nonzero().squeeze(1)
-        error = torch.where(needed, torch.fmax(found.limit, error), torch.nan)
-        found = found._replace(limit=error)
+        epsilon = torch.where(side.limited, tolerance.epsilon, side.epsilon)
+        found, error = self._from(l, pairs, Stencil.of(side.open_gates, epsilon), graph)
+        nested = (~found.limit_error.isnan()).nonzero().squeeze(1)
+        error = torch.where(side.limited, torch.fmax(found.limit_error, error), torch.nan)
+        found = found._replace(limit_error=error)
         if len(nested):
             far = torch.full_like(epsilon[nested], tolerance.outer_epsilon)
-            some, error = self._from(l, pairs.rows(nested), Stencil.of(gates[nested], far), graph)
-            some = some._replace(limit=torch.fmax(some.limit, error))
+            stencil = Stencil.of(side.open_gates[nested], far)
+            some, error = self._from(l, pairs.rows(nested), stencil, graph)
+            some = some._replace(limit_error=torch.fmax(some.limit_error, error))
             found = found.replaced(nested, some)
             epsilon = epsilon.index_copy(0, nested, far)
         return found, epsilon
@@ -156,19 +143,19 @@ class AutomaticSlopes:
 
     def _together(self, l: int, pairs: Pairs, points: Tensor, gates: Tensor, graph: bool) -> Slope:
         """The same, all points at once."""
-        value, slope, limit = differentiate(
+        value, slope, upper = differentiate(
             lambda at: self.function(l, at, gates, pairs.unit), points, graph
         )
         if self.series is None:
             shares = (slope * pairs.delta).unsqueeze(1)
         else:
             shares = self.series.shares(self._segments(l, pairs, points, gates), graph)
-        return Slope(value, slope, shares, limit)
+        return Slope(value, slope, shares, upper.limit_error, upper.untaken)
 
     def _from(self, l: int, pairs: Pairs, stencil: Stencil, graph: bool) -> tuple[Slope, Tensor]:
         """The expansions from the points of a stencil, and their relative errors (N,).
 
-        ``limit`` is that of the roots above.
+        ``limit_error`` is that of the roots above.
         """
         at, count = pairs.rows(stencil.row), len(pairs.unit)
         points = at.points(stencil.epsilon.unsqueeze(1))
@@ -178,7 +165,8 @@ class AutomaticSlopes:
             stencil.total(value, count),
             stencil.total(there.slope, count),
             stencil.total(there.shares, count),
-            worst(there.limit, stencil.row, count),
+            worst(there.limit_error, stencil.row, count),
+            torch.zeros(count, dtype=torch.bool, device=value.device),
         )
         size = found.shares.detach().flatten(1).norm(dim=1)
         f = self.network.forward(pairs.anchors.detach(), l).abs().amax(1)
@@ -205,7 +193,8 @@ def _at_roots(there: Slope, points: Tensor, roots: Tensor) -> Tensor:
 
 
 def _nothing(pairs: Pairs, degrees: int) -> Slope:
-    """Expansions that distribute nothing, marked as limits that are not taken."""
+    """Expansions that distribute nothing, as their limits are not taken."""
     zero = torch.zeros_like(pairs.roots)
-    untaken = torch.full_like(zero[:, 0], torch.inf)
-    return Slope(zero[:, 0], zero, zero.unsqueeze(1).expand(-1, degrees, -1), untaken)
+    value, shares = zero[:, 0], zero.unsqueeze(1).expand(-1, degrees, -1)
+    unknown = torch.full_like(value, torch.nan)
+    return Slope(value, zero, shares, unknown, untaken=torch.ones_like(value, dtype=torch.bool))

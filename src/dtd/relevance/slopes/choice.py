@@ -18,29 +18,36 @@ from dtd.roots.location import Location, OnKink
 
 @dataclass(frozen=True, eq=False)
 class ChosenSlopes:
-    """Slopes by forward passes where they can, and by automatic differentiation elsewhere.
-
-    ``forward`` is None with a series, with constant roots, or where forward passes are not wanted.
-    """
+    """Slopes by forward passes where they can, and by automatic differentiation elsewhere."""
 
     automatic: AutomaticSlopes
     forward: ForwardSlopes | None
+    """None where no layer can be decomposed so, or it is not wanted."""
+
+    @classmethod
+    def of(cls, automatic: AutomaticSlopes, forward_passes: bool) -> ChosenSlopes:
+        """With forward passes, if they are wanted and have what is asked for: linear terms, at
+        roots that move with their anchors."""
+        linear = automatic.series is None and automatic.limits.moving_roots
+        possible = forward_passes and linear
+        return cls(automatic, ForwardSlopes.of(automatic) if possible else None)
 
     def at(self, l: int, pairs: Pairs, location: Location, graph: bool) -> Slope:
         """``∇⁺h`` at roots in layer ``l``; see :class:`~dtd.relevance.slopes.slope.Slopes`."""
-        if location == OnKink() and self.forward is not None and self._covers(l + 1, graph):
-            return self.forward.at(l, pairs, location, graph)
+        forward = self._forward(l + 1, graph)
+        if location == OnKink() and forward is not None:
+            return forward.at(l, pairs, location, graph)
         return self.automatic.at(l, pairs, location, graph)
 
     def relevance_by_forward_passes(self, l: int, a: Tensor, graph: bool) -> Relevance | None:
         """``R_l`` at the anchors ``a`` (N, d), without making a slope.
 
-        None where that cannot be: where the relevance of layer ``l`` is not made of factors.
+        None where that cannot be.
         """
-        if self.forward is not None and self._covers(l, graph):
-            return self.forward.relevance(l, a)
-        return None
+        forward = self._forward(l, graph)
+        return None if forward is None else forward.relevance(l, a)
 
-    def _covers(self, l: int, graph: bool) -> bool:
-        """Forward passes keep no graph."""
-        return not graph and self.forward is not None and self.forward.covers(l)
+    def _forward(self, l: int, graph: bool) -> ForwardSlopes | None:
+        """Forward passes, where ``R_l`` is made of factors and no graph is kept."""
+        covered = not graph and self.forward is not None and self.forward.covers(l)
+        return self.forward if covered else None

@@ -18,14 +18,12 @@ import torch
 from torch import Tensor
 
 from dtd.networks.network import Network
-from dtd.numerics.policy import policy
 from dtd.relevance.batching import Batching
 from dtd.relevance.expansion import Relevance
-from dtd.relevance.plan import Plan
 from dtd.relevance.slopes.automatic import AutomaticSlopes
 from dtd.relevance.slopes.factor_layer import FactorLayer, Units
+from dtd.relevance.slopes.needed import ForwardLimits, forward_limits, loses_digits
 from dtd.relevance.slopes.slope import Pairs, Slope, worst
-from dtd.relevance.slopes.ties import ForwardLimits, forward_limits
 from dtd.roots.location import Location, OnKink
 
 
@@ -42,21 +40,20 @@ class Reached(NamedTuple):
 
 
 class _Factor(NamedTuple):
-    """``C_unit`` at N anchors; ``limit`` and ``undecided`` as in :class:`ForwardLimits`."""
+    """``C_unit`` at N anchors."""
 
     value: Tensor
-    limit: Tensor
-    undecided: Tensor
+    """(N,)."""
+    limits: ForwardLimits
 
 
-class _Expansion(NamedTuple):
+class _FactorExpansion(NamedTuple):
     """``h_unit`` at N roots: its slope is ``factor w_unit``, except at the n roots ``others``,
-    whose slopes are given, and where it is ``undecided``, where the caller takes a limit."""
+    whose slopes are given, and where it is undecided, where the caller takes a limit."""
 
     value: Tensor
     factor: Tensor
-    limit: Tensor
-    undecided: Tensor
+    limits: ForwardLimits
     others: Tensor
     slope: Tensor
     """(n, d), the slopes at the ``others``."""
@@ -76,21 +73,15 @@ class ForwardSlopes:
     automatic: AutomaticSlopes
 
     @classmethod
-    def of(
-        cls,
-        network: Network,
-        plans: tuple[Plan, ...],
-        batching: Batching,
-        automatic: AutomaticSlopes,
-    ) -> ForwardSlopes:
+    def of(cls, automatic: AutomaticSlopes) -> ForwardSlopes:
         """With the layers from the output down, as far as their roots have the factor's form."""
-        layers: dict[int, FactorLayer] = {}
+        network, layers = automatic.network, dict[int, FactorLayer]()
         for l in reversed(range(network.depth)):
-            layer = FactorLayer.of(network.layers[l], plans[l])
+            layer = FactorLayer.of(network.layers[l], automatic.plans[l])
             if layer is None:
                 break
             layers[l] = layer
-        return cls(network, layers, batching, automatic)
+        return cls(network, layers, automatic.batching, automatic)
 
     def covers(self, l: int) -> bool:
         """Whether ``R_l`` is made of factors."""
@@ -103,8 +94,8 @@ class ForwardSlopes:
         """
         layer = self.layers[l]
         units = layer.units(a, torch.zeros_like(a[:, 0]))
-        gains = units.step
-        limit, others = torch.full_like(a[:, 0], torch.nan), torch.zeros_like(a)
+        gains, others = units.step, torch.zeros_like(a)
+        _, limit_error, untaken = Relevance.without_limits(others)
         if l + 1 < self.network.depth:
             left: list[Pairs] = []
             visited = gains.flatten().nonzero().squeeze(1)
@@ -117,18 +108,22 @@ class ForwardSlopes:
                 there = self._expand(l, pairs, size, layer.loses_digits(t))
                 gains.view(-1)[chunk] *= there.factor
                 gains.view(-1)[chunk[there.others]] = 0
-                gains.view(-1)[chunk[there.undecided]] = 0
-                limit[row[there.limit]] = 0
+                undecided = there.limits.undecided
+                gains.view(-1)[chunk[undecided]] = 0
+                limit_error[row[there.limits.limited]] = 0
                 known = pairs.rows(there.others)
                 others.index_add_(0, known.anchor, there.slope * known.delta)
-                if there.undecided.any():
-                    left.append(pairs.rows(there.undecided))
+                if undecided.any():
+                    left.append(pairs.rows(undecided))
             if left:
                 pairs = Pairs(*(torch.cat(columns) for columns in zip(*left, strict=True)))
                 at_limits = self.automatic.at(l, pairs, OnKink(), graph=False)
                 others.index_add_(0, pairs.anchor, at_limits.shares.squeeze(1))
-                limit = torch.fmax(limit, worst(at_limits.limit, pairs.anchor, len(a)))
-        return Relevance(torch.addcmul(others, a, layer.product.transposed(gains, a)), limit)
+                worst_error = worst(at_limits.limit_error, pairs.anchor, len(a))
+                limit_error = torch.fmax(limit_error, worst_error)
+                untaken[pairs.anchor[at_limits.untaken]] = True
+        relevance = torch.addcmul(others, a, layer.product.transposed(gains, a))
+        return Relevance(relevance, limit_error, untaken)
 
     def at(self, l: int, pairs: Pairs, location: Location, graph: bool) -> Slope:
         """``∇⁺h`` at roots in layer ``l`` on the kinks of their units, by whichever rule."""
@@ -136,7 +131,7 @@ class ForwardSlopes:
             return self._output(l, pairs)
         parts = [self._at(l, chunk) for chunk in pairs.split(self.batching.points(l))]
         found = Slope(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
-        left = found.limit.isinf().nonzero().squeeze(1)
+        left = found.untaken.nonzero().squeeze(1)
         if len(left):
             limits = self.automatic.at(l, pairs.rows(left), location, graph)
             found = found.replaced(left, limits)
@@ -147,19 +142,18 @@ class ForwardSlopes:
         layer = self.network.layers[l]
         value = layer.preactivation(pairs.roots).squeeze(1)
         slope = layer.rows(torch.zeros_like(pairs.unit), pairs.roots)
-        exact = torch.full_like(value, torch.nan)
-        return Slope(value, slope, (slope * pairs.delta).unsqueeze(1), exact)
+        shares, exact = (slope * pairs.delta).unsqueeze(1), torch.full_like(value, torch.nan)
+        return Slope(value, slope, shares, exact, torch.zeros_like(value, dtype=torch.bool))
 
     def _at(self, l: int, pairs: Pairs) -> Slope:
-        """The expansions below other layers; an infinite error asks for a limit."""
-        small, large = (points.abs().amax(1) for points in (pairs.roots, pairs.anchors))
-        lost = small <= policy(small.dtype).close * large
-        there = self._expand(l, pairs, self.network.layers[l](pairs.anchors).amax(1), lost)
+        """The expansions below other layers, as far as forward passes have them."""
+        size = self.network.layers[l](pairs.anchors).amax(1)
+        there = self._expand(l, pairs, size, loses_digits(pairs))
         slope = there.factor.unsqueeze(1) * self.network.layers[l].rows(pairs.unit, pairs.anchors)
         slope = slope.index_copy(0, there.others, there.slope)
-        limit = torch.where(there.limit, 0, torch.nan).to(slope)
-        limit = torch.where(there.undecided, torch.inf, limit)
-        return Slope(there.value, slope, (slope * pairs.delta).unsqueeze(1), limit)
+        limit_error = torch.where(there.limits.limited, 0, torch.nan).to(slope)
+        shares = (slope * pairs.delta).unsqueeze(1)
+        return Slope(there.value, slope, shares, limit_error, there.limits.undecided)
 
     def reach(self, l: int, pairs: Pairs, size: Tensor) -> Reached:
         """The units of the layers l + 1 and l + 2 at roots in layer ``l``.
@@ -178,11 +172,12 @@ class ForwardSlopes:
     def _factor(self, l: int, a: Tensor, units: Units, unit: Tensor) -> _Factor:
         """``C_{l,unit}(a)`` at the points ``a`` (N, d); unit has shape (N,)."""
         layer = self.layers[l]
-        limit = torch.zeros(len(a), dtype=torch.bool, device=a.device)
+        limited, undecided = torch.zeros(2, len(a), dtype=torch.bool, device=a.device)
+        limits = ForwardLimits(limited, undecided)
         if l + 1 == self.network.depth:
             given = layer.product.entries(torch.zeros_like(unit), unit, a)
-            return _Factor(units.step.squeeze(1) * given, limit, limit)
-        value, undecided = torch.zeros_like(a[:, 0]), limit.clone()
+            return _Factor(units.step.squeeze(1) * given, limits)
+        value = torch.zeros_like(a[:, 0])
         # Dead units, and those that can give nothing to ``unit``, are not visited.
         visited = (units.rooted & layer.moves(unit, a)).flatten().nonzero().squeeze(1)
         for chunk in visited.split(self.batching.max_points):
@@ -195,27 +190,26 @@ class ForwardSlopes:
             slope = there.slope.gather(1, lower[there.others].unsqueeze(1)).squeeze(1)
             share[there.others] = slope * (t * layer.mask.entries(upper, lower))[there.others]
             value.index_add_(0, row, share)
-            limit[row[there.limit]] = True
-            undecided[row[there.undecided | (there.limit & units.revived.take(chunk))]] = True
-        return _Factor(value, limit, undecided)
+            limited[row[there.limits.limited]] = True
+            revived = there.limits.limited & units.revived.take(chunk)
+            undecided[row[there.limits.undecided | revived]] = True
+        return _Factor(value, limits)
 
-    def _expand(self, l: int, pairs: Pairs, size: Tensor, lost: Tensor) -> _Expansion:
+    def _expand(self, l: int, pairs: Pairs, size: Tensor, lost: Tensor) -> _FactorExpansion:
         """``h_unit`` at roots of the units (N,) of layer l + 1 < L.
 
         ``lost`` (N,) says at which roots digits are lost: there the caller decides.
         """
         reached = self.reach(l, pairs, size)
         factor = self._factor(l + 1, reached.a, reached.units, pairs.unit)
-        limit, undecided = factor.limit | reached.limits.limit, factor.undecided
-        undecided = undecided | reached.limits.undecided | lost
-        if l + 2 < self.network.depth:
-            undecided = undecided | reached.limits.limit
-        others = (reached.limits.limit & ~undecided).nonzero().squeeze(1)
+        own = reached.limits
+        limits = own.below(factor.limits, lost, l + 2 == self.network.depth)
+        others = (own.limited & ~limits.undecided).nonzero().squeeze(1)
         value, slope = reached.own * factor.value, pairs.anchors[:0]
         if len(others):
             at_others, slope = self._below_the_output(reached, others, pairs)
             value = value.index_copy(0, others, at_others)
-        return _Expansion(value, factor.value, limit, undecided, others, slope)
+        return _FactorExpansion(value, factor.value, limits, others, slope)
 
     def _below_the_output(
         self, reached: Reached, index: Tensor, pairs: Pairs

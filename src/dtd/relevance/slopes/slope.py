@@ -54,11 +54,13 @@ class Slope(NamedTuple):
     """(N, d), ``∇⁺h_unit``."""
     shares: Tensor
     """(N, K, d), what each pair gives to the units of the lower layer, by degree."""
-    limit: Tensor
+    limit_error: Tensor
     """(N,), the relative error of the one-sided limit that was taken, at the root or above it.
 
-    Infinite where there is no finite limit. NaN where no limit was needed.
+    Infinite where there is no finite limit. NaN where no limit was taken.
     """
+    untaken: Tensor
+    """(N,), whether a limit is needed that was not taken: then the rest means nothing."""
 
     def rows(self, index: Tensor) -> Slope:
         """Those of some of the pairs."""
@@ -70,13 +72,13 @@ class Slope(NamedTuple):
         return Slope(*(mine.index_copy(0, index, theirs) for mine, theirs in columns))
 
 
-def worst(limit: Tensor, index: Tensor, size: int) -> Tensor:
-    """The largest of the errors ``limit`` (N,) with the same ``index`` (N,), for 0 <= index < size.
+def worst(limit_error: Tensor, index: Tensor, size: int) -> Tensor:
+    """The largest of the errors (N,) with the same ``index`` (N,), for 0 <= index < size.
 
     NaN, which means that no limit was taken, counts least.
     """
-    least = limit.new_full((size,), -1.0)
-    known = limit.detach().nan_to_num(nan=-1.0, posinf=torch.inf)
+    least = limit_error.new_full((size,), -1.0)
+    known = limit_error.detach().nan_to_num(nan=-1.0, posinf=torch.inf)
     largest = least.scatter_reduce(0, index, known, "amax")
     return torch.where(largest < 0, torch.nan, largest)
 

@@ -1,4 +1,6 @@
-"""Where the one-sided slope at a root exists as a limit only (theory, section 2.3).
+"""Where a limit is needed: where the one-sided slope at a root exists as one only.
+
+The conditions are those of theory, section 2.3.
 
 ``∇⁺h_j(ã; a)`` is the limit of ``∇h_j(ã + ε(a - ã))`` for ε → 0+. At a root whose only tie is its
 own unit, opening that unit's gate gives it exactly. Forward passes have it wherever no unit above
@@ -15,6 +17,7 @@ from torch import Tensor
 from dtd.networks.layer import AnyLayer
 from dtd.networks.network import Network
 from dtd.numerics.policy import policy
+from dtd.relevance.limits.limits import Limits, Way
 from dtd.relevance.plan import Plan
 from dtd.relevance.slopes.factor_layer import FactorLayer, Units
 from dtd.relevance.slopes.slope import Pairs
@@ -30,12 +33,12 @@ class Side(NamedTuple):
     epsilon: Tensor
     """(N,), the position on the segment at which to differentiate: 0, but where all positions
     have the same derivative."""
-    limit: Tensor
+    limited: Tensor
     """(N,), whether that is not enough, so that a limit has to be taken."""
-    close: Tensor
-    """(N,), whether another unit is so close to its kink that digits are lost."""
-    dead_unit: Tensor
-    """(N,), whether the root is on the kink of its own unit, and that is dead at the anchor."""
+
+    def rows(self, index: Tensor) -> Side:
+        """Those of some of the roots."""
+        return Side(*(column[index] for column in self))
 
 
 @torch.no_grad()
@@ -45,39 +48,61 @@ def side(
     pairs: Pairs,
     location: Location,
     above: Plan | None,
-    homogeneous: bool,
+    limits: Limits,
 ) -> Side:
     """The anchor's side of ``h_unit`` at roots in layer ``l``.
 
     ``above`` says how the upper layer is decomposed in its turn; None where that is the output.
-    ``homogeneous`` says that the relevance of the upper layer is so, of degree 1.
+    ``limits`` says how limits are taken: where it is in many digits, they help also at roots that
+    have lost digits.
     """
     layer, (anchors, roots, unit, _) = network.layers[l], pairs
     own = torch.zeros(len(unit), layer.units, dtype=torch.bool, device=unit.device)
     own[torch.arange(len(unit), device=unit.device), unit] = True
     z = layer.preactivation(roots)
-    threshold = policy(z.dtype).tie * layer.magnitude(anchors)
+    size = layer.magnitude(anchors)
+    threshold = policy(z.dtype).tie * size
     ties = location.ties(_ties(z, threshold), own)
     on_own, at_anchor = ties & own, layer.preactivation(anchors)
-    # The output has no relevance where it is dead, and no root is looked for there.
-    dead_unit = (on_own & (at_anchor < -threshold) & (above is not None)).any(1)
     open_gates = layer.held_open(on_own, anchors).clone()
-    limit = (ties & ~own).any(1) | location.is_approached(on_own.any(1))
-    close = (z.abs() <= policy(z.dtype).close * layer.magnitude(anchors)) & ~own
+    limited = (ties & ~own).any(1) | location.is_approached(on_own.any(1))
     if above is not None:
         # Where no other unit is alive the direction above comes from this unit alone.
-        limit |= ~((z > threshold) & ~own).any(1)
+        limited |= ~((z > threshold) & ~own).any(1)
         upper, upper_anchors = layer.opened(roots, open_gates), layer(anchors)
-        limit |= _ties_above(network, l + 1, upper_anchors, upper)
-        limit |= _loses_direction(network.layers[l + 1], above, upper_anchors, upper)
+        limited |= _ties_above(network, l + 1, upper_anchors, upper)
+        limited |= _loses_direction(network.layers[l + 1], above, upper_anchors, upper)
     epsilon = torch.zeros_like(roots[:, 0])
-    if homogeneous and limit.any():
+    if limited.any() and limits.homogeneous(l + 1):
         # All units grow in proportion from the root to the anchor, or stay dead on the way.
         dead = (z < 0) & (at_anchor <= 0)
-        alike = limit & (_ties(z, threshold) | dead).all(1)
-        epsilon, limit = alike.to(roots) / 8, limit & ~alike
-    open_gates &= ~(limit | (epsilon > 0)).unsqueeze(1)
-    return Side(open_gates, epsilon, limit, close.any(1), dead_unit)
+        alike = limited & (_ties(z, threshold) | dead).all(1)
+        epsilon, limited = alike.to(roots) / 8, limited & ~alike
+    if limits.way(l) is not Way.EXTRAPOLATED:
+        hard = torch.zeros_like(limited)
+        if above is not None:
+            # The root's own unit may be dead at the anchor. The output is not decomposed there.
+            hard |= (on_own & (at_anchor < -threshold)).any(1)
+        if limits.has_formula(l):
+            close = (z.abs() <= policy(z.dtype).close * size) & ~own
+            hard |= close.any(1)
+        limited |= hard & (epsilon == 0)
+    open_gates &= ~(limited | (epsilon > 0)).unsqueeze(1)
+    return Side(open_gates, epsilon, limited)
+
+
+def inherited(limit_error: Tensor, untaken: Tensor, epsilon: Tensor) -> Tensor:
+    """Where a limit is needed because there is one further up, (N,).
+
+    At a root itself every limit further up is a limit there as well. Beside a root, where all
+    points have the same derivative, one that is exact does no harm.
+
+    Args:
+        limit_error: (N,), of the limits that were taken above; NaN where there was none.
+        untaken: (N,), whether one was not taken.
+        epsilon: (N,), the positions on the segments from root to anchor.
+    """
+    return untaken | torch.where(epsilon > 0, limit_error > 0, ~limit_error.isnan())
 
 
 def _ties(z: Tensor, threshold: Tensor) -> Tensor:
@@ -115,11 +140,28 @@ def _loses_direction(layer: AnyLayer, above: Plan, anchors: Tensor, points: Tens
 class ForwardLimits(NamedTuple):
     """Where forward passes do not have the slope at N roots."""
 
-    limit: Tensor
+    limited: Tensor
     """(N,), whether the slope exists as a limit only."""
     undecided: Tensor
     """(N,), whether that limit is not continuous in the anchor: anchors nearby have another one,
     or none."""
+
+    def below(self, above: ForwardLimits, lost: Tensor, below_the_output: bool) -> ForwardLimits:
+        """Those at the roots with all that is ``above`` them.
+
+        Two layers below the output a limit has a formula, as long as it is continuous. Where digits
+        are ``lost`` (N,) the relevance is not known to forward passes either.
+        """
+        undecided = above.undecided | self.undecided | lost
+        if not below_the_output:
+            undecided = undecided | self.limited
+        return ForwardLimits(above.limited | self.limited, undecided)
+
+
+def loses_digits(pairs: Pairs) -> Tensor:
+    """Whether digits are lost at roots (N,) that are next to the origin."""
+    small, large = (points.abs().amax(1) for points in (pairs.roots, pairs.anchors))
+    return small <= policy(small.dtype).close * large
 
 
 def forward_limits(
@@ -146,14 +188,14 @@ def forward_limits(
     """
     # Below the output a limit gives nothing to a weight of zero; below other layers it may.
     gives = above.gives if l + 2 == network.depth else above.moves
-    limit = units.undirected.any(1)
-    some = limit.nonzero().squeeze(1)
+    limited = units.undirected.any(1)
+    some = limited.nonzero().squeeze(1)
     given = torch.zeros_like(units.undirected)
     given[some] = gives(pairs.unit[some], a[some])
-    limit = (units.undirected & given).any(1)
-    undecided = limit.clone()
-    if limit.any():
-        index = limit.nonzero().squeeze(1)
+    limited = (units.undirected & given).any(1)
+    undecided = limited.clone()
+    if limited.any():
+        index = limited.nonzero().squeeze(1)
         threshold = policy(z.dtype).tie * network.layers[l].magnitude(pairs.anchors[index])
         ties = _ties(z[index], threshold)
         # The limit is certain only where no anchor nearby has another one: every other unit is
@@ -165,4 +207,4 @@ def forward_limits(
         )
         some = (units.undirected[index] & given[index] & edge).any(1)
         undecided[index] = ~clear | (some & a[index].any(1))
-    return ForwardLimits(limit, undecided)
+    return ForwardLimits(limited, undecided)
