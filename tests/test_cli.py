@@ -418,6 +418,10 @@ REFUSED = [
     (["explain.output=10", "training.epochs=1"], ["explain.output=10", "0 to 9"]),
     (["explain.output=-1", "training.epochs=1"], ["explain.output=-1", "predicted"]),
     (["explain.output=best"], ["explain.output=best", "predicted"]),
+    (
+        [*NOTEBOOK, "network.seed=2", "roots=prescribed", "roots.target=[1]"],
+        ["roots=prescribed", "its target has 1 numbers; allowed are 3"],
+    ),
     ([*NOTEBOOK, "network.seed=NONE"], ["explain.output", "f(x) > 0"]),
 ]  # fmt: skip
 
