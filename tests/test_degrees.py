@@ -171,7 +171,7 @@ def test_eulers_identity(point, delta, weights, scale):
         return u**3 * v / (1 + v**2) + u * v
 
     p, d = tensor([point]), tensor([delta])
-    shares = Taylor(4).shares(segments(h, p, d), graph=False)[0]
+    shares = Taylor(4).shares(segments(h, p, d), graph=False).shares[0]
     along = torch.zeros(1, dtype=torch.float64, requires_grad=True)
     derivative, size = h(p + along * d).sum(), 1 + shares.abs().max().item()
     for k in range(1, 5):
@@ -183,7 +183,7 @@ def test_eulers_identity(point, delta, weights, scale):
         if not derivative.requires_grad:
             break
     powers = scale ** torch.arange(1, 5, dtype=torch.float64)
-    scaled = Taylor(4).shares(segments(h, p, scale * d), graph=False)[0]
+    scaled = Taylor(4).shares(segments(h, p, scale * d), graph=False).shares[0]
     assert spread(scaled, shares * powers.unsqueeze(1)) < 1e-12
 
 
@@ -197,7 +197,7 @@ def segments(h, roots, delta):
         delta=delta,
         points=roots,
         open_gates=torch.zeros(len(roots), 1, dtype=torch.bool),
-        function=lambda points, gates, unit: h(points),
+        function=lambda points, gates, unit: (h(points), unit),
         together=10,
     )
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import mpmath
 import pytest
 import torch
 from mpmath import mp, mpf
 
+import dtd
 from cases import (
     expansion,
     lists,
@@ -203,3 +206,47 @@ def test_the_quadrature_rules_are_exact_for_polynomials():
         for power in range(degree + 1):
             integral = sum(w * x**power for w, x in zip(weights, _NODES, strict=True))
             assert integral == pytest.approx(1 / (power + 1), rel=1e-14)
+
+
+def test_a_pole_on_the_way_is_marked():
+    """By hand: below the unit of -u_0 + 2 u_1 + 1 the step is (3 x + 2) / (3 x + 1), and the root
+    of the first hidden unit is -1."""
+    net = network([[[1.0], [2.0]], [[-1.0, 2.0]]], [[1.0, 1.0], [1.0]])
+    result = dtd.DTD(net, rule="x", degree=math.inf).explain(tensor([[1.0]]), target=0)
+    assert result.limits == [["unbounded"], ["none"]]
+    # Inside another expansion it is known as well.
+    inside = recursion(net, "x", series=Integral()).relevance_and_limits(0, tensor([[1.0]]), True)
+    assert inside.limit_error.isinf().all()
+
+
+def test_a_kink_that_is_not_found_is_marked():
+    """Found by search: what is missed of R_0 shows in the ledger."""
+    weights = [
+        [[0.85, 2.09, 0.73], [-0.47, -0.32, -0.27], [0.03, 1.27, -0.57]],
+        [[-1.05, 1.43, 2.36], [0.58, 0.12, 0.37], [1.0, -0.53, -0.64]],
+        [[0.99, -0.87, 0.88]],
+    ]
+    net = network(weights, [[0.33, -0.06, -0.12], [0.33, 0.06, -0.19], [0.07]])
+    x = tensor([[0.27, 0.37, 0.66]])
+    result = dtd.DTD(net, rule="w2", degree=math.inf).explain(x, target=0)
+    assert abs(result.ledger[0].remainder.item()) > 1e-6 * result.f.item()
+    assert result.limits == [["unsettled"], ["none"], ["none"]]
+    inside = recursion(net, "w2", series=Integral()).relevance_and_limits(0, x, graph=True)
+    assert inside.limit_error.tolist() == [1.0]
+
+
+def test_what_is_not_converged_above_is_not_converged_below(monkeypatch):
+    """The integrals of layer 1 are inside those of layer 0."""
+    net, x = random_network((3, 4, 3, 1), 7), positive_input(3, 7)
+    shares = Integral.shares
+
+    def doubtful(self, segments, graph):
+        found = shares(self, segments, graph)
+        if segments.start != 1:
+            return found
+        return found._replace(limit_error=torch.full_like(found.limit_error, 0.25))
+
+    monkeypatch.setattr(Integral, "shares", doubtful)
+    found = recursion(net, "z+", series=Integral()).relevance_and_limits(0, x, graph=True)
+    assert found.relevance.any()
+    assert found.limit_error.tolist() == [0.25]

@@ -8,10 +8,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from dtd.numerics.gradients import slopes
+from dtd.numerics.gradients import differentiate
 from dtd.numerics.policy import policy, safe_divide
 from dtd.relevance.series.segment import knots
-from dtd.relevance.series.series import GROWTH, Segments, Series
+from dtd.relevance.series.series import GROWTH, Segments, Series, Shares
+from dtd.relevance.slopes.slope import worst
 
 
 @dataclass(frozen=True)
@@ -29,27 +30,31 @@ class Integral(Series):
     def degree(self) -> None:
         return None
 
-    def shares(self, segments: Segments, graph: bool) -> Tensor:
-        if segments.affine:
-            return (segments.delta * _affine(segments)).unsqueeze(1)
+    def shares(self, segments: Segments, graph: bool) -> Shares:
         delta = segments.delta
+        error = torch.full_like(delta[:, 0], torch.nan)
+        if segments.affine:
+            return Shares((delta * _affine(segments)).unsqueeze(1), error)
         s = knots(segments.network, segments.start, segments.roots, delta)
         tolerance = policy(delta.dtype)
         row, piece = (s.diff(dim=1) > tolerance.tie).nonzero(as_tuple=True)
         pieces = _Pieces(row, s[row, piece], s[row, piece + 1])
-        total, size = torch.zeros_like(delta), torch.zeros_like(delta[:, 0])
+        total, size, missed = (torch.zeros_like(one) for one in (delta, error, error))
         for halving in range(_MOST_HALVINGS + 1):
-            integral, error, whole = _integrate(segments, pieces, graph)
+            found = _integrate(segments, pieces, graph)
             if halving == 0:
-                size = size.index_add(0, pieces.row, whole)
-            wanted = error > tolerance.quadrature * size[pieces.row]
+                size = size.index_add(0, pieces.row, found.size)
+            open_ = found.gap > tolerance.quadrature * size[pieces.row]
             if halving == _MOST_HALVINGS:
-                wanted = torch.zeros_like(wanted)
-            total = total.index_add(0, pieces.row[~wanted], integral[~wanted])
-            if not wanted.any():
+                missed = missed.index_add(0, pieces.row[open_], found.gap[open_])
+                open_ = torch.zeros_like(open_)
+            kept = pieces.row[~open_]
+            total = total.index_add(0, kept, found.integral[~open_])
+            error = torch.fmax(error, worst(found.limit_error[~open_], kept, len(error)))
+            if not open_.any():
                 break
-            pieces = pieces.halves(wanted)
-        return (delta * total).unsqueeze(1)
+            pieces = pieces.halves(open_)
+        return Shares((delta * total).unsqueeze(1), torch.fmax(error, _error(missed, size, graph)))
 
     def points(self) -> int:
         return len(_NODES)
@@ -60,6 +65,18 @@ class Integral(Series):
 
 _MOST_HALVINGS = 20
 """Of one piece: a kink that is no gate's is located to a millionth of it."""
+_DIVERGES = 1e-3
+"""What may be missed of an integral, relative to it, if it is finite: a kink leaves a millionth."""
+
+
+def _error(missed: Tensor, size: Tensor, graph: bool) -> Tensor:
+    """The relative error of integrals that have not converged, (N,); NaN where nothing is missed.
+
+    A kink that was not found does not move with the anchor. So with a graph, which is for
+    derivatives, the error may be as large as the whole.
+    """
+    error = torch.where(missed > _DIVERGES * size, torch.inf, 1.0 if graph else missed / size)
+    return torch.where(missed > 0, error, torch.nan)
 
 
 class _Pieces(NamedTuple):
@@ -88,38 +105,55 @@ def _affine(segments: Segments) -> Tensor:
     return weight * torch.where((first >= 0) & (last >= 0), 1, part)
 
 
-def _integrate(segments: Segments, pieces: _Pieces, graph: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """``∫ ∇h ds`` over each piece (M, d); its error, and ``∫ |Δ ∇h| ds``, both (M,).
+class _Integrals(NamedTuple):
+    """Of M pieces."""
+
+    integral: Tensor
+    """``∫ ∇h ds``, (M, d)."""
+    gap: Tensor
+    """By how much the two rules differ, times Δ, (M,)."""
+    size: Tensor
+    """``∫ |Δ ∇h| ds``, (M,)."""
+    limit_error: Tensor
+    """(M,), the largest of a limit above; NaN without one."""
+
+
+def _integrate(segments: Segments, pieces: _Pieces, graph: bool) -> _Integrals:
+    """The integrals over the pieces.
 
     Without a graph so many pieces at a time as memory allows.
     """
     size = len(pieces.row) if graph else segments.together // len(_NODES)
     columns = (column.split(max(1, size)) for column in pieces)
     parts = [_apply_rules(segments, _Pieces(*part), graph) for part in zip(*columns, strict=True)]
-    integral, error, whole = (torch.cat(part) for part in zip(*parts, strict=True))
-    return integral, error, whole
+    return _Integrals(*(torch.cat(part) for part in zip(*parts, strict=True)))
 
 
-def _apply_rules(segments: Segments, pieces: _Pieces, graph: bool) -> tuple[Tensor, Tensor, Tensor]:
+def _apply_rules(segments: Segments, pieces: _Pieces, graph: bool) -> _Integrals:
     delta = segments.delta[pieces.row]
     x, w, lower = (delta.new_tensor(v) for v in (_NODES, _KRONROD, _GAUSS))
     length = (pieces.high - pieces.low).unsqueeze(1)
     s = pieces.low.unsqueeze(1) + length * x
     points = segments.roots[pieces.row].unsqueeze(1) + s.unsqueeze(2) * delta.unsqueeze(1)
     unit = segments.unit[pieces.row].repeat_interleave(len(x))
-    gradients = _slopes(segments, points.flatten(0, 1), unit, graph).view_as(points)
+    slopes, limit_error = _slopes(segments, points.flatten(0, 1), unit, graph)
+    gradients = slopes.view_as(points)
     with torch.no_grad():
-        error = (length * delta * ((w - lower) @ gradients)).abs().amax(1)
-        whole = (length * delta.abs() * (w @ gradients.abs())).amax(1)
-    return length * (w @ gradients), error, whole
+        gap = (length * delta * ((w - lower) @ gradients)).abs().amax(1)
+        size = (length * delta.abs() * (w @ gradients.abs())).amax(1)
+        piece = torch.arange(len(delta), device=delta.device).repeat_interleave(len(x))
+        limit_error = worst(limit_error, piece, len(delta))
+    return _Integrals(length * (w @ gradients), gap, size, limit_error)
 
 
-def _slopes(segments: Segments, points: Tensor, unit: Tensor, graph: bool) -> Tensor:
-    """``∇h_unit`` at points (M, d) between kinks."""
+def _slopes(segments: Segments, points: Tensor, unit: Tensor, graph: bool) -> tuple[Tensor, Tensor]:
+    """``∇h_unit`` at points (M, d) between kinks, and the errors (M,) of the limits above."""
     width = segments.network.widths[segments.start + 1]
     closed = torch.zeros(len(points), width, dtype=torch.bool, device=points.device)
-
-    return slopes(lambda at: segments.function(at, closed, unit), points, graph)
+    _, slope, limit_error = differentiate(
+        lambda at: segments.function(at, closed, unit), points, graph
+    )
+    return slope, limit_error
 
 
 def _symmetric(half: tuple[float, ...], sign: float = 1.0) -> tuple[float, ...]:

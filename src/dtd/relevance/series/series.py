@@ -31,8 +31,9 @@ class Segments(NamedTuple):
     """(N, d), where derivatives are taken."""
     open_gates: Tensor
     """(N, J), true where a unit's ReLU is replaced by the identity at the points."""
-    function: Callable[[Tensor, Tensor, Tensor], Tensor]
-    """``h`` (M,) from points (M, d), open gates (M, J) and units (M,)."""
+    function: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+    """``h`` (M,) and the errors (M,) of the limits above, from points (M, d), open gates (M, J) and
+    units (M,)."""
     together: int
     """How many points may be differentiated together where no graph is kept."""
 
@@ -43,7 +44,17 @@ class Segments(NamedTuple):
 
     def value_at(self, points: Tensor) -> Tensor:
         """``h_unit`` (N,) at the points."""
-        return self.function(points, self.open_gates, self.unit)
+        return self.function(points, self.open_gates, self.unit)[0]
+
+
+class Shares(NamedTuple):
+    """What N pairs give to the units of the lower layer."""
+
+    shares: Tensor
+    """(N, K, d), by degree."""
+    limit_error: Tensor
+    """(N,), the relative error of what was not computed at the points of the segments, as of an
+    integral that did not converge; NaN without one."""
 
 
 class Series(ABC):
@@ -55,8 +66,8 @@ class Series(ABC):
         """How many terms of the series are distributed; None where they are not told apart."""
 
     @abstractmethod
-    def shares(self, segments: Segments, graph: bool) -> Tensor:
-        """What each pair gives to each unit of the lower layer, by degree, (N, K, d)."""
+    def shares(self, segments: Segments, graph: bool) -> Shares:
+        """What each pair gives to each unit of the lower layer."""
 
     @abstractmethod
     def points(self) -> int:

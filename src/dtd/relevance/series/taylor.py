@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dtd.numerics.gradients import slopes
-from dtd.relevance.series.series import GROWTH, Segments, Series
+from dtd.relevance.series.series import GROWTH, Segments, Series, Shares
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Taylor(Series):
     def degree(self) -> int:
         return self.highest
 
-    def shares(self, segments: Segments, graph: bool) -> Tensor:
+    def shares(self, segments: Segments, graph: bool) -> Shares:
         delta = segments.delta
         last = 1 if segments.affine else self.highest
         shares: list[Tensor] = []
@@ -44,7 +44,8 @@ class Taylor(Series):
         along(segments.points, last)
         shares += [torch.zeros_like(delta)] * (self.highest - last)
         stacked = torch.stack(shares, 1)
-        return stacked if graph else stacked.detach()
+        exact = torch.full_like(delta[:, 0], torch.nan)
+        return Shares(stacked if graph else stacked.detach(), exact)
 
     def points(self) -> int:
         return self.highest

@@ -96,13 +96,14 @@ class AutomaticSlopes:
             torch.zeros(len(pairs.unit), self.network.widths[l + 1], dtype=torch.bool),
             pairs.anchors,
         )
-        shares = series.shares(self._segments(l, pairs, pairs.roots, gates), graph)
+        shares, error = series.shares(self._segments(l, pairs, pairs.roots, gates), graph)
         if graph:
             at_roots = _nothing(pairs, shares.shape[1])
             at_roots = at_roots._replace(untaken=torch.zeros_like(at_roots.untaken))
         else:
             at_roots = replace(self, series=None).at(l, pairs, location, graph)
-        return at_roots._replace(shares=shares)
+        error = torch.fmax(error, at_roots.limit_error)
+        return at_roots._replace(shares=shares, limit_error=error)
 
     def stencil(self, l: int, pairs: Pairs, location: Location) -> tuple[Stencil, Tensor]:
         """From which points the expansions at roots in layer ``l`` are made, and at which roots
@@ -149,7 +150,7 @@ class AutomaticSlopes:
         if self.series is None:
             shares = (slope * pairs.delta).unsqueeze(1)
         else:
-            shares = self.series.shares(self._segments(l, pairs, points, gates), graph)
+            shares, _ = self.series.shares(self._segments(l, pairs, points, gates), graph)
         return Slope(value, slope, shares, upper.limit_error, upper.untaken)
 
     def _from(self, l: int, pairs: Pairs, stencil: Stencil, graph: bool) -> tuple[Slope, Tensor]:
@@ -174,6 +175,11 @@ class AutomaticSlopes:
 
     def _segments(self, l: int, pairs: Pairs, points: Tensor, gates: Tensor) -> Segments:
         """The functions ``h`` on segments, differentiated at the points (N, d)."""
+
+        def function(points: Tensor, gates: Tensor, unit: Tensor) -> tuple[Tensor, Tensor]:
+            value, upper = self.function(l, points, gates, unit)
+            return value, upper.limit_error
+
         return Segments(
             network=self.network,
             start=l,
@@ -182,7 +188,7 @@ class AutomaticSlopes:
             delta=pairs.delta,
             points=points,
             open_gates=gates,
-            function=lambda points, gates, unit: self.function(l, points, gates, unit)[0],
+            function=function,
             together=self.batching.points(l),
         )
 
