@@ -25,7 +25,7 @@ from dtd_cli.config.renamed import RENAMED
 
 TINY = ["inputs.n=2", "training.epochs=2", "plots=none", "progress=false"]
 COLUMNS = {
-    "relevance.csv": "method,sample,layer,order,neuron,activation,relevance",
+    "relevance.csv": "method,sample,layer,order,neuron,activation,relevance,limits",
     "layers.csv": "method,sample,layer,order,upper_sum,relevance_sum,zero_order,unresolved,"
     "remainder,negative_sum,limits",
     "roots.csv": "method,sample,layer,neuron,finder,status,relevance,residual,distance,admissible,"

@@ -12,17 +12,23 @@ import pytest
 import torch
 
 import dtd
-from cases import positive_input, random_network, tensor
+from cases import positive_input, random_network, recursion, tensor
+from dtd.relevance.limits.state import LimitState, states
+from dtd.relevance.root_tree import of_roots
+from dtd.relevance.root_tree import root_tree as root_tree_of
 from dtd_cli.plots import Tables
 from dtd_cli.plots.heatmaps import heatmaps
 from dtd_cli.plots.interactions import interactions
 from dtd_cli.plots.ledger import ledger, ledger_shares
+from dtd_cli.plots.nested import nested_roots, summed_root
 from dtd_cli.plots.path_graph import path_graph
 from dtd_cli.plots.relevance_bars import relevance_bars
 from dtd_cli.plots.root_status import root_status
 from dtd_cli.plots.root_tree import root_tree
 from dtd_cli.plots.series import remainder_shares, series
+from dtd_cli.plots.studies import continuity
 from dtd_cli.records.limits import adds_up, is_finite
+from dtd_cli.records.paths import root_table
 from dtd_cli.report.page import page
 from dtd_cli.report.results import Doubt, read_results
 from dtd_cli.report.run import Run
@@ -181,7 +187,7 @@ def test_what_is_not_finite_has_no_share_of_f():
     result = dtd.DTD(net, rule="z+").explain(positive_input(3, 3, n=4))
     (part,) = result.parts
     endless = tensor([math.inf, *[math.nan] * (len(part.samples) - 1)])
-    part = replace(part, explanation=replace(part.explanation, limits={0: endless}))
+    part = replace(part, explanation=replace(part.explanation, limit_errors={0: endless}))
     kept = replace(result, parts=(part,)).kept
     others = part.samples[1:]
     assert kept[part.samples[0]].isnan()
@@ -333,3 +339,76 @@ def test_trees_and_matrices_are_marked(state, mark):
 def test_nothing_is_said_of_tables_that_say_nothing():
     assert Tables().doubt("recursive", 0, 0) == ""
     assert some_tables().left_out == ""
+
+
+def nested_tree(states):
+    rows = [
+        (0, 0, np.nan, 0, 0, "found", 2.0, states[0]),
+        (0, 1, np.nan, 0, 1, "approximate", HUGE, states[1]),
+        (0, 2, 0, 1, 0, "found", 1.0, states[2]),
+    ]
+    columns = ["sample", "node", "parent", "layer", "neuron", "status", "relevance", "limits"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def test_nested_roots_are_marked():
+    picture = nested_roots(Tables(nested_roots=nested_tree(["none", "unbounded", "unsettled"])))
+    (axes,) = picture.axes
+    assert {"a limit may be wrong", "no finite relevance"} <= legend(picture)
+    marked = {str(line.get_marker()): line.get_xdata().tolist() for line in axes.lines}
+    assert (marked["$†$"], marked["$∞$"]) == ([1], [0])
+    # What is unbounded has no point of its own, and sets no size.
+    sizes = [size for points in axes.collections for size in points.get_sizes()]
+    assert sorted(sizes) == [17.5, 30]
+    clean = nested_tree(["none"] * 3)
+    for table in (clean, clean.drop(columns="limits")):
+        assert not legend(nested_roots(Tables(nested_roots=table))) & {"a limit may be wrong"}
+
+
+def test_the_tree_says_what_is_in_doubt():
+    """The relevance at a root in layer 0 may have a limit below the output that has none."""
+    net, x = random_network((3, 4, 3, 1), 7, "zero"), positive_input(3, 7)
+    rec = recursion(net, "gamma", gamma=0.5)
+    tree = root_tree_of(rec, 0, x, of_roots)
+    table = root_table(tree, np.array([5]), 0)
+    for level, rows in zip(tree, table.groupby("layer"), strict=True):
+        with torch.no_grad():
+            errors = rec.upper_and_limits(level.start, level.anchors).limit_error
+        want = [LimitState(state).name.lower() for state in states(errors).tolist()]
+        assert rows[1]["limits"].tolist() == list(np.repeat(want, level.relevance.shape[1]))
+    assert {"none", "taken"} == set(table["limits"])
+
+
+@pytest.mark.parametrize("state", ["none", "unsettled", "unbounded"])
+def test_relevance_at_a_summed_root_is_marked(state):
+    tables = doubtful(some_tables(["a", "b"], (2,)), {})
+    numbers = {"relevance": 1.0, "relevance_at_root": HUGE, "x": 1.0, "root": 2.0}
+    rows = [
+        {"sample": 0, "neuron": j, "index": i, **numbers, "limits_at_root": state}
+        for j in range(2)
+        for i in range(2)
+    ]
+    picture = summed_root(replace(tables, summed_root=pd.DataFrame(rows)))
+    left = picture.axes[0]
+    assert marks(left) == ["†"] * (2 * (state == "unsettled"))
+    assert ("$∞$" in {line.get_marker() for line in left.lines}) == (state == "unbounded")
+    assert (max(left.get_ylim()) < HUGE / 100) == (state == "unbounded")
+    assert len(legend(picture)) == 2 + (state != "none")
+
+
+def test_continuity_says_what_it_leaves_out():
+    rows = [("recursive", 2.0, 0, 2), ("train_free", 1.0, 0, 1)]
+    table = pd.DataFrame(rows, columns=["method", "score", "sample", "other_sample"])
+    tables = doubtful(some_tables(samples=3), BOTH)
+    picture = continuity(replace(tables, continuity=table))
+    assert "without 1 samples that have no finite relevance" in heading(picture)
+    labels = [label.get_text() for label in picture.axes[0].get_yticklabels()]
+    assert labels == ["recursive †", "train-free"]
+    assert legend(picture) == {"a limit may be wrong"}
+    clean = continuity(replace(some_tables(samples=3), continuity=table))
+    assert "without" not in heading(clean)
+    assert not legend(clean)
+
+
+def heading(picture):
+    return " ".join(picture.get_suptitle().split())

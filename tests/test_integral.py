@@ -228,7 +228,7 @@ def test_a_kink_that_is_not_found_is_marked():
     ]
     net = network(weights, [[0.33, -0.06, -0.12], [0.33, 0.06, -0.19], [0.07]])
     x = tensor([[0.27, 0.37, 0.66]])
-    result = dtd.DTD(net, rule="w2", degree=math.inf).explain(x, target=0)
+    result = dtd.DTD(net, rule="w2", degree="inf").explain(x, target=0)
     assert abs(result.ledger[0].remainder.item()) > 1e-6 * result.f.item()
     assert result.limits == [["unsettled"], ["none"], ["none"]]
     inside = recursion(net, "w2", series=Integral()).relevance_and_limits(0, x, graph=True)

@@ -176,10 +176,10 @@ def series_of(degree: object) -> Series | None:
     Raises:
         InvalidSetting: there is no such degree.
     """
-    if isinstance(degree, float) and degree == math.inf:
+    if degree == "inf" or (isinstance(degree, float) and degree == math.inf):
         return Integral()
     if degree not in COUNT:
-        raise InvalidSetting("degree", shown(degree), f"allowed is {COUNT}, or math.inf")
+        raise InvalidSetting("degree", shown(degree), f'allowed is {COUNT}, or "inf"')
     highest = int(degree)  # type: ignore[call-overload]
     return Taylor(highest) if highest > 1 else None
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -26,6 +25,7 @@ from dtd.ranges import COUNT, check_choice, check_flag, index_of
 from dtd.relevance import METHODS, Explanation, Problem
 from dtd.relevance.plan import Scheme
 from dtd.relevance.recursion import Recursion
+from dtd.relevance.series.series import Series
 from dtd.roots import RootChoice, RootFinder
 from dtd.rules import Rule
 
@@ -51,8 +51,9 @@ class DTD:
     """Where the inputs may lie; the reals where nothing is said."""
     method: str = "recursive"
     estimator: str | Estimator = "enumeration"
-    degree: float = 1
-    """The degree of the Taylor series of every relevance function; ``math.inf``: the integral."""
+    degree: float | str = 1
+    """The degree of the Taylor series of every relevance function; ``inf``, as a number or in
+    quotation marks: the integral."""
     root_dependence: str = "exact"
     """``exact``: roots move with their anchors; ``constant``: their derivative counts as zero."""
     seed: int | torch.Generator = 0
@@ -70,7 +71,7 @@ class DTD:
     dtype: torch.dtype = torch.float64
     device: torch.device | str | None = None
     """Where the relevances are computed; the model's own where nothing is said."""
-    track: Track = untracked
+    track: Track = field(default=untracked, repr=False)
     """Shows how far the work is."""
     input_shape: Sequence[int] | None = None
     """Of one sample, as (channels, height, width), for a module whose weights do not tell it."""
@@ -261,6 +262,10 @@ class DTD:
         return arguments.search_of("taylor_roots", self.taylor_roots)
 
     @cached_property
+    def _series(self) -> Series | None:
+        return arguments.series_of(self.degree)
+
+    @cached_property
     def _estimator(self) -> Estimator:
         return estimator_of(self.estimator)
 
@@ -285,7 +290,7 @@ class DTD:
             max_points=int(self.max_points),
             taylor_plan=self.scheme.of_f(self._taylor_roots),
             moving_roots=self.root_dependence == "exact",
-            series=arguments.series_of(self.degree),
+            series=self._series,
             interactions=self.interactions,
             forward_passes=self.forward_passes,
             track=self.track,
@@ -302,7 +307,7 @@ class DTD:
     @property
     def _contents(self) -> Contents:
         recursive = self.method == "recursive"
-        highest = 1 if self.degree == math.inf else int(self.degree)
+        highest = 1 if self._series is None else self._series.degree or 1
         return Contents(
             degrees=highest if recursive and not self._estimator.estimates else 0,
             interactions=bool(self.interactions),

@@ -22,6 +22,7 @@ from dtd.roots.contract import Status
 
 RELEVANCE_COLUMNS = (
     "method", "roots", "sample", "layer", "order", "neuron", "activation", "degree", "relevance",
+    "limits",
 )  # fmt: skip
 EVIDENCE_COLUMNS = (
     "relevance", "residual", "distance", "admissible", "same_region", "gradient_norm",
@@ -45,7 +46,11 @@ def relevance_frame(
         first = [part for part in parts if part.method == parts[0].method]
         wanted = [_layer_relevance(part, 0).query("degree == 1") for part in first]
         rows += [
-            table.assign(method="target", relevance=np.tile(target, len(part.samples)))
+            table.assign(
+                method="target",
+                relevance=np.tile(target, len(part.samples)),
+                limits=LimitState.NONE.name.lower(),
+            )
             for part, table in zip(first, wanted, strict=True)
         ]
     keys = ["roots", "method", "sample", "layer", "neuron"]
@@ -68,7 +73,7 @@ def ledger_frame(parts: Sequence[Explained]) -> pd.DataFrame:
                 "degree": degree,
             }
             | {name: numbers(getattr(ledger, name)) for name in LEDGER}
-            | {"limits": _limits(part.explanation, layer)}
+            | {"limits": _limits(part, layer)}
             | _sum_errors(part.explanation.errors, layer)
         )
         for part in parts
@@ -162,7 +167,7 @@ def in_order(
         for key in keys
     }
     order = pd.DataFrame(rank).sort_values(keys, kind="stable").index
-    return table.loc[order]
+    return table.loc[order].reset_index(drop=True)
 
 
 def _layer_relevance(part: Explained, layer: int) -> pd.DataFrame:
@@ -188,6 +193,7 @@ def _layer_relevance(part: Explained, layer: int) -> pd.DataFrame:
             "activation": np.repeat(activation.ravel(), degrees),
             "degree": np.tile(np.arange(1, degrees + 1), samples * units),
             "relevance": terms.swapaxes(1, 2).ravel(),
+            "limits": np.repeat(_limits(part, layer), units * degrees),
         }
         | ({} if errors is None else {"stderr": _layer_errors(errors, layer, units)})
     )
@@ -209,10 +215,12 @@ def _sum_errors(errors: StandardErrors | None, layer: int) -> dict[str, np.ndarr
     return {} if errors is None else {"relevance_sum_stderr": numbers(errors.sums[layer])}
 
 
-def _limits(explanation: Explanation, layer: int) -> np.ndarray | str:
-    if layer not in explanation.limit_errors:
-        return LimitState.NONE.name.lower()
-    return names(states(explanation.limit_errors[layer]), LimitState)
+def _limits(part: Explained, layer: int) -> np.ndarray:
+    """What became of the limits of each sample."""
+    errors = part.explanation.limit_errors.get(layer)
+    if errors is None:
+        return np.repeat(LimitState.NONE.name.lower(), len(part.samples))
+    return names(states(errors), LimitState)
 
 
 def _ledgers(explanation: Explanation, layer: int, whole: Ledger) -> list[Ledger]:

@@ -82,8 +82,13 @@ class Result:
     contents: Contents
 
     def __repr__(self) -> str:
-        method = self.parts[0].method if self.parts else "nothing"
         widths = "-".join(map(str, self.widths))
+        if not self.parts:
+            return (
+                f"Result(network {widths}, 0 of {len(self.f)} samples explained: none has "
+                "f(x) > 0, so relevance is zero below the output and the frames have no rows)"
+            )
+        method = self.parts[0].method
         return (
             f"Result({method}, network {widths}, {int(self.explained.sum())} of {len(self.f)} "
             f"samples explained, median share of f kept {float(self.kept.nanmedian()):.3g})"
@@ -153,7 +158,7 @@ class Result:
         """What each degree k of the Taylor series gave to ``relevance``, at index k - 1.
 
         For each layer from 0 to L - 1, (B, K, d_l); None for a method without a series. With
-        ``degree=math.inf`` the integral of all degrees is the only one.
+        ``degree=inf`` the integral of all degrees is the only one.
         """
         if not self.contents.degrees:
             return None

@@ -56,9 +56,14 @@ class Recursion:
 
     def upper(self, l: int, a: Tensor, graph: bool = False) -> Tensor:
         """``h``: (N, d_l) -> (N, d_{l+1}), the relevance of the units above layer ``l``."""
-        return self.relevance(l + 1, self.explained.layers[l](a), graph)
+        return self.upper_and_limits(l, a, graph).relevance
 
-    def relevance_and_limits(self, l: int, a: Tensor, graph: bool) -> Relevance:
+    def upper_and_limits(self, l: int, a: Tensor, graph: bool = False) -> Relevance:
+        """The same, and what became of the limits that it depends on."""
+        return self.relevance_and_limits(l + 1, self.explained.layers[l](a), graph)
+
+    def relevance_and_limits(self, l: int, a: Tensor, graph: bool = False) -> Relevance:
+        """``R_l`` at the anchors, and what became of the limits that it depends on."""
         if l == self.explained.depth:
             return Relevance.without_limits(a)
         summed = self.slopes.relevance_by_forward_passes(l, a, graph)

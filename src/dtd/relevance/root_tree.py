@@ -38,6 +38,9 @@ class Level:
     """(M, d)."""
     relevance: Tensor
     """``h_j`` at the anchors, (M, J)."""
+    limit_error: Tensor
+    """(M,), the largest relative error of a limit that these relevances depend on; NaN where none
+    was needed."""
     roots: Roots
     anchor: Tensor
     """(N,), the anchor whose root is expanded from each point."""
@@ -106,8 +109,18 @@ def _level(recursion: Recursion, l: int, a: Tensor, points: Points) -> Level:
     anchor, unit = roots.contributing
     pairs = Pairs(a[anchor], roots.points[anchor, unit], unit, anchor)
     stencil, limited = points(recursion, l, pairs, roots)
-    row, upper = stencil.row, recursion.upper(l, a)
-    return Level(l, a, upper, roots, anchor[row], unit[row], stencil, limited[row])
+    row, upper = stencil.row, recursion.upper_and_limits(l, a)
+    return Level(
+        l,
+        a,
+        upper.relevance,
+        upper.limit_error,
+        roots,
+        anchor[row],
+        unit[row],
+        stencil,
+        limited[row],
+    )
 
 
 def _images(recursion: Recursion, level: Level) -> Tensor:

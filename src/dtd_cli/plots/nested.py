@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dtd_cli.plots import style
@@ -67,8 +68,14 @@ def nested_roots(tables: Tables) -> Figure | None:
     ends = np.stack([tree["layer"] - 1, tree["layer"]]), np.stack([above, place[tree.index]])
     axes.plot(*ends, color=style.GRAY, linewidth=0.5, zorder=1)
     axes.plot([-1], [middle], "*", color=style.INK, markersize=10, label="x")
-    largest = tree["relevance"].abs().max()
-    for status, rows in tree.groupby("status"):
+    doubts = tree["limits"] if "limits" in tree else pd.Series("none", tree.index)
+    # What has no finite relevance has no size, and sets none.
+    endless = doubts == "unbounded"
+    largest = tree.loc[~endless, "relevance"].abs().max()
+    for doubt in style.MARKS:
+        nodes = tree[doubts == doubt]
+        style.mark_points(axes, doubt, nodes["layer"], place[nodes.index])
+    for status, rows in tree[~endless].groupby("status"):
         axes.scatter(
             rows["layer"], place[rows.index], s=5 + 25 * rows["relevance"].abs() / largest,
             color=style.STATUS_COLOURS[str(status)], label=style.words(str(status)), zorder=2,
@@ -119,19 +126,36 @@ def summed_root(tables: Tables) -> Figure | None:
         rows = table[table["sample"] == sample]
         units = rows.drop_duplicates("neuron")
         inputs = rows.drop_duplicates("index")
-        doubt = tables.doubt("recursive", sample, 1)
-        style.name_marks(left, [doubt])
-        for axes, first, second, labels, title in (
+        doubts = tables.doubt("recursive", sample, 1), _doubt_at_root(units)
+        style.name_marks(left, doubts)
+        for axes, first, second, labels, title, marks in (
             (left, units["relevance"], units["relevance_at_root"],
-             [unit_name(unit) for unit in units["neuron"]],
-             style.marked("relevance of layer 1", doubt)),
-            (right, inputs["x"], inputs["root"], tables.features, "input"),
+             [unit_name(unit) for unit in units["neuron"]], "relevance of layer 1", doubts),
+            (right, inputs["x"], inputs["root"], tables.features, "input", ("", "")),
         ):  # fmt: skip
             style.plain(axes, f"sample {sample}: {title}")
             style.zero_line(axes)
             place = np.arange(len(first))
-            axes.bar(place - 0.2, first, 0.38, color=style.DARK, label="at the input")
-            axes.bar(place + 0.2, second, 0.38, color=style.SKY, label="at the root")
+            _bars(axes, place - 0.2, first, marks[0], color=style.DARK, label="at the input")
+            _bars(axes, place + 0.2, second, marks[1], color=style.SKY, label="at the root")
             axes.set_xticks(place, [style.literal(label) for label in labels])
     style.legend_below(picture, grid.ravel())
     return picture
+
+
+def _doubt_at_root(units: pd.DataFrame) -> str:
+    """Why the relevances at the root are in doubt; empty where they are not."""
+    state = str(units["limits_at_root"].iloc[0]) if "limits_at_root" in units else ""
+    return state if state in style.MARKS else ""
+
+
+def _bars(
+    axes: Axes, place: np.ndarray, heights: pd.Series, doubt: str, color: str, label: str
+) -> None:
+    """Bars with the mark of what is in doubt; where nothing is finite the marks alone."""
+    if doubt == "unbounded":
+        style.instead_of_bars(axes, place)
+        heights = heights * np.nan
+    axes.bar(place, heights, 0.38, color=color, label=label)
+    if doubt == "unsettled":
+        style.above_bars(axes, place, heights)

@@ -21,7 +21,7 @@ def agreement(tables: Tables) -> Figure | None:
     picture = style.figure(
         8.6,
         1.5 + 0.42 * len(methods),
-        f"Agreement with f, and with the gradient{_left_out(table)}",
+        f"Agreement with f, and with the gradient{_without(_left_out(table))}",
     )
     colours = style.colours(methods, style.METHOD_COLOURS)
     grid = picture.subplots(1, 2, sharey=True)
@@ -47,9 +47,13 @@ def agreement(tables: Tables) -> Figure | None:
     return picture
 
 
-def _left_out(agreement: pd.DataFrame) -> str:
-    """How many samples a heading says are left out."""
-    count = agreement.loc[agreement["conserved"].isna(), "sample"].nunique()
+def _left_out(agreement: pd.DataFrame) -> int:
+    """How many samples have no numbers."""
+    return int(agreement.loc[agreement["conserved"].isna(), "sample"].nunique())
+
+
+def _without(count: int) -> str:
+    """What a heading says of so many samples that are left out."""
     return f", without {count} samples that have no finite relevance" if count else ""
 
 
@@ -59,14 +63,22 @@ def continuity(tables: Tables) -> Figure | None:
         return None
     table = tables.continuity
     methods = [str(name) for name in table["method"]]
+    left_out = len(tables.endless_samples(0))
+    doubts = ["unsettled" * tables.may_be_wrong([name], 0) for name in methods]
     picture = style.figure(
-        7.0, 1.2 + 0.36 * len(methods), "Largest change of relevance between two inputs"
+        7.0,
+        1.2 + 0.36 * len(methods) + 0.3 * any(doubts),
+        f"Largest change of relevance between two inputs{_without(left_out)}",
     )
     axes = picture.subplots()
+    style.name_marks(axes, doubts)
     style.plain(axes, "max ‖R(x) − R(x′)‖₁ / ‖x − x′‖₂")
     colours = style.colours(methods, style.METHOD_COLOURS)
     bars = axes.barh(
-        [style.words(name) for name in methods],
+        [
+            style.marked(style.words(name), doubt)
+            for name, doubt in zip(methods, doubts, strict=True)
+        ],
         table["score"],
         0.6,
         color=[colours[name] for name in methods],
@@ -76,6 +88,8 @@ def continuity(tables: Tables) -> Figure | None:
     )
     axes.margins(x=0.12)
     axes.invert_yaxis()
+    if any(doubts):
+        style.legend_below(picture, [axes])
     return picture
 
 

@@ -269,6 +269,12 @@ def error_bars(axes: Axes, x: ArrayLike, heights: ArrayLike, stderr: ArrayLike) 
         )
 
 
+def mark_points(axes: Axes, doubt: str, x: ArrayLike, y: ArrayLike) -> None:
+    """The mark of a doubt beside points, with an entry in the legend; nothing without points."""
+    if np.size(x):
+        axes.plot(x, y, zorder=4, label=_MARKED[doubt], **_look(doubt))
+
+
 def instead_of_bars(axes: Axes, x: ArrayLike) -> None:
     """At zero, the mark of bars that have no finite height; it sets no scale."""
     axes.plot(x, np.zeros(np.shape(x)), zorder=3, **_look("unbounded"))

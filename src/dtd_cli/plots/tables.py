@@ -114,6 +114,14 @@ class Tables:
             for (method, _, at), state in self._doubts.items()
         )
 
+    def endless_samples(self, layer: int) -> set[int]:
+        """The samples that have no finite relevance there, by one method or another."""
+        return {
+            sample
+            for (_, sample, at), state in self._doubts.items()
+            if at == layer and state == UNBOUNDED
+        }
+
     @property
     def finite_relevance(self) -> pd.DataFrame | None:
         """``relevance.csv`` without the rows of samples and layers that have no finite one."""

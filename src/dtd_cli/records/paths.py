@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from dtd.explainer.frames import in_order, names, numbers
+from dtd.relevance.limits.state import LimitState, states
 from dtd.relevance.paths.all import Paths
 from dtd.relevance.root_tree import Level, RootTree
 from dtd.roots.contract import Status
@@ -170,6 +171,7 @@ def _roots(level: Level, listed: _Listed, samples: np.ndarray) -> pd.DataFrame:
             "neuron": np.tile(np.arange(units), anchors),
             "status": names(level.roots.status[listed.anchor], Status),
             "relevance": numbers(level.relevance[listed.anchor]).ravel(),
+            "limits": np.repeat(names(states(level.limit_error[listed.anchor]), LimitState), units),
             "distance": numbers(distance.where(contributes, torch.nan)).ravel(),
             "epsilon": numbers(epsilon[listed.anchor]).ravel(),
         }

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.autograd.functional import jacobian
 
+from dtd.explainer.frames import names
+from dtd.relevance.limits.state import LimitState, states
 from dtd.relevance.recursion import Recursion
 from dtd_cli.run.explanations import Explanations
 from dtd_cli.run.preparation import Prepared
@@ -29,7 +31,8 @@ def summed_root(prepared: Prepared, explanations: Explanations) -> pd.DataFrame:
     Candidates are ``x + (5 + 3 r) randn`` with one normal r each. From every one with
     ``H <= 0.01`` a scan of 100 points leads past the input; its root is the last point with
     ``H <= 0.01``. One row for each unit of layer 1 and each input: h_j at the input and at the
-    root, and ``∂h_j/∂x_i`` at the root. No root, and no numbers, where H(x) itself is so small.
+    root, and ``∂h_j/∂x_i`` at the root; what became of the limits that h_j at the root depends on.
+    No root, and no numbers, where H(x) itself is so small.
 
     Source: the later form of the seed notebook (published as code beside RS).
     """
@@ -45,8 +48,10 @@ def _of_sample(prepared: Prepared, sample: int) -> pd.DataFrame:
         here = recursion.upper(0, x.unsqueeze(0)).squeeze(0)
         root = _nearest_root(recursion, x)
     there, slope = torch.full_like(here, torch.nan), here.new_full((len(here), len(x)), torch.nan)
+    limits = np.array([""])
     if root.isfinite().all():
-        there = recursion.upper(0, root.detach().unsqueeze(0)).squeeze(0)
+        at_root = recursion.upper_and_limits(0, root.detach().unsqueeze(0))
+        there, limits = at_root.relevance.squeeze(0), names(states(at_root.limit_error), LimitState)
         slope = jacobian(lambda p: recursion.upper(0, p.unsqueeze(0), graph=True).squeeze(0), root)
     units, inputs = slope.shape
     columns = {
@@ -58,7 +63,8 @@ def _of_sample(prepared: Prepared, sample: int) -> pd.DataFrame:
     }
     numbers = {name: column.detach().double().cpu().numpy() for name, column in columns.items()}
     neurons, indices = np.divmod(np.arange(units * inputs), inputs)
-    return pd.DataFrame({"sample": sample, "neuron": neurons, "index": indices, **numbers})
+    keys = {"sample": sample, "neuron": neurons, "index": indices}
+    return pd.DataFrame({**keys, **numbers, "limits_at_root": limits.repeat(units * inputs)})
 
 
 def _nearest_root(recursion: Recursion, x: Tensor) -> Tensor:
