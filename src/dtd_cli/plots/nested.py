@@ -72,6 +72,7 @@ def nested_roots(tables: Tables) -> Figure | None:
     # What has no finite relevance has no size, and sets none.
     endless = doubts == "unbounded"
     largest = tree.loc[~endless, "relevance"].abs().max()
+    style.name_marks(axes, [doubt for doubt in style.MARKS if (doubts == doubt).any()])
     for doubt in style.MARKS:
         nodes = tree[doubts == doubt]
         style.mark_points(axes, doubt, nodes["layer"], place[nodes.index])

@@ -54,7 +54,8 @@ def _left_out(agreement: pd.DataFrame) -> int:
 
 def _without(count: int) -> str:
     """What a heading says of so many samples that are left out."""
-    return f", without {count} samples that have no finite relevance" if count else ""
+    have = "sample that has" if count == 1 else "samples that have"
+    return f", without {count} {have} no finite relevance" if count else ""
 
 
 def continuity(tables: Tables) -> Figure | None:

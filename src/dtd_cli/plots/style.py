@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.transforms import ScaledTranslation
 from numpy.typing import ArrayLike, NDArray
 
 from dtd_cli.records.files import write_whole
@@ -270,9 +271,9 @@ def error_bars(axes: Axes, x: ArrayLike, heights: ArrayLike, stderr: ArrayLike) 
 
 
 def mark_points(axes: Axes, doubt: str, x: ArrayLike, y: ArrayLike) -> None:
-    """The mark of a doubt beside points, with an entry in the legend; nothing without points."""
-    if np.size(x):
-        axes.plot(x, y, zorder=4, label=_MARKED[doubt], **_look(doubt))
+    """The mark of a doubt just right of points."""
+    beside = ScaledTranslation(7 / 72, 0, axes.figure.dpi_scale_trans)
+    axes.plot(x, y, zorder=4, transform=axes.transData + beside, **_look(doubt))
 
 
 def instead_of_bars(axes: Axes, x: ArrayLike) -> None:
