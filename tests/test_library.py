@@ -18,7 +18,7 @@ import yaml
 from torch import nn
 
 import dtd
-from cases import box, positive_input, random_network
+from cases import box, network, positive_input, random_network
 from dtd.networks.files import save
 from dtd.roots import ROOT_FINDERS
 from dtd.rules import RULES
@@ -736,3 +736,39 @@ def test_the_share_that_is_kept(result, x):
     assert torch.equal(result.kept[explained], shares[explained])
     assert result.kept[~explained].isnan().all()
     assert f"{int(explained.sum())} of {len(x)} samples" in repr(result)
+
+
+def test_the_integral_has_the_name_that_it_has_on_the_command_line():
+    net = tiny()
+    named, number = (dtd.DTD(net, degree=degree).explain(TWO) for degree in ("inf", math.inf))
+    assert torch.equal(named.attribution, number.attribution)
+    assert named.degrees[0].shape == (len(TWO), 1, TWO.shape[1])
+    with pytest.raises(dtd.InvalidSetting, match=r'^degree=infinite: .* or "inf"$'):
+        dtd.DTD(net, degree="infinite")
+
+
+def test_what_is_printed():
+    """No function, and why there are no rows."""
+    explainer = dtd.DTD(tiny())
+    assert "function" not in repr(explainer)
+    nothing = explainer.explain(0 * TWO)
+    assert not nothing.explained.any()
+    assert "none has f(x) > 0" in repr(nothing)
+    assert nothing.to_frame().empty
+
+
+def test_frames_count_their_rows():
+    result = dtd.DTD(tiny(), interactions=True).explain(TWO)
+    frames = result.to_frame(), result.ledger_frame(), result.roots_frame()
+    for frame in (*frames, result.interactions_frame()):
+        assert len(frame)
+        assert frame.index.tolist() == list(range(len(frame)))
+
+
+TWO = torch.tensor([[1.0, 0.5], [0.25, 2.0]], dtype=torch.float64)
+
+
+def tiny():
+    """A network without biases that answers every positive input."""
+    weights = [[[1.0, 0.5], [0.5, 2.0]], [[1.0, 0.25]]]
+    return network(weights, [[0.0, 0.0], [0.0]])

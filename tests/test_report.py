@@ -150,7 +150,7 @@ def test_the_runs_table_has_a_row_for_each_run(reported):
 
 def test_relevance_is_that_of_the_runs_to_the_last_digit(reported):
     table = (reported / "report" / "relevance.csv").read_text().splitlines()
-    assert table[0] == "run,rule,seed,method,sample,layer,order,neuron,activation,relevance"
+    assert table[0] == "run,rule,seed,method,sample,layer,order,neuron,activation,relevance,limits"
     number = {row["folder"]: row["run"] for row in rows(reported / "report" / "runs.csv")}
     expected = [
         f"{number[run.relative_to(reported).as_posix()]},{rule},{seed},{line}"

@@ -32,7 +32,11 @@ class Explained:
     roots: str = ""
 
     def __post_init__(self) -> None:
-        for what, numbers in self._numbers():
+        named = list(self._numbers())
+        # All at once, because nearly always all are finite.
+        if torch.cat([numbers.flatten(1) for _, numbers in named], 1).isfinite().all():
+            return
+        for what, numbers in named:
             finite = numbers.isfinite().flatten(1).all(1)
             if not finite.all():
                 sample = int(self.samples[int((~finite).nonzero()[0])])

@@ -9,6 +9,7 @@ loses its direction, for there the factor of the relevance is continuous.
 
 from __future__ import annotations
 
+from math import inf
 from typing import NamedTuple
 
 import torch
@@ -160,8 +161,9 @@ class ForwardLimits(NamedTuple):
 
 def loses_digits(pairs: Pairs) -> Tensor:
     """Whether digits are lost at roots (N,) that are next to the origin."""
-    small, large = (points.abs().amax(1) for points in (pairs.roots, pairs.anchors))
-    return small <= policy(small.dtype).close * large
+    small, large = (points.norm(inf, dim=1) for points in (pairs.roots, pairs.anchors))
+    lost: Tensor = small <= policy(small.dtype).close * large
+    return lost
 
 
 def forward_limits(
