@@ -123,6 +123,27 @@ def test_five_layers():
         assert gap(got, wanted) < RIGHT
 
 
+def test_what_is_small_in_single_precision_is_not_zero():
+    """At one root the output has its direction from a unit of 1e-4 alone, which is near the
+    tolerance for ties: there the limit is not that of a direction that vanishes."""
+    weights = [
+        [[0.677, 0.090], [0.157, 1.047], [-0.699, 0.441], [0.336, 0.965]],
+        [[0.0, 1.214, 0.85612595, 1.472], [0.0, 0.897, 0.45063424, -0.299]],
+        [[1.783, 0.236]],
+    ]
+    biases = [[0.544, 0.948, 0.281, 0.053], [0.11729738, 0.06186033], [0.0266]]
+    net, x = network(weights, biases).to(torch.float32), torch.tensor([[1.654, 0.11]])
+    rules = ["z+", "gamma", "z+"]
+    single, double = (
+        dtd.DTD(net.to(dtype), rule=rules, dtype=dtype, domain=dtd.Domain.nonnegative())
+        .explain(x.to(dtype), target=0)
+        .attribution
+        for dtype in (torch.float32, torch.float64)
+    )
+    assert double.abs().max() > 1000
+    assert gap(single.double(), double[0]) < 1e-5
+
+
 @pytest.mark.parametrize("output_relu", [True, False])
 def test_an_output_that_is_dead_at_the_origin(output_relu):
     """The rule zero expands it there: a limit on the way does not bring it to life."""

@@ -204,9 +204,7 @@ def forward_limits(
         # clearly dead or alive, and the direction vanishes because all its parts are dead.
         clear = ~ties.scatter(1, pairs.unit[index].unsqueeze(1), False).any(1)
         _, whole = above.divisors(a[index])
-        edge = (units.z[index] < above.slack(size[index])) | (
-            whole > above.smallest_divisor(size[index])
-        )
+        edge = (units.z[index] < above.slack(size[index])) | (whole > 0)
         some = (units.undirected[index] & given[index] & edge).any(1)
         undecided[index] = ~clear | (some & a[index].any(1))
     return ForwardLimits(limited, undecided)
