@@ -25,7 +25,7 @@ class Sample(NamedTuple):
     """One explained sample: the row's number, the output that is explained, and its value."""
 
     number: int
-    output: int
+    output: str
     f: float
 
 
@@ -76,7 +76,7 @@ class Tables:
             return []
         rows = self.inputs[self.inputs["status"] == "explained"]
         return [
-            Sample(int(number), int(output), float(f))
+            Sample(int(number), str(output), float(f))
             for number, output, f in zip(rows["sample"], rows["output"], rows["f"], strict=True)
         ]
 

@@ -12,6 +12,7 @@ from dtd.domains import Domain
 from dtd.errors import InvalidSetting
 from dtd.explainer.estimators import Enumeration, Estimator, MonteCarlo
 from dtd.explainer.explainer import DTD
+from dtd.explainer.output import Output
 from dtd.explainer.targets import Targets, one_target, targets
 from dtd.networks.initial import initial
 from dtd.networks.network import Network
@@ -27,13 +28,14 @@ from dtd_cli.run.progress import bars
 class Prepared:
     """What a run explains, in its dtype and on its device.
 
-    ``x`` (n, d) are the samples, ``targets`` what is explained of each. ``explainer`` explains
-    them by the recursion, and each of ``compared``, by its label, with another root search in the
-    input.
+    ``x`` (n, d) are the samples, ``target`` names what is explained, and ``targets`` is what that
+    is of each. ``explainer`` explains them by the recursion, and each of ``compared``, by its
+    label, with another root search in the input.
     """
 
     names: tuple[str, ...]
     x: Tensor
+    target: object
     targets: Targets
     explainer: DTD
     compared: Mapping[str, DTD]
@@ -50,8 +52,8 @@ class Prepared:
         return self.explainer.scheme
 
     @property
-    def outputs(self) -> Tensor:
-        """The explained output of each sample, (n,)."""
+    def outputs(self) -> Sequence[Output]:
+        """The explained output of each sample, n of them."""
         return self.targets.outputs
 
     @property
@@ -61,7 +63,7 @@ class Prepared:
 
     @property
     def explained(self) -> Tensor:
-        """Which samples have something to explain, (n,): f(x) > 0."""
+        """Which samples have something to explain, (n,): f(x) != 0."""
         return self.targets.explained
 
     @property
@@ -70,8 +72,8 @@ class Prepared:
         return self.scheme.roots[0].prescription
 
     def recursion_of(self, sample: int) -> Recursion:
-        """The relevance functions of one sample, whose roots may be its own."""
-        return self.explainer.recursion(int(self.outputs[sample]), self.x[sample : sample + 1])
+        """The relevance functions of one sample, f's or -f's, whose roots may be its own."""
+        return self.explainer.recursion(self.outputs[sample], self.x[sample : sample + 1])
 
 
 def prepare(config: Config) -> Prepared:
@@ -116,11 +118,12 @@ def prepare(config: Config) -> Prepared:
         raise SettingError(
             "explain.output",
             config.explain.output,
-            f"none of the {len(x)} inputs has f(x) > 0, so there is nothing to explain; try "
-            "another output, other inputs or another network.seed",
+            f"f(x) is 0 for each of the {len(x)} inputs, so there is nothing to explain; try "
+            "network.output_activation=linear, another output, other inputs or another "
+            "network.seed",
         )
     compared = _compared(config, explainer)
-    return Prepared(source.names, x, explained, explainer, compared, trained.figures)
+    return Prepared(source.names, x, output, explained, explainer, compared, trained.figures)
 
 
 def _explainer(config: Config, network: Network, domain: Domain) -> DTD:

@@ -57,7 +57,7 @@ def run(config: Config, folder: RunFolder, pictures: bool) -> None:
         "-".join(map(str, prepared.network.widths)),
     )
     with _timed(durations, "explain"):
-        explanations = explain(ways, prepared.x, prepared.outputs)
+        explanations = explain(ways, prepared.x, prepared.target)
         of_paths = path_tables(paths(config, prepared), config.relevance.top)
     with _timed(durations, "write"):
         write(folder, prepared, explanations, of_paths, mapped, config.top.studies)

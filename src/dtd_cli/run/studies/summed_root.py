@@ -49,6 +49,8 @@ def _of_sample(prepared: Prepared, sample: int) -> pd.DataFrame:
         there = recursion.upper(0, root.detach().unsqueeze(0)).squeeze(0)
         slope = jacobian(lambda p: recursion.upper(0, p.unsqueeze(0), graph=True).squeeze(0), root)
     units, inputs = slope.shape
+    # Where f is below zero, the relevances are those of -f, and get its sign back.
+    here, there, slope = (prepared.outputs[sample].sign * part for part in (here, there, slope))
     columns = {
         "relevance": here.repeat_interleave(inputs),
         "relevance_at_root": there.repeat_interleave(inputs),
