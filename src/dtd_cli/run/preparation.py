@@ -28,12 +28,14 @@ from dtd_cli.run.progress import bars
 class Prepared:
     """What a run explains, in its dtype and on its device.
 
-    ``x`` (n, d) are the samples, ``target`` names what is explained, and ``targets`` is what that
+    ``data`` is the box of all rows of the data, or of the samples that were drawn. ``x`` (n, d)
+    are the samples, ``target`` names what is explained, and ``targets`` is what that
     is of each. ``explainer`` explains them by the recursion, and each of ``compared``, by its
     label, with another root search in the input.
     """
 
     names: tuple[str, ...]
+    data: Domain
     x: Tensor
     target: object
     targets: Targets
@@ -123,7 +125,22 @@ def prepare(config: Config) -> Prepared:
             "network.seed",
         )
     compared = _compared(config, explainer)
-    return Prepared(source.names, x, output, explained, explainer, compared, trained.figures)
+    return Prepared(
+        source.names,
+        _box(source.rows, x),
+        x,
+        output,
+        explained,
+        explainer,
+        compared,
+        trained.figures,
+    )
+
+
+def _box(rows: Tensor | None, x: Tensor) -> Domain:
+    """The smallest box that holds the data."""
+    points = (x if rows is None else rows).double().cpu()
+    return Domain(points.amin(0), points.amax(0))
 
 
 def _explainer(config: Config, network: Network, domain: Domain) -> DTD:
