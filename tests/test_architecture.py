@@ -52,7 +52,7 @@ FLOORS = {
             "app.locations",
             "app.status",
         ),
-        ("config.renamed", "config.names", "config.values", "config.allowed"),
+        ("config.renamed", "config.names", "config.values", "config.allowed", "run.outputs"),
         ("networks", "inputs"),
         ("training",),
         ("config",),

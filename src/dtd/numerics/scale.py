@@ -16,4 +16,5 @@ def size_of(values: Tensor) -> Tensor:
 def norm(values: Tensor) -> Tensor:
     """The Euclidean norms of vectors (..., d), also of those whose squares leave the range."""
     size = size_of(values)
-    return (values / size).norm(dim=-1) * size.squeeze(-1)
+    norms: Tensor = (values / size).norm(dim=-1)
+    return norms * size.squeeze(-1)

@@ -21,6 +21,7 @@ from dtd.relevance.recursion import Recursion
 from dtd_cli.config.config import Config
 from dtd_cli.config.errors import SettingError
 from dtd_cli.config.settings import MONTE_CARLO
+from dtd_cli.run.outputs import target_of
 from dtd_cli.run.progress import bars
 
 
@@ -102,7 +103,7 @@ def prepare(config: Config) -> Prepared:
     explainer = _explainer(config, untrained, source.domain)
     by_method(config, explainer)
     _compared(config, explainer)
-    output = None if config.explain.output == "predicted" else config.explain.output
+    output = target_of(config.explain.output, source.labels, None)
     if output is not None:
         one_target(network, output)
     trained = config.training(network, source, seed, config.top.progress)
@@ -113,6 +114,8 @@ def prepare(config: Config) -> Prepared:
 
     x = config.inputs.samples(replace(source, rows=trained.held_out), f, generator)
     x = x.to(config.device, config.dtype)
+    if trained.labels is not None:
+        output = target_of(config.explain.output, source.labels, trained.labels[: len(x)])
     # The search of the input layer goes on where the inputs' draws ended, as in the seed notebook.
     explainer = replace(_explainer(config, trained.network, source.domain), seed=generator)
     explained = targets(explainer.network, x, output)
