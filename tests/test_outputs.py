@@ -85,6 +85,14 @@ def test_the_label_of_samples_that_training_did_not_see(monkeypatch):
     assert inputs["output"].tolist() == nearest
 
 
+def test_a_setting_of_one_swept_option_only(monkeypatch, capfd):
+    """What is said is which option has no such setting."""
+    assert dtd_run(monkeypatch, "-m", "network=notebook", "training=none", "inputs=notebook",
+                   "rule=gamma,x", "rule.gamma=2", "sweep=g") == 2  # fmt: skip
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("dtd-run: rule.gamma=2: not a setting of rule=x; ")
+
+
 REFUSED = {
     "fir": ["explain.output=fir", "ash, elm, oak"],
     "[oak,fir]": ["explain.output=fir", "ash, elm, oak"],
