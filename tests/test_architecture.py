@@ -23,7 +23,8 @@ FLOORS = {
         ("explainer",),
     ),
     LIBRARY / "explainer": (
-        ("arguments", "objections", "explained"),
+        ("arguments", "objections", "output"),
+        ("explained",),
         ("estimators", "targets"),
         ("frames",),
         ("results",),
@@ -40,6 +41,7 @@ FLOORS = {
         ("explanation",),
         ("methods",),
         ("paths",),
+        ("opposite",),
     ),
     PROGRAM: (
         (
@@ -50,7 +52,7 @@ FLOORS = {
             "app.locations",
             "app.status",
         ),
-        ("config.renamed", "config.names", "config.values", "config.allowed"),
+        ("config.renamed", "config.names", "config.values", "config.allowed", "run.outputs"),
         ("networks", "inputs"),
         ("training",),
         ("config",),
@@ -124,13 +126,17 @@ def test_the_library_does_not_know_the_program(path):
 @pytest.mark.parametrize(
     ("package", "others"),
     [
-        ("plots", ("dtd_cli.records.files", "dtd_cli.records.limits")),
+        (
+            "plots",
+            ("dtd_cli.records.files", "dtd_cli.records.limits", "dtd_cli.records.methods"),
+        ),
         (
             "report",
             (
                 "dtd_cli.plots",
                 "dtd_cli.records.folder",
                 "dtd_cli.records.limits",
+                "dtd_cli.records.methods",
                 "dtd_cli.config.composed",
                 "dtd_cli.config.errors",
                 "dtd_cli.run.progress",

@@ -14,6 +14,7 @@ from cases import alone, box, positive_input, random_network, recursion, relevan
 from dtd.domains import Domain
 from dtd.errors import InvalidSetting
 from dtd.explainer.explained import Explained
+from dtd.explainer.output import Output
 from dtd.networks.network import Layer
 from dtd.regions.cell import Cell
 from dtd.regions.gates import gates
@@ -499,7 +500,7 @@ def test_chains_have_a_table(max_points):
     explanation = recursive(problem)
     numbers = [4, 6, 9]
     samples = torch.tensor(numbers)
-    part = Explained("recursive", 0, samples, net.activations(x), explanation)
+    part = Explained("recursive", Output(0), samples, net.activations(x), explanation)
     table = chains_table([part]).set_index(["sample", "layer"])
     assert (table.pop("method") == "recursive").all()
     keys = ["finder", "chain", "accepted", "effective_sample_size", "scale", "steps", "warmup"]

@@ -168,7 +168,7 @@ def test_the_report_lists_and_leaves_out(folder):
     assert html.count("unsettled †") == 20
     assert "The first 20 of 99 rows" in html
     sure = page(Study.of(study.runs, {0: replace(results, doubts=[])}), nothing, [], "")
-    assert "in doubt" not in sure
+    assert "Relevance in doubt" not in sure
 
 
 def test_real_limits_that_do_not_settle():

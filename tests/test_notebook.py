@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dtd_cli.plots.tables import named
+from dtd_cli.records.methods import named
 from test_cli import dtd_run
 
 

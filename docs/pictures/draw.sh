@@ -15,7 +15,7 @@ draw() {  # NAME PLOT SETTINGS...
 }
 
 draw digits.png heatmaps.png rule=z+ seed=3 inputs.n=4
-draw regions.png region_map.png experiment=root_strategies network=mlp network.seed=2 \
+draw regions.png region_map.png experiment=root_strategies network=mlp network.seed=7 \
     'network.hidden=[12,8]' inputs=grid inputs.points=4 region_map.sample=10 \
     compare_input_roots.random.sigma=0.5
 draw strategies.png strategies.png experiment=root_strategies

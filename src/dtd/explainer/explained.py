@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from dtd.errors import InvalidSetting
+from dtd.explainer.output import Output
 from dtd.relevance import Explanation
 
 
@@ -17,7 +18,8 @@ from dtd.relevance import Explanation
 class Explained:
     """One method's explanation of the samples whose explained output is the same.
 
-    ``samples`` (n,) are their rows in the batch, ``path`` their activations in all layers.
+    ``samples`` (n,) are their rows in the batch, ``path`` their activations in all layers of the
+    network, with all its outputs. The relevances have the sign of f.
     ``roots`` is the name of a further search that stands beside the method's own, else empty.
 
     Raises:
@@ -25,7 +27,7 @@ class Explained:
     """
 
     method: str
-    output: int
+    output: Output
     samples: Tensor
     path: Sequence[Tensor]
     explanation: Explanation

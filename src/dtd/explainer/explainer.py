@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
@@ -15,6 +15,7 @@ from dtd.explainer import arguments
 from dtd.explainer.estimators import Estimator, estimator_of
 from dtd.explainer.explained import Explained, out_of_range
 from dtd.explainer.objections import check_rule, check_search, check_together, check_visits
+from dtd.explainer.output import Output
 from dtd.explainer.results import Contents, Result, RootPoint
 from dtd.explainer.targets import Targets, one_target, targets
 from dtd.networks.network import Network
@@ -23,6 +24,7 @@ from dtd.numerics.gradients import outside_inference
 from dtd.progress import Track, untracked
 from dtd.ranges import COUNT, check_choice, check_flag, index_of
 from dtd.relevance import METHODS, Explanation, Problem
+from dtd.relevance.opposite import negative, opposite
 from dtd.relevance.plan import Scheme
 from dtd.relevance.recursion import Recursion
 from dtd.relevance.series.series import Series
@@ -95,7 +97,7 @@ class DTD:
         self._check_searches()
         for layer, (argument, rule) in enumerate(self._rules):
             check_rule(argument, rule, layer, self.scheme.domains[layer])
-        problem = self._problem(self.network, 0, self._nothing())
+        problem = self._problem(Output(0), self._nothing())
         if self.interactions and self.method != "recursive":
             raise InvalidSetting("interactions", True, "they are those of method=recursive")
         self._estimator.check(problem)
@@ -121,12 +123,12 @@ class DTD:
         parts = tuple(
             Explained(
                 self.method,
-                problem.output,
+                output,
                 rows,
-                problem.network.activations(problem.x),
-                self._explain(problem),
+                self.network.activations(problem.x),
+                self._explain(problem) if output.sign > 0 else opposite(self._explain(problem)),
             )
-            for problem, rows in self.problems(samples.flatten(1), explained)
+            for output, problem, rows in self.problems(samples.flatten(1), explained)
         )
         shapes = self.network.shapes
         return Result(samples, explained.f, explained.relevance, shapes, parts, self._contents)
@@ -161,9 +163,12 @@ class DTD:
             raise InvalidSetting(
                 "method", self.method, "relevance functions are those of the method recursive"
             )
-        network, output = one_target(self.network, target)
+        output = one_target(self.network, target)
         self._check_cost(1)
-        recursion = self._problem(network, output, self._nothing()).recursion
+        recursions = {
+            sign: self._problem(replace(output, sign=sign), self._nothing()).recursion
+            for sign in (1, -1)
+        }
 
         @outside_inference
         def relevance(activations: Tensor) -> Tensor:
@@ -174,8 +179,13 @@ class DTD:
             # The check is about the numbers; the graph is that of what was given.
             graph = isinstance(activations, Tensor) and activations.requires_grad
             given = activations.to(numbers) if graph else numbers
-            answer = recursion.relevance(layer, given, graph)
-            f = recursion.explained.forward(given.detach(), layer)
+            f = recursions[1].explained.forward(given.detach(), layer)
+            answer = torch.zeros_like(given)
+            for sign, recursion in recursions.items():
+                # Without rows there is a graph all the same.
+                rows = ((f < 0) == (sign < 0)).nonzero()[:, 0]
+                own = recursion.relevance(layer, given[rows], graph)
+                answer = answer.index_copy(0, rows, own if sign > 0 else negative(own))
             # The derivative of a quotient is silently zero where the divisor's square overflows.
             finite = torch.cat([answer, given.square(), f.square()], 1).isfinite().all(1)
             if not finite.all():
@@ -185,8 +195,8 @@ class DTD:
 
         return relevance
 
-    def problems(self, x: Tensor, explained: Targets) -> Iterator[tuple[Problem, Tensor]]:
-        """What is explained together, and which of the samples ``x`` (B, d) it is.
+    def problems(self, x: Tensor, explained: Targets) -> Iterator[tuple[Output, Problem, Tensor]]:
+        """What is explained together: the output, what is decomposed, and its rows in ``x`` (B, d).
 
         Samples with the same explained output; where roots are made for a sample, each alone.
 
@@ -195,21 +205,22 @@ class DTD:
         """
         for output, samples in explained.groups():
             for batch in self._roots.batches(samples):
-                yield self._problem(explained.network, output, x[batch]), batch
+                yield output, self._problem(output, x[batch]), batch
 
-    def recursion(self, output: int, x: Tensor) -> Recursion:
-        """The relevance functions of an output for samples ``x`` (B, d) that share their searches.
+    def recursion(self, output: Output, x: Tensor) -> Recursion:
+        """The relevance functions of what is decomposed, f or -f, for samples ``x`` (B, d) that
+        share their searches.
 
         Raises:
             InvalidSetting: there are no such roots for these samples.
         """
-        return self._problem(self.network, output, x).recursion
+        return self._problem(output, x).recursion
 
     def points_visited(self, samples: int) -> int:
         """At how many points relevance functions are evaluated for so many samples, at most."""
         if self.method != "recursive":
             return 0
-        problem = self._problem(self.network, 0, self._nothing())
+        problem = self._problem(Output(0), self._nothing())
         return samples * self._estimator.points_visited(problem)
 
     @cached_property
@@ -281,10 +292,10 @@ class DTD:
         check_search("roots", self._roots, 0, depth)
         check_search("input_roots", self._input_roots, 0, depth)
 
-    def _problem(self, network: Network, output: int, x: Tensor) -> Problem:
+    def _problem(self, output: Output, x: Tensor) -> Problem:
         return Problem(
-            network,
-            output,
+            output.decomposed(self.network),
+            output.unit,
             x,
             scheme=self.scheme,
             max_points=int(self.max_points),

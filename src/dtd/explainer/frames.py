@@ -172,12 +172,10 @@ def in_order(
 
 def _layer_relevance(part: Explained, layer: int) -> pd.DataFrame:
     activation = numbers(part.path[layer])
-    relevance = numbers(part.explanation.relevances[layer])
-    terms = relevance[:, None]
+    terms = numbers(part.explanation.relevances[layer])[:, None]
     if layer == len(part.path) - 1:
-        # Of the outputs only the explained one has relevance.
-        terms = np.zeros_like(activation)[:, None]
-        terms[:, 0, part.output] = relevance[:, 0]
+        # Of the outputs only those that are explained have relevance.
+        terms = numbers(part.output.relevance(part.path[layer]))[:, None]
     elif part.explanation.degrees > 1:
         terms = numbers(part.explanation.terms[layer])
     samples, degrees, units = terms.shape

@@ -30,7 +30,7 @@ class RootPoint:
     """The roots of one unit for B samples; (B,) but for ``point`` (B, d).
 
     Numbers are NaN, and flags false, where there is no root. ``status`` is ``found``,
-    ``approximate``, ``inactive``, ``degenerate`` or ``not_found``; of a sample with f(x) <= 0,
+    ``approximate``, ``inactive``, ``degenerate`` or ``not_found``; of a sample with f(x) = 0,
     which is not explained, it is ``inactive``.
     """
 
@@ -68,7 +68,8 @@ class Contents:
 class Result:
     """The explanation of B samples by one method.
 
-    ``f`` (B,) is the value that is explained. A sample with ``f <= 0`` has nothing to explain:
+    ``f`` (B,) is the value that is explained. Where a linear output is below zero, -f is
+    decomposed, and all numbers have the sign of f. A sample with ``f = 0`` has nothing to explain:
     its relevance is zero below the output, and it has no rows in the frames.
     """
 
@@ -85,8 +86,8 @@ class Result:
         widths = "-".join(map(str, self.widths))
         if not self.parts:
             return (
-                f"Result(network {widths}, 0 of {len(self.f)} samples explained: none has "
-                "f(x) > 0, so relevance is zero below the output and the frames have no rows)"
+                f"Result(network {widths}, 0 of {len(self.f)} samples explained: all have "
+                "f(x) = 0, so relevance is zero below the output and the frames have no rows)"
             )
         method = self.parts[0].method
         return (
@@ -101,8 +102,8 @@ class Result:
 
     @property
     def explained(self) -> Tensor:
-        """Which samples have something to explain, (B,): those with f(x) > 0."""
-        return self.f > 0
+        """Which samples have something to explain, (B,): those with f(x) != 0."""
+        return self.f != 0
 
     @property
     def kept(self) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -11,34 +11,32 @@ from torch import Tensor
 
 from dtd.errors import InvalidSetting, shown
 from dtd.explainer.explained import out_of_range
+from dtd.explainer.output import Output
 from dtd.networks.network import Network
 from dtd.ranges import Range, index_of, numbers_of
 
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """The explained output of each of B samples.
+    """What is explained of each of B samples: ``outputs`` (B), and their values ``f`` (B,)."""
 
-    ``outputs`` (B,) are outputs of ``network``, which is the caller's, or for the difference of
-    two outputs has that as its only one. ``f`` (B,) is the value, and ``relevance`` (B, K) how it
-    lies on the K outputs of the caller's network: this is R_L.
-    """
-
-    network: Network
-    outputs: Tensor
+    outputs: Sequence[Output]
     f: Tensor
     relevance: Tensor
+    """R_L, (B, K): how f lies on the outputs of the network."""
 
     @property
     def explained(self) -> Tensor:
-        """Which samples have something to explain, (B,): those with f(x) > 0."""
-        return self.f > 0
+        """Which samples have something to explain, (B,): those with f(x) != 0."""
+        return self.f != 0
 
-    def groups(self) -> Iterator[tuple[int, Tensor]]:
+    def groups(self) -> Iterator[tuple[Output, Tensor]]:
         """Each output, with the samples (n,) for which it is explained."""
-        for output in self.outputs[self.explained].unique().tolist():
-            chosen = self.explained & (self.outputs == output)
-            yield output, chosen.nonzero().squeeze(1)
+        chosen: dict[Output, list[int]] = {}
+        for sample in self.explained.nonzero().squeeze(1).tolist():
+            chosen.setdefault(self.outputs[sample], []).append(sample)
+        for output in sorted(chosen, key=lambda output: (output.unit, -output.sign)):
+            yield output, torch.tensor(chosen[output], device=self.f.device)
 
 
 def targets(network: Network, x: Tensor, target: object) -> Targets:
@@ -58,24 +56,33 @@ def targets(network: Network, x: Tensor, target: object) -> Targets:
     if not finite.all():
         raise out_of_range(int((~finite).nonzero()[0]), "the network's output", y.dtype)
     if isinstance(target, tuple):
-        return _difference(network, y, _pair(network, target))
-    outputs = y.argmax(1) if target is None else _outputs(network, target, len(x)).to(x.device)
-    f = y.gather(1, outputs.unsqueeze(1))
-    relevance = torch.zeros_like(y).scatter(1, outputs.unsqueeze(1), f)
-    return Targets(network, outputs, f.squeeze(1), relevance)
+        pair = _pair(network, target)
+        # What is decomposed has the sign that is chosen here, to the last bit.
+        f = pair.decomposed(network).forward(x)[:, pair.unit]
+        return Targets(_signed([pair] * len(x), f), f, pair.relevance(y))
+    units = y.argmax(1) if target is None else _outputs(network, target, len(x)).to(x.device)
+    f = y.gather(1, units.unsqueeze(1))
+    relevance = torch.zeros_like(y).scatter(1, units.unsqueeze(1), f)
+    return Targets(_signed(map(Output, units.tolist()), f.squeeze(1)), f.squeeze(1), relevance)
 
 
-def one_target(network: Network, target: object) -> tuple[Network, int]:
-    """The network and its output that a single target names.
+def one_target(network: Network, target: object) -> Output:
+    """The output that a single target names.
 
     Raises:
         InvalidSetting: there is no such output, or the target names several.
     """
     if isinstance(target, tuple):
-        return _differing(network, _pair(network, target)), 0
+        return _pair(network, target)
     if target is None:
         raise InvalidSetting("target", "None", "allowed is one output, or a pair of them")
-    return network, int(_outputs(network, target, 1)[0])
+    return Output(int(_outputs(network, target, 1)[0]))
+
+
+def _signed(outputs: Iterable[Output], f: Tensor) -> list[Output]:
+    """The outputs, decomposed with the signs of their values (B,)."""
+    signs = torch.where(f < 0, -1, 1).tolist()
+    return [replace(output, sign=sign) for output, sign in zip(outputs, signs, strict=True)]
 
 
 def _outputs(network: Network, target: object, samples: int) -> Tensor:
@@ -100,7 +107,7 @@ def _output(network: Network, target: object) -> int:
     return index_of("target", target, network.widths[-1], "an output")
 
 
-def _pair(network: Network, target: tuple[object, ...]) -> tuple[int, int]:
+def _pair(network: Network, target: tuple[object, ...]) -> Output:
     if network.layers[-1].relu:
         raise InvalidSetting(
             "target",
@@ -110,22 +117,4 @@ def _pair(network: Network, target: tuple[object, ...]) -> tuple[int, int]:
     outputs = [_output(network, output) for output in target]
     if len(outputs) != 2 or outputs[0] == outputs[1]:
         raise InvalidSetting("target", shown(target), "allowed is a tuple of two different outputs")
-    first, second = outputs
-    return first, second
-
-
-def _differing(network: Network, pair: tuple[int, int]) -> Network:
-    """The network whose only output is the difference of two."""
-    *hidden, last = network.layers
-    first, second = pair
-    one, other = last.only(first), last.only(second)
-    difference = replace(one, weight=one.weight - other.weight, bias=one.bias - other.bias)
-    return Network((*hidden, difference))
-
-
-def _difference(network: Network, y: Tensor, pair: tuple[int, int]) -> Targets:
-    first, second = pair
-    relevance = torch.zeros_like(y)
-    relevance[:, first], relevance[:, second] = y[:, first], -y[:, second]
-    outputs = torch.zeros(len(y), dtype=torch.long, device=y.device)
-    return Targets(_differing(network, pair), outputs, relevance.sum(1), relevance)
+    return Output(*outputs)

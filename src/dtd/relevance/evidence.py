@@ -9,6 +9,7 @@ from torch import Tensor
 
 from dtd.domains import Domain
 from dtd.numerics.policy import policy
+from dtd.numerics.scale import norm
 from dtd.regions.gates import closed_gates, gates, gradient
 from dtd.regions.region import Regions
 from dtd.relevance.expansion import Expansion
@@ -121,10 +122,10 @@ def evidence(
         status=roots.status,
         relevance=relevance,
         residual=residual,
-        distance=spread((anchors - points).norm(dim=1)),
+        distance=spread(norm(anchors - points)),
         admissible=spread(domain.contains(points, slack)),
         same_region=spread(regions.same(at_root, pattern, unit)),
-        gradient_norm=spread(expansion.slope.norm(dim=1)),
+        gradient_norm=spread(norm(expansion.slope)),
         gradient_gap=spread(gap.abs().amax(1)),
         output_change=spread(change),
         certified=roots.certified,

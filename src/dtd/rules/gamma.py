@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -16,6 +17,8 @@ class Gamma(FactorRule):
 
     Source: LRP, section 10.2.1 (LRP-γ), read as a direction of search.
     """
+
+    for_nonnegative: ClassVar[bool] = True
 
     gamma: float = 1.0
 

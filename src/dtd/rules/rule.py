@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -65,6 +65,9 @@ class Rule(ABC):
     A direction is a sum of separable terms, so that products ``w_j v_j`` and whole train-free
     layers are matrix products, and the tensor (B, J, d) is made only for points.
     """
+
+    for_nonnegative: ClassVar[bool] = False
+    """Whether it is meant for activations that are never negative."""
 
     @abstractmethod
     def terms(self, a: Tensor, layer: AnyLayer, domain: Domain) -> tuple[Term, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -18,6 +19,8 @@ class ZPlus(FactorRule):
     Source: DTD, constrained input space and appendix (z+ rule). With it the train-free relevance is
     α1β0-LRP with the bias set to zero.
     """
+
+    for_nonnegative: ClassVar[bool] = True
 
     def mask(self, weight: Tensor) -> Tensor:
         return (weight >= 0).to(weight.dtype)

@@ -72,6 +72,13 @@ def explained(error: Exception, arguments: Sequence[str]) -> SettingError:
     if unknown:
         key = unknown.group(1)
         value = next((a.partition("=")[2] for a in arguments if a.startswith(f"{key}=")), "")
+        without = _options_without(key, arguments)
+        if without:
+            return SettingError(
+                key,
+                value,
+                f"not a setting of {', '.join(without)}; allowed is a sweep of the others alone",
+            )
         return SettingError(key, value, f"no such setting; {_hint(key, arguments)}")
     return SettingError("configuration", " ".join(arguments), str(error).splitlines()[0])
 
@@ -115,6 +122,17 @@ def _check_choice(group: str, override: Override, closed: bool) -> None:
             raise SettingError(group, shown, f"allowed are {', '.join(options)}")
         if group == "launch" and name in options:
             check_installed(str(name))
+
+
+def _options_without(key: str, arguments: Sequence[str]) -> list[str]:
+    """Of the options that a sweep goes through, those that do not have the setting."""
+    group, _, setting = key.partition(".")
+    swept = [
+        argument.partition("=")[2] for argument in arguments if argument.startswith(f"{group}=")
+    ]
+    options = [option for option in ",".join(swept).split(",") if option in groups().get(group, ())]
+    having = [o for o in options if setting in OmegaConf.load(CONF / group / f"{o}.yaml")]
+    return [f"{group}={option}" for option in options if having and option not in having]
 
 
 def _hint(key: str, arguments: Sequence[str]) -> str:

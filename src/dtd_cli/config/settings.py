@@ -17,13 +17,19 @@ from dtd_cli.config.values import Count, Pair, Seed, SomeOf, Text
 MONTE_CARLO = "monte_carlo"
 
 
+_Output = Annotated[int, Field(ge=0)] | str
+
+
 @dataclass(frozen=True)
 class ExplainSettings:
     """``explain``: which output is explained."""
 
     output: Annotated[
-        Annotated[int, Field(ge=0)] | Literal["predicted"],
-        Field(description="an output's index, or predicted"),
+        _Output | Annotated[list[_Output], Field(min_length=2, max_length=2)],
+        Field(
+            description="an output's index, predicted, label, the name of a class, or a pair such "
+            "as [3,5] for the difference of two outputs"
+        ),
     ]
 
 

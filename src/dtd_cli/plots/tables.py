@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from dtd_cli.records.limits import IN_DOUBT, UNBOUNDED, UNSETTLED, is_finite, of_samples
+from dtd_cli.records.methods import named
 
 Vector = NDArray[np.float64]
 
@@ -25,7 +26,7 @@ class Sample(NamedTuple):
     """One explained sample: the row's number, the output that is explained, and its value."""
 
     number: int
-    output: int
+    output: str
     f: float
 
 
@@ -76,7 +77,7 @@ class Tables:
             return []
         rows = self.inputs[self.inputs["status"] == "explained"]
         return [
-            Sample(int(number), int(output), float(f))
+            Sample(int(number), str(output), float(f))
             for number, output, f in zip(rows["sample"], rows["output"], rows["f"], strict=True)
         ]
 
@@ -189,15 +190,6 @@ OF_F = -1
 """Stands for f itself where pictures number the units whose roots they show."""
 _OF_F_METHOD = "simple_taylor"
 """The method whose roots are those of f itself."""
-
-
-def named(table: pd.DataFrame) -> pd.DataFrame:
-    """A table in which a further root search has a method of its own, ``recursive, LABEL``."""
-    if "roots" not in table or "method" not in table:
-        return table
-    label = table["roots"]
-    method = table["method"].where(label.isna(), table["method"] + ", " + label.astype(str))
-    return table.assign(method=method)
 
 
 def is_recursive(table: pd.DataFrame) -> pd.Series:

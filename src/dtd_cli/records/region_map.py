@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple
 
@@ -58,10 +59,11 @@ def map_request(settings: RegionMapSettings, prepared: Prepared) -> MapRequest |
 def regions_table(request: MapRequest, prepared: Prepared, points: pd.DataFrame) -> pd.DataFrame:
     """One vertex of a region a row; ``points`` are ``root_points.csv``, to be in the window."""
     x = np.asarray(prepared.x.double().cpu())
-    output = int(prepared.outputs[request.sample])
+    output = replace(prepared.outputs[request.sample], sign=1)
+    network = output.decomposed(prepared.network)
     plane = Plane(x[request.sample], request.axes)
     window = _window(request, prepared, x, points)
-    found = list(islice(patches(prepared.network, output, plane, window), _MOST_REGIONS + 1))
+    found = list(islice(patches(network, output.unit, plane, window), _MOST_REGIONS + 1))
     if len(found) > _MOST_REGIONS:
         log.warning("no map of the linear regions: the plane has more than %d", _MOST_REGIONS)
         found = []
@@ -72,7 +74,7 @@ def regions_table(request: MapRequest, prepared: Prepared, points: pd.DataFrame)
     return pd.DataFrame(
         {
             "sample": request.sample,
-            "output": output,
+            "output": str(output),
             "i": first,
             "k": second,
             "region": np.arange(len(found)).repeat(sides),

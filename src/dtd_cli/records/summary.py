@@ -6,12 +6,15 @@ from typing import Any
 
 import pandas as pd
 
+from dtd_cli.records.extremes import largest_relevance, without_relevance
 from dtd_cli.records.limits import NONE, adds_up, is_finite, of_samples
+from dtd_cli.records.warnings import warnings
 from dtd_cli.run.preparation import Prepared
 
 
 def summary(prepared: Prepared, tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
-    """``summary.json``: the network, the samples, what each method kept of f, and the roots."""
+    """``summary.json``: the network, the samples, what each method kept of f, the roots, and
+    warnings."""
     inputs = tables["inputs.csv"]
     explained = inputs[inputs["status"] == "explained"]
     f = explained.set_index("sample")["f"]
@@ -20,10 +23,14 @@ def summary(prepared: Prepared, tables: dict[str, pd.DataFrame]) -> dict[str, An
     of_f = roots["method"] == "simple_taylor"
     further = layers["roots"] if "roots" in layers else pd.Series("", layers.index)
     own = layers[further == ""]
-    return {
+    figures = {
         "network": list(prepared.network.widths),
         "training": prepared.figures,
-        "samples": {"explained": len(explained), "skipped": len(inputs) - len(explained)},
+        "samples": {
+            "explained": len(explained),
+            "below_zero": int((f < 0).sum()),
+            "skipped": len(inputs) - len(explained),
+        },
         "f_mean": float(f.mean()),
         "conserved_by_layer": _conserved(own, f, "method"),
         **_present("conserved_by_input_roots", _conserved(layers[further != ""], f, "roots")),
@@ -34,7 +41,10 @@ def summary(prepared: Prepared, tables: dict[str, pd.DataFrame]) -> dict[str, An
             str(layer): _root_figures(rows) for layer, rows in roots[~of_f].groupby("layer")
         },
         **_present("taylor_roots", _root_figures(roots[of_f])),
+        "largest_relevance": largest_relevance(tables["relevance.csv"], layers, f),
+        "without_relevance": without_relevance(tables["relevance.csv"], layers),
     }
+    return figures | {"warnings": warnings(prepared, tables, figures)}
 
 
 def _present(name: str, figures: dict[str, Any]) -> dict[str, Any]:

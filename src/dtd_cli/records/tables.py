@@ -57,7 +57,7 @@ def inputs_table(prepared: Prepared) -> pd.DataFrame:
         {
             "sample": np.arange(len(prepared.x)),
             "status": np.where(numbers(prepared.explained), "explained", "skipped"),
-            "output": numbers(prepared.outputs),
+            "output": list(map(str, prepared.outputs)),
             "f": numbers(prepared.f),
         }
     )

@@ -46,6 +46,7 @@ def page(study: Study, summary: pd.DataFrame, pictures: Sequence[Picture], title
         counts=_counts(study),
         trouble=_trouble(study),
         configurations=_configurations(study),
+        warnings=_warnings(study),
         doubts=_doubts(study),
         pictures="\n".join(map(_figure, pictures)),
         conserved=_conserved(summary),
@@ -95,6 +96,24 @@ def _configurations(study: Study) -> str:
             "only the later one is counted."
         )
     return " ".join(sentences)
+
+
+def _warnings(study: Study) -> str:
+    """What the runs warn of."""
+    rows = [
+        [escape(study.label(number)), str(number), escape(text)]
+        for number, results in study.counted.items()
+        for text in results.warnings
+    ]
+    if not rows:
+        return ""
+    caption = "What the runs warn of, with a remedy."
+    if len(rows) > _MOST_ROWS:
+        caption += (
+            f" The first {_MOST_ROWS} of {len(rows)} rows; all are in each run's summary.json."
+        )
+    table = _table(caption, ["configuration", "run", "warning"], rows[:_MOST_ROWS])
+    return f'<h2>Warnings</h2>\n<div class="scroll">{table}</div>'
 
 
 def _doubts(study: Study) -> str:

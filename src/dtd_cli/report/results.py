@@ -13,8 +13,9 @@ import pandas as pd
 
 from dtd.columns import LEDGER
 from dtd_cli.config.composed import leaves
-from dtd_cli.plots.tables import named, read_table
+from dtd_cli.plots.tables import read_table
 from dtd_cli.records.limits import IN_DOUBT, adds_up, of_samples
+from dtd_cli.records.methods import named
 from dtd_cli.report.run import one_line
 
 RELEVANCE_KEYS = ("method", "sample", "layer", "neuron")
@@ -44,7 +45,7 @@ class Results:
 
     ``columns`` are those of its ``relevance.csv``; runs with the same ``problem`` explain the same
     samples of the same network; ``summary`` is ``summary.json`` by dotted name; ``doubts`` are the
-    samples whose relevance may be wrong, or does not exist.
+    samples whose relevance may be wrong, or does not exist; ``warnings`` are the run's own.
     """
 
     columns: tuple[str, ...]
@@ -53,6 +54,7 @@ class Results:
     summary: Mapping[str, Any]
     figures: Sequence[Figure]
     doubts: Sequence[Doubt]
+    warnings: Sequence[str]
 
 
 def read_results(path: Path) -> Results:
@@ -73,9 +75,13 @@ def read_results(path: Path) -> Results:
             # f(x) to the last digit tells networks apart.
             problem=hashlib.sha256((path / "inputs.csv").read_bytes()).hexdigest(),
             duration=sum(environment["durations"].values()),
-            summary={name: value for name, value in leaves(summary) if value != {}},
+            summary={
+                name: value for name, value in leaves(summary) if value != {} and name != "warnings"
+            },
             figures=[*_run_figures(summary), *_ledger_figures(layers, f), *_root_figures(summary)],
             doubts=list(_doubts(named(layers))),
+            # Runs of earlier versions have none.
+            warnings=[str(text) for text in summary.get("warnings", [])],
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise BrokenRunError(f"its figures: {type(error).__name__}: {one_line(error)}") from error

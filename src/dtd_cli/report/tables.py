@@ -47,7 +47,7 @@ def _key_figures(results: Results) -> dict[str, object]:
         for name, value in results.summary.items()
         if name != "network" and not {"status", "limit"} & set(name.split("."))
     }
-    return {"widths": widths, **rest}
+    return {"widths": widths, "warnings": len(results.warnings), **rest}
 
 
 def write_relevance(study: Study, path: Path, progress: bool) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from dtd.explainer.explained import Explained
 from dtd.explainer.explainer import DTD
 from dtd.explainer.results import Result
+from dtd.relevance.opposite import opposite_paths
 from dtd.relevance.paths.all import PATHS
 from dtd_cli.config.config import Config
 from dtd_cli.records.paths import MethodPaths
@@ -36,9 +37,9 @@ def explainers(config: Config, prepared: Prepared) -> dict[Way, DTD]:
     }
 
 
-def explain(ways: Mapping[Way, DTD], x: Tensor, outputs: Tensor) -> dict[Way, Result]:
-    """The samples ``x`` (n, d) explained in every way, each its own output (n,)."""
-    results = {way: explainer.explain(x, outputs) for way, explainer in ways.items()}
+def explain(ways: Mapping[Way, DTD], x: Tensor, target: object) -> dict[Way, Result]:
+    """The samples ``x`` (n, d) explained in every way, of each what ``target`` says."""
+    results = {way: explainer.explain(x, target) for way, explainer in ways.items()}
     return {way: _labelled(result, way) for way, result in results.items()}
 
 
@@ -46,12 +47,13 @@ def paths(config: Config, prepared: Prepared) -> Iterator[MethodPaths]:
     """The paths of every method that has some, some samples at a time."""
     methods = config.relevance.methods if config.relevance.paths else []
     for method in (method for method in methods if method in PATHS):
-        for problem, samples in prepared.explainer.problems(prepared.x, prepared.targets):
+        for output, problem, samples in prepared.explainer.problems(prepared.x, prepared.targets):
             numbers = samples.cpu().numpy()
             done = 0
             for found in PATHS[method](problem):
                 count = len(found.relevance)
-                yield MethodPaths(method, problem.output, numbers[done : done + count], found)
+                signed = found if output.sign > 0 else opposite_paths(found)
+                yield MethodPaths(method, output.unit, numbers[done : done + count], signed)
                 done += count
 
 

@@ -12,6 +12,7 @@ from dtd.domains import Domain
 from dtd.errors import InvalidSetting
 from dtd.explainer.estimators import Enumeration, Estimator, MonteCarlo
 from dtd.explainer.explainer import DTD
+from dtd.explainer.output import Output
 from dtd.explainer.targets import Targets, one_target, targets
 from dtd.networks.initial import initial
 from dtd.networks.network import Network
@@ -20,6 +21,7 @@ from dtd.relevance.recursion import Recursion
 from dtd_cli.config.config import Config
 from dtd_cli.config.errors import SettingError
 from dtd_cli.config.settings import MONTE_CARLO
+from dtd_cli.run.outputs import target_of
 from dtd_cli.run.progress import bars
 
 
@@ -27,13 +29,16 @@ from dtd_cli.run.progress import bars
 class Prepared:
     """What a run explains, in its dtype and on its device.
 
-    ``x`` (n, d) are the samples, ``targets`` what is explained of each. ``explainer`` explains
-    them by the recursion, and each of ``compared``, by its label, with another root search in the
-    input.
+    ``data`` is the box of all rows of the data, or of the samples that were drawn. ``x`` (n, d)
+    are the samples, ``target`` names what is explained, and ``targets`` is what that
+    is of each. ``explainer`` explains them by the recursion, and each of ``compared``, by its
+    label, with another root search in the input.
     """
 
     names: tuple[str, ...]
+    data: Domain
     x: Tensor
+    target: object
     targets: Targets
     explainer: DTD
     compared: Mapping[str, DTD]
@@ -50,8 +55,8 @@ class Prepared:
         return self.explainer.scheme
 
     @property
-    def outputs(self) -> Tensor:
-        """The explained output of each sample, (n,)."""
+    def outputs(self) -> Sequence[Output]:
+        """The explained output of each sample, n of them."""
         return self.targets.outputs
 
     @property
@@ -61,7 +66,7 @@ class Prepared:
 
     @property
     def explained(self) -> Tensor:
-        """Which samples have something to explain, (n,): f(x) > 0."""
+        """Which samples have something to explain, (n,): f(x) != 0."""
         return self.targets.explained
 
     @property
@@ -70,8 +75,8 @@ class Prepared:
         return self.scheme.roots[0].prescription
 
     def recursion_of(self, sample: int) -> Recursion:
-        """The relevance functions of one sample, whose roots may be its own."""
-        return self.explainer.recursion(int(self.outputs[sample]), self.x[sample : sample + 1])
+        """The relevance functions of one sample, f's or -f's, whose roots may be its own."""
+        return self.explainer.recursion(self.outputs[sample], self.x[sample : sample + 1])
 
 
 def prepare(config: Config) -> Prepared:
@@ -98,7 +103,7 @@ def prepare(config: Config) -> Prepared:
     explainer = _explainer(config, untrained, source.domain)
     by_method(config, explainer)
     _compared(config, explainer)
-    output = None if config.explain.output == "predicted" else config.explain.output
+    output = target_of(config.explain.output, source.labels, None)
     if output is not None:
         one_target(network, output)
     trained = config.training(network, source, seed, config.top.progress)
@@ -109,6 +114,8 @@ def prepare(config: Config) -> Prepared:
 
     x = config.inputs.samples(replace(source, rows=trained.held_out), f, generator)
     x = x.to(config.device, config.dtype)
+    if trained.labels is not None:
+        output = target_of(config.explain.output, source.labels, trained.labels[: len(x)])
     # The search of the input layer goes on where the inputs' draws ended, as in the seed notebook.
     explainer = replace(_explainer(config, trained.network, source.domain), seed=generator)
     explained = targets(explainer.network, x, output)
@@ -116,11 +123,27 @@ def prepare(config: Config) -> Prepared:
         raise SettingError(
             "explain.output",
             config.explain.output,
-            f"none of the {len(x)} inputs has f(x) > 0, so there is nothing to explain; try "
-            "another output, other inputs or another network.seed",
+            f"f(x) is 0 for each of the {len(x)} inputs, so there is nothing to explain; try "
+            "network.output_activation=linear, another output, other inputs or another "
+            "network.seed",
         )
     compared = _compared(config, explainer)
-    return Prepared(source.names, x, explained, explainer, compared, trained.figures)
+    return Prepared(
+        source.names,
+        _box(source.rows, x),
+        x,
+        output,
+        explained,
+        explainer,
+        compared,
+        trained.figures,
+    )
+
+
+def _box(rows: Tensor | None, x: Tensor) -> Domain:
+    """The smallest box that holds the data."""
+    points = (x if rows is None else rows).double().cpu()
+    return Domain(points.amin(0), points.amax(0))
 
 
 def _explainer(config: Config, network: Network, domain: Domain) -> DTD:

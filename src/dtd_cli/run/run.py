@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import pandas as pd
 import torch
@@ -15,9 +16,9 @@ from dtd.explainer.objections import check_paths, check_visits
 from dtd.networks.files import save
 from dtd_cli.config.config import Config
 from dtd_cli.config.errors import SettingError
+from dtd_cli.records.closing import closing
 from dtd_cli.records.environment import environment
 from dtd_cli.records.folder import RunFolder
-from dtd_cli.records.limits import UNBOUNDED, UNSETTLED
 from dtd_cli.records.paths import path_tables
 from dtd_cli.records.region_map import MapRequest, map_request, regions_table
 from dtd_cli.records.summary import summary
@@ -45,7 +46,7 @@ def run(config: Config, folder: RunFolder, pictures: bool) -> None:
         if Way("recursive") in ways:
             # Roots that are made for a sample are refused here, where they cannot be made.
             problems = prepared.explainer.problems(prepared.x, prepared.targets)
-            tuple(problem.plans for problem, _ in problems)
+            tuple(problem.plans for problem, *_ in problems)
         if config.relevance.paths:
             check_paths(prepared.network, config.relevance.max_paths)
         mapped = map_request(config.region_map, prepared)
@@ -59,10 +60,10 @@ def run(config: Config, folder: RunFolder, pictures: bool) -> None:
         "-".join(map(str, prepared.network.widths)),
     )
     with _timed(durations, "explain"):
-        explanations = explain(ways, prepared.x, prepared.outputs)
+        explanations = explain(ways, prepared.x, prepared.target)
         of_paths = path_tables(paths(config, prepared), config.relevance.top)
     with _timed(durations, "write"):
-        write(folder, prepared, explanations, of_paths, mapped, config.top.studies)
+        figures = write(folder, prepared, explanations, of_paths, mapped, config.top.studies)
     if pictures:
         with _timed(durations, "draw"):
             # Matplotlib is slow to import, and only needed here.
@@ -72,6 +73,10 @@ def run(config: Config, folder: RunFolder, pictures: bool) -> None:
     came = environment(config.top.seed, config.device, durations, prepared.network)
     folder.write_json("environment.json", came)
     folder.done()
+    for line in closing(figures):
+        log.info(line)
+    for text in figures["warnings"]:
+        log.warning("warning: %s", text)
     log.info("done in %.1f s: %s", sum(durations.values()), folder.path)
 
 
@@ -82,8 +87,8 @@ def write(
     of_paths: Mapping[str, pd.DataFrame],
     mapped: MapRequest | None,
     studies: list[str],
-) -> None:
-    """All tables of the run, its summary and the network."""
+) -> dict[str, Any]:
+    """Write all tables of the run, its summary and the network, and give the summary."""
     parts = [part for result in explanations.values() for part in result.parts]
     written = tables(prepared, parts) | dict(of_paths)
     if mapped:
@@ -92,54 +97,10 @@ def write(
         written[f"{name}.csv"] = STUDIES[name](prepared, explanations)
     for name, table in written.items():
         folder.write_table(name, table)
-    _name_inadmissible(written["roots.csv"])
     folder.write("network.safetensors", lambda path: save(prepared.network, path))
-    folder.write_json("summary.json", summary(prepared, written))
-    _name_doubtful(written["layers.csv"])
-
-
-def _name_inadmissible(roots: pd.DataFrame) -> None:
-    """Say in the log where roots lie outside the domain of their layer."""
-    searches = roots.dropna(subset="admissible").groupby(["layer", "method", "finder"])
-    for (layer, method, finder), group in searches:
-        outside = int((~group["admissible"].astype(bool)).sum())
-        if outside:
-            log.warning(
-                "layer %s: %d of %d %s roots of %s are inadmissible, outside the domain of the "
-                "layer",
-                layer,
-                outside,
-                len(group),
-                finder,
-                method,
-            )
-
-
-_MEANINGS = {UNSETTLED: "may be wrong", UNBOUNDED: "have no finite relevance"}
-_NAMED = 5
-
-
-def _name_doubtful(layers: pd.DataFrame) -> None:
-    """Say in the log, in one line, which samples have a relevance that limits leave in doubt."""
-    rows = layers[layers["limits"].isin(_MEANINGS)]
-    samples = sorted(rows["sample"].unique())
-    if not samples:
-        return
-    counts = rows.groupby("limits")["sample"].nunique()
-    log.warning(
-        "one-sided limits leave %d of %d samples in doubt, in layers %s: %s (samples %s%s); see "
-        "the column limits of layers.csv",
-        len(samples),
-        layers["sample"].nunique(),
-        ", ".join(map(str, sorted(rows["layer"].unique()))),
-        ", ".join(
-            f"{counts[state]} {state}, which {meaning}"
-            for state, meaning in _MEANINGS.items()
-            if state in counts
-        ),
-        ", ".join(map(str, samples[:_NAMED])),
-        ", …" if len(samples) > _NAMED else "",
-    )
+    figures = summary(prepared, written)
+    folder.write_json("summary.json", figures)
+    return figures
 
 
 def _check_studies(config: Config) -> None:

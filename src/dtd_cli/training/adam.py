@@ -61,7 +61,8 @@ class Adam(Training):
             for name, value in loss.figures(free.forward(rows[index]), targets[index]).items()
         }
         network = free.with_output_relu(network.layers[-1].relu)
-        return Trained(network, source.rows[test if len(test) else train], figures)
+        explained = test if len(test) else train
+        return Trained(network, source.rows[explained], figures, labels[explained])
 
     def _wanted(self, labels: np.ndarray | None) -> np.ndarray:
         if labels is None:

@@ -37,7 +37,8 @@ class Loss(ABC):
 
 
 class CrossEntropy(Loss):
-    """Labels are classes, in sorted order; the accuracy is reported."""
+    """Labels are classes, in sorted order; the accuracy is reported, and the share of the commonest
+    class, which is the accuracy of who always names it."""
 
     def output_size(self, labels: np.ndarray) -> int:
         return len(np.unique(labels))
@@ -57,7 +58,10 @@ class CrossEntropy(Loss):
         return cross_entropy(outputs, targets)
 
     def figures(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
-        return {"accuracy": (outputs.argmax(1) == targets).double().mean().item()}
+        return {
+            "accuracy": (outputs.argmax(1) == targets).double().mean().item(),
+            "commonest_class": targets.bincount().amax().item() / len(targets),
+        }
 
 
 class MeanSquaredError(Loss):

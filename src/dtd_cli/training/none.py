@@ -20,4 +20,4 @@ class NoTraining(Training):
         return 1 if labels is None else pd.Series(labels).nunique()
 
     def __call__(self, network: Network, source: Source, seed: int, progress: bool) -> Trained:
-        return Trained(network, source.rows)
+        return Trained(network, source.rows, labels=source.labels)

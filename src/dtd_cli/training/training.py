@@ -25,6 +25,8 @@ class Trained:
     network: Network
     held_out: Tensor | None
     figures: dict[str, float] = field(default_factory=dict)
+    labels: np.ndarray | None = None
+    """Those of the rows that are explained, (n,)."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from dtd.numerics.policy import safe_divide
 from dtd.relevance.limits.nested import Visited
 from dtd.relevance.slopes.factor_layer import FactorLayer
 
-
 _RARELY = 1 / 8
 """How often units without a term are drawn, relative to others."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from dtd.relevance.opposite import opposite_tree
 from dtd.relevance.root_tree import of_roots, root_tree
 from dtd_cli.records.paths import root_table
 from dtd_cli.run.explanations import Explanations
@@ -22,6 +23,7 @@ def nested_roots(prepared: Prepared, explanations: Explanations) -> pd.DataFrame
     Source: RS (full backward pass).
     """
     sample = int(prepared.explained.nonzero()[0])
-    recursion = prepared.recursion_of(sample)
-    tree = root_tree(recursion, 0, prepared.x[sample : sample + 1], of_roots)
-    return root_table(tree, np.array([sample]), recursion.output).drop(columns="epsilon")
+    output = prepared.outputs[sample]
+    tree = root_tree(prepared.recursion_of(sample), 0, prepared.x[sample : sample + 1], of_roots)
+    signed = tree if output.sign > 0 else opposite_tree(tree)
+    return root_table(signed, np.array([sample]), output.unit).drop(columns="epsilon")

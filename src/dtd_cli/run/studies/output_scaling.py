@@ -21,8 +21,10 @@ def output_scaling(prepared: Prepared, explanations: Explanations) -> pd.DataFra
     x, f = prepared.x[samples], prepared.f[samples]
     c = torch.linspace(0, 1, _STEPS, dtype=x.dtype, device=x.device)
     scaled = (c[:, None, None] * x).flatten(0, 1)
-    outputs = prepared.outputs[samples].repeat(_STEPS).unsqueeze(1)
-    ratio = prepared.network.forward(scaled).gather(1, outputs).view(_STEPS, -1) / f
+    y = prepared.network.forward(scaled).view(_STEPS, len(samples), -1)
+    outputs = [prepared.outputs[sample] for sample in samples.tolist()]
+    values = [output.relevance(y[:, row]).sum(1) for row, output in enumerate(outputs)]
+    ratio = torch.stack(values, 1) / f
     return pd.DataFrame(
         {
             "sample": np.repeat(samples.cpu().numpy(), _STEPS),

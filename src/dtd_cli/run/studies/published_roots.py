@@ -32,13 +32,16 @@ def published_roots(prepared: Prepared, explanations: Explanations) -> pd.DataFr
     terms = rule.terms(a, layer, domain)
     total = Divisor(terms).value
     taken = total.abs() > _PARALLEL
-    t = explanations[Way("recursive")].relevance[1][samples] / torch.where(taken, total, 1)
+    # Where f is below zero, -f is decomposed.
+    decomposed = explanations[Way("recursive")].relevance[1] * prepared.f.sign().unsqueeze(1)
+    t = decomposed[samples] / torch.where(taken, total, 1)
     if rule.divisor(terms) is None:
         t, taken = torch.ones_like(t), torch.ones_like(taken)
     points = a.unsqueeze(1) - t.unsqueeze(2) * direction(terms)
-    outputs = prepared.outputs[samples]
-    here = _gradient(prepared, a, outputs).unsqueeze(1)
-    there = _gradient(prepared, points.flatten(0, 1), outputs.repeat_interleave(points.shape[1]))
+    ones = a.new_ones(1, prepared.network.widths[-1])
+    rows = torch.cat([prepared.outputs[sample].relevance(ones) for sample in samples.tolist()])
+    here = _gradient(prepared, a, rows).unsqueeze(1)
+    there = _gradient(prepared, points.flatten(0, 1), rows.repeat_interleave(points.shape[1], 0))
     gap = (there.view_as(points) - here).abs().amax(2)
     leaves = taken & (gap > _GAP)
     return pd.DataFrame(
@@ -51,8 +54,8 @@ def published_roots(prepared: Prepared, explanations: Explanations) -> pd.DataFr
     )
 
 
-def _gradient(prepared: Prepared, points: Tensor, outputs: Tensor) -> Tensor:
-    """∇f of each point's own output, (N, d)."""
+def _gradient(prepared: Prepared, points: Tensor, rows: Tensor) -> Tensor:
+    """∇f of each point, (N, d), where f is the sum of the outputs with its factors (N, K)."""
     network, pattern = prepared.network, gates(prepared.network, 0, points)
     slopes = [gradient(network, 0, pattern, output) for output in range(network.widths[-1])]
-    return torch.stack(slopes)[outputs, torch.arange(len(points), device=points.device)]
+    return (torch.stack(slopes, 1) * rows.unsqueeze(2)).sum(1)

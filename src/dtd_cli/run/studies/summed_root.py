@@ -54,6 +54,8 @@ def _of_sample(prepared: Prepared, sample: int) -> pd.DataFrame:
         there, limits = at_root.relevance.squeeze(0), names(states(at_root.limit_error), LimitState)
         slope = jacobian(lambda p: recursion.upper(0, p.unsqueeze(0), graph=True).squeeze(0), root)
     units, inputs = slope.shape
+    # Where f is below zero, the relevances are those of -f, and get its sign back.
+    here, there, slope = (prepared.outputs[sample].sign * part for part in (here, there, slope))
     columns = {
         "relevance": here.repeat_interleave(inputs),
         "relevance_at_root": there.repeat_interleave(inputs),

@@ -1,0 +1,49 @@
+"""The last lines of a run: what became of it, from its summary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+
+def closing(summary: Mapping[str, Any]) -> Iterator[str]:
+    """How good the network is, which samples were explained, and what each method made of f."""
+    yield from _network(summary["training"])
+    samples = summary["samples"]
+    explained, skipped = samples["explained"], samples["skipped"]
+    line = f"{explained} of {explained + skipped} samples explained"
+    if samples["below_zero"]:
+        line += f", {samples['below_zero']} of them through -f because f(x) < 0"
+    yield line + f"; {skipped} skipped because f(x) = 0" * bool(skipped)
+    kept = {
+        **{name: layers.get("0") for name, layers in summary["conserved_by_layer"].items()},
+        **{
+            f"recursive, {label}": layers.get("0")
+            for label, layers in summary.get("conserved_by_input_roots", {}).items()
+        },
+    }
+    largest = summary["largest_relevance"]
+    # In the order of the run.
+    for method in dict.fromkeys([*largest, *kept]):
+        yield f"{method}: {_kept(kept.get(method))}{_largest(largest.get(method))}"
+
+
+def _network(training: Mapping[str, float]) -> Iterator[str]:
+    """The figures of the rows that training did not see, or where it saw all, of these."""
+    for part in ("test", "train"):
+        figures = {name: value for name, value in training.items() if name.startswith(f"{part}_")}
+        if figures:
+            words = (f"{name.replace('_', ' ')} {value:.3g}" for name, value in figures.items())
+            yield ", ".join(words).replace(f", {part} ", ", ")
+            return
+
+
+def _kept(share: float | None) -> str:
+    return "no finite relevance" if share is None else f"keeps {share:.3g} of f(x) (median)"
+
+
+def _largest(largest: Mapping[str, Any] | None) -> str:
+    if largest is None:
+        return ""
+    place = ", ".join(f"{name} {largest[name]}" for name in ("sample", "layer", "neuron"))
+    return f", largest |R| is {largest['share']:.3g} |f(x)| ({place})"

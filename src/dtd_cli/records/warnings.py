@@ -1,0 +1,181 @@
+"""What to know before the numbers of a run are believed, in sentences that name a remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from dtd.explainer.objections import rule_name
+from dtd_cli.records.limits import UNBOUNDED, UNSETTLED
+from dtd_cli.records.methods import named
+from dtd_cli.run.preparation import Prepared
+
+FAR = 10
+"""Relevance or a residual of more than so many times f is said to be far beyond it."""
+_NAMED = 5
+"""So many samples are named, and the others counted."""
+
+Tables = Mapping[str, pd.DataFrame]
+Figures = Mapping[str, Any]
+"""``summary.json`` without its warnings."""
+
+
+def warnings(prepared: Prepared, tables: Tables, figures: Figures) -> list[str]:
+    """The warnings of a run, one sentence or two each."""
+    return [text for warn in _WARNINGS for text in warn(prepared, tables, figures)]
+
+
+def _negative_inputs(prepared: Prepared, tables: Tables, figures: Figures) -> Iterator[str]:
+    rule, domain, seen = prepared.scheme.rules[0], prepared.scheme.domains[0], prepared.data
+    low, high = float(seen.low.min()), float(seen.high.max())
+    if not rule.for_nonnegative or low >= 0:
+        return
+    features = [name for name, least in zip(prepared.names, seen.low, strict=True) if least < 0]
+    contains_origin = domain.is_box and bool(((domain.low <= 0) & (domain.high >= 0)).all())
+    box = f" inputs.domain=box inputs.low={low!r} inputs.high={max(high, 0.0)!r}"
+    yield (
+        f"the rule {rule_name(rule)} of the input is for inputs that are never negative, and "
+        f"{_some(features, 'features')} go down to {low:.3g}: its relevances may be far beyond "
+        f"f(x); take input_rule=w2, or input_rule=zB{'' if contains_origin else box}"
+    )
+
+
+def _data_outside(prepared: Prepared, tables: Tables, figures: Figures) -> Iterator[str]:
+    domain, seen = prepared.scheme.domains[0], prepared.data
+    low, high = domain.low.double().cpu(), domain.high.double().cpu()
+    beyond = (seen.low < low) | (seen.high > high)
+    if beyond.any():
+        features = [name for name, out in zip(prepared.names, beyond, strict=True) if out]
+        yield (
+            f"the data leave the domain of the inputs in {_some(features, 'features')}: rules and "
+            "searches that keep to it do not see all that the network has seen; widen inputs.low "
+            "and inputs.high"
+        )
+
+
+def _accuracy(prepared: Prepared, tables: Tables, figures: Figures) -> Iterator[str]:
+    part = "test" if "test_accuracy" in figures["training"] else "train"
+    accuracy, commonest = (
+        figures["training"].get(f"{part}_{name}") for name in ("accuracy", "commonest_class")
+    )
+    if accuracy is not None and commonest is not None and accuracy <= commonest:
+        yield (
+            f"the network is right for {accuracy:.3g} of the {part} rows, and {commonest:.3g} of "
+            "them are of the commonest class: it has learned nothing that an explanation could "
+            "show; train it longer (training.epochs), with another training.learning_rate or "
+            "network.hidden"
+        )
+
+
+def _large_relevance(prepared: Prepared, tables: Tables, figures: Figures) -> Iterator[str]:
+    roots = named(tables["roots.csv"])
+    for method, largest in figures["largest_relevance"].items():
+        if largest["share"] <= FAR:
+            continue
+        sample, layer = largest["sample"], largest["layer"]
+        text = (
+            f"{method}: of sample {sample}, unit {largest['neuron']} of layer {layer} has "
+            f"{largest['share']:.2g} times |f(x)| as its relevance"
+        )
+        finder = roots["finder"].where(roots["method"] == "recursive", "")
+        own = (roots["method"] == method) | ("recursive, " + finder == method)
+        found = roots[own & (roots["sample"] == sample) & (roots["layer"] == layer)]
+        reach = (found["gradient_norm"] * found["distance"]).dropna()
+        if len(reach):
+            root = found.loc[reach.idxmax()]
+            text += (
+                f"; most of it comes from the root of unit {root['neuron']} of layer {layer + 1}, "
+                f"where the residual is {root['residual']:.2g}"
+            )
+        yield f"{text}; {_NO_RULE.get(method, _OTHER_WAY)}"
+
+
+def _large_residuals(prepared: Prepared, tables: Tables, figures: Figures) -> Iterator[str]:
+    roots = tables["roots.csv"]
+    f = tables["inputs.csv"].set_index("sample")["f"].abs()
+    roots = roots.assign(share=roots["residual"].abs() / roots["sample"].map(f))
+    far = roots[(roots["share"] > FAR) & (roots["limit"] != UNBOUNDED)]
+    for (method, finder), group in far.groupby(["method", "finder"], sort=False):
+        worst = group.sort_values("share").iloc[-1]
+        yield (
+            f"{method}: {len(group)} of the points that {finder} found are no roots, the residual "
+            f"there is more than {FAR} times |f(x)|; the worst is that of unit {worst['neuron']} "
+            f"of layer {worst['layer'] + 1}, sample {worst['sample']}, with {worst['share']:.2g} "
+            f"times |f(x)|; {_OTHER_WAY}"
+        )
+
+
+_OTHER_WAY = (
+    "take another rule or search (roots=polytope proves its roots), or conclude nothing from it"
+)
+_NO_RULE = {
+    "gradient_x_input": "large parts of both signs cancel there; compare it with another method"
+}
+
+
+def _no_relevance(prepared: Prepared, tables: Tables, figures: Figures) -> Iterator[str]:
+    explained = figures["samples"]["explained"]
+    for method, nothing in figures["without_relevance"].items():
+        if 2 * nothing > explained:
+            yield (
+                f"{method}: for {nothing} of {explained} samples no relevance arrives in the "
+                "input, so there is nothing to be seen in it; layers.csv says in which layer it is "
+                "lost; take another rule, relevance.degree=inf, or a network of fewer layers"
+            )
+
+
+def _inadmissible(prepared: Prepared, tables: Tables, figures: Figures) -> Iterator[str]:
+    rooted = tables["roots.csv"].dropna(subset="admissible")
+    rooted = rooted.assign(outside=~rooted["admissible"].astype(bool))
+    groups = rooted.groupby(["layer", "finder", "method"])["outside"]
+    counted = groups.agg(["sum", "size"]).reset_index().to_dict("records")
+    counts = [
+        f"{row['sum']} of {row['size']} by {row['finder']} in layer {row['layer']} "
+        f"({row['method']})"
+        for row in counted
+        if row["sum"]
+    ]
+    if counts:
+        yield f"roots that are inadmissible, outside the domain of their layer: {', '.join(counts)}"
+
+
+_MEANINGS = {UNSETTLED: "may be wrong", UNBOUNDED: "have no finite relevance"}
+
+
+def _doubtful(prepared: Prepared, tables: Tables, figures: Figures) -> Iterator[str]:
+    layers = tables["layers.csv"]
+    rows = layers[layers["limits"].isin(_MEANINGS)]
+    samples = sorted(rows["sample"].unique())
+    if not samples:
+        return
+    counts = rows.groupby("limits")["sample"].nunique()
+    kinds = ", ".join(
+        f"{counts[state]} {state}, which {meaning}"
+        for state, meaning in _MEANINGS.items()
+        if state in counts
+    )
+    places = ", ".join(map(str, sorted(rows["layer"].unique())))
+    yield (
+        f"one-sided limits leave {len(samples)} of {layers['sample'].nunique()} samples in doubt, "
+        f"in layers {places}: {kinds} ({_some(samples, 'samples')}); see the column limits of "
+        "layers.csv"
+    )
+
+
+def _some(things: list[Any], what: str) -> str:
+    more = ", …" if len(things) > _NAMED else ""
+    return f"{what} {', '.join(map(str, things[:_NAMED]))}{more}"
+
+
+_WARNINGS: tuple[Callable[[Prepared, Tables, Figures], Iterator[str]], ...] = (
+    _negative_inputs,
+    _data_outside,
+    _accuracy,
+    _no_relevance,
+    _large_relevance,
+    _large_residuals,
+    _inadmissible,
+    _doubtful,
+)

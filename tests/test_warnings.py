@@ -1,0 +1,219 @@
+"""The last lines of a run, and what it warns of: each warning is provoked once."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from cases import box
+from dtd.domains import Domain
+from dtd_cli.records import warnings as of_runs
+from dtd_cli.report.page import page
+from dtd_cli.report.results import read_results
+from dtd_cli.report.run import Run
+from dtd_cli.report.study import Study
+from dtd_cli.report.tables import runs_table
+from test_cli import dtd_run
+
+OWN = ["network=file", "network.path=net.pt", "network.output_activation=linear", "training=none",
+       "inputs=csv", "inputs.path=x.csv"]  # fmt: skip
+NEGATIVE = "for inputs that are never negative"
+FAR = "times |f(x)| as its relevance"
+
+
+@pytest.fixture(autouse=True)
+def _in_tmp_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def write(x, *layers):
+    """The table and the weights of a network of one's own."""
+    frame = pd.DataFrame(x, columns=list("abcd")[: len(x[0])])
+    frame.to_csv("x.csv", index=False)
+    tensors = {}
+    for index, (weight, bias) in enumerate(layers):
+        tensors[f"{index}.weight"] = torch.tensor(weight, dtype=torch.float64)
+        tensors[f"{index}.bias"] = torch.tensor(bias, dtype=torch.float64)
+    torch.save(tensors, "net.pt")
+
+
+def ran(monkeypatch, capfd, *arguments, folder="run"):
+    """What a run said on the terminal, and the summary that it wrote."""
+    arguments = [*arguments, "plots=none", "progress=false", f"hydra.run.dir={folder}"]
+    assert dtd_run(monkeypatch, *arguments) == 0
+    said = capfd.readouterr()
+    assert not said.err
+    summary = json.loads(Path(folder, "summary.json").read_text())
+    told = [line.removeprefix("warning: ") for line in said.out.splitlines()
+            if line.startswith("warning: ")]  # fmt: skip
+    assert told == summary["warnings"]
+    log = Path(folder, "dtd-run.log").read_text()
+    assert all(text in log for text in told)
+    return said.out, summary
+
+
+def one_about(summary, words):
+    (text,) = [text for text in summary["warnings"] if words in text]
+    return text
+
+
+def none_about(summary, words):
+    assert not [text for text in summary["warnings"] if words in text]
+
+
+def test_inputs_that_are_negative_under_z_plus(monkeypatch, capfd):
+    """Measured on the data, all rows of it; what the warning names helps."""
+    write([[0.5, 0.5], [0.25, 2.0], [0.5, -1.5]], ([[1.0, 2.0], [-1.0, 1.0]], [0.1, 0.2]))
+    for rule in ("z+", "gamma"):
+        _, summary = ran(monkeypatch, capfd, *OWN, f"rule={rule}", "inputs.n=1")
+        text = one_about(summary, NEGATIVE)
+        assert f"the rule {rule} " in text
+        assert "features b go down to -1.5" in text
+    _, summary = ran(monkeypatch, capfd, *OWN, "rule=z+", "input_rule=w2")
+    none_about(summary, NEGATIVE)
+    remedy = re.search(r"or (input_rule=zB .*)$", text)
+    assert remedy
+    _, summary = ran(monkeypatch, capfd, *OWN, "rule=z+", *shlex.split(remedy[1]))
+    none_about(summary, NEGATIVE)
+    write([[0.5, 0.5]], ([[1.0, 2.0]], [0.1]))
+    _, summary = ran(monkeypatch, capfd, *OWN, "rule=z+")
+    assert summary["warnings"] == []
+
+
+def test_a_box_that_is_there_is_not_named(monkeypatch, capfd):
+    _, summary = ran(monkeypatch, capfd, "inputs=grid", "inputs.low=-1", "inputs.points=3",
+                     "network.hidden=[3]", "network.output_activation=linear",
+                     "training=none")  # fmt: skip
+    assert one_about(summary, NEGATIVE).endswith("or input_rule=zB")
+
+
+def test_data_that_leave_their_domain():
+    """A table is refused before; boxes that are made of a part of the data may be left."""
+    prepared = type("Prepared", (), {})()
+    prepared.names = ("a", "b")
+    prepared.scheme = type("Scheme", (), {"domains": [box(2)]})()
+    for high, words in ((1.0, []), (1.5, ["in features b:"])):
+        low = torch.zeros(2, dtype=torch.float64)
+        prepared.data = Domain(low, torch.tensor([1.0, high], dtype=torch.float64))
+        told = list(of_runs._data_outside(prepared, {}, {}))
+        assert len(told) == len(words)
+        assert all(word in text for word, text in zip(words, told, strict=True))
+
+
+def test_a_network_that_has_learned_nothing(monkeypatch, capfd):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.random((60, 3)), columns=list("abc"))
+    table["label"] = ["one"] * 40 + ["two"] * 20
+    table.to_csv("x.csv", index=False)
+    arguments = ["inputs=csv", "inputs.path=x.csv", "inputs.label=label", "network.hidden=[3]",
+                 "network.output_activation=linear", "training.epochs=1", "inputs.n=2"]  # fmt: skip
+    out, summary = ran(monkeypatch, capfd, *arguments, "training.learning_rate=1e-12")
+    text = one_about(summary, "learned nothing")
+    training = summary["training"]
+    assert training["test_accuracy"] <= training["test_commonest_class"] < 1
+    assert f"{training['test_commonest_class']:.3g} of" in text
+    assert "training.epochs" in text
+    said = f"test accuracy {training['test_accuracy']:.3g}, commonest class"
+    assert out.splitlines()[1].startswith(said)
+    table["label"] = np.where(table["a"] > 0.5, "one", "two")
+    table.to_csv("x.csv", index=False)
+    _, summary = ran(monkeypatch, capfd, *arguments, "training.learning_rate=0.05",
+                     "training.epochs=60")  # fmt: skip
+    none_about(summary, "learned nothing")
+
+
+def test_relevance_that_is_zero_for_most(monkeypatch, capfd):
+    """The roots of ``zero`` are the origin, where a network with negative biases is dead."""
+    layers = [([[1.0, 1.0], [1.0, 2.0]], [-0.5, -0.1]), ([[1.0, 1.0]], [-0.1])]
+    write([[1.0, 0.5], [0.5, 1.0], [2.0, 1.0]], *layers)
+    _, summary = ran(monkeypatch, capfd, *OWN, "rule=zero", "inputs.domain=nonnegative")
+    assert one_about(summary, "no relevance arrives").startswith("recursive: for 3 of 3 samples")
+    assert summary["without_relevance"] == {
+        "recursive": 3, "train_free": 0, "gradient_x_input": 0,
+    }  # fmt: skip
+    _, summary = ran(monkeypatch, capfd, *OWN, "inputs.domain=nonnegative")
+    none_about(summary, "no relevance arrives")
+
+
+def test_a_contribution_far_beyond_f(monkeypatch, capfd):
+    """1 - 0.99 is decomposed into 1 and -0.99 by rules that take activations as positive."""
+    write([[1.0, 1.0], [1.0, -0.99]], ([[1.0, 1.0]], [0.0]))
+    out, summary = ran(monkeypatch, capfd, *OWN, "rule=z+")
+    largest = summary["largest_relevance"]["recursive"]
+    assert largest == {"share": pytest.approx(100), "sample": 1, "layer": 0, "neuron": 0}
+    told = [text for text in summary["warnings"] if FAR in text]
+    assert [text.partition(":")[0] for text in told] == list(summary["largest_relevance"])
+    assert told[0].startswith("recursive: of sample 1, unit 0 of layer 0 has 1e+02 times")
+    assert "the root of unit 0 of layer 1, where the residual is 0" in told[0]
+    assert "roots=polytope" in told[0]
+    assert "the root of" not in told[1]
+    assert "largest |R| is 100 |f(x)| (sample 1, layer 0, neuron 0)" in out
+    assert told[2].endswith("compare it with another method")
+    _, summary = ran(monkeypatch, capfd, *OWN, "rule=w2", "relevance.methods=[recursive]")
+    none_about(summary, FAR)
+
+
+def test_a_residual_far_beyond_f(monkeypatch, capfd):
+    """The origin is no root of a unit with a bias."""
+    write([[0.5, 0.5], [1.0, 0.0]], ([[-9.9, -1.0]], [10.0]))
+    _, summary = ran(monkeypatch, capfd, *OWN, "rule=zero")
+    text = one_about(summary, "are no roots")
+    assert text.startswith("recursive: 1 of the points that closed_form found are no roots")
+    assert "unit 0 of layer 1, sample 1, with 1e+02 times" in text
+    _, summary = ran(monkeypatch, capfd, *OWN, "rule=w2")
+    none_about(summary, "are no roots")
+
+
+def test_roots_outside_the_domain_are_counted_in_one_line(monkeypatch, capfd):
+    _, summary = ran(monkeypatch, capfd, "network=mlp", "network.hidden=[6,4]", "training=none",
+                     "network.seed=2", "inputs=grid", "inputs.points=4", "rule=w2")  # fmt: skip
+    text = one_about(summary, "inadmissible")
+    roots = pd.read_csv("run/roots.csv")
+    outside = (roots["admissible"] == False).groupby(roots["layer"]).sum()  # noqa: E712
+    assert (outside > 0).all()
+    for layer, count in outside.items():
+        assert re.search(rf"\b{count} of \d+ by closed_form in layer {layer} ", text)
+
+
+def test_the_last_lines_tell_what_became_of_the_samples(monkeypatch, capfd):
+    write([[1.0, 1.0], [1.0, 3.0], [1.0, 2.0]], ([[2.0, -1.0]], [0.0]))
+    out, summary = ran(monkeypatch, capfd, *OWN, "rule=w2")
+    assert summary["samples"] == {"explained": 2, "below_zero": 1, "skipped": 1}
+    first, *methods, last = out.splitlines()[-5:]
+    assert first == (
+        "2 of 3 samples explained, 1 of them through -f because f(x) < 0; 1 skipped because "
+        "f(x) = 0"
+    )
+    kept = summary["conserved_by_layer"]
+    for line, method in zip(methods, ("recursive", "train_free", "gradient_x_input"), strict=True):
+        assert line.startswith(f"{method}: keeps {kept[method]['0']:.3g} of f(x) (median), ")
+    assert last.startswith("done in ")
+    assert last.endswith("/run")
+
+
+def test_a_further_search_has_a_line_of_its_own(monkeypatch, capfd):
+    write([[1.0, 1.0]], ([[2.0, -1.0]], [0.0]))
+    out, summary = ran(monkeypatch, capfd, *OWN, "+roots@compare_input_roots.mine=random")
+    share = summary["conserved_by_input_roots"]["mine"]["0"]
+    assert f"recursive, mine: keeps {share:.3g} of f(x)" in out
+
+
+def test_the_report_has_the_warnings(monkeypatch, capfd, tmp_path):
+    write([[1.0, 1.0], [1.0, -0.99]], ([[1.0, 1.0]], [0.0]))
+    _, summary = ran(monkeypatch, capfd, *OWN, "rule=z+", "relevance.methods=[train_free]")
+    results = read_results(tmp_path / "run")
+    assert list(results.warnings) == summary["warnings"]
+    assert len(summary["warnings"]) == 2
+    study = Study.of([Run.read(tmp_path / "run", "run")], {0: results})
+    assert runs_table(study)["warnings"].tolist() == [2]
+    columns = ["rule", "method", "layer", "quantity", "runs", "mean", "std", "q25", "median", "q75"]
+    html = page(study, pd.DataFrame(columns=columns), [], "")
+    assert "<h2>Warnings</h2>" in html
+    assert "for inputs that are never negative" in html
