@@ -46,7 +46,7 @@ def run(config: Config, folder: RunFolder, pictures: bool) -> None:
         if Way("recursive") in ways:
             # Roots that are made for a sample are refused here, where they cannot be made.
             problems = prepared.explainer.problems(prepared.x, prepared.targets)
-            tuple(problem.plans for problem, *_ in problems)
+            tuple(problem.plans for _, problem, _ in problems)
         if config.relevance.paths:
             check_paths(prepared.network, config.relevance.max_paths)
         mapped = map_request(config.region_map, prepared)
