@@ -21,6 +21,7 @@ from dtd.rules import RULES
 from dtd_cli.app.locations import CONF
 from dtd_cli.app.overrides import groups
 from dtd_cli.plots import PICTURES
+from dtd_cli.records.columns import INPUTS
 from dtd_cli.report.command import main as report
 from dtd_cli.run.studies import STUDIES
 from test_cli import dtd_run
@@ -212,7 +213,7 @@ def written(tmp_path_factory):
 
 def features(run):
     """The inputs' own columns."""
-    return set(pd.read_csv(run / "inputs.csv").columns[4:])
+    return set(pd.read_csv(run / "inputs.csv").columns[len(INPUTS) :])
 
 
 def described(name):

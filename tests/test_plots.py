@@ -103,6 +103,8 @@ def some_tables(
                         marks.append((*place, status, low if there else None))
     head = ["method", "sample", "layer", "neuron", "finder"]
     fixed = {"sample": range(samples), "status": "explained", "output": 0, "f": f}
+    fixed |= {"class": None, "predicted": None, "label": None}
+    fixed |= {"row": range(samples), "index": None, "part": "test"}
     return Tables(
         relevance=pd.DataFrame(
             relevance,

@@ -19,12 +19,13 @@ MONTE_CARLO = "monte_carlo"
 
 @dataclass(frozen=True)
 class ExplainSettings:
-    """``explain``: which output is explained."""
+    """``explain``: which output is explained, and of which rows of a data set."""
 
     output: Annotated[
         Annotated[int, Field(ge=0)] | Literal["predicted"],
         Field(description="an output's index, or predicted"),
     ]
+    samples: Literal["first", "random", "wrong", "highest", "by_class"]
 
 
 def _degree(value: float) -> float:

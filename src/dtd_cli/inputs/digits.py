@@ -7,11 +7,11 @@ from pydantic.dataclasses import dataclass
 from sklearn.datasets import load_digits
 
 from dtd.domains import Domain
-from dtd_cli.inputs.source import Inputs, Source, pixel_names
+from dtd_cli.inputs.source import DataSet, Source, pixel_names
 
 
 @dataclass(frozen=True)
-class Digits(Inputs):
+class Digits(DataSet):
     """1797 images of 8×8 pixels in ten classes, scaled to the box 0..1.
 
     Source: scikit-learn's ``load_digits`` (test set of UCI's optical recognition of digits).

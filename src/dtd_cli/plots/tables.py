@@ -13,12 +13,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from dtd_cli.records import columns
 from dtd_cli.records.limits import IN_DOUBT, UNBOUNDED, UNSETTLED, is_finite, of_samples
 
 Vector = NDArray[np.float64]
-
-_FIXED_INPUT_COLUMNS = 4
-"""``inputs.csv`` starts with sample, status, output, f; its other columns are the features."""
 
 
 class Sample(NamedTuple):
@@ -67,7 +65,7 @@ class Tables:
         """The names of the input's features, in the order of the input's neurons."""
         if self.inputs is None:
             return []
-        return [str(name) for name in self.inputs.columns[_FIXED_INPUT_COLUMNS:]]
+        return [str(name) for name in self.inputs.columns[len(columns.INPUTS) :]]
 
     @property
     def explained(self) -> list[Sample]:
@@ -131,7 +129,7 @@ class Tables:
         """The features of one sample."""
         if self.inputs is None:
             return np.empty(0)
-        row = self.inputs[self.inputs["sample"] == sample].iloc[0, _FIXED_INPUT_COLUMNS:]
+        row = self.inputs[self.inputs["sample"] == sample].iloc[0, len(columns.INPUTS) :]
         return np.asarray(row, dtype=np.float64)
 
     def input_relevance(self) -> dict[tuple[str, int], Vector]:

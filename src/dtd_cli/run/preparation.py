@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,7 +21,11 @@ from dtd.relevance.recursion import Recursion
 from dtd_cli.config.config import Config
 from dtd_cli.config.errors import SettingError
 from dtd_cli.config.settings import MONTE_CARLO
+from dtd_cli.inputs.labels import name
+from dtd_cli.inputs.source import Scaling, Source
 from dtd_cli.run.progress import bars
+from dtd_cli.run.selection import Candidates, Rows, chosen, predicted
+from dtd_cli.training.training import Split
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,15 +34,21 @@ class Prepared:
 
     ``x`` (n, d) are the samples, ``targets`` what is explained of each. ``explainer`` explains
     them by the recursion, and each of ``compared``, by its label, with another root search in the
-    input.
+    input. ``rows`` are the samples as the data set has them, if they are of one, and ``scaling``
+    is what standardised them. ``classes`` are the names of what outputs stand for. ``notes`` are
+    for the log.
     """
 
     names: tuple[str, ...]
+    rows: Rows | None
+    scaling: Scaling | None
+    classes: Sequence[str]
     x: Tensor
     targets: Targets
     explainer: DTD
     compared: Mapping[str, DTD]
     figures: Mapping[str, float]
+    notes: Sequence[str]
 
     @property
     def network(self) -> Network:
@@ -63,6 +74,18 @@ class Prepared:
     def explained(self) -> Tensor:
         """Which samples have something to explain, (n,): f(x) > 0."""
         return self.targets.explained
+
+    @property
+    def predicted(self) -> list[str]:
+        """The class that the network names for each sample; empty where there are none."""
+        return predicted(self.network, self.x, self.classes)
+
+    @property
+    def features(self) -> Tensor:
+        """The samples in the units of the data, (n, d)."""
+        if self.rows is None or self.scaling is None:
+            return self.x
+        return self.rows.features.to(self.x)
 
     @property
     def prescription(self) -> Sequence[float] | None:
@@ -101,13 +124,21 @@ def prepare(config: Config) -> Prepared:
     output = None if config.explain.output == "predicted" else config.explain.output
     if output is not None:
         one_target(network, output)
-    trained = config.training(network, source, seed, config.top.progress)
+    source.check_range(config.dtype, "allowed are smaller numbers, or dtype=float64")
+    split = Split.whole(0) if source.rows is None else config.training.split(len(source.rows), seed)
+    given, source = source, config.inputs.fitted(source, split.train)
+    trained = config.training(network, source, split, seed, config.top.progress)
+    classes = [*map(name, config.training.classes(source.labels, network.widths[-1]))]
 
     def f(drawn: Tensor) -> Tensor:
         network = trained.network
         return targets(network, drawn.to(network.dtype), output).f
 
-    x = config.inputs.samples(replace(source, rows=trained.held_out), f, generator)
+    if source.rows is None:
+        rows, x = None, config.inputs.draw(source, f, generator)
+    else:
+        numbers = _chosen(config, trained.network, source, split, classes, f)
+        rows, x = Rows.of(given, split, numbers), source.rows[numbers]
     x = x.to(config.device, config.dtype)
     # The search of the input layer goes on where the inputs' draws ended, as in the seed notebook.
     explainer = replace(_explainer(config, trained.network, source.domain), seed=generator)
@@ -120,7 +151,41 @@ def prepare(config: Config) -> Prepared:
             "another output, other inputs or another network.seed",
         )
     compared = _compared(config, explainer)
-    return Prepared(source.names, x, explained, explainer, compared, trained.figures)
+    return Prepared(
+        source.names,
+        rows,
+        source.scaling,
+        classes,
+        x,
+        explained,
+        explainer,
+        compared,
+        trained.figures,
+        [*source.notes, *trained.notes],
+    )
+
+
+def _chosen(
+    config: Config,
+    network: Network,
+    source: Source,
+    split: Split,
+    classes: Sequence[str],
+    f: Callable[[Tensor], Tensor],
+) -> np.ndarray:
+    """The rows of a data set that are explained."""
+
+    def candidates(numbers: np.ndarray) -> Candidates:
+        assert source.rows is not None, "what is drawn has no rows"
+        rows = source.rows[numbers].to(network.dtype)
+        return Candidates(
+            Rows.of(source, split, numbers).label,
+            lambda: predicted(network, rows, classes),
+            lambda: f(rows),
+            config.top.seed,
+        )
+
+    return chosen(config.explain, config.inputs, source, split, candidates)
 
 
 def _explainer(config: Config, network: Network, domain: Domain) -> DTD:
