@@ -18,7 +18,8 @@ from dtd_cli.inputs.source import Image, place
 
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|", "space": " "}
 """What may stand between columns."""
-_TRIED = (",", ";", "\t", "|")
+_TRIED = ("\t", ";", ",", "|")
+"""In this order: names and numbers have commas in them, and hardly ever the others."""
 DECIMALS = {"point": ".", "comma": ","}
 """What may stand before the fraction of a number."""
 _SHOWN, _LONGEST = 3, 40
@@ -93,8 +94,7 @@ def _text(path: Path, dialect: Dialect) -> Content:
         firsts = {separator: first_row(separator) for separator in separators}
     except pd.errors.EmptyDataError as error:
         raise _refused(path, "it is empty; allowed is a header row and rows below it") from error
-    # The first of those that give most columns.
-    separator = max(firsts, key=lambda key: len(firsts[key]))
+    separator = next((one for one, cells in firsts.items() if len(cells) > 1), separators[0])
     first = firsts[separator]
     has_header = _has_header(path, first) if dialect.header is None else dialect.header
     names = first if has_header else [f"x{number + 1}" for number in range(len(first))]
@@ -104,7 +104,7 @@ def _text(path: Path, dialect: Dialect) -> Content:
         return _whole(path, options | {"names": range(len(names)), "decimal": decimal})
 
     frame, notes = body(dialect.decimal or "."), []
-    if separator != ",":
+    if separator != "," and len(names) > 1:
         notes.append(f"{path}: columns are separated by {separator!r}")
         if dialect.decimal is None and _has_decimal_commas(path, names, frame, body):
             frame = body(",")
@@ -201,7 +201,7 @@ def _has_decimal_commas(
 
 
 def _is_numeric(column: pd.Series) -> bool:
-    return pd.api.types.is_numeric_dtype(column)
+    return pd.api.types.is_any_real_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)
 
 
 def _parquet(path: Path, dialect: Dialect) -> Content:

@@ -221,7 +221,7 @@ def _labels(column: pd.Series) -> np.ndarray:
     missing = column.isna() | column.astype(str).isin(_MISSING)
     present = column.astype(object).where(~missing, None)
     found = pd.to_numeric(present, errors="coerce")
-    labels: np.ndarray = (found if (found.isna() == missing).all() else present).to_numpy()
+    labels: np.ndarray = (found if (found.isna() == missing).all() else present).to_numpy(copy=True)
     return labels
 
 

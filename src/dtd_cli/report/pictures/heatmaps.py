@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from dtd_cli.plots import style
 from dtd_cli.plots.heatmaps import symmetric
-from dtd_cli.plots.pixels import pixel_grid
+from dtd_cli.plots.pixels import pixels_of, strip
 from dtd_cli.report.explanations import Explanations
 from dtd_cli.report.pictures.bands import LONGEST_CONFIGURATION, MOST_CONFIGURATIONS
 
@@ -42,23 +42,23 @@ def heatmaps(group: Explanations, method: str) -> Figure | None:
         doubts = {"all configurations": doubts[first]}
     names = list(rows)[:MOST_CONFIGURATIONS]
     features, samples = group.inputs.features, group.samples[:MOST_SAMPLES]
-    grid = pixel_grid(features)
-    if grid is None and len(features) > _MOST_FEATURES:
+    image = pixels_of(features)
+    if image is None and len(features) > _MOST_FEATURES:
         return None
-    places = np.arange(len(features))[None] if grid is None else grid
-    heats = [rows[name][: len(samples)] for name in names]
-    norm = symmetric(heats)
+    pixels = image or strip(len(features))
+    heats = [[*map(pixels.total, rows[name][: len(samples)])] for name in names]
+    norm = symmetric(chain.from_iterable(heats))
 
     labels = [
         "input",
         *(style.literal(n, LONGEST_CONFIGURATION).replace(", ", ",\n") for n in names),
     ]
-    named = [] if grid is not None or len(features) > _MOST_NAMES else features
-    figure, cells, bar = _sheet(labels, len(samples), places.shape, named, style.words(method))
+    named = [] if image is not None or len(features) > _MOST_NAMES else features
+    figure, cells, bar = _sheet(labels, len(samples), pixels.shape, named, style.words(method))
     inputs = [group.inputs.values(sample.number) for sample in samples]
     gray = Normalize(min(v.min() for v in inputs), max(v.max() for v in inputs))
     for axes, sample, values in zip(cells[0], samples, inputs, strict=True):
-        axes.imshow(values[places], cmap="gray_r", norm=gray, aspect="auto")
+        pixels.show(axes, values, gray, aspect="auto")
         _above(axes, f"sample {sample.number}, f = {style.number(sample.f)}")
     for row, heat, name in zip(cells[1:], heats, names, strict=True):
         for axes, sample, values, doubt in zip(row, samples, heat, doubts[name], strict=False):
@@ -66,7 +66,7 @@ def heatmaps(group: Explanations, method: str) -> Figure | None:
             if doubt == "unbounded":
                 style.leave_empty(axes, doubt)
                 continue
-            axes.imshow(values[places], cmap=style.DIVERGING, norm=norm, aspect="auto")
+            axes.imshow(values, cmap=style.DIVERGING, norm=norm, aspect="auto")
             share = f"ΣR / f = {style.number(np.nansum(values) / sample.f)}"
             _above(axes, style.marked(share, doubt))
     style.legend_below(figure, chain.from_iterable(cells), "lower left", ncols=2)
