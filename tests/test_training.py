@@ -7,13 +7,20 @@ import math
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
 
 from dtd.domains import Domain
 from dtd.errors import InvalidSetting
+from dtd.networks.network import Network
+from dtd_cli.app.locations import CONF
 from dtd_cli.config.typed import option
 from dtd_cli.inputs import Digits, Source
 from dtd_cli.networks import FullyConnected
 from dtd_cli.training import TRAININGS
+from dtd_cli.training.losses import LOSSES
+from dtd_cli.training.training import Split
+from test_inputs import table as csv
 
 Adam, NoTraining = TRAININGS["adam"], TRAININGS["none"]
 
@@ -24,6 +31,11 @@ def adam(loss="cross_entropy", epochs=40, test_fraction=0.2, nonpositive_biases=
     settings |= {"test_fraction": test_fraction, "nonpositive_biases": nonpositive_biases}
     settings |= {"validation_fraction": validation_fraction, "patience": patience}
     return option("training", TRAININGS, {"name": "adam", **settings})
+
+
+def default(**settings):
+    defaults = OmegaConf.to_container(OmegaConf.load(CONF / "training" / "adam.yaml"))
+    return option("training", TRAININGS, defaults | settings)
 
 
 def train(training, network, source, seed=0):
@@ -53,6 +65,78 @@ def rows_of(size):
 
 def halves(rows):
     return np.where(rows[:, 0].numpy() > 0, "right", "left")
+
+
+DATA = {
+    "iris": (load_iris, "cross_entropy", "accuracy", 0.93),
+    "wine": (load_wine, "cross_entropy", "accuracy", 0.95),
+    "breast_cancer": (load_breast_cancer, "cross_entropy", "accuracy", 0.95),
+    "diabetes": (load_diabetes, "mse", "r2", 0.4),
+}
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_the_defaults_reach(tmp_path, name):
+    """As docs/settings.md says, from a CSV file with standardised features."""
+    load, loss, figure, least = DATA[name]
+    load(as_frame=True).frame.to_csv(tmp_path / "rows.csv", index=False)
+    inputs = csv(tmp_path / "rows.csv", label="target", standardize=True)
+    given = inputs.open(None)
+    training = default(loss=loss)
+    reached = []
+    for seed in range(3):
+        split = training.split(len(given.rows), seed)
+        source = inputs.fitted(given, split.train)
+        network = mlp(len(source.names), training.output_size(source.labels), (32, 16), seed)
+        trained = training(network, source, split, seed, progress=False)
+        assert all((layer.bias <= 0).all() for layer in trained.network.layers)
+        reached.append(trained.figures[f"test_{figure}"])
+    assert np.mean(reached) >= least, reached
+
+
+def test_the_best_epoch_is_kept():
+    """Training goes on for ``patience`` epochs, and what they did is undone."""
+    source = table(halves)
+    rate = 0.05
+    stopped = train(adam(epochs=300, validation_fraction=0.2, patience=7, rate=rate),
+                    mlp(2, 2), source)  # fmt: skip
+    epochs = stopped.figures["epochs"]
+    assert 1 < epochs < 293
+    # The same updates, without an end by the validation part.
+    split = adam(validation_fraction=0.2).split(len(source.rows), 0)
+    losses = []
+    for count in range(epochs - 1, epochs + 8):
+        training = adam(epochs=count, rate=rate)
+        known = Split(split.train, split.validation[:0], split.test)
+        network = training(mlp(2, 2), source, known, 0, False).network
+        z = network.with_output_relu(False).forward(source.rows[split.validation].float())
+        targets = LOSSES["cross_entropy"].targets(source.labels, 2)[split.validation]
+        losses.append(LOSSES["cross_entropy"].value(z, targets).item())
+        if count == epochs:
+            assert torch.equal(network.layers[0].weight, stopped.network.layers[0].weight)
+    assert np.argmin(losses) == 1
+
+
+def test_numbers_have_units():
+    """Targets of another size and place give the same network, but for its units."""
+
+    def trained(factor, shift, free):
+        labels = lambda rows: factor * rows[:, 0].clamp(min=0).numpy() + shift  # noqa: E731
+        training = adam("mse", epochs=20, rate=0.02, nonpositive_biases=not free)
+        network = mlp(2, 1, output_activation="linear")
+        *hidden, last = network.layers
+        parts = {name: factor * part for name, part in last.parameters.items()}
+        if free:
+            parts["bias"] = parts["bias"] + shift
+        return train(training, Network((*hidden, last.with_parameters(parts))), table(labels))
+
+    x = rows_of(5).float()
+    for free in (True, False):
+        one, other = trained(1, 0, free), trained(1000, 5000, free)
+        expected = 1000 * one.network.forward(x) + (5000 if free else 0)
+        torch.testing.assert_close(other.network.forward(x), expected, rtol=1e-3, atol=1)
+        assert other.figures["test_r2"] == pytest.approx(one.figures["test_r2"], abs=1e-3)
+        assert ("target_mean" in other.figures) != free
 
 
 @pytest.mark.parametrize("seed", [0, 1])
