@@ -64,7 +64,7 @@ def small(arguments):
     config = composed(*[line for line in single if not line.startswith("hydra.")])
     wanted = {"plots": "none", "progress": "false"}
     # Of a grid or of data only some may have f > 0.
-    most = 2 if config.inputs.name == "digits" else 16
+    most = 2 if config.inputs.name in ("digits", "mnist") else 16
     if config.inputs.n is None or config.inputs.n > most:
         wanted["inputs.n"] = most
     if config.training.name == "adam":
