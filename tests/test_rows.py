@@ -146,6 +146,22 @@ def test_standardised_rows_keep_their_units(monkeypatch):
     np.testing.assert_allclose(own, 0, atol=1e-9)
 
 
+def test_a_map_of_standardised_rows(monkeypatch):
+    inputs = run(monkeypatch, "inputs.standardize=true", "rule=w2", "inputs.n=4")
+    table = pd.read_csv("run/regions.csv")
+    sample = inputs.set_index("sample").loc[table["sample"][0]]
+    data = pd.read_csv("rows.csv")[["f", "size"]]
+    assert table["x_i"].max() > data["f"].mean() > table["x_i"].min()
+    # f is affine in a region, with the gradient that stands there.
+    for _, cell in table.groupby("region"):
+        steps = cell[["x_i", "x_k"]].to_numpy() - cell[["x_i", "x_k"]].to_numpy()[0]
+        gradient = cell[["gradient_i", "gradient_k"]].to_numpy()[0]
+        np.testing.assert_allclose(cell["f"] - cell["f"].iloc[0], steps @ gradient, atol=1e-9)
+    inside = table["x_i"].min() < sample["f.1"] < table["x_i"].max()
+    assert inside
+    assert table["x_k"].min() < sample["size"] < table["x_k"].max()
+
+
 def test_a_value_that_the_dtype_cannot_hold(monkeypatch, capfd):
     data = pd.read_csv("rows.csv", keep_default_na=False)
     data.loc[7, "size"] = 1e300
