@@ -109,6 +109,14 @@ class Tables:
             for number, output, f, name, label, row in zip(*columns, strict=True)
         ]
 
+    def title(self, sample: int) -> str:
+        """What headings call a sample: its number, and its row and class if there are such."""
+        named = (one for one in self.explained if one.number == sample)
+        return next(
+            (", ".join([*s.names, *(s.outcome if s.name else [])]) for s in named),
+            f"sample {sample}",
+        )
+
     @property
     def methods(self) -> list[str]:
         """The methods that distributed relevance, in the order of the run."""

@@ -22,7 +22,7 @@ from dtd_cli.report.pictures.bands import LONGEST_CONFIGURATION, MOST_CONFIGURAT
 MOST_SAMPLES = 8
 _MOST_FEATURES, _MOST_NAMES, _LONGEST_NAME = 40, 10, 12
 # Inches: everything is placed, because images keep their shape.
-_RIGHT, _TOP, _BOTTOM, _LETTER = 0.25, 0.42, 0.95, 0.075
+_RIGHT, _TOP, _BOTTOM, _LETTER = 0.25, 0.55, 0.95, 0.075
 _CELL, _SPACE, _CAPTION, _BAR = 1.0, 0.09, 0.2, 0.09
 
 
@@ -59,7 +59,8 @@ def heatmaps(group: Explanations, method: str) -> Figure | None:
     gray = Normalize(min(v.min() for v in inputs), max(v.max() for v in inputs))
     for axes, sample, values in zip(cells[0], samples, inputs, strict=True):
         pixels.show(axes, values, gray, aspect="auto")
-        _above(axes, f"sample {sample.number}, f = {style.number(sample.f)}")
+        named = [f"class {style.literal(sample.name)}"] if sample.name else []
+        _above(axes, "\n".join([f"sample {sample.number}, f = {style.number(sample.f)}", *named]))
     for row, heat, name in zip(cells[1:], heats, names, strict=True):
         for axes, sample, values, doubt in zip(row, samples, heat, doubts[name], strict=False):
             style.name_marks(axes, [doubt])
