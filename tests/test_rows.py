@@ -111,6 +111,12 @@ def test_rows_without_labels(monkeypatch, capfd):
     assert "explain.samples=wrong: these inputs have no labels" in capfd.readouterr().err
 
 
+def test_rows_of_inputs_that_are_drawn(monkeypatch, capfd):
+    settings = ["network=notebook", "training=none", "inputs=notebook", "explain.samples=random"]
+    assert dtd_run(monkeypatch, *settings, "progress=false", "plots=none") == 2
+    assert "explain.samples=random: these inputs are drawn" in capfd.readouterr().err
+
+
 def test_none_is_wrong(monkeypatch, capfd):
     data = pd.read_csv("rows.csv", keep_default_na=False)
     data["f"] = data["kind"].map({"left": 10.0, "None": 0.0, "right": -10.0})

@@ -109,16 +109,13 @@ def test_an_encoding_that_is_not_said(tmp_path):
         opened(path, encoding="latin-11")
 
 
-@pytest.mark.parametrize(
-    ("header", "names"), [("0,1,2", "012"), ("1,2,3", "123")], ids=["from 0", "from 1"]
-)
-def test_names_that_programs_give(tmp_path, header, names):
-    source = opened(written(tmp_path, f"{header}\n5,6,7\n"))
-    assert source.names == tuple(names)
+def test_names_that_programs_give(tmp_path):
+    source = opened(written(tmp_path, "0,1,2\n5,6,7\n"))
+    assert source.names == ("0", "1", "2")
     assert source.rows.tolist() == [[5, 6, 7]]
 
 
-@pytest.mark.parametrize("first", ["5.1,3.5,1.4", "3,1,2", "5,1;3,5;1,4"])
+@pytest.mark.parametrize("first", ["5.1,3.5,1.4", "3,1,2", "1,2,3", "5,1;3,5;1,4"])
 def test_a_table_without_a_header(tmp_path, first):
     path = written(tmp_path, f"{first}\n{first}\n")
     refused = r"^inputs\.path=.*first row is all numbers \(.*inputs\.header=false.*=true"

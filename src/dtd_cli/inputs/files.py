@@ -137,15 +137,14 @@ def _whole(path: Path, options: dict[str, Any]) -> pd.DataFrame:
 
 
 def _has_header(path: Path, first: Sequence[str]) -> bool:
-    """Whether the first row has names. Numbers from 0 or 1 on are names that programs give.
+    """Whether the first row has names. Numbers from 0 on are names that programs give.
 
     Raises:
         SettingError: it is in doubt.
     """
     if not all(map(_is_number, first)):
         return True
-    counts = [[str(start + number) for number in range(len(first))] for start in (0, 1)]
-    if list(first) in counts and len(first) > 1:
+    if len(first) > 1 and list(first) == [str(number) for number in range(len(first))]:
         return True
     shown = ", ".join(first[:_SHOWN]) + (", …" if len(first) > _SHOWN else "")
     raise _refused(

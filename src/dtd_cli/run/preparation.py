@@ -135,6 +135,12 @@ def prepare(config: Config) -> Prepared:
         return targets(network, drawn.to(network.dtype), output).f
 
     if source.rows is None:
+        if config.explain.samples != "first":
+            raise SettingError(
+                "explain.samples",
+                config.explain.samples,
+                "these inputs are drawn and have no rows; allowed is explain.samples=first",
+            )
         rows, x = None, config.inputs.draw(source, f, generator)
     else:
         numbers = _chosen(config, trained.network, source, split, classes, f)
