@@ -54,6 +54,7 @@ FLOORS = {
         ("networks", "inputs"),
         ("training",),
         ("config",),
+        ("run.selection",),
         ("run.preparation",),
         ("records",),
         ("run.explanations",),
@@ -124,7 +125,7 @@ def test_the_library_does_not_know_the_program(path):
 @pytest.mark.parametrize(
     ("package", "others"),
     [
-        ("plots", ("dtd_cli.records.files", "dtd_cli.records.limits")),
+        ("plots", ("dtd_cli.records.columns", "dtd_cli.records.files", "dtd_cli.records.limits")),
         (
             "report",
             (

@@ -230,7 +230,7 @@ def test_arrays(tmp_path):
     assert images.shape == (1, 3, 2)
     assert images.rows.tolist() == rows.reshape(2, 6).tolist()
     np.savez(tmp_path / "both.npz", x=rows.reshape(2, 3, 1, 2), y=np.array(["u", "v"]))
-    both = opened(tmp_path / "both.npz", label="kind")
+    both = opened(tmp_path / "both.npz", label="y")
     assert both.shape == (3, 1, 2)
     assert both.labels.tolist() == ["u", "v"]
 

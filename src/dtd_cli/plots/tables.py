@@ -14,13 +14,13 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from dtd_cli.plots import style
-from dtd_cli.records import columns
+from dtd_cli.records.columns import INPUT_TEXTS, INPUTS
 from dtd_cli.records.limits import IN_DOUBT, UNBOUNDED, UNSETTLED, is_finite, of_samples
 
 Vector = NDArray[np.float64]
 
 
-_NUMBERED = {f"{name}.1": name for name in columns.INPUTS}
+_NUMBERED = {f"{name}.1": name for name in INPUTS}
 
 
 class Sample(NamedTuple):
@@ -93,7 +93,7 @@ class Tables:
         """The names of the input's features, in the order of the input's neurons."""
         if self.inputs is None:
             return []
-        names = map(str, self.inputs.columns[len(columns.INPUTS) :])
+        names = map(str, self.inputs.columns[len(INPUTS) :])
         # Pandas has numbered a feature that is called as one of the other columns.
         return [_NUMBERED.get(name, name) for name in names]
 
@@ -168,7 +168,7 @@ class Tables:
         """The features of one sample."""
         if self.inputs is None:
             return np.empty(0)
-        row = self.inputs[self.inputs["sample"] == sample].iloc[0, len(columns.INPUTS) :]
+        row = self.inputs[self.inputs["sample"] == sample].iloc[0, len(INPUTS) :]
         return np.asarray(row, dtype=np.float64)
 
     def input_relevance(self) -> dict[tuple[str, int], Vector]:
@@ -209,7 +209,7 @@ def read_table(path: Path) -> pd.DataFrame:
     if path.name != "inputs.csv":
         return pd.read_csv(BytesIO(content))
     # Classes have names, also where these look like numbers or like missing ones.
-    texts = dict.fromkeys(columns.INPUT_TEXTS, str)
+    texts = dict.fromkeys(INPUT_TEXTS, str)
     return pd.read_csv(BytesIO(content), dtype=texts, keep_default_na=False)
 
 
