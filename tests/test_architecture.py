@@ -56,6 +56,7 @@ FLOORS = {
         ("networks", "inputs"),
         ("training",),
         ("config",),
+        ("run.selection",),
         ("run.preparation",),
         ("records",),
         ("run.explanations",),
@@ -128,7 +129,12 @@ def test_the_library_does_not_know_the_program(path):
     [
         (
             "plots",
-            ("dtd_cli.records.files", "dtd_cli.records.limits", "dtd_cli.records.methods"),
+            (
+                "dtd_cli.records.columns",
+                "dtd_cli.records.files",
+                "dtd_cli.records.limits",
+                "dtd_cli.records.methods",
+            ),
         ),
         (
             "report",

@@ -22,6 +22,7 @@ from omegaconf import OmegaConf
 
 from dtd_cli.app import command as cli
 from dtd_cli.config.renamed import RENAMED
+from dtd_cli.records.columns import INPUTS
 
 TINY = ["inputs.n=2", "training.epochs=2", "plots=none", "progress=false"]
 COLUMNS = {
@@ -135,8 +136,8 @@ def test_files_and_their_columns(tmp_path, monkeypatch):
         assert header == columns
         assert rows
     header, *rows = (tmp_path / "run" / "inputs.csv").read_text().splitlines()
-    assert header.startswith("sample,status,output,f,pixel_0_0,")
-    assert len(header.split(",")) == 4 + 64
+    assert header.startswith(",".join([*INPUTS, "pixel_0_0,"]))
+    assert len(header.split(",")) == len(INPUTS) + 64
     assert len(rows) == 2
     figures = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert 0 <= figures["training"]["test_accuracy"] <= 1

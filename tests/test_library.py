@@ -23,6 +23,7 @@ from dtd.networks.files import save
 from dtd.roots import ROOT_FINDERS
 from dtd.rules import RULES
 from dtd_cli.app.locations import CONF
+from dtd_cli.records.columns import INPUTS
 from test_cli import dtd_run
 
 WIDTHS = (4, 6, 5, 3)
@@ -559,7 +560,7 @@ def test_both_give_the_same_bytes(tmp_path, monkeypatch, command, arguments):
     assert dtd_run(monkeypatch, *shell) == 0
     with Path("run/inputs.csv").open() as file:
         _, *rows = csv.reader(file)
-    x = np.array([row[4:] for row in rows], dtype=np.float64)
+    x = np.array([row[len(INPUTS) :] for row in rows], dtype=np.float64)
     result = dtd.DTD(dtd.load("run/network.safetensors"), **arguments).explain(x)
     frames = {
         "relevance": result.to_frame(), "layers": result.ledger_frame(),

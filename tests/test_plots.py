@@ -13,7 +13,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
-from matplotlib.colors import to_hex
+from matplotlib.colors import Normalize, to_hex
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.lines import Line2D
@@ -21,7 +21,7 @@ from matplotlib.lines import Line2D
 from dtd_cli.plots import PICTURES, Tables, draw, style
 from dtd_cli.plots.heatmaps import heatmaps, symmetric
 from dtd_cli.plots.ledger import PARTS, ledger, ledger_shares, relevance_shares
-from dtd_cli.plots.pixels import pixel_grid
+from dtd_cli.plots.pixels import pixels_of
 from dtd_cli.plots.relevance_bars import relevance_bars
 from dtd_cli.plots.root_status import root_status, status_counts
 from dtd_cli.plots.roots import roots
@@ -103,6 +103,8 @@ def some_tables(
                         marks.append((*place, status, low if there else None))
     head = ["method", "sample", "layer", "neuron", "finder"]
     fixed = {"sample": range(samples), "status": "explained", "output": 0, "f": f}
+    fixed |= {"class": "", "predicted": "", "label": ""}
+    fixed |= {"row": "", "index": "", "part": "test"}
     return Tables(
         relevance=pd.DataFrame(
             relevance,
@@ -284,7 +286,26 @@ class TestTables:
 class TestPixels:
     def test_each_pixel_in_its_place(self) -> None:
         names = ["pixel_1_0", "pixel_0_1", "pixel_0_0", "pixel_1_1", "pixel_0_2", "pixel_1_2"]
-        np.testing.assert_array_equal(pixel_grid(names), [[2, 1, 4], [0, 3, 5]])
+        np.testing.assert_array_equal(pixels_of(names).index, [[[2, 1, 4], [0, 3, 5]]])
+
+    def test_channels(self) -> None:
+        names = [f"pixel_{c}_{y}_{x}" for c in range(3) for y in range(2) for x in range(4)]
+        pixels = pixels_of(names)
+        np.testing.assert_array_equal(pixels.index, np.arange(24).reshape(3, 2, 4))
+        assert pixels.shape == (2, 4)
+        values = np.arange(24.0)
+        np.testing.assert_array_equal(pixels.total(values), values.reshape(3, 2, 4).sum(0))
+        # The seventh feature of a channel is in row 1, column 2.
+        assert pixels.places[:, [6, 14]].tolist() == [[1, 1], [2, 2]]
+        assert pixels_of([*names[:-1], "pixel_0_0"]) is None
+
+    def test_colours_are_drawn(self) -> None:
+        names = [f"pixel_{c}_0_{x}" for c in range(3) for x in range(2)]
+        axes = Figure().subplots()
+        values = np.array([0, 1, 0, 0.5, 1, 0])
+        pixels_of(names).show(axes, values, Normalize(0, 1))
+        (image,) = axes.images
+        assert image.get_array().tolist() == [[[0, 0, 1], [1, 0.5, 0]]]
 
     @pytest.mark.parametrize(
         "names",
@@ -303,7 +324,7 @@ class TestPixels:
         ],
     )
     def test_anything_else_is_no_image(self, names: list[str]) -> None:
-        assert pixel_grid(names) is None
+        assert pixels_of(names) is None
 
 
 class TestHeatmaps:
@@ -413,9 +434,22 @@ class TestRelevanceBars:
                 np.testing.assert_allclose(bar[:, 1], [height - neuron - 1, height + neuron + 1])
         assert "standard error" in [text.get_text() for text in picture.legends[0].get_texts()]
 
+    def test_the_strongest_of_many(self) -> None:
+        tables = some_tables([f"x{i}" for i in range(45)])
+        picture = shown(relevance_bars(tables))
+        assert "the 20 strongest of 45" in picture.get_suptitle()
+        axes, sample = picture.axes[0], tables.explained[0].number
+        heights = [bar.get_height() for bar in axes.containers[0]]
+        relevance = {m: tables.input_relevance()[m, sample] for m in tables.methods}
+        order = np.argsort(-np.abs([*relevance.values()]).max(0), kind="stable")
+        first = relevance[tables.methods[0]]
+        np.testing.assert_allclose(heights[:-1], first[order[:20]])
+        assert heights[-1] == pytest.approx(first[order[20:]].sum())
+        names = [label.get_text() for label in axes.get_xticklabels()]
+        assert names == [*(f"x{i}" for i in order[:20]), "25 others"]
+
     def test_only_for_tables_that_fit(self) -> None:
         assert relevance_bars(digits()) is None
-        assert relevance_bars(some_tables([f"x{i}" for i in range(31)])) is None
 
 
 class TestLedger:

@@ -14,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from dtd_cli.networks.files import File
 from dtd_cli.plots import Tables
 from dtd_cli.plots.region_map import region_map
+from dtd_cli.records.columns import INPUTS
 from test_cli import TINY, dtd_run
 
 QUIET = ["plots=none", "progress=false"]
@@ -47,7 +48,7 @@ def test_f_at_the_vertices_is_the_networks(monkeypatch, tmp_path, arguments):
     row = inputs[inputs["sample"] == sample].iloc[0]
     assert row["status"] == "explained"
     assert row["output"] == output
-    x = np.repeat(row.iloc[4:].to_numpy(float)[None], len(table), 0)
+    x = np.repeat(row.iloc[len(INPUTS) :].to_numpy(float)[None], len(table), 0)
     x[:, i], x[:, k] = table["x_i"], table["x_k"]
     np.testing.assert_allclose(f_at(folder, x, output), table["f"], rtol=1e-9, atol=1e-12)
     assert table["region"].nunique() > 2

@@ -10,6 +10,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from dtd_cli.plots import Tables
+from dtd_cli.records.columns import INPUT_TEXTS
 from dtd_cli.report.explanations import Explanations
 from dtd_cli.report.pictures.heatmaps import heatmaps
 from dtd_cli.report.pictures.ledger import ledger
@@ -48,6 +49,7 @@ def some_figures(configurations, seeds=3, methods=("recursive", "train_free"), s
 def some_explanations(names=("z+", "w2"), features=PIXELS, samples=3, seed=0):
     draw = np.random.default_rng(seed)
     head = {"sample": range(samples), "status": "explained", "output": 0, "f": 2.0}
+    head |= dict.fromkeys(INPUT_TEXTS, "")
     values = draw.uniform(size=(len(features), samples))
     inputs = pd.DataFrame({**head, **dict(zip(features, values, strict=True))})
     fixed = draw.normal(size=(samples, len(features)))

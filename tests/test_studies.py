@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from dtd_cli.networks.files import File
+from dtd_cli.records.columns import INPUTS
 from test_cli import dtd_run
 
 PAPER = ["network=paper", "inputs=positive", "network.seed=1", "training=none", "progress=false"]
@@ -41,7 +42,11 @@ def read(folder, name):
 
 def inputs(folder):
     table = read(folder, "inputs")
-    return torch.tensor(table.iloc[:, 4:].to_numpy()), table["output"].tolist(), table["f"]
+    return (
+        torch.tensor(table.iloc[:, len(INPUTS) :].to_numpy()),
+        table["output"].tolist(),
+        table["f"],
+    )
 
 
 def relevance(folder, method, layer=0):

@@ -2,24 +2,48 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
 
 from dtd.domains import Domain
 from dtd.errors import InvalidSetting
+from dtd.networks.network import Network
+from dtd_cli.app.locations import CONF
 from dtd_cli.config.typed import option
 from dtd_cli.inputs import Digits, Source
 from dtd_cli.networks import FullyConnected
 from dtd_cli.training import TRAININGS
+from dtd_cli.training.losses import LOSSES
+from dtd_cli.training.training import Split
+from test_inputs import table as csv
 
 Adam, NoTraining = TRAININGS["adam"], TRAININGS["none"]
 
 
-def adam(loss="cross_entropy", epochs=40, test_fraction=0.2, nonpositive_biases=True, rate=0.005):
+def adam(loss="cross_entropy", epochs=40, test_fraction=0.2, nonpositive_biases=True, rate=0.005,
+         validation_fraction=0.0, patience=20):  # fmt: skip
     settings = {"loss": loss, "epochs": epochs, "learning_rate": rate, "batch_size": 64}
     settings |= {"test_fraction": test_fraction, "nonpositive_biases": nonpositive_biases}
+    settings |= {"validation_fraction": validation_fraction, "patience": patience}
     return option("training", TRAININGS, {"name": "adam", **settings})
+
+
+def default(**settings):
+    defaults = OmegaConf.to_container(OmegaConf.load(CONF / "training" / "adam.yaml"))
+    return option("training", TRAININGS, defaults | settings)
+
+
+def train(training, network, source, seed=0):
+    return training(network, source, training.split(len(source.rows), seed), seed, False)
+
+
+def held_out(training, source, seed=0):
+    return source.rows[training.split(len(source.rows), seed).candidates]
 
 
 def mlp(inputs, outputs, hidden=(8,), seed=0, output_activation="relu"):
@@ -43,27 +67,100 @@ def halves(rows):
     return np.where(rows[:, 0].numpy() > 0, "right", "left")
 
 
+DATA = {
+    "iris": (load_iris, "cross_entropy", "accuracy", 0.93),
+    "wine": (load_wine, "cross_entropy", "accuracy", 0.95),
+    "breast_cancer": (load_breast_cancer, "cross_entropy", "accuracy", 0.95),
+    "diabetes": (load_diabetes, "mse", "r2", 0.4),
+}
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_the_defaults_reach(tmp_path, name):
+    """As docs/settings.md says, from a CSV file with standardised features."""
+    load, loss, figure, least = DATA[name]
+    load(as_frame=True).frame.to_csv(tmp_path / "rows.csv", index=False)
+    inputs = csv(tmp_path / "rows.csv", label="target", standardize=True)
+    given = inputs.open(None)
+    training = default(loss=loss)
+    reached = []
+    for seed in range(3):
+        split = training.split(len(given.rows), seed)
+        source = inputs.fitted(given, split.train)
+        network = mlp(len(source.names), training.output_size(source.labels), (32, 16), seed)
+        trained = training(network, source, split, seed, progress=False)
+        assert all((layer.bias <= 0).all() for layer in trained.network.layers)
+        reached.append(trained.figures[f"test_{figure}"])
+    assert np.mean(reached) >= least, reached
+
+
+def test_the_best_epoch_is_kept():
+    """Training goes on for ``patience`` epochs, and what they did is undone."""
+    source = table(halves)
+    rate = 0.05
+    stopped = train(adam(epochs=300, validation_fraction=0.2, patience=7, rate=rate),
+                    mlp(2, 2), source)  # fmt: skip
+    epochs = stopped.figures["epochs"]
+    assert 1 < epochs < 293
+    # The same updates, without an end by the validation part.
+    split = adam(validation_fraction=0.2).split(len(source.rows), 0)
+    losses = []
+    for count in range(epochs - 1, epochs + 8):
+        training = adam(epochs=count, rate=rate)
+        known = Split(split.train, split.validation[:0], split.test)
+        network = training(mlp(2, 2), source, known, 0, False).network
+        z = network.with_output_relu(False).forward(source.rows[split.validation].float())
+        targets = LOSSES["cross_entropy"].targets(source.labels, 2)[split.validation]
+        losses.append(LOSSES["cross_entropy"].value(z, targets).item())
+        if count == epochs:
+            assert torch.equal(network.layers[0].weight, stopped.network.layers[0].weight)
+    assert np.argmin(losses) == 1
+
+
+def test_numbers_have_units():
+    """Targets of another size and place give the same network, but for its units."""
+
+    def trained(factor, shift, free):
+        labels = lambda rows: factor * rows[:, 0].clamp(min=0).numpy() + shift  # noqa: E731
+        training = adam("mse", epochs=20, rate=0.02, nonpositive_biases=not free)
+        network = mlp(2, 1, output_activation="linear")
+        *hidden, last = network.layers
+        parts = {name: factor * part for name, part in last.parameters.items()}
+        if free:
+            parts["bias"] = parts["bias"] + shift
+        return train(training, Network((*hidden, last.with_parameters(parts))), table(labels))
+
+    x = rows_of(5).float()
+    for free in (True, False):
+        one, other = trained(1, 0, free), trained(1000, 5000, free)
+        expected = 1000 * one.network.forward(x) + (5000 if free else 0)
+        torch.testing.assert_close(other.network.forward(x), expected, rtol=1e-3, atol=1)
+        assert other.figures["test_r2"] == pytest.approx(one.figures["test_r2"], abs=1e-3)
+        assert ("target_mean" in other.figures) != free
+
+
 @pytest.mark.parametrize("seed", [0, 1])
 def test_digits(seed):
-    source = Digits(None).open(None)
+    source = Digits(None, None).open(None)
     network = mlp(64, 10, (32, 16), seed)
-    trained = adam()(network, source, seed, progress=False)
+    trained = train(adam(), network, source, seed)
     assert trained.figures["test_accuracy"] >= 0.93
     assert trained.figures["train_accuracy"] >= trained.figures["test_accuracy"] - 0.02
-    assert trained.held_out.shape == (360, 64)
+    assert held_out(adam(), source, seed).shape == (360, 64)
     assert all((layer.bias <= 0).all() for layer in trained.network.layers)
     assert trained.network.layers[-1].relu
     assert trained.network.layers[0].weight.dtype == torch.float32
 
 
 def test_the_accuracy_is_that_of_the_rows_held_out():
-    source = Digits(None).open(None)
-    trained = adam(epochs=3)(mlp(64, 10), source, 0, progress=False)
+    source = Digits(None, None).open(None)
+    trained = train(adam(epochs=3), mlp(64, 10), source)
     label_of = {tuple(row): label for row, label in zip(source.rows.tolist(), source.labels,
                                                         strict=True)}  # fmt: skip
-    labels = torch.tensor([label_of[tuple(row)] for row in trained.held_out.tolist()])
+    rows = held_out(adam(), source)
+    labels = torch.tensor([label_of[tuple(row)] for row in rows.tolist()])
     # Without the last ReLU, as in training.
-    path = trained.network.activations(trained.held_out)
+    path = trained.network.activations(rows)
     z = trained.network.layers[-1].preactivation(path[-2])
     right = (z.argmax(1) == labels).double().mean().item()
     assert right == trained.figures["test_accuracy"]
@@ -71,7 +168,7 @@ def test_the_accuracy_is_that_of_the_rows_held_out():
 
 def test_biases_are_free_where_they_may_be():
     network = mlp(2, 2)
-    trained = adam(epochs=5, nonpositive_biases=False)(network, table(halves), 0, False)
+    trained = train(adam(epochs=5, nonpositive_biases=False), network, table(halves))
     assert any((layer.bias > 0).any() for layer in trained.network.layers)
 
 
@@ -82,7 +179,7 @@ def test_what_was_given_stays_as_it_was(nonpositive_biases):
     rows = source.rows.clone()
     state = torch.random.get_rng_state()
     numpy_state = np.random.get_state()[1].copy()  # noqa: NPY002
-    adam(epochs=3, nonpositive_biases=nonpositive_biases)(network, source, 0, False)
+    train(adam(epochs=3, nonpositive_biases=nonpositive_biases), network, source)
     for layer, (weight, bias) in zip(network.layers, before, strict=True):
         assert torch.equal(layer.weight, weight)
         assert torch.equal(layer.bias, bias)
@@ -94,7 +191,7 @@ def test_what_was_given_stays_as_it_was(nonpositive_biases):
 
 def test_the_seed_decides():
     def weights(seed):
-        return adam(epochs=2)(mlp(2, 2), table(halves), seed, False).network.layers[0].weight
+        return train(adam(epochs=2), mlp(2, 2), table(halves), seed).network.layers[0].weight
 
     assert torch.equal(weights(0), weights(0))
     assert not torch.equal(weights(0), weights(1))
@@ -102,7 +199,7 @@ def test_the_seed_decides():
 
 def test_also_where_no_gradients_are_kept():
     with torch.no_grad():
-        trained = adam(epochs=2)(mlp(2, 2), table(halves), 0, False)
+        trained = train(adam(epochs=2), mlp(2, 2), table(halves))
     assert not torch.equal(trained.network.layers[0].weight, mlp(2, 2).layers[0].weight)
     assert not trained.network.layers[0].weight.requires_grad
 
@@ -111,7 +208,7 @@ def test_classes_with_names():
     training = adam(epochs=60, rate=0.02)
     source = table(halves, size=400)
     assert training.output_size(source.labels) == 2
-    trained = training(mlp(2, 2), source, 0, False)
+    trained = train(training, mlp(2, 2), source)
     assert trained.figures["test_accuracy"] > 0.9
     # Classes are outputs in sorted order: left, right.
     sides = trained.network.forward(torch.tensor([[-3.0, 0.0], [3.0, 0.0]])).argmax(1)
@@ -122,27 +219,35 @@ def test_numbers_by_mse():
     source = table(lambda rows: 2 * rows[:, 0].clamp(min=0).numpy(), size=400)
     training = adam("mse", epochs=60, rate=0.02)
     assert training.output_size(source.labels) == 1
-    trained = training(mlp(2, 1), source, 0, False)
+    trained = train(training, mlp(2, 1), source)
     assert trained.figures["test_mse"] < 0.05
-    assert set(trained.figures) == {"train_mse", "test_mse"}
+    assert set(trained.figures) == {
+        "train_mse",
+        "test_mse",
+        "train_r2",
+        "test_r2",
+        "epochs",
+        "target_mean",
+    }
 
 
 def test_classes_by_mse():
     source = table(halves, size=400)
-    trained = adam("mse", epochs=60, rate=0.02)(mlp(2, 2), source, 0, False)
+    trained = train(adam("mse", epochs=60, rate=0.02), mlp(2, 2), source)
     assert trained.figures["test_mse"] < 0.15
 
 
 @pytest.mark.parametrize(("fraction", "held_out"), [(0.0, 0), (0.25, 30), (0.001, 1)])
 def test_the_split(fraction, held_out):
     source = table(halves)
-    trained = adam(epochs=1, test_fraction=fraction)(mlp(2, 2), source, 0, False)
-    assert len(trained.held_out) == (held_out or 120)
+    training = adam(epochs=1, test_fraction=fraction, validation_fraction=0.2)
+    split = training.split(120, 0)
+    trained = train(training, mlp(2, 2), source)
+    assert len(split.candidates) == (held_out or 120)
     assert ("test_accuracy" in trained.figures) == (held_out > 0)
-    # Every one of them is a row of the table, and none is there twice.
-    rows = [tuple(row) for row in trained.held_out.tolist()]
-    assert len(set(rows)) == len(rows)
-    assert set(rows) <= {tuple(row) for row in source.rows.tolist()}
+    assert len(split.validation) == math.ceil(0.2 * (120 - held_out))
+    # Every row is in one part.
+    assert sorted(np.concatenate(list(split.parts.values()))) == list(range(120))
 
 
 @pytest.mark.parametrize(
@@ -156,7 +261,7 @@ def test_the_split(fraction, held_out):
 )
 def test_what_does_not_fit(training, outputs, labels, message):
     with pytest.raises(InvalidSetting, match=message):
-        training(mlp(2, outputs), table(labels), 0, False)
+        train(training, mlp(2, outputs), table(labels))
 
 
 @pytest.mark.parametrize(
@@ -174,21 +279,21 @@ def test_settings_that_cannot_be(settings):
 @pytest.mark.parametrize("labels", [["x", np.nan, "y", "x"], [0.0, np.nan, 1.0, 0.0]])
 def test_a_label_that_is_missing(loss, labels):
     labels = np.array(labels, dtype=object if isinstance(labels[0], str) else float)
-    with pytest.raises(InvalidSetting, match="training=adam: data row 2 has no label"):
+    with pytest.raises(InvalidSetting, match=r"training=adam: row 1 .*has no label"):
         adam(loss).output_size(labels)
     assert NoTraining().output_size(labels) == 2
 
 
 def test_training_that_diverges():
     with pytest.raises(InvalidSetting, match=r"learning_rate=1e\+30: training diverged"):
-        adam(rate=1e30)(mlp(2, 2), table(halves), 0, progress=False)
+        train(adam(rate=1e30), mlp(2, 2), table(halves))
 
 
 def test_no_training():
     network, source = mlp(2, 2), table(halves)
-    trained = NoTraining()(network, source, 0, False)
+    trained = train(NoTraining(), network, source)
     assert trained.network is network
-    assert trained.held_out is source.rows
+    assert torch.equal(held_out(NoTraining(), source), source.rows)
     assert trained.figures == {}
     assert NoTraining().output_size(source.labels) == 2
     assert NoTraining().output_size(None) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -25,6 +26,11 @@ class Output:
 
     def __str__(self) -> str:
         return f"{self.unit}" if self.other is None else f"{self.unit}-{self.other}"
+
+    def named(self, names: Sequence[str]) -> str:
+        """The output by the names of the network's outputs, empty where these have none."""
+        units = [unit for unit, _ in self.row]
+        return "-".join(names[unit] for unit in units) if max(units) < len(names) else ""
 
     @property
     def row(self) -> list[tuple[int, int]]:

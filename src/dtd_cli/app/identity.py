@@ -51,9 +51,9 @@ def _content(config: DictConfig) -> dict[str, Any]:
 def _hash(content: Mapping[str, Any]) -> str:
     """64 bits of a digest of the settings, and of the files and the code that they name."""
     files = [
-        hashlib.sha256(Path(value).read_bytes()).hexdigest()
+        hashlib.sha256(Path(value).expanduser().read_bytes()).hexdigest()
         for key, value in leaves(content)
-        if key.endswith(".path") and isinstance(value, str) and Path(value).is_file()
+        if key.endswith(".path") and isinstance(value, str) and Path(value).expanduser().is_file()
     ]
     text = json.dumps([NUMERICS, content, files + _code(content)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

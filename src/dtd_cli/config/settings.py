@@ -22,7 +22,7 @@ _Output = Annotated[int, Field(ge=0)] | str
 
 @dataclass(frozen=True)
 class ExplainSettings:
-    """``explain``: which output is explained."""
+    """``explain``: which output is explained, and of which rows of a data set."""
 
     output: Annotated[
         _Output | Annotated[list[_Output], Field(min_length=2, max_length=2)],
@@ -31,6 +31,7 @@ class ExplainSettings:
             "as [3,5] for the difference of two outputs"
         ),
     ]
+    samples: Literal["first", "random", "wrong", "highest", "by_class"]
 
 
 def _degree(value: float) -> float:

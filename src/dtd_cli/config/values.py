@@ -35,7 +35,7 @@ class SomeOf:
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
         some = core_schema.list_schema(core_schema.literal_schema(list(self.names)), min_length=1)
-        return core_schema.no_info_after_validator_function(_different, some)
+        return core_schema.no_info_after_validator_function(_check_different, some)
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
@@ -43,10 +43,14 @@ class SomeOf:
         return {"description": f"a list of some of {', '.join(self.names)}, each once"}
 
 
-def _different(values: list[Any]) -> list[Any]:
+def _check_different(values: list[Any]) -> list[Any]:
     if len(set(values)) < len(values):
         raise ValueError("a value is there twice")
     return values
+
+
+different = AfterValidator(_check_different)
+"""Annotates a list in which no value is twice."""
 
 
 def _seed(value: int) -> int:
@@ -59,4 +63,4 @@ Seed = Annotated[int, AfterValidator(_seed)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False, description="any finite number")]
 Text = Annotated[str, Field(coerce_numbers_to_str=True)]
-Pair = Annotated[list[int], Field(min_length=2, max_length=2), AfterValidator(_different)]
+Pair = Annotated[list[int], Field(min_length=2, max_length=2), different]

@@ -19,7 +19,7 @@ class NotebookInputs(Inputs):
     def open(self, input_size: int | None) -> Source:
         return Source(("x1", "x2", "x3"), Domain.nonnegative(3))
 
-    def samples(
+    def draw(
         self, source: Source, output: Callable[[Tensor], Tensor], generator: torch.Generator
     ) -> Tensor:
         return (0.25 * torch.randn(self.n or 1, 3, generator=generator) + 3).clamp(min=0)

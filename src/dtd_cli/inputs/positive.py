@@ -41,7 +41,7 @@ class Positive(Inputs):
         names = tuple(f"x{index + 1}" for index in range(size))
         return Source(names, Domain.nonnegative(size))
 
-    def samples(
+    def draw(
         self, source: Source, output: Callable[[Tensor], Tensor], generator: torch.Generator
     ) -> Tensor:
         """The first n inputs with f above the threshold, (n, d).

@@ -5,14 +5,40 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Annotated
 
 import numpy as np
 import torch
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from dtd.domains import Domain
-from dtd_cli.config.values import Count
+from dtd_cli.config.errors import SettingError
+from dtd_cli.config.values import Count, different
+
+Image = tuple[int, int, int]
+"""Channels, height and width."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Scaling:
+    """Standardisation: features (N, d) minus their mean (d,), divided by their deviation (d,)."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    @classmethod
+    def of(cls, rows: Tensor) -> Scaling:
+        """What gives each feature the mean 0 and the deviation 1 in these rows.
+
+        A feature that is constant there is only shifted.
+        """
+        deviation = rows.std(0, correction=0)
+        return cls(rows.mean(0), torch.where(deviation > 0, deviation, 1))
+
+    def __call__(self, features: Tensor) -> Tensor:
+        return (features - self.mean) / self.deviation
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -20,13 +46,62 @@ class Source:
     """The inputs of one run.
 
     ``names`` are those of the d features, and ``domain`` is where inputs may lie. A data set has
-    ``rows`` (N, d), and ``labels`` (N,) if it is labelled. Inputs that are drawn have no rows.
+    ``rows`` (N, d), ``labels`` (N,) if it is labelled, and ``index`` (N,) if a column names its
+    rows. Inputs that are drawn have no rows. Of images, ``image`` is channels, height and width;
+    features are their pixels in this order. Where inputs were standardised, ``scaling`` did it.
+    ``notes`` are for the log.
     """
 
     names: tuple[str, ...]
     domain: Domain
     rows: Tensor | None = None
     labels: np.ndarray | None = None
+    image: Image | None = None
+    index: np.ndarray | None = None
+    scaling: Scaling | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one input: (channels, height, width) of an image, else (d,)."""
+        return self.image or (len(self.names),)
+
+    def scaled(self, scaling: Scaling) -> Source:
+        """The same inputs in the units of a standardisation, also their domain."""
+        assert self.rows is not None, "what is drawn is not standardised"
+        domain = Domain(scaling(self.domain.low), scaling(self.domain.high))
+        return dataclasses.replace(self, rows=scaling(self.rows), domain=domain, scaling=scaling)
+
+    def check_range(self, dtype: torch.dtype, remedy: str) -> None:
+        """Refuse rows with a number that a dtype cannot hold.
+
+        Raises:
+            SettingError: with the row and the column, and the remedy.
+        """
+        if self.rows is None:
+            return
+        outside = (self.rows.abs() > torch.finfo(dtype).max).nonzero()
+        if len(outside):
+            row, column = outside[0].tolist()
+            raise SettingError(
+                "inputs",
+                f"{self.rows[row, column].item():g}",
+                f"{place(row, self.names[column])} leaves the range of {str(dtype)[6:]}; {remedy}",
+            )
+
+
+def place(row: int, column: str) -> str:
+    """What messages call a cell of a table. Rows count from 0, as in ``inputs.rows``."""
+    return f"row {row} (the first is 0), column {column!r}"
+
+
+def pixel_names(image: Image) -> tuple[str, ...]:
+    """The names by which tables and pictures know pixels, in the order of the features.
+
+    Of a grey image ``pixel_<row>_<column>``, of others ``pixel_<channel>_<row>_<column>``.
+    """
+    places = np.ndindex(image if image[0] > 1 else image[1:])
+    return tuple("_".join(("pixel", *map(str, at))) for at in places)
 
 
 @dataclass(frozen=True)
@@ -34,6 +109,11 @@ class Inputs(ABC):
     """Settings of the inputs. At most ``n`` samples are explained."""
 
     n: Count | None
+
+    @property
+    def chosen_rows(self) -> list[int] | None:
+        """The rows that are explained, if the settings name them."""
+        return None
 
     @abstractmethod
     def open(self, input_size: int | None) -> Source:
@@ -43,15 +123,32 @@ class Inputs(ABC):
             SettingError: the settings name no such inputs.
         """
 
-    def samples(
+    def fitted(self, source: Source, train: np.ndarray) -> Source:
+        """What :meth:`open` gave, with all that is learned from the rows ``train``."""
+        return source
+
+    def draw(
         self, source: Source, output: Callable[[Tensor], Tensor], generator: torch.Generator
     ) -> Tensor:
-        """The samples to explain, (n, d).
+        """The samples of inputs without rows, (n, d).
 
         Args:
-            source: what :meth:`open` gave, with only the rows that may be explained.
+            source: what :meth:`open` gave.
             output: the explained output f: (N, d) -> (N,).
-            generator: draws the inputs that are drawn.
+            generator: what they are drawn with.
         """
-        assert source.rows is not None, "inputs without rows draw their samples"
-        return source.rows[: self.n]
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class DataSet(Inputs):
+    """Rows of a data set: the ``rows`` that are named, in their order, or ``n`` of them."""
+
+    rows: Annotated[
+        Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), different] | None,
+        Field(description="a list of different rows, such as [3,17], counted from 0, or null"),
+    ]
+
+    @property
+    def chosen_rows(self) -> list[int] | None:
+        return self.rows

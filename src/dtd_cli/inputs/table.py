@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import csv
+import codecs
 from collections import Counter
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from math import prod
 from typing import Annotated, Literal
 
 import numpy as np
@@ -16,26 +17,42 @@ from torch import Tensor
 
 from dtd.domains import Domain
 from dtd_cli.config.errors import SettingError
-from dtd_cli.config.values import Finite, Text
-from dtd_cli.inputs.source import Inputs, Source
+from dtd_cli.config.values import Count, Finite, OneOf, Text, different
+from dtd_cli.inputs.files import DECIMALS, SEPARATORS, Content, Dialect, numbers, read
+from dtd_cli.inputs.source import DataSet, Image, Scaling, Source, pixel_names
 
 Bound = Annotated[
     int | Finite | list[int | Finite] | None,
     Field(description="a finite number, or a list with one for each feature"),
 ]
+Names = Annotated[list[Text], different]
 
 
 @dataclass(frozen=True)
-class Table(Inputs):
-    """Rows of a CSV file with a header; every column but ``label`` is a feature.
+class Table(DataSet):
+    """Rows of a file with a table; every column is a feature that is not said to be another thing.
 
-    A box has ``low`` and ``high``, each one number, or one for each feature. A table with a row
-    outside its domain is refused.
+    A box has ``low`` and ``high``, each one number, or one for each feature; the domain ``data``
+    is the smallest box that holds all rows. A table with a row outside its domain is refused.
+    With ``standardize`` the features that the network sees have mean 0 and deviation 1 in the rows
+    that are trained on.
     """
 
     path: Text
     label: Text | None
-    domain: Literal["real", "nonnegative", "box"]
+    index: Text | None
+    drop: Names
+    onehot: Names
+    encoding: str | None
+    separator: Annotated[str, OneOf(tuple(SEPARATORS))] | None
+    decimal: Annotated[str, OneOf(tuple(DECIMALS))] | None
+    header: bool | None
+    image: Annotated[
+        Annotated[list[Count], Field(min_length=2, max_length=3)] | None,
+        Field(description="[height,width] or [channels,height,width], or null"),
+    ]
+    standardize: bool
+    domain: Literal["real", "nonnegative", "box", "data"]
     low: Bound
     high: Bound
 
@@ -49,76 +66,133 @@ class Table(Inputs):
                 )
             if self.domain != "box" and bound is not None:
                 raise SettingError(f"inputs.{name}", bound, "allowed with inputs.domain=box alone")
+        try:
+            codecs.lookup(self.encoding or "utf-8")
+        except LookupError as error:
+            raise SettingError(
+                "inputs.encoding", self.encoding, "allowed is a name such as utf-8 or latin-1"
+            ) from error
+        if self.image and len(self.image) == 3 and self.image[2] <= 4 < self.image[0]:
+            raise SettingError(
+                "inputs.image",
+                self.image,
+                "the channels come first; allowed is [channels,height,width], and columns in this "
+                "order",
+            )
 
     def open(self, input_size: int | None) -> Source:
-        frame = self._read()
-        labels = None
+        content = read(self.path, self._dialect)
+        frame = content.frame
+        if frame.empty:
+            raise self._refused("it has a header but no rows; allowed is one row or more")
+        doubled = [name for name, count in Counter(frame.columns).items() if name and count > 1]
+        if doubled:
+            raise self._refused(f"column {doubled[0]!r} is there twice; names must differ")
+        index = labels = None
+        if self.index is not None:
+            index = frame.iloc[:, self._place(frame, "index", self.index)].astype(str).to_numpy()
+            frame = self._without(frame, "index", [self.index])
+        unnamed = [number for number, name in enumerate(frame.columns) if not name]
+        if unnamed:
+            raise self._refused(
+                f"column {unnamed[0]} (the first is 0) has no name; give it one, or say with "
+                f"inputs.index={unnamed[0]} that it numbers the rows"
+            )
         if self.label is not None:
-            if self.label not in frame.columns:
-                raise SettingError(
-                    "inputs.label",
-                    self.label,
-                    f"no such column; allowed are {', '.join(frame.columns)}",
-                )
-            labels = frame.pop(self.label).to_numpy()
-        rows = torch.tensor(self._numbers(frame))
+            labels = _labels(frame.iloc[:, self._place(frame, "label", self.label)])
+            frame = self._without(frame, "label", [self.label])
+        frame = self._encoded(self._without(frame, "drop", self.drop))
+        rows = torch.tensor(numbers(self.path, frame))
         if rows.shape[1] == 0:
             raise self._refused("it has no column of features")
         if input_size is not None and rows.shape[1] != input_size:
             raise self._refused(
                 f"it has {rows.shape[1]} columns of features; the network takes {input_size} inputs"
             )
-        domain = self._domain(rows.shape[1])
+        image = self._image(content, rows.shape[1])
+        domain = self._domain(rows)
         outside = (~domain.to(rows.dtype).contains(rows)).nonzero()
         if len(outside):
             raise self._refused(
-                f"data row {int(outside[0]) + 1} lies outside the domain; allowed is "
+                f"row {int(outside[0])} (the first is 0) lies outside the domain; allowed is "
                 f"inputs.domain={self.domain}, or another inputs.domain"
             )
-        return Source(tuple(frame.columns), domain, rows, labels)
+        return Source(
+            tuple(frame.columns) if image is None else pixel_names(image),
+            domain,
+            rows,
+            labels,
+            image,
+            index,
+            notes=content.notes,
+        )
 
-    def _read(self) -> pd.DataFrame:
-        path = Path(self.path)
-        if not path.is_file():
-            raise SettingError("inputs.path", self.path, "no such file; allowed is a CSV file")
-        try:
-            # The byte order mark that spreadsheets write is not part of the first name.
-            with path.open(newline="", encoding="utf-8-sig") as lines:
-                rows = filter(None, csv.reader(lines))
-                header = next(rows, [])
-                too_long = next(
-                    ((n, row) for n, row in enumerate(rows, 1) if any(row[len(header) :])), None
-                )
-            if too_long:
-                # Pandas would drop what has no name.
+    @property
+    def _dialect(self) -> Dialect:
+        return Dialect(
+            self.encoding,
+            self.separator and SEPARATORS[self.separator],
+            self.decimal and DECIMALS[self.decimal],
+            self.header,
+        )
+
+    def fitted(self, source: Source, train: np.ndarray) -> Source:
+        assert source.rows is not None, "a table has rows"
+        return source.scaled(Scaling.of(source.rows[train])) if self.standardize else source
+
+    def _place(self, frame: pd.DataFrame, setting: str, column: str) -> int:
+        """The place of a column in the table; one without a name has its number."""
+        names = list(frame.columns)
+        if column in names:
+            return names.index(column)
+        if column.isdecimal() and int(column) < len(names) and not names[int(column)]:
+            return int(column)
+        raise SettingError(
+            f"inputs.{setting}",
+            column,
+            f"no such column; allowed are {', '.join(filter(None, names))}",
+        )
+
+    def _without(self, frame: pd.DataFrame, setting: str, columns: Sequence[str]) -> pd.DataFrame:
+        places = {self._place(frame, setting, column) for column in columns}
+        return frame.iloc[:, [place for place in range(frame.shape[1]) if place not in places]]
+
+    def _encoded(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Each column of ``onehot`` as a column of 0 and 1 for each of its values, in its place."""
+        for column in self.onehot:
+            values = frame.iloc[:, self._place(frame, "onehot", column)]
+            missing = np.flatnonzero(values.isna() | (values.astype(str) == ""))
+            if len(missing):
                 raise self._refused(
-                    f"data row {too_long[0]} has {len(too_long[1])} values; allowed are "
-                    f"{len(header)}, one for each name in the header row"
+                    f"row {missing[0]} (the first is 0), column {column!r} is empty; allowed is a "
+                    "value in every row of a column of inputs.onehot"
                 )
-            frame = pd.read_csv(path, encoding="utf-8-sig", index_col=False, low_memory=False)
-        except _NOT_A_TABLE as error:
-            raise self._refused(f"not a CSV file with a header row ({error})") from error
-        doubled = [name for name, count in Counter(header).items() if count > 1]
-        if doubled:
-            raise self._refused(f"column {doubled[0]!r} is there twice; names must differ")
-        if frame.empty:
-            raise self._refused("it has a header but no rows; allowed is one row or more")
-        return frame
+        # Pandas puts new columns last.
+        encoded = {
+            column: pd.get_dummies(frame[column], prefix=column, prefix_sep="=")
+            if column in self.onehot
+            else frame[[column]]
+            for column in frame.columns
+        }
+        return pd.concat(encoded.values(), axis=1) if encoded else frame
 
-    def _numbers(self, frame: pd.DataFrame) -> np.ndarray:
-        numbers: np.ndarray = frame.apply(pd.to_numeric, errors="coerce").to_numpy(float)
-        wrong = np.argwhere(~np.isfinite(numbers))
-        if len(wrong):
-            row, column = wrong[0]
-            raise self._refused(
-                f"data row {row + 1}, column {frame.columns[column]!r} is "
-                f"{str(frame.iat[row, column])!r}; allowed are finite numbers "
-                "(name a column that is no feature with inputs.label)"
+    def _image(self, content: Content, size: int) -> Image | None:
+        if self.image is None:
+            return content.image if content.image and prod(content.image) == size else None
+        channels, height, width = (1, *self.image)[-3:]
+        if channels * height * width != size:
+            raise SettingError(
+                "inputs.image",
+                self.image,
+                f"these are {channels * height * width} pixels, and the table has {size} columns "
+                "of features; allowed is an image with a pixel for each of them",
             )
-        return numbers
+        return channels, height, width
 
-    def _domain(self, size: int) -> Domain:
-        return _DOMAINS[self.domain](self, size)
+    def _domain(self, rows: Tensor) -> Domain:
+        if self.domain == "box":
+            return self._box(rows.shape[1])
+        return _DOMAINS[self.domain](rows)
 
     def _box(self, size: int) -> Domain:
         low, high = self._bound("low", self.low, size), self._bound("high", self.high, size)
@@ -138,15 +212,21 @@ class Table(Inputs):
         return SettingError("inputs.path", self.path, reason)
 
 
-_NOT_A_TABLE = (
-    csv.Error,
-    pd.errors.ParserError,
-    pd.errors.EmptyDataError,
-    UnicodeDecodeError,
-)
+_MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL")
+"""What stands for a label that is missing. A class may be called None."""
 
-_DOMAINS = {
-    "real": lambda table, size: Domain.real(size),
-    "nonnegative": lambda table, size: Domain.nonnegative(size),
-    "box": Table._box,
+
+def _labels(column: pd.Series) -> np.ndarray:
+    """The labels, missing ones as None or NaN; numbers where all others are numbers."""
+    missing = column.isna() | column.astype(str).isin(_MISSING)
+    present = column.astype(object).where(~missing, None)
+    found = pd.to_numeric(present, errors="coerce")
+    labels: np.ndarray = (found if (found.isna() == missing).all() else present).to_numpy(copy=True)
+    return labels
+
+
+_DOMAINS: dict[str, Callable[[Tensor], Domain]] = {
+    "real": lambda rows: Domain.real(rows.shape[1]),
+    "nonnegative": lambda rows: Domain.nonnegative(rows.shape[1]),
+    "data": lambda rows: Domain(rows.amin(0), rows.amax(0)),
 }

@@ -13,7 +13,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from dtd_cli.plots import style
-from dtd_cli.plots.pixels import pixel_grid
+from dtd_cli.plots.pixels import pixels_of
 from dtd_cli.plots.sheet import sheet
 from dtd_cli.plots.tables import Tables, Vector
 
@@ -25,34 +25,31 @@ def heatmaps(tables: Tables) -> Figure | None:
 
     A row is a sample. The first block shows every method on one scale, so that methods and
     samples compare; the second gives each image a scale of its own, so that faint ones show.
-    Every scale is symmetric about zero, which is white.
+    Every scale is symmetric about zero, which is white. A coloured pixel has the sum of its
+    channels.
     """
-    grid, relevance = pixel_grid(tables.features), tables.input_relevance()
+    pixels, relevance = pixels_of(tables.features), tables.input_relevance()
     methods = tables.methods
     samples, others = style.first(tables.explained, _MOST_SAMPLES)
-    if grid is None or not samples or not methods:
+    if pixels is None or not samples or not methods:
         return None
 
     heats = {
-        (row, column): relevance[method, sample.number]
+        (row, column): pixels.total(relevance[method, sample.number])
         for row, sample in enumerate(samples)
         for column, method in enumerate(methods)
         if (method, sample.number) in relevance
     }
     paper = sheet(
-        len(samples),
         len(methods),
-        (grid.shape[0], grid.shape[1]),
+        pixels.shape,
+        ["\n".join([*s.names, *s.outcome, f"f = {style.number(s.f)}"]) for s in samples],
         f"Relevance of each pixel: red speaks for the output, blue against it{others}",
     )
     inputs = [tables.values(sample.number) for sample in samples]
     gray = Normalize(min(v.min() for v in inputs), max(v.max() for v in inputs))
-    for axes, sample, values in zip(paper.inputs, samples, inputs, strict=True):
-        axes.imshow(values[grid], cmap="gray_r", norm=gray)
-        style.beside(
-            axes,
-            f"sample {sample.number}\noutput {sample.output}\nf = {style.number(sample.f)}",
-        )
+    for axes, values in zip(paper.inputs, inputs, strict=True):
+        pixels.show(axes, values, gray)
 
     shared = symmetric(heats.values())
     for row in range(len(samples)):
@@ -65,8 +62,8 @@ def heatmaps(tables: Tables) -> Figure | None:
                 for axes in (together, alone):
                     style.leave_empty(axes, doubt)
                 continue
-            together.imshow(heat[grid], cmap=style.DIVERGING, norm=shared)
-            alone.imshow(heat[grid], cmap=style.DIVERGING, norm=symmetric([heat]))
+            together.imshow(heat, cmap=style.DIVERGING, norm=shared)
+            alone.imshow(heat, cmap=style.DIVERGING, norm=symmetric([heat]))
             share = f"ΣR / f = {style.number(np.nansum(heat) / samples[row].f)}"
             _caption(together, style.marked(share, doubt))
             _caption(alone, style.marked(f"max |R| = {style.number(_reach(heat))}", doubt))

@@ -7,11 +7,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from dtd_cli.plots import style
 from dtd_cli.plots.heatmaps import symmetric
-from dtd_cli.plots.pixels import pixel_grid
+from dtd_cli.plots.pixels import Pixels, pixels_of
 from dtd_cli.plots.tables import Sample, Tables, Vector, has_rows
 
 _MOST_SAMPLES, _MOST_NAMES, _STRONGEST = 4, 12, 25
@@ -32,8 +31,8 @@ def interactions(tables: Tables) -> Figure | None:
     samples, others = style.first(samples, _MOST_SAMPLES)
     if not samples:
         return None
-    grid = pixel_grid(tables.features)
-    panels = 1 if grid is None else 2
+    pixels = pixels_of(tables.features)
+    panels = 1 if pixels is None else 2
     picture = style.figure(
         style.total_width(len(samples), _SIDE),
         0.6 + _HEIGHT * panels,
@@ -47,8 +46,8 @@ def interactions(tables: Tables) -> Figure | None:
         doubt = tables.doubt("recursive", sample.number, 0)
         style.name_marks(cells[0, column], [doubt])
         _draw_matrix(cells[0, column], matrix, sample, tables.features, doubt)
-        if grid is not None:
-            _draw_pairs(cells[1, column], tables.values(sample.number), matrix, grid)
+        if pixels is not None:
+            _draw_pairs(cells[1, column], tables.values(sample.number), matrix, pixels)
     style.legend_below(picture, cells[0])
     return picture
 
@@ -75,7 +74,7 @@ def _draw_matrix(
     image = axes.imshow(matrix, cmap=style.DIVERGING, norm=norm)
     share = f"Σ / f = {style.number(matrix.sum() / sample.f)}"
     axes.set_title(
-        f"sample {sample.number}, output {sample.output}\n{style.marked(share, doubt)}",
+        f"{sample.title}\n{style.marked(share, doubt)}",
         fontsize=style.LABEL,
         color=style.INK,
         loc="left",
@@ -88,11 +87,10 @@ def _draw_matrix(
         axes.set_yticks(range(len(names)), names)
 
 
-def _draw_pairs(axes: Axes, values: Vector, matrix: Vector, grid: NDArray[np.intp]) -> None:
-    axes.imshow(values[grid], cmap="gray_r", norm=Normalize(values.min(), 2 * values.max()))
+def _draw_pairs(axes: Axes, values: Vector, matrix: Vector, pixels: Pixels) -> None:
+    pixels.show(axes, values, Normalize(values.min(), 2 * values.max()))
     axes.set(xticks=[], yticks=[])
-    row, column = np.empty(grid.size), np.empty(grid.size)
-    row[grid], column[grid] = np.indices(grid.shape)
+    row, column = pixels.places
     pairs = strongest_pairs(matrix, _STRONGEST)
     for i, k, value in pairs:
         axes.plot(

@@ -45,7 +45,7 @@ def path_graph(tables: Tables) -> Figure | None:
         finite = of_sample[of_sample["method"].map(doubts) != "unbounded"]
         scale = finite["relevance"].abs().max() or 1.0
         for axes, method in zip(row, methods, strict=True):
-            title = f"{style.words(method)}, sample {sample}"
+            title = f"{style.words(method)}, {tables.title(sample)}"
             if doubts[method] == "unbounded":
                 style.plain(axes, title)
                 style.leave_empty(axes, doubts[method])

@@ -35,6 +35,8 @@ def region_map(tables: Tables) -> Figure | None:
         return None
     table = tables.regions
     sample, i, k = (int(table[name].iloc[0]) for name in ("sample", "i", "k"))
+    outcomes = (one.outcome[0] for one in tables.explained if one.number == sample)
+    outcome = next(outcomes, f"output {table['output'].iloc[0]}")
     cells = [cell for _, cell in table.groupby("region")]
     flat = len(tables.features) == 2
     points = _root_points(tables, sample)
@@ -44,7 +46,7 @@ def region_map(tables: Tables) -> Figure | None:
         _AROUND + _PANEL * np.clip((high[1] - low[1]) / (high[0] - low[0]), *_SHAPES),
         f"{len(cells)} linear regions"
         + ("" if flat else f" in the plane through sample {sample}")
-        + f", output {table['output'].iloc[0]}",
+        + f", {outcome}",
     )
     first, second, third = picture.subplots(1, 3, sharex=True, sharey=True)
     for axes, title in (

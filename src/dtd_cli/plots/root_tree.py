@@ -44,7 +44,7 @@ def root_tree(tables: Tables) -> Figure | None:
     picture = style.figure(
         9.5,
         min(12.0, 1.6 + 0.17 * max(leaves, 6)),
-        style.marked(f"Roots within roots, sample {sample}", doubt),
+        style.marked(f"Roots within roots, {tables.title(sample)}", doubt),
     )
     axes = picture.subplots()
     style.plain(axes)

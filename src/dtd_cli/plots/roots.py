@@ -47,7 +47,7 @@ def roots(tables: Tables) -> Figure | None:
     picture = style.figure(
         style.total_width(columns, width),
         0.9 + rows * (1.75 + 0.13 * len(finders)),
-        f"The input x and its roots for {owners(units, layer=1)}, sample {sample}",
+        f"The input x and its roots for {owners(units, layer=1)}, {tables.title(sample)}",
     )
     grid = style.panels(picture, rows, columns, len(units), "value", sharey=True)
     colours = {"x": style.GRAY, **style.colours(finders, style.FINDER_COLOURS)}

@@ -38,7 +38,7 @@ def search_lines(tables: Tables) -> Figure | None:
     picture = style.figure(
         style.total_width(columns, _WIDTH),
         0.9 + rows * (1.75 + 0.13 * len(finders)),
-        f"Relevance along the search lines of {owners(units, layer + 1)}, sample {sample}",
+        f"Relevance along the search lines of {owners(units, layer + 1)}, {tables.title(sample)}",
     )
     grid = style.panels(picture, rows, columns, len(units), "relevance h")
     colours = style.colours(finders, style.FINDER_COLOURS)

@@ -13,21 +13,47 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from dtd_cli.plots import style
+from dtd_cli.records.columns import INPUT_TEXTS, INPUTS
 from dtd_cli.records.limits import IN_DOUBT, UNBOUNDED, UNSETTLED, is_finite, of_samples
 from dtd_cli.records.methods import named
 
 Vector = NDArray[np.float64]
 
-_FIXED_INPUT_COLUMNS = 4
-"""``inputs.csv`` starts with sample, status, output, f; its other columns are the features."""
+
+_NUMBERED = {f"{name}.1": name for name in INPUTS}
 
 
 class Sample(NamedTuple):
-    """One explained sample: the row's number, the output that is explained, and its value."""
+    """One explained sample: its number, the output that is explained, and its value.
+
+    ``name`` is the class that the output stands for, ``label`` that of the data, and ``row`` the
+    place in the data set. Texts are empty where nothing is known.
+    """
 
     number: int
     output: str
     f: float
+    name: str = ""
+    label: str = ""
+    row: str = ""
+
+    @property
+    def names(self) -> list[str]:
+        """What pictures call the sample."""
+        return [f"sample {self.number}", *([f"row {self.row}"] if self.row else [])]
+
+    @property
+    def outcome(self) -> list[str]:
+        """What pictures say of the output, and of the label if it is another."""
+        named = f"class {style.literal(self.name)}" if self.name else f"output {self.output}"
+        told = self.label and self.name and self.label != self.name
+        return [named, *([f"label {style.literal(self.label)}"] if told else [])]
+
+    @property
+    def title(self) -> str:
+        """All of this in one line."""
+        return ", ".join([*self.names, *self.outcome])
 
 
 @dataclass(frozen=True)
@@ -68,7 +94,9 @@ class Tables:
         """The names of the input's features, in the order of the input's neurons."""
         if self.inputs is None:
             return []
-        return [str(name) for name in self.inputs.columns[_FIXED_INPUT_COLUMNS:]]
+        names = map(str, self.inputs.columns[len(INPUTS) :])
+        # Pandas has numbered a feature that is called as one of the other columns.
+        return [_NUMBERED.get(name, name) for name in names]
 
     @property
     def explained(self) -> list[Sample]:
@@ -76,10 +104,19 @@ class Tables:
         if not has_rows(self.inputs):
             return []
         rows = self.inputs[self.inputs["status"] == "explained"]
+        columns = (rows[name] for name in ("sample", "output", "f", "class", "label", "row"))
         return [
-            Sample(int(number), str(output), float(f))
-            for number, output, f in zip(rows["sample"], rows["output"], rows["f"], strict=True)
+            Sample(int(number), str(output), float(f), str(name), str(label), str(row))
+            for number, output, f, name, label, row in zip(*columns, strict=True)
         ]
+
+    def title(self, sample: int) -> str:
+        """What headings call a sample: its number, and its row and class if there are such."""
+        named = (one for one in self.explained if one.number == sample)
+        return next(
+            (", ".join([*s.names, *(s.outcome if s.name else [])]) for s in named),
+            f"sample {sample}",
+        )
 
     @property
     def methods(self) -> list[str]:
@@ -140,7 +177,7 @@ class Tables:
         """The features of one sample."""
         if self.inputs is None:
             return np.empty(0)
-        row = self.inputs[self.inputs["sample"] == sample].iloc[0, _FIXED_INPUT_COLUMNS:]
+        row = self.inputs[self.inputs["sample"] == sample].iloc[0, len(INPUTS) :]
         return np.asarray(row, dtype=np.float64)
 
     def input_relevance(self) -> dict[tuple[str, int], Vector]:
@@ -178,7 +215,11 @@ def read_table(path: Path) -> pd.DataFrame:
     content = path.read_bytes()
     if not content.endswith(b"\n"):
         raise ValueError("cut off")
-    return pd.read_csv(BytesIO(content))
+    if path.name != "inputs.csv":
+        return pd.read_csv(BytesIO(content))
+    # Classes have names, also where these look like numbers or like missing ones.
+    texts = dict.fromkeys(INPUT_TEXTS, str)
+    return pd.read_csv(BytesIO(content), dtype=texts, keep_default_na=False)
 
 
 def has_rows(table: pd.DataFrame | None) -> TypeGuard[pd.DataFrame]:

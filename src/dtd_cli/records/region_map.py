@@ -13,6 +13,7 @@ import pandas as pd
 from dtd.regions.plane import Array, Plane, patches
 from dtd_cli.config.errors import SettingError
 from dtd_cli.config.settings import RegionMapSettings
+from dtd_cli.inputs.source import Scaling
 from dtd_cli.run.preparation import Prepared
 
 log = logging.getLogger(__name__)
@@ -57,12 +58,16 @@ def map_request(settings: RegionMapSettings, prepared: Prepared) -> MapRequest |
 
 
 def regions_table(request: MapRequest, prepared: Prepared, points: pd.DataFrame) -> pd.DataFrame:
-    """One vertex of a region a row; ``points`` are ``root_points.csv``, to be in the window."""
+    """One vertex of a region a row; ``points`` are ``root_points.csv``, to be in the window.
+
+    Both have the units of the data.
+    """
     x = np.asarray(prepared.x.double().cpu())
+    mean, deviation = _units(request, prepared.scaling)
     output = replace(prepared.outputs[request.sample], sign=1)
     network = output.decomposed(prepared.network)
     plane = Plane(x[request.sample], request.axes)
-    window = _window(request, prepared, x, points)
+    window = _window(request, prepared, x, (_roots(request, points) - mean) / deviation)
     found = list(islice(patches(network, output.unit, plane, window), _MOST_REGIONS + 1))
     if len(found) > _MOST_REGIONS:
         log.warning("no map of the linear regions: the plane has more than %d", _MOST_REGIONS)
@@ -70,7 +75,9 @@ def regions_table(request: MapRequest, prepared: Prepared, points: pd.DataFrame)
     first, second = request.axes
     sides = np.array([len(patch.f) for patch in found], dtype=int)
     vertices = np.concatenate([np.empty((0, 2)), *(patch.vertices for patch in found)])
+    vertices = vertices * deviation + mean
     gradients = np.array([patch.gradient for patch in found]).reshape(-1, 2).repeat(sides, 0)
+    gradients = gradients / deviation
     return pd.DataFrame(
         {
             "sample": request.sample,
@@ -87,16 +94,32 @@ def regions_table(request: MapRequest, prepared: Prepared, points: pd.DataFrame)
     )
 
 
-def _window(request: MapRequest, prepared: Prepared, x: Array, points: pd.DataFrame) -> Array:
+def _units(request: MapRequest, scaling: Scaling | None) -> tuple[Array, Array]:
+    """Mean and deviation by which the two features were standardised; 0 and 1 if they were not."""
+    if scaling is None:
+        return np.zeros(2), np.ones(2)
+    axes = list(request.axes)
+    return scaling.mean.numpy()[axes], scaling.deviation.numpy()[axes]
+
+
+def _roots(request: MapRequest, points: pd.DataFrame) -> Array:
+    """The roots of the sample in the input, (n, 2), in the plane."""
+    rows = points[(points["sample"] == request.sample) & (points["layer"] == 0)]
+    found: Array = np.stack(
+        [rows.loc[rows["index"] == axis, "value"].to_numpy() for axis in request.axes], axis=1
+    )
+    return found
+
+
+def _window(request: MapRequest, prepared: Prepared, x: Array, roots: Array) -> Array:
     """What the map shows: the box of the inputs, or else the samples, and the sample's roots."""
     axes = list(request.axes)
-    rows = points[(points["sample"] == request.sample) & (points["layer"] == 0)]
-    roots = [rows.loc[rows["index"] == axis, "value"].to_numpy() for axis in axes]
     domain = prepared.scheme.domains[0]
     bounds = np.stack([np.asarray(side.double().cpu())[axes] for side in (domain.low, domain.high)])
     seen = x[:, axes]
     bounds = np.where(np.isfinite(bounds), bounds, np.stack([seen.min(0), seen.max(0)]))
-    low = [min([edge, *values]) for edge, values in zip(bounds[0], roots, strict=True)]
-    high = [max([edge, *values]) for edge, values in zip(bounds[1], roots, strict=True)]
-    margin = _MARGIN * np.maximum(np.subtract(high, low), np.abs(high) * 1e-3 + 1e-3)
-    return np.stack([low - margin, high + margin])
+    low = np.minimum(bounds[0], roots.min(0, initial=np.inf))
+    high = np.maximum(bounds[1], roots.max(0, initial=-np.inf))
+    margin = _MARGIN * np.maximum(high - low, np.abs(high) * 1e-3 + 1e-3)
+    window: Array = np.stack([low - margin, high + margin])
+    return window

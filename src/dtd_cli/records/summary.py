@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from dtd_cli.records.columns import INPUTS
 from dtd_cli.records.extremes import largest_relevance, without_relevance
 from dtd_cli.records.limits import NONE, adds_up, is_finite, of_samples
 from dtd_cli.records.warnings import warnings
@@ -15,7 +16,8 @@ from dtd_cli.run.preparation import Prepared
 def summary(prepared: Prepared, tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
     """``summary.json``: the network, the samples, what each method kept of f, the roots, and
     warnings."""
-    inputs = tables["inputs.csv"]
+    # Features may be called as the columns before them.
+    inputs = tables["inputs.csv"].iloc[:, : len(INPUTS)]
     explained = inputs[inputs["status"] == "explained"]
     f = explained.set_index("sample")["f"]
     layers = tables["layers.csv"]

@@ -16,6 +16,7 @@ from dtd.explainer.frames import (
     root_points_frame,
     roots_frame,
 )
+from dtd_cli.inputs.source import Scaling
 from dtd_cli.records.searches import (
     chains_table,
     search_lines_table,
@@ -39,10 +40,14 @@ def tables(prepared: Prepared, parts: Sequence[Explained]) -> dict[str, pd.DataF
     """The tables of what ``parts`` explain; those that need more are made elsewhere."""
     layers, roots = ledger_frame(parts), roots_frame(parts)
     made = {
-        "relevance.csv": relevance_frame(parts, prepared.prescription),
+        "relevance.csv": _in_units_of_the_data(
+            relevance_frame(parts, prepared.prescription), "activation", "neuron", prepared.scaling
+        ),
         "layers.csv": layers,
         "roots.csv": roots,
-        "root_points.csv": root_points_frame(parts),
+        "root_points.csv": _in_units_of_the_data(
+            root_points_frame(parts), "value", "index", prepared.scaling
+        ),
         "inputs.csv": inputs_table(prepared),
     }
     optional = {name: table(parts) for name, table in OPTIONAL.items()}
@@ -53,13 +58,35 @@ def tables(prepared: Prepared, parts: Sequence[Explained]) -> dict[str, pd.DataF
 
 def inputs_table(prepared: Prepared) -> pd.DataFrame:
     """``inputs.csv``: one sample a row, with the output that is explained and its features."""
+    rows = prepared.rows
+    unknown = [""] * len(prepared.x)
     head = pd.DataFrame(
         {
             "sample": np.arange(len(prepared.x)),
             "status": np.where(numbers(prepared.explained), "explained", "skipped"),
             "output": list(map(str, prepared.outputs)),
             "f": numbers(prepared.f),
+            "class": prepared.explained_classes,
+            "predicted": prepared.predicted,
+            "label": rows.label if rows else unknown,
+            "row": rows.numbers if rows else unknown,
+            "index": rows.index if rows else unknown,
+            "part": rows.part if rows else unknown,
         }
     )
-    features = pd.DataFrame(numbers(prepared.x), columns=list(prepared.names))
+    features = pd.DataFrame(numbers(prepared.features), columns=list(prepared.names))
     return pd.concat([head, features], axis=1)
+
+
+def _in_units_of_the_data(
+    table: pd.DataFrame, value: str, unit: str, scaling: Scaling | None
+) -> pd.DataFrame:
+    """A table in which inputs are no longer standardised."""
+    if scaling is None:
+        return table
+    inputs = (table["layer"] == 0).to_numpy()
+    mean, deviation = numbers(scaling.mean), numbers(scaling.deviation)
+    of = table.loc[inputs, unit].to_numpy()
+    own = table[value].to_numpy(copy=True)
+    own[inputs] = own[inputs] * deviation[of] + mean[of]
+    return table.assign(**{value: own})

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,35 +15,44 @@ from dtd.explainer.estimators import Enumeration, Estimator, MonteCarlo
 from dtd.explainer.explainer import DTD
 from dtd.explainer.output import Output
 from dtd.explainer.targets import Targets, one_target, targets
-from dtd.networks.initial import initial
 from dtd.networks.network import Network
 from dtd.relevance.plan import Scheme
 from dtd.relevance.recursion import Recursion
 from dtd_cli.config.config import Config
 from dtd_cli.config.errors import SettingError
 from dtd_cli.config.settings import MONTE_CARLO
+from dtd_cli.inputs.labels import name
+from dtd_cli.inputs.source import Scaling, Source
 from dtd_cli.run.outputs import target_of
 from dtd_cli.run.progress import bars
+from dtd_cli.run.selection import Candidates, Rows, chosen, predicted
+from dtd_cli.training.training import Split
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
     """What a run explains, in its dtype and on its device.
 
-    ``data`` is the box of all rows of the data, or of the samples that were drawn. ``x`` (n, d)
-    are the samples, ``target`` names what is explained, and ``targets`` is what that
-    is of each. ``explainer`` explains them by the recursion, and each of ``compared``, by its
-    label, with another root search in the input.
+    ``data`` is the box of all rows of the data, or of the samples that were drawn. ``rows`` are the
+    samples as the data set has them, if they are of one, and ``scaling`` is what standardised
+    them. ``classes`` are the names of what outputs stand for. ``x`` (n, d) are the samples,
+    ``target`` names what is explained, and ``targets`` is what that is of each. ``explainer``
+    explains them by the recursion, and each of ``compared``, by its label, with another root
+    search in the input. ``notes`` are for the log.
     """
 
     names: tuple[str, ...]
     data: Domain
+    rows: Rows | None
+    scaling: Scaling | None
+    classes: Sequence[str]
     x: Tensor
     target: object
     targets: Targets
     explainer: DTD
     compared: Mapping[str, DTD]
     figures: Mapping[str, float]
+    notes: Sequence[str]
 
     @property
     def network(self) -> Network:
@@ -68,6 +78,25 @@ class Prepared:
     def explained(self) -> Tensor:
         """Which samples have something to explain, (n,): f(x) != 0."""
         return self.targets.explained
+
+    @property
+    def predicted(self) -> list[str]:
+        """The class that the network names for each sample; empty where there are none."""
+        return predicted(self.network, self.x, self.classes)
+
+    @property
+    def explained_classes(self) -> list[str]:
+        """The class that each explained output stands for, a single output by its sign."""
+        if self.network.widths[-1] == 1:
+            return self.predicted
+        return [output.named(self.classes) for output in self.outputs]
+
+    @property
+    def features(self) -> Tensor:
+        """The samples in the units of the data, (n, d)."""
+        if self.rows is None or self.scaling is None:
+            return self.x
+        return self.rows.features.to(self.x)
 
     @property
     def prescription(self) -> Sequence[float] | None:
@@ -99,23 +128,36 @@ def prepare(config: Config) -> Prepared:
         )
     # What cannot be is refused before the training, which takes long: any weights stand for those
     # that it will give.
-    untrained = initial(network.widths, torch.Generator())
-    explainer = _explainer(config, untrained, source.domain)
+    explainer = _explainer(config, network, source.domain)
     by_method(config, explainer)
     _compared(config, explainer)
     output = target_of(config.explain.output, source.labels, None)
     if output is not None:
         one_target(network, output)
-    trained = config.training(network, source, seed, config.top.progress)
+    source.check_range(config.dtype, "allowed are smaller numbers, or dtype=float64")
+    split = Split.whole(0) if source.rows is None else config.training.split(len(source.rows), seed)
+    given, source = source, config.inputs.fitted(source, split.train)
+    trained = config.training(network, source, split, seed, config.top.progress)
+    classes = [*map(name, config.training.classes(source.labels, network.widths[-1]))]
 
     def f(drawn: Tensor) -> Tensor:
         network = trained.network
         return targets(network, drawn.to(network.dtype), output).f
 
-    x = config.inputs.samples(replace(source, rows=trained.held_out), f, generator)
+    if source.rows is None:
+        if config.explain.samples != "first":
+            raise SettingError(
+                "explain.samples",
+                config.explain.samples,
+                "these inputs are drawn and have no rows; allowed is explain.samples=first",
+            )
+        rows, x = None, config.inputs.draw(source, f, generator)
+    else:
+        numbers = _chosen(config, trained.network, source, split, classes, f)
+        rows, x = Rows.of(given, split, numbers), source.rows[numbers]
+        if source.labels is not None:
+            output = target_of(config.explain.output, source.labels, source.labels[numbers])
     x = x.to(config.device, config.dtype)
-    if trained.labels is not None:
-        output = target_of(config.explain.output, source.labels, trained.labels[: len(x)])
     # The search of the input layer goes on where the inputs' draws ended, as in the seed notebook.
     explainer = replace(_explainer(config, trained.network, source.domain), seed=generator)
     explained = targets(explainer.network, x, output)
@@ -131,12 +173,16 @@ def prepare(config: Config) -> Prepared:
     return Prepared(
         source.names,
         _box(source.rows, x),
+        rows,
+        source.scaling,
+        classes,
         x,
         output,
         explained,
         explainer,
         compared,
         trained.figures,
+        [*source.notes, *trained.notes],
     )
 
 
@@ -144,6 +190,29 @@ def _box(rows: Tensor | None, x: Tensor) -> Domain:
     """The smallest box that holds the data."""
     points = (x if rows is None else rows).double().cpu()
     return Domain(points.amin(0), points.amax(0))
+
+
+def _chosen(
+    config: Config,
+    network: Network,
+    source: Source,
+    split: Split,
+    classes: Sequence[str],
+    f: Callable[[Tensor], Tensor],
+) -> np.ndarray:
+    """The rows of a data set that are explained."""
+
+    def candidates(numbers: np.ndarray) -> Candidates:
+        assert source.rows is not None, "what is drawn has no rows"
+        rows = source.rows[numbers].to(network.dtype)
+        return Candidates(
+            Rows.of(source, split, numbers).label,
+            lambda: predicted(network, rows, classes),
+            lambda: f(rows),
+            config.top.seed,
+        )
+
+    return chosen(config.explain, config.inputs, source, split, candidates)
 
 
 def _explainer(config: Config, network: Network, domain: Domain) -> DTD:

@@ -53,6 +53,8 @@ def run(config: Config, folder: RunFolder, pictures: bool) -> None:
     folder.start()
     if config.network.assumed:
         log.info(config.network.assumed)
+    for note in prepared.notes:
+        log.info(note)
     log.info(
         "explaining %d of %d samples, network %s",
         int(prepared.explained.sum()),

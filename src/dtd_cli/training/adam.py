@@ -1,8 +1,9 @@
-"""``training=adam``: minibatch training with Adam."""
+"""``training=adam``: minibatch training with Adam, which a validation part ends."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
@@ -18,84 +19,132 @@ from dtd_cli.config.values import Count, OneOf, Positive
 from dtd_cli.inputs.source import Source
 from dtd_cli.run.progress import bars
 from dtd_cli.training.losses import LOSSES, Loss
-from dtd_cli.training.training import Trained, Training
+from dtd_cli.training.training import Split, Trained, Training
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
 @dataclass(frozen=True)
 class Adam(Training):
     """Adam on the last layer's pre-activations, in float32 whatever the dtype of the run.
 
+    The share ``test_fraction`` of the rows is held out, measured and explained. If it is 0, all
+    rows are explained. Of the others the share ``validation_fraction`` decides when training ends:
+    once its loss has not fallen for ``patience`` epochs, and after ``epochs`` at the latest. The
+    network with its least loss is kept. If the share is 0, all epochs are made.
+
     With ``nonpositive_biases`` every bias is clamped to <= 0 after each update, as the theory
-    needs: the origin is then a root of every unit (DTD, on networks of one layer). The share
-    ``test_fraction`` of the rows is held out, measured and explained. If it is 0, all rows are
-    trained on and explained.
+    needs: the origin is then a root of every unit (DTD, on networks of one layer). Such a network
+    cannot hold the mean of numbers that it learns (``loss=mse``, one output). It learns by how much
+    they are above their mean in the rows that it is trained on.
     """
 
     loss: Annotated[str, OneOf(LOSSES)]
     epochs: Count
+    patience: Count
     learning_rate: Positive
     batch_size: Count
-    test_fraction: Annotated[float, Field(ge=0, lt=1)]
+    test_fraction: Fraction
+    validation_fraction: Fraction
     nonpositive_biases: bool
 
     def output_size(self, labels: np.ndarray | None) -> int:
         return LOSSES[self.loss].output_size(self._wanted(labels))
 
-    def __call__(self, network: Network, source: Source, seed: int, progress: bool) -> Trained:
+    def classes(self, labels: np.ndarray | None, outputs: int) -> Sequence[object]:
+        return list(LOSSES[self.loss].classes(self._wanted(labels), outputs))
+
+    def split(self, rows: int, seed: int) -> Split:
+        held_out = math.ceil(self.test_fraction * rows)
+        validation = math.ceil(self.validation_fraction * (rows - held_out))
+        if held_out + validation >= rows:
+            name = "test_fraction" if held_out >= rows else "validation_fraction"
+            raise SettingError(
+                f"training.{name}",
+                getattr(self, name),
+                f"of {rows} rows it leaves none to train on; allowed is a smaller fraction",
+            )
+        order = np.random.default_rng(seed).permutation(rows)
+        return Split(
+            order[held_out + validation :],
+            order[held_out : held_out + validation],
+            order[:held_out],
+        )
+
+    def __call__(
+        self, network: Network, source: Source, split: Split, seed: int, progress: bool
+    ) -> Trained:
         labels = self._wanted(source.labels)
         assert source.rows is not None, "labels belong to rows"
+        source.check_range(
+            torch.float32,
+            "training computes in it; allowed are smaller numbers, such as those of "
+            "inputs.standardize=true, or training=none",
+        )
         loss = LOSSES[self.loss]
-        targets = loss.targets(labels, network.widths[-1])
-        train, test = self._split(len(targets), seed)
+        rows, targets = source.rows.float(), loss.targets(labels, network.widths[-1])
+        units = loss.units(targets[split.train])
+        # What the biases cannot hold is no part of the targets.
+        left_out = units.mean if self.nonpositive_biases else 0.0
+        shift = units.mean - left_out
         free = network.to(torch.float32).with_output_relu(False)
-        rows = source.rows.float()
-        free = self._fit(free, loss, rows[train], targets[train], seed, progress)
+        free = _outputs(free, 1 / units.deviation, -shift / units.deviation)
+        free, epochs = self._fit(free, loss, rows, units.of(targets), split, seed, progress)
         if not all(layer.is_finite for layer in free.layers):
             raise SettingError(
                 "training.learning_rate", self.learning_rate, "training diverged; try a smaller one"
             )
+        free = _outputs(free, units.deviation, shift)
         figures = {
             f"{part}_{name}": value
-            for part, index in (("train", train), ("test", test))
+            for part, index in split.parts.items()
             if len(index)
-            for name, value in loss.figures(free.forward(rows[index]), targets[index]).items()
+            for name, value in loss.figures(
+                free.forward(rows[index]) + left_out, targets[index]
+            ).items()
         }
-        network = free.with_output_relu(network.layers[-1].relu)
-        explained = test if len(test) else train
-        return Trained(network, source.rows[explained], figures, labels[explained])
+        figures["epochs"] = epochs
+        sizes = [len(part) for part in split.parts.values()]
+        notes = [
+            "seed {} splits the rows: {} to train on, {} for validation, {} held out".format(
+                seed, *sizes
+            )
+        ]
+        if left_out:
+            figures["target_mean"] = left_out
+            notes.append(f"f is by how much a prediction is above {left_out:g}, the targets' mean")
+        free = free.with_output_relu(network.layers[-1].relu)
+        return Trained(free, figures, tuple(notes))
 
     def _wanted(self, labels: np.ndarray | None) -> np.ndarray:
         if labels is None:
             raise SettingError(
                 "training",
                 "adam",
-                "these inputs have no labels; allowed are inputs=digits, inputs=csv with "
-                "inputs.label, or training=none",
+                "these inputs have no labels; allowed are inputs=digits, inputs=mnist, inputs=csv "
+                "with inputs.label, or training=none",
             )
         missing = np.flatnonzero(pd.isna(labels))
         if len(missing):
             raise SettingError(
                 "training",
                 "adam",
-                f"data row {missing[0] + 1} has no label; allowed is a label for every row, or "
-                "training=none",
+                f"row {missing[0]} (the first is 0) has no label; allowed is a label for every "
+                "row, or training=none",
             )
         return labels
 
-    def _split(self, size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        held_out = math.ceil(self.test_fraction * size)
-        if held_out >= size:
-            raise SettingError(
-                "training.test_fraction",
-                self.test_fraction,
-                f"of {size} rows it leaves none to train on; allowed is a smaller fraction",
-            )
-        order = np.random.default_rng(seed).permutation(size)
-        return order[held_out:], order[:held_out]
-
     def _fit(
-        self, network: Network, loss: Loss, rows: Tensor, targets: Tensor, seed: int, progress: bool
-    ) -> Network:
+        self,
+        network: Network,
+        loss: Loss,
+        rows: Tensor,
+        targets: Tensor,
+        split: Split,
+        seed: int,
+        progress: bool,
+    ) -> tuple[Network, int]:
+        """The trained network, and the number of its epochs."""
         network = network.to(network.dtype)
         parameters = [layer.parameters for layer in network.layers]
         biases, weights = (
@@ -108,8 +157,11 @@ class Adam(Training):
             parameter.requires_grad_()
         optimizer = torch.optim.Adam([*biases, *weights], lr=self.learning_rate)
         generator = torch.Generator().manual_seed(seed)
-        for _ in bars(progress)(range(self.epochs), "training"):
-            for batch in torch.randperm(len(rows), generator=generator).split(self.batch_size):
+        train = torch.from_numpy(split.train)
+        best, kept, since = math.inf, network, self.epochs
+        for epoch in bars(progress)(range(1, self.epochs + 1), "training"):
+            order = torch.randperm(len(train), generator=generator)
+            for batch in train[order].split(self.batch_size):
                 optimizer.zero_grad()
                 with torch.enable_grad():
                     loss.value(network.forward(rows[batch]), targets[batch]).backward()
@@ -118,4 +170,22 @@ class Adam(Training):
                     with torch.no_grad():
                         for bias in biases:
                             bias.clamp_(max=0)
-        return network.detached()
+            if not len(split.validation):
+                continue
+            with torch.no_grad():
+                outputs = network.forward(rows[split.validation])
+                value = loss.value(outputs, targets[split.validation]).item()
+            if value < best:
+                best, kept, since = value, network.detached().to(network.dtype), epoch
+            if epoch - since >= self.patience:
+                break
+        return kept.detached(), since
+
+
+def _outputs(network: Network, factor: float, shift: float) -> Network:
+    """The network with ``factor`` times its outputs, plus ``shift``."""
+    *hidden, last = network.layers
+    scaled = {name: factor * numbers for name, numbers in last.parameters.items()}
+    if shift:
+        scaled["bias"] = scaled["bias"] + shift
+    return Network((*hidden, last.with_parameters(scaled)))

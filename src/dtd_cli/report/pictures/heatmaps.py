@@ -15,14 +15,14 @@ from matplotlib.ticker import MaxNLocator
 
 from dtd_cli.plots import style
 from dtd_cli.plots.heatmaps import symmetric
-from dtd_cli.plots.pixels import pixel_grid
+from dtd_cli.plots.pixels import pixels_of, strip
 from dtd_cli.report.explanations import Explanations
 from dtd_cli.report.pictures.bands import LONGEST_CONFIGURATION, MOST_CONFIGURATIONS
 
 MOST_SAMPLES = 8
 _MOST_FEATURES, _MOST_NAMES, _LONGEST_NAME = 40, 10, 12
 # Inches: everything is placed, because images keep their shape.
-_RIGHT, _TOP, _BOTTOM, _LETTER = 0.25, 0.42, 0.95, 0.075
+_RIGHT, _TOP, _BOTTOM, _LETTER = 0.25, 0.55, 0.95, 0.075
 _CELL, _SPACE, _CAPTION, _BAR = 1.0, 0.09, 0.2, 0.09
 
 
@@ -42,31 +42,32 @@ def heatmaps(group: Explanations, method: str) -> Figure | None:
         doubts = {"all configurations": doubts[first]}
     names = list(rows)[:MOST_CONFIGURATIONS]
     features, samples = group.inputs.features, group.samples[:MOST_SAMPLES]
-    grid = pixel_grid(features)
-    if grid is None and len(features) > _MOST_FEATURES:
+    image = pixels_of(features)
+    if image is None and len(features) > _MOST_FEATURES:
         return None
-    places = np.arange(len(features))[None] if grid is None else grid
-    heats = [rows[name][: len(samples)] for name in names]
-    norm = symmetric(heats)
+    pixels = image or strip(len(features))
+    heats = [[*map(pixels.total, rows[name][: len(samples)])] for name in names]
+    norm = symmetric(chain.from_iterable(heats))
 
     labels = [
         "input",
         *(style.literal(n, LONGEST_CONFIGURATION).replace(", ", ",\n") for n in names),
     ]
-    named = [] if grid is not None or len(features) > _MOST_NAMES else features
-    figure, cells, bar = _sheet(labels, len(samples), places.shape, named, style.words(method))
+    named = [] if image is not None or len(features) > _MOST_NAMES else features
+    figure, cells, bar = _sheet(labels, len(samples), pixels.shape, named, style.words(method))
     inputs = [group.inputs.values(sample.number) for sample in samples]
     gray = Normalize(min(v.min() for v in inputs), max(v.max() for v in inputs))
     for axes, sample, values in zip(cells[0], samples, inputs, strict=True):
-        axes.imshow(values[places], cmap="gray_r", norm=gray, aspect="auto")
-        _above(axes, f"sample {sample.number}, f = {style.number(sample.f)}")
+        pixels.show(axes, values, gray, aspect="auto")
+        named = [f"class {style.literal(sample.name)}"] if sample.name else []
+        _above(axes, "\n".join([f"sample {sample.number}, f = {style.number(sample.f)}", *named]))
     for row, heat, name in zip(cells[1:], heats, names, strict=True):
         for axes, sample, values, doubt in zip(row, samples, heat, doubts[name], strict=False):
             style.name_marks(axes, [doubt])
             if doubt == "unbounded":
                 style.leave_empty(axes, doubt)
                 continue
-            axes.imshow(values[places], cmap=style.DIVERGING, norm=norm, aspect="auto")
+            axes.imshow(values, cmap=style.DIVERGING, norm=norm, aspect="auto")
             share = f"ΣR / f = {style.number(np.nansum(values) / sample.f)}"
             _above(axes, style.marked(share, doubt))
     style.legend_below(figure, chain.from_iterable(cells), "lower left", ncols=2)
