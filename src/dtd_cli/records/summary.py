@@ -18,6 +18,7 @@ def summary(prepared: Prepared, tables: dict[str, pd.DataFrame]) -> dict[str, An
     warnings."""
     # Features may be called as the columns before them.
     inputs = tables["inputs.csv"].iloc[:, : len(INPUTS)]
+    tables = {**tables, "inputs.csv": inputs}
     explained = inputs[inputs["status"] == "explained"]
     f = explained.set_index("sample")["f"]
     layers = tables["layers.csv"]
