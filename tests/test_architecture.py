@@ -49,6 +49,7 @@ FLOORS = {
             "run.progress",
             "app.locations",
             "app.status",
+            "app.internals",
         ),
         ("config.renamed", "config.names", "config.values", "config.allowed"),
         ("networks", "inputs"),

@@ -330,4 +330,4 @@ def test_a_launcher_that_is_not_installed(monkeypatch):
 
     monkeypatch.setattr(dtd_cli.app.launchers, "find_spec", lambda name: None)
     with pytest.raises(InvalidSetting, match=r"launch=slurm: .*pip install 'dtd-run\[cluster\]'"):
-        check_installed("slurm")
+        check_installed("launch", "slurm")

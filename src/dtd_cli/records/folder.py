@@ -1,4 +1,9 @@
-"""The folder of one run: files appear whole or not at all, ``DONE`` last."""
+"""The folder of one run: it owns what it wrote, files appear whole or not at all, ``DONE`` last.
+
+``DONE`` promises that the files are there, also after a power cut, and lists them with their
+sizes and digests. Until then ``.files`` names those that are begun, so that the next run in the
+folder can take away what one that was killed has left.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dtd_cli.records.files import write_whole
+from dtd_cli.config.errors import SettingError
+from dtd_cli.records.files import UNFINISHED, sync, write_whole
+from dtd_cli.records.lock import LOCK
+from dtd_cli.records.manifest import Manifest, is_file, is_inside
 
 if TYPE_CHECKING:
     # Slow to import, and others write the tables.
@@ -17,6 +25,8 @@ if TYPE_CHECKING:
 
 DONE = "DONE"
 FAILED = "FAILED"
+BEGUN = ".files"
+PLOTS = "plots"
 
 
 @dataclass(frozen=True)
@@ -26,51 +36,95 @@ class RunFolder:
     path: Path
     origin: Mapping[str, str] = field(default_factory=dict)
 
-    @property
-    def is_done(self) -> bool:
-        """Whether the folder holds a complete run."""
-        return (self.path / DONE).exists()
+    def problem(self, identity: str = "", verify: bool = False) -> str:
+        """Why the folder does not hold the whole result of a run; empty if it does.
+
+        Args:
+            identity: of the run that is looked for; empty for any.
+            verify: whether the content of every file is compared, or only its size.
+        """
+        manifest = Manifest.read(self.path / DONE)
+        if manifest is None:
+            return f"no {DONE} that lists its files"
+        if identity and manifest.identity != identity:
+            return "another configuration"
+        return manifest.difference(self.path, verify)
 
     @property
     def reason(self) -> str:
-        """Why the run has no result, in one line."""
+        """Why the run has no result, in one line; empty if the folder does not say."""
         try:
-            return (self.path / FAILED).read_text().strip()
+            return (self.path / FAILED).read_text("utf-8", "replace").strip()
         except OSError:
-            return "it ended without a word; was it killed?"
+            return ""
 
     @property
     def is_begun(self) -> bool:
         """Whether a run began here and has not ended."""
-        marked = any((self.path / name).exists() for name in (DONE, FAILED))
-        return not marked and all((self.path / name).exists() for name in self.origin)
+        return is_file(self.path / BEGUN) and not is_file(self.path / FAILED)
+
+    def check_own(self, setting: str) -> None:
+        """Refuse a folder with files that no run wrote: they would be lost, or taken for results.
+
+        Raises:
+            SettingError: with the setting that names the folder, and the first such file.
+        """
+        own = self._own()
+        for path in sorted([*self.path.iterdir(), *(self.path / PLOTS).glob("*")]):
+            name = path.relative_to(self.path).as_posix()
+            other = path.is_file() or path.is_symlink()
+            if other and not (path.name.startswith(".") or path.suffix == ".log" or name in own):
+                raise SettingError(
+                    setting,
+                    self.path,
+                    f"it holds {name}, which no run wrote there, or one of version 0.1 did; "
+                    "allowed is an empty folder, or that of an earlier run",
+                )
 
     def start(self) -> None:
-        """The run begins: an earlier one in the same folder no longer counts."""
+        """The run begins: what an earlier one in the same folder wrote is taken away."""
         self.unmark()
+        own = self._begun()
+        for name in own:
+            (self.path / name).unlink(missing_ok=True)
+        for folder in (self.path, *{(self.path / name).parent for name in own}):
+            for left in folder.glob(f".*{UNFINISHED}"):
+                left.unlink(missing_ok=True)
+        with suppress(OSError):
+            (self.path / PLOTS).rmdir()
+        (self.path / BEGUN).write_text("")
         for name, text in self.origin.items():
             self.write_text(name, text)
 
     def unmark(self) -> None:
         """What the folder holds no longer counts, neither as a result nor as a failure."""
+        # Whose it is, is known all the same.
+        self.begin(*self._own())
         for name in (DONE, FAILED):
             (self.path / name).unlink(missing_ok=True)
 
     def discard(self) -> None:
-        """Take away the empty folders that Hydra made for a run that never began.
+        """Take away the empty folders that were made for a run that never began.
 
         The run's own, and those above it as far as the working directory, which stays itself.
         """
         here = Path.cwd()
-        above = [folder for folder in self.path.parents if here in folder.parents]
         # The first that is not empty is not removed, and ends it.
         with suppress(OSError):
-            for folder in (self.path, *above):
+            if [path.name for path in self.path.iterdir()] == [LOCK]:
+                (self.path / LOCK).unlink()
+            for folder in (self.path, *self._above()):
                 if folder not in (here, *here.parents):
                     folder.rmdir()
 
+    def begin(self, *names: str) -> None:
+        """The files with these names, as far as they come to be, belong to the run."""
+        with (self.path / BEGUN).open("a", encoding="utf-8") as begun:
+            begun.writelines(f"{name}\n" for name in names)
+
     def write(self, name: str, content: Callable[[Path], object]) -> None:
         """A file that ``content`` writes; see :func:`write_whole`."""
+        self.begin(name)
         write_whole(self.path / name, content)
 
     def write_table(self, name: str, table: pd.DataFrame) -> None:
@@ -83,13 +137,49 @@ class RunFolder:
 
     def write_text(self, name: str, text: str) -> None:
         """A file of text."""
-        self.write(name, lambda path: path.write_text(text))
+        self.write(name, lambda path: path.write_text(text, encoding="utf-8"))
 
-    def done(self) -> None:
-        """The run is complete: everything else is written."""
-        self.write_text(DONE, "")
+    def done(self, identity: str = "") -> None:
+        """The run is complete: everything else is written, and the disk has it."""
+        names = self._begun()
+        manifest = Manifest.of(self.path, names, identity)
+        files = {self.path / name for name in names}
+        sync(files | {path.parent for path in files} | {self.path, *self._above()})
+        write_whole(self.path / DONE, lambda path: _durable(path, manifest.text))
+        sync([self.path])
+        (self.path / BEGUN).unlink()
 
     def failed(self, reason: str) -> None:
         """The run has no result; the reason becomes one line. A full disk takes even that."""
         with suppress(OSError):
             self.write_text(FAILED, " ".join(reason.split()) + "\n")
+
+    def _above(self) -> list[Path]:
+        """The folders between the run's own and the working directory, from the innermost out."""
+        here = Path.cwd()
+        return [folder for folder in self.path.parents if here in folder.parents]
+
+    def _own(self) -> set[str]:
+        """The names of the files that an earlier run wrote, whether it ended or not."""
+        manifest = Manifest.read(self.path / DONE)
+        listed = {DONE, *manifest.files} if manifest else set()
+        return {*filter(self._has, listed), *self._begun()}
+
+    def _begun(self) -> set[str]:
+        """Those that are begun; a process that was killed may have left the last line short."""
+        try:
+            names = (self.path / BEGUN).read_text("utf-8").splitlines()
+        except (OSError, ValueError):
+            return set()
+        return {*filter(self._has, names)}
+
+    def _has(self, name: str) -> bool:
+        """Whether a file lies in the folder itself, and not where a link in it leads."""
+        path = self.path / name
+        inside = is_inside(name) and path.parent.resolve().is_relative_to(self.path.resolve())
+        return inside and is_file(path)
+
+
+def _durable(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+    sync([path])
