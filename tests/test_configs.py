@@ -10,8 +10,8 @@ from omegaconf import OmegaConf
 
 from dtd.roots import ROOT_FINDERS
 from dtd.rules import RULES
-from dtd_cli.app.locations import CONF, ExperimentsSearchPath
 from dtd_cli.app.choices import groups
+from dtd_cli.app.locations import CONF, ExperimentsSearchPath
 from dtd_cli.config.config import read
 from test_cli import dtd_run
 

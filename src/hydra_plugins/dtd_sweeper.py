@@ -26,9 +26,7 @@ _SETTINGS = {
     "params": None,
     "identity": None,
 }
-ConfigStore.instance().store(
-    group="hydra/sweeper", name="dtd", node=_SETTINGS, provider="dtd-run"
-)
+ConfigStore.instance().store(group="hydra/sweeper", name="dtd", node=_SETTINGS, provider="dtd-run")
 
 
 def _run_folder(*, _root_: DictConfig) -> str:

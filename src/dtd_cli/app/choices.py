@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from hydra import initialize_config_dir
-from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -23,29 +23,27 @@ CONFIG = "config"
 SEARCHPATH = "hydra.searchpath"
 
 
-def with_config_dir(arguments: Sequence[str], config_dir: str | None) -> list[str]:
-    """The overrides with ``--config-dir`` as one more folder of ``hydra.searchpath``.
+def searchpath(arguments: Sequence[str], config_dir: str | None = None) -> tuple[str, ...]:
+    """Of the overrides those that say where the user's own options are.
+
+    Args:
+        arguments: the overrides.
+        config_dir: one more folder, that of ``--config-dir``.
 
     Raises:
         SettingError: there is no such folder.
     """
+    given = tuple(argument for argument in arguments if argument.startswith(f"{SEARCHPATH}="))
     if not config_dir:
-        return list(arguments)
+        return given
     if not Path(config_dir).is_dir():
         raise SettingError(
             "--config-dir", config_dir, "no such folder; allowed is one with options"
         )
-    rest = [argument for argument in arguments if not argument.startswith(f"{SEARCHPATH}=")]
-    given = [argument for argument in arguments if argument.startswith(f"{SEARCHPATH}=")]
-    folders = OverridesParser.create().parse_override(given[-1]).value() if given else []
+    folders: Any = OverridesParser.create().parse_override(given[-1]).value() if given else []
     # JSON's quotes are Hydra's too.
     own = json.dumps([*map(str, folders), f"file://{Path(config_dir).resolve()}"])
-    return [*rest, f"{SEARCHPATH}={own}"]
-
-
-def searchpath(arguments: Sequence[str]) -> tuple[str, ...]:
-    """Of the overrides those that say where the user's own options are."""
-    return tuple(a for a in arguments if a.startswith(f"{SEARCHPATH}="))
+    return (f"{SEARCHPATH}={own}",)
 
 
 def groups(where: tuple[str, ...] = ()) -> dict[str, tuple[str, ...]]:
@@ -54,20 +52,21 @@ def groups(where: tuple[str, ...] = ()) -> dict[str, tuple[str, ...]]:
     Args:
         where: overrides that say where the user's own are.
     """
+    hydra = GlobalHydra.instance()
+    known = str(hydra.config_loader().get_search_path()) if hydra.is_initialized() else ""
     # A folder among them may be relative.
-    return _known_from(where, str(Path.cwd()))
+    return _groups(where, known, str(Path.cwd()))
 
 
 @cache
-def _known_from(where: tuple[str, ...], folder: str) -> dict[str, tuple[str, ...]]:
-    if GlobalHydra.instance().is_initialized():
-        return _groups(GlobalHydra.instance().config_loader(), where)
-    Plugins.instance().register(ExperimentsSearchPath)
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        return _groups(GlobalHydra.instance().config_loader(), where)
+def _groups(where: tuple[str, ...], known: str, folder: str) -> dict[str, tuple[str, ...]]:
+    """The groups, as seen from a folder, with what Hydra knows already."""
+    if not GlobalHydra.instance().is_initialized():
+        Plugins.instance().register(ExperimentsSearchPath)
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            return _groups(where, known, folder)
+    loader = GlobalHydra.instance().config_loader()
 
-
-def _groups(loader: ConfigLoader, where: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
     def listed(group: str, kind: ObjectType) -> list[str]:
         return loader.get_group_options(group, kind, CONFIG, list(where))
 

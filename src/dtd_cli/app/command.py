@@ -28,7 +28,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from dtd.errors import InvalidSetting
 from dtd_cli.app import overrides, workers
-from dtd_cli.app.choices import CONFIG, with_config_dir
+from dtd_cli.app.choices import CONFIG, searchpath
 from dtd_cli.app.launchers import processes
 from dtd_cli.app.locations import CONF, ExperimentsSearchPath
 from dtd_cli.app.status import ExitStatus, Outcome, RunFailed, SweepFailed
@@ -77,10 +77,12 @@ def _status() -> ExitStatus:
     parser = get_args_parser()
     parser.add_argument("--verify", action="store_true")
     given = sys.argv[1:]
+    where: tuple[str, ...] = ()
     try:
         arguments = _arguments(parser)
-        given = arguments.overrides
-        overrides.check(given, arguments.multirun or "hydra.mode=MULTIRUN" in given)
+        given = list(arguments.overrides)
+        where = searchpath(given, arguments.config_dir)
+        overrides.check(given, where, arguments.multirun or "hydra.mode=MULTIRUN" in given)
         # What hydra.main does, except that options may stand anywhere among the settings.
         hydra_version.setbase("1.3")
         run_hydra(arguments, parser, job, str(CONF), CONFIG)
@@ -89,7 +91,7 @@ def _status() -> ExitStatus:
     except InvalidSetting as error:
         return _refused(error)
     except (HydraException, OmegaConfBaseException) as error:
-        return _refused(overrides.explained(error, given))
+        return _refused(overrides.explained(error, given, where))
     except SweepFailed as error:
         for name, reason in error.reasons.items():
             print(f"dtd-run: {error.folder / name}: {reason}", file=sys.stderr)
@@ -128,8 +130,6 @@ def _arguments(parser: ArgumentParser) -> Namespace:
         raise SettingError(asked[1], "", f"allowed without {asked[0]}")
     if arguments.resolve and not arguments.cfg:
         raise SettingError("--resolve", "", "allowed with --cfg job")
-    arguments.overrides = with_config_dir(arguments.overrides, arguments.config_dir)
-    arguments.config_dir = None
     if arguments.verify:
         arguments.overrides.append("verify=true")
     return arguments
@@ -220,7 +220,9 @@ def _returned(outcome: Outcome, config: DictConfig, context: HydraConf) -> Any:
         return outcome
     try:
         if outcome.status is ExitStatus.DONE:
-            return objective(figures(folder), OmegaConf.to_object(config)["objective"])
+            names = config.objective
+            listed = names if isinstance(names, str) else [*map(str, names)]
+            return objective(figures(folder), listed)
     except SettingError as error:
         outcome = Outcome(ExitStatus.REFUSED, str(error))
     raise RunFailed(outcome.status, str(folder), outcome.said)

@@ -88,7 +88,9 @@ def _content(config: DictConfig) -> dict[str, Any]:
         chosen = {str(key): config[key] for key in config if key not in ("hydra", *NOT_OF_THE_RUN)}
         return canonical(
             {
-                key: OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+                key: OmegaConf.to_container(value, resolve=True)
+                if OmegaConf.is_config(value)
+                else value
                 for key, value in chosen.items()
             }
         )

@@ -17,7 +17,7 @@ from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, Quoted
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 
-from dtd_cli.app.choices import CONFIG, groups, searchpath
+from dtd_cli.app.choices import CONFIG, groups
 from dtd_cli.app.launchers import check_installed
 from dtd_cli.app.locations import CONF
 from dtd_cli.config.composed import leaves
@@ -25,22 +25,25 @@ from dtd_cli.config.errors import SettingError
 from dtd_cli.config.renamed import check_renamed
 
 _SWEEP = "several values need a sweep: dtd-run -m ..."
+Where = tuple[str, ...]
+
 _LONGEST = 400
 _FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")
 
 
-def check(arguments: Sequence[str], sweep: bool) -> None:
+def check(arguments: Sequence[str], where: Where, sweep: bool) -> None:
     """Refuse overrides that choose an unknown option, or that add or remove settings.
 
     Args:
         arguments: the overrides.
+        where: overrides that say where the user's own options are.
         sweep: whether settings may have several values.
 
     Raises:
         SettingError: with the setting, its value and what is allowed.
     """
     parsed = [_parsed(argument) for argument in arguments]
-    options = groups(searchpath(arguments))
+    options = groups(where)
     for argument, override in zip(arguments, parsed, strict=True):
         key, value = override.key_or_group, argument.partition("=")[2]
         if key.startswith("hydra"):
@@ -52,7 +55,9 @@ def check(arguments: Sequence[str], sweep: bool) -> None:
         if override.is_delete():
             raise SettingError(f"~{key}", "", "settings cannot be removed; allowed is a value")
         if override.is_add() and not _compared(override):
-            raise SettingError(key, value, f"settings cannot be added; {_hint(key, arguments)}")
+            raise SettingError(
+                key, value, f"settings cannot be added; {_hint(key, arguments, where)}"
+            )
         if override.is_sweep_override() and not sweep:
             raise SettingError(key, value, _SWEEP)
         if key == "sweep":
@@ -61,18 +66,18 @@ def check(arguments: Sequence[str], sweep: bool) -> None:
             _check_choice(key, override, options[key])
 
 
-def explained(error: Exception, arguments: Sequence[str]) -> SettingError:
+def explained(error: Exception, arguments: Sequence[str], where: Where) -> SettingError:
     """The error of a configuration that Hydra cannot compose, in one line."""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = error.missing_cfg_file.rpartition("/")
-        known = ", ".join(error.options or groups(searchpath(arguments)).get(group, ()))
+        known = ", ".join(error.options or groups(where).get(group, ()))
         allowed = f"allowed are {known}" if known else "there is no such file"
         return SettingError(group, option, allowed)
     unknown = re.search(r"Could not override '([^']+)'", str(error))
     if unknown:
         key = unknown.group(1)
         value = next((a.partition("=")[2] for a in arguments if a.startswith(f"{key}=")), "")
-        return SettingError(key, value, f"no such setting; {_hint(key, arguments)}")
+        return SettingError(key, value, f"no such setting; {_hint(key, arguments, where)}")
     # An error of Hydra's may have its words in the one that caused it.
     said = " ".join(f"{error} {error.__cause__ or ''}".split()) or type(error).__name__
     return SettingError("configuration", " ".join(arguments), said[:_LONGEST])
@@ -142,7 +147,7 @@ def _compared(override: Override) -> bool:
 
 
 def _check_choice(group: str, override: Override, options: Sequence[str]) -> None:
-    value = override.value()
+    value = cast(Any, override.value())
     shown = (override.input_line or "").partition("=")[2]
     if isinstance(value, Glob):
         if not value.filter(list(options)):
@@ -155,9 +160,8 @@ def _check_choice(group: str, override: Override, options: Sequence[str]) -> Non
         check_installed(group, str(name))
 
 
-def _hint(key: str, arguments: Sequence[str]) -> str:
+def _hint(key: str, arguments: Sequence[str], where: Where) -> str:
     """The settings that may be meant: those of the same group, and those of a similar name."""
-    where = searchpath(arguments)
     options = groups(where)
     given = [argument.partition("=")[::2] for argument in arguments]
     # Of the values of a sweep the first is enough.

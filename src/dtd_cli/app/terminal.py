@@ -9,28 +9,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 INTERRUPTED = 130
 
 
-class _Patient(io.RawIOBase):
+class _Patient(io.FileIO):
     """Writes to a stream, or to nobody once nobody reads it, as after ``| head -1``."""
 
-    def __init__(self, handle: int) -> None:
-        self._handle = handle
-
-    def writable(self) -> bool:
-        return True
-
-    def fileno(self) -> int:
-        return self._handle
-
-    def isatty(self) -> bool:
-        return os.isatty(self._handle)
-
-    def write(self, data: bytes) -> int:  # type: ignore[override]
+    def write(self, data: Any) -> int:
         try:
-            return os.write(self._handle, data)
+            return super().write(data)
         except BrokenPipeError:
             return len(data)
 
@@ -44,7 +33,7 @@ def be_patient() -> None:
         stream = getattr(sys, name)
         if stream is None or stream is not getattr(sys, f"__{name}__"):
             continue  # somebody else's, or closed
-        buffer = io.BufferedWriter(_Patient(stream.fileno()))
+        buffer = io.BufferedWriter(_Patient(stream.fileno(), "w", closefd=False))
         patient = io.TextIOWrapper(
             buffer, stream.encoding, "backslashreplace", line_buffering=name == "stderr"
         )

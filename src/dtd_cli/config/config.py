@@ -146,7 +146,7 @@ def _settled(group: str, schema: type, settings: Any) -> Any:
     if not isinstance(settings, dict):
         return settings
     try:
-        made = typed(group, schema, {key: settings[key] for key in settings if key != "name"})
+        made: Any = typed(group, schema, {key: settings[key] for key in settings if key != "name"})
     except InvalidSetting:
         return settings
     return {key: value if key == "name" else getattr(made, key) for key, value in settings.items()}

@@ -11,6 +11,9 @@ from pathlib import Path, PurePosixPath
 
 _LARGEST = 10_000_000
 """Bytes that are read of a file that may have been written by anybody."""
+_NO_MANIFEST = (
+    OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Manifest:
                 for name, entry in content["files"].items()
             }
             identity = str(content["identity"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError):
+        except _NO_MANIFEST:
             return None
         return cls(files, identity) if all(map(is_inside, files)) else None
 
