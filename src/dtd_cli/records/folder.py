@@ -1,8 +1,8 @@
 """The folder of one run: it owns what it wrote, files appear whole or not at all, ``DONE`` last.
 
 ``DONE`` promises that the files are there, also after a power cut, and lists them with their
-sizes and digests. Until then ``.files`` names those that are begun, so that the next run in the
-folder can take away what one that was killed has left.
+sizes and digests. ``.files`` names what a run has begun to write, so that the next one in the
+folder takes that away, and nothing else, also where ``DONE`` never came or was removed.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     # Slow to import, and others write the tables.
     import pandas as pd
 
+PLAN = "runs.json"
+"""In the folder of a sweep: the overrides of every run that it is to make, by its folder."""
 DONE = "DONE"
 FAILED = "FAILED"
 BEGUN = ".files"
@@ -45,7 +47,7 @@ class RunFolder:
         """
         manifest = Manifest.read(self.path / DONE)
         if manifest is None:
-            return f"no {DONE} that lists its files"
+            return f"{DONE} does not list the files"
         if identity and manifest.identity != identity:
             return "another configuration"
         return manifest.difference(self.path, verify)
@@ -59,12 +61,24 @@ class RunFolder:
             return ""
 
     @property
+    def is_left(self) -> bool:
+        """Whether some run began here and left neither a result nor a reason."""
+        marks = (DONE, FAILED)
+        return is_file(self.path / BEGUN) and not any(is_file(self.path / name) for name in marks)
+
+    @property
     def is_begun(self) -> bool:
-        """Whether a run began here and has not ended."""
-        return is_file(self.path / BEGUN) and not is_file(self.path / FAILED)
+        """Whether this run began here and has not ended."""
+        if not self.is_left:
+            return False
+        try:
+            written = {name: (self.path / name).read_text("utf-8") for name in self.origin}
+        except (OSError, ValueError):
+            return False
+        return written == self.origin
 
     def check_own(self, setting: str) -> None:
-        """Refuse a folder with files that no run wrote: they would be lost, or taken for results.
+        """Refuse a folder with files of others: they would be lost, or taken for results.
 
         Raises:
             SettingError: with the setting that names the folder, and the first such file.
@@ -77,8 +91,8 @@ class RunFolder:
                 raise SettingError(
                     setting,
                     self.path,
-                    f"it holds {name}, which no run wrote there, or one of version 0.1 did; "
-                    "allowed is an empty folder, or that of an earlier run",
+                    f"it holds {name}, which is not this program's, or of its version 0.1; "
+                    "allowed is a folder that is empty, or that it wrote itself",
                 )
 
     def start(self) -> None:
@@ -99,7 +113,7 @@ class RunFolder:
     def unmark(self) -> None:
         """What the folder holds no longer counts, neither as a result nor as a failure."""
         # Whose it is, is known all the same.
-        self.begin(*self._own())
+        self.begin(*self._own() - self._begun())
         for name in (DONE, FAILED):
             (self.path / name).unlink(missing_ok=True)
 
@@ -144,10 +158,10 @@ class RunFolder:
         names = self._begun()
         manifest = Manifest.of(self.path, names, identity)
         files = {self.path / name for name in names}
-        sync(files | {path.parent for path in files} | {self.path, *self._above()})
+        above = {path.parent for path in files} | {self.path, *self._above()}
+        sync(files | above | {self.path / BEGUN})
         write_whole(self.path / DONE, lambda path: _durable(path, manifest.text))
         sync([self.path])
-        (self.path / BEGUN).unlink()
 
     def failed(self, reason: str) -> None:
         """The run has no result; the reason becomes one line. A full disk takes even that."""
