@@ -50,6 +50,7 @@ FLOORS = {
             "app.locations",
             "app.status",
             "app.internals",
+            "app.terminal",
         ),
         ("config.renamed", "config.names", "config.values", "config.allowed"),
         ("networks", "inputs"),
@@ -131,6 +132,9 @@ def test_the_library_does_not_know_the_program(path):
             (
                 "dtd_cli.plots",
                 "dtd_cli.records.folder",
+                "dtd_cli.records.manifest",
+                "dtd_cli.records.replacement",
+                "dtd_cli.app.terminal",
                 "dtd_cli.records.limits",
                 "dtd_cli.config.composed",
                 "dtd_cli.config.errors",

@@ -41,6 +41,12 @@ def be_patient() -> None:
         setattr(sys, name, patient)
 
 
+def draw_alike() -> None:
+    """Have pictures drawn alike everywhere: not as a notebook or the user's own settings say."""
+    # Matplotlib reads them when it is imported, also in the processes that are started here.
+    os.environ |= {"MPLBACKEND": "agg", "MATPLOTLIBRC": os.devnull}
+
+
 @contextmanager
 def interrupts_later() -> Iterator[None]:
     """Hold interrupts back during imports, which would turn them into other errors, or none."""

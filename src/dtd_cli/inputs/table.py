@@ -16,7 +16,7 @@ from torch import Tensor
 
 from dtd.domains import Domain
 from dtd_cli.config.errors import SettingError
-from dtd_cli.config.values import Finite, Text
+from dtd_cli.config.values import FilePath, Finite, Text
 from dtd_cli.inputs.source import Inputs, Source
 
 Bound = Annotated[
@@ -33,7 +33,7 @@ class Table(Inputs):
     outside its domain is refused.
     """
 
-    path: Text
+    path: FilePath
     label: Text | None
     domain: Literal["real", "nonnegative", "box"]
     low: Bound

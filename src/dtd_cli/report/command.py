@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from dtd.errors import InvalidSetting
-from dtd_cli.app.terminal import be_patient, interrupt_twice
+from dtd_cli.app.terminal import be_patient, draw_alike, interrupt_twice
 from dtd_cli.report import write_report
 
 _ABOUT = """\
@@ -40,6 +40,7 @@ def main() -> None:
         "--verify", action="store_true", help="read all files of the runs: do they still match?"
     )
     be_patient()
+    draw_alike()
     interrupt_twice()
     arguments = parser.parse_args()
     try:
