@@ -22,8 +22,7 @@ class _Logger(Callback):
     def on_job_end(self, config: DictConfig, job_return: Any, **kwargs: Any) -> None:
         folder = Path(config.hydra.runtime.output_dir)
         if not RunFolder(folder).problem():
-            content = OmegaConf.to_container(job_return.cfg, resolve=True)
-            assert isinstance(content, dict)
+            content: Any = OmegaConf.to_container(job_return.cfg, resolve=True)
             settings = {name: value for name, value in leaves(content) if value is not None}
             self.log(folder, settings, figures(folder))
 
