@@ -143,7 +143,7 @@ def _job(config: DictConfig, parent: int) -> Outcome:
     which process ``parent`` started, and prints one line when it ends.
     """
     started = time.perf_counter()
-    workers.end_with(parent)
+    workers.settle(parent)
     context = HydraConfig.get()
     alone = context.mode is RunMode.RUN
     folder = RunFolder(Path(context.runtime.output_dir), _origin(config, context))

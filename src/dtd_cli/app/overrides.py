@@ -8,12 +8,13 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import PurePath
 from typing import Any, cast
 
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, QuotedString
+from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, QuotedString, ValueType
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 
@@ -60,6 +61,8 @@ def check(arguments: Sequence[str], where: Where, sweep: bool) -> None:
             )
         if override.is_sweep_override() and not sweep:
             raise SettingError(key, value, _SWEEP)
+        if override.is_discrete_sweep():
+            _check_values(override, value)
         if key == "sweep":
             _check_name(override, value)
         if key in options:
@@ -123,6 +126,18 @@ def _check_hydra(key: str, value: str, arguments: Sequence[str], sweep: bool) ->
         )
 
 
+def _check_values(override: Override, value: str) -> None:
+    """Refuse a sweep over no values, or over what is no range."""
+    if override.value_type is ValueType.GLOB_CHOICE_SWEEP:
+        return  # of a group, whose options are known
+    try:
+        empty = not [*islice(override.sweep_iterator(), 1)]
+    except (ValueError, ArithmeticError) as error:
+        raise SettingError(override.key_or_group, value, "it is no range") from error
+    if empty:
+        raise SettingError(override.key_or_group, value, "it has no values, so there is no run")
+
+
 def _check_name(override: Override, value: str) -> None:
     """Refuse a name of a sweep that is no folder below ``outputs/sweeps``."""
     if override.is_sweep_override():
@@ -178,10 +193,10 @@ def _hint(key: str, arguments: Sequence[str], where: Where) -> str:
     close = difflib.get_close_matches(key, known, n=3)
     above = key.rpartition(".")[0] if key.startswith("hydra") else key.partition(".")[0]
     group = [name for name in known if name.startswith(above + ".")]
+    if key.startswith("hydra.") and not group:
+        return f"to add it, write +{key}"
     if close or group:
         return f"allowed are {', '.join(dict.fromkeys([*close, *group]))}"
-    if key.startswith("hydra."):
-        return f"to add it, write +{key}"
     return "dtd-run --cfg job shows all"
 
 

@@ -61,7 +61,7 @@ def sweep(
     jobs = _jobs(runs, compose)
     if not jobs:
         given = " ".join(config.hydra.overrides.task)
-        raise SettingError("-m", given, "a setting has no values, so there is no run to make")
+        raise SettingError("configuration", given, "a setting has no values, so there is no run")
     with held(folder, "sweep", waits=True):
         # As Hydra does.
         OmegaConf.save(config, folder / "multirun.yaml")

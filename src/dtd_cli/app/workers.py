@@ -8,15 +8,18 @@ import signal
 import threading
 import time
 
+from dtd_cli.app.terminal import be_patient
+
 _EVERY = 0.5
 """Seconds between two looks."""
 
 
-def end_with(parent: int) -> None:
+def settle(parent: int) -> None:
     """In a process that joblib started: end when ``parent`` does, also if that was killed."""
     started = multiprocessing.current_process().name.startswith("Loky")
-    watched = any(thread.name == _watch.__name__ for thread in threading.enumerate())
-    if started and not watched:
+    settled = any(thread.name == _watch.__name__ for thread in threading.enumerate())
+    if started and not settled:
+        be_patient()
         threading.Thread(target=_watch, args=(parent,), name=_watch.__name__, daemon=True).start()
 
 
