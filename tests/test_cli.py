@@ -40,7 +40,7 @@ def dtd_run(monkeypatch, *arguments):
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     monkeypatch.setattr(sys, "argv", ["dtd-run", *map(str, arguments)])
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
     try:
         return cli._status()
     except SystemExit as end:

@@ -159,6 +159,8 @@ def _job(config: DictConfig, parent: int) -> Outcome:
         refused = isinstance(error, InvalidSetting)
         status = ExitStatus.REFUSED if refused else ExitStatus.FAILED
         outcome = Outcome(status, str(error) if refused else _described(error))
+    if alone and outcome.status is ExitStatus.REFUSED:
+        folder.discard()
     if not alone:
         took = time.perf_counter() - started
         done = "done before, skipped" if outcome.skipped else f"done in {took:.1f} s"
@@ -203,9 +205,8 @@ def _ended(config: DictConfig, context: HydraConf, folder: RunFolder, alone: boo
         else:
             outcome = Outcome(ExitStatus.FAILED, _described(error))
             log_file.exception("the run failed")
-    if outcome.status is ExitStatus.REFUSED and alone and not folder.is_begun:
-        folder.discard()
-    elif outcome.status is not ExitStatus.DONE:
+    never_began = outcome.status is ExitStatus.REFUSED and alone and not folder.is_begun
+    if outcome.status is not ExitStatus.DONE and not never_began:
         folder.failed(outcome.said)
     return outcome
 

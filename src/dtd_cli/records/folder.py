@@ -118,7 +118,7 @@ class RunFolder:
             (self.path / name).unlink(missing_ok=True)
 
     def discard(self) -> None:
-        """Take away the empty folders that were made for a run that never began.
+        """Take away the folders that were made for a run that never began, if they are empty.
 
         The run's own, and those above it as far as the working directory, which stays itself.
         """

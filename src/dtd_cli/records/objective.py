@@ -18,7 +18,8 @@ def figures(folder: Path) -> dict[str, float]:
     """All figures of a run: the numbers of ``summary.json`` by dotted name, and those with a word.
 
     ``kept`` is the median over the samples of ΣR / f in the input, ``cosine`` the mean of that with
-    gradient × input, both of the run's first method; the latter if there is ``agreement.csv``.
+    gradient × input, the latter if there is ``agreement.csv``. Both are those of the recursion, or
+    else of another method of the run.
     """
     summary: dict[str, Any] = json.loads((folder / "summary.json").read_text("utf-8"))
     numbers = {
@@ -27,14 +28,14 @@ def figures(folder: Path) -> dict[str, float]:
         if isinstance(value, int | float) and not isinstance(value, bool)
     }
     kept = summary["conserved_by_layer"]
-    first = next(iter(kept), "")
-    words = {KEPT: kept[first]["0"]} if "0" in kept.get(first, {}) else {}
+    method = "recursive" if "recursive" in kept else next(iter(kept), "")
+    words = {KEPT: kept[method]["0"]} if "0" in kept.get(method, {}) else {}
     if (folder / _AGREEMENT).is_file():
         # Slow to import, and only needed here.
         import pandas as pd
 
         rows = pd.read_csv(folder / _AGREEMENT)
-        words[COSINE] = float(rows.loc[rows["method"] == first, COSINE].mean())
+        words[COSINE] = float(rows.loc[rows["method"] == method, COSINE].mean())
     return words | numbers
 
 
