@@ -106,7 +106,7 @@ class RunFolder:
                 left.unlink(missing_ok=True)
         with suppress(OSError):
             (self.path / PLOTS).rmdir()
-        (self.path / BEGUN).write_text("")
+        (self.path / BEGUN).write_text(f"{DONE}\n")
         for name, text in self.origin.items():
             self.write_text(name, text)
 
@@ -128,7 +128,7 @@ class RunFolder:
             if [path.name for path in self.path.iterdir()] == [LOCK]:
                 (self.path / LOCK).unlink()
             for folder in (self.path, *self._above()):
-                if folder not in (here, *here.parents):
+                if here in folder.parents or folder == self.path != here:
                     folder.rmdir()
 
     def begin(self, *names: str) -> None:
@@ -169,9 +169,9 @@ class RunFolder:
             self.write_text(FAILED, " ".join(reason.split()) + "\n")
 
     def _above(self) -> list[Path]:
-        """The folders between the run's own and the working directory, from the innermost out."""
-        here = Path.cwd()
-        return [folder for folder in self.path.parents if here in folder.parents]
+        """The folders above the run's own up to the working directory; elsewhere the first."""
+        here, parents = Path.cwd(), self.path.absolute().parents
+        return [p for p in parents if here in (p, *p.parents)] or [self.path.absolute().parent]
 
     def _own(self) -> set[str]:
         """The names of the files that an earlier run wrote, whether it ended or not."""
