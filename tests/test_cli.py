@@ -79,8 +79,9 @@ def tables(folder):
 
 
 def visible(folder):
-    """The names in a run's folder, Hydra's own and the log left out."""
-    return {p.name for p in Path(folder).iterdir()} - {".hydra", "dtd-run.log"}
+    """The names in a run's folder, the log and what is hidden left out."""
+    names = {p.name for p in Path(folder).iterdir()} - {"dtd-run.log"}
+    return {name for name in names if not name.startswith(".")}
 
 
 @pytest.fixture(autouse=True)

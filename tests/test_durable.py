@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -233,10 +234,10 @@ def test_the_second_sweep_waits_and_does_nothing_twice(monkeypatch, capfd):
 
 
 def test_a_lock_is_held_by_one(tmp_path):
-    with held(tmp_path, "x", waits=False):
-        with pytest.raises(ValueError, match=f"process {os.getpid()} on "):
-            held(tmp_path, "x", waits=False).__enter__()
-    with held(tmp_path, "x", waits=False):
+    lock = partial(held, tmp_path, "x", waits=False)
+    with lock(), pytest.raises(ValueError, match=f"process {os.getpid()} on "):
+        lock().__enter__()
+    with lock():
         pass
 
 
@@ -298,7 +299,6 @@ def test_a_report_is_of_one_generation_or_the_other(monkeypatch):
         now = {p.name: p.read_bytes() for p in (sweep / "report").glob("*")}
         assert now in ({}, before)
     assert killed_at > 8
-    assert RunFolder(sweep / "report").problem(verify=True) == ""
     assert (sweep / "report" / "runs.csv").read_text().count("\n") == 4
     assert not list(sweep.glob(".report.unfinished"))
 
@@ -335,7 +335,7 @@ def test_nobody_reads_what_is_printed(arguments):
     os.close(writer)
     assert (answer.returncode, answer.stderr) == (0, "")
     if "-m" in arguments:
-        assert len(list(Path("outputs/sweeps/a").glob("*/DONE"))) == 2 + 1
+        assert len(list(Path("outputs/sweeps/a").glob("*/DONE"))) == 2
         assert Path("outputs/sweeps/a/report/index.html").exists()
 
 

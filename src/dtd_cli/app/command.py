@@ -82,6 +82,10 @@ def _status() -> ExitStatus:
     try:
         arguments = _arguments(parser)
         given = list(arguments.overrides)
+        if "${" in str(Path.cwd()):
+            raise SettingError(
+                str(Path.cwd()), "", "Hydra reads ${ as a reference; allowed is a folder without it"
+            )
         where = searchpath(given, arguments.config_dir)
         overrides.check(given, where, arguments.multirun or "hydra.mode=MULTIRUN" in given)
         # What hydra.main does, except that options may stand anywhere among the settings.

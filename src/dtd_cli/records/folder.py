@@ -125,8 +125,8 @@ class RunFolder:
         here = Path.cwd()
         # The first that is not empty is not removed, and ends it.
         with suppress(OSError):
-            if [path.name for path in self.path.iterdir()] == [LOCK]:
-                (self.path / LOCK).unlink()
+            if not is_file(self.path / BEGUN):
+                (self.path / LOCK).unlink(missing_ok=True)
             for folder in (self.path, *self._above()):
                 if here in folder.parents or folder == self.path != here:
                     folder.rmdir()
@@ -155,13 +155,16 @@ class RunFolder:
 
     def done(self, identity: str = "") -> None:
         """The run is complete: everything else is written, and the disk has it."""
-        names = self._begun()
-        manifest = Manifest.of(self.path, names, identity)
-        files = {self.path / name for name in names}
-        above = {path.parent for path in files} | {self.path, *self._above()}
-        sync(files | above | {self.path / BEGUN})
+        self.sync()
+        manifest = Manifest.of(self.path, self._begun(), identity)
         write_whole(self.path / DONE, lambda path: _durable(path, manifest.text))
         sync([self.path])
+
+    def sync(self) -> None:
+        """Have the disk keep the files that are written."""
+        files = {self.path / name for name in self._begun()}
+        above = {path.parent for path in files} | {self.path, *self._above()}
+        sync(files | above | {self.path / BEGUN})
 
     def failed(self, reason: str) -> None:
         """The run has no result; the reason becomes one line. A full disk takes even that."""

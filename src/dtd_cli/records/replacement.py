@@ -34,7 +34,7 @@ def replaced(place: Path) -> Iterator[RunFolder]:
         try:
             folder = RunFolder(new)
             yield folder
-            folder.done()
+            folder.sync()
             if place.exists():
                 place.replace(old)
             new.replace(place)
