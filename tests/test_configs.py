@@ -75,16 +75,16 @@ def composed(*arguments, hydra=False):
 def test_every_option_is_read(group, option):
     config = composed(*overrides(group, option))
     typed = read(config)
-    if group not in ("experiment", "launch"):
+    if group not in ("experiment", "launch", "logger"):
         assert config[group]["name"] == option
         classes = {**RULES, **ROOT_FINDERS}
         if option in classes:
             assert type(getattr(typed, group)) is classes[option]
 
 
-# Experiments run in test_experiments.py.
+# Experiments run in test_experiments.py, loggers in test_hydra.py.
 @pytest.mark.parametrize(
-    ("group", "option"), [pair for pair in OPTIONS if "experiment" not in pair]
+    ("group", "option"), [pair for pair in OPTIONS if pair[0] not in ("experiment", "logger")]
 )
 def test_every_option_runs(tmp_path, monkeypatch, group, option, capfd):
     status = dtd_run(monkeypatch, *overrides(group, option), SMALL[2])
