@@ -130,7 +130,8 @@ def test_experiments_of_ones_own(tmp_path, monkeypatch, capfd, where):
     assert (shown.network.name, shown.seed) == ("paper", 4)
     assert dtd_run(monkeypatch, where, "experiment=owm") == 2
     (line,) = capfd.readouterr().err.splitlines()
-    assert "experiment/owm" in line
+    assert line.startswith("dtd-run: experiment=owm: allowed are ")
+    assert " own, " in line
 
 
 def test_what_is_promised_of_the_defaults():
