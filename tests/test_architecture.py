@@ -51,6 +51,8 @@ FLOORS = {
             "run.progress",
             "app.locations",
             "app.status",
+            "app.internals",
+            "app.terminal",
         ),
         ("config.renamed", "config.names", "config.values", "config.allowed", "run.outputs"),
         ("networks", "inputs"),
@@ -141,6 +143,9 @@ def test_the_library_does_not_know_the_program(path):
             (
                 "dtd_cli.plots",
                 "dtd_cli.records.folder",
+                "dtd_cli.records.manifest",
+                "dtd_cli.records.replacement",
+                "dtd_cli.app.terminal",
                 "dtd_cli.records.limits",
                 "dtd_cli.records.methods",
                 "dtd_cli.config.composed",

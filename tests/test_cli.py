@@ -41,7 +41,7 @@ def dtd_run(monkeypatch, *arguments):
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     monkeypatch.setattr(sys, "argv", ["dtd-run", *map(str, arguments)])
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
     try:
         return cli._status()
     except SystemExit as end:
@@ -80,8 +80,9 @@ def tables(folder):
 
 
 def visible(folder):
-    """The names in a run's folder, Hydra's own and the log left out."""
-    return {p.name for p in Path(folder).iterdir()} - {".hydra", "dtd-run.log"}
+    """The names in a run's folder, the log and what is hidden left out."""
+    names = {p.name for p in Path(folder).iterdir()} - {"dtd-run.log"}
+    return {name for name in names if not name.startswith(".")}
 
 
 @pytest.fixture(autouse=True)

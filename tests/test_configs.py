@@ -10,8 +10,8 @@ from omegaconf import OmegaConf
 
 from dtd.roots import ROOT_FINDERS
 from dtd.rules import RULES
+from dtd_cli.app.choices import groups
 from dtd_cli.app.locations import CONF, ExperimentsSearchPath
-from dtd_cli.app.overrides import groups
 from dtd_cli.config.config import read
 from test_cli import dtd_run
 
@@ -75,16 +75,16 @@ def composed(*arguments, hydra=False):
 def test_every_option_is_read(group, option):
     config = composed(*overrides(group, option))
     typed = read(config)
-    if group not in ("experiment", "launch"):
+    if group not in ("experiment", "launch", "logger"):
         assert config[group]["name"] == option
         classes = {**RULES, **ROOT_FINDERS}
         if option in classes:
             assert type(getattr(typed, group)) is classes[option]
 
 
-# Experiments run in test_experiments.py.
+# Experiments run in test_experiments.py, loggers in test_hydra.py.
 @pytest.mark.parametrize(
-    ("group", "option"), [pair for pair in OPTIONS if "experiment" not in pair]
+    ("group", "option"), [pair for pair in OPTIONS if pair[0] not in ("experiment", "logger")]
 )
 def test_every_option_runs(tmp_path, monkeypatch, group, option, capfd):
     status = dtd_run(monkeypatch, *overrides(group, option), SMALL[2])
@@ -130,7 +130,8 @@ def test_experiments_of_ones_own(tmp_path, monkeypatch, capfd, where):
     assert (shown.network.name, shown.seed) == ("paper", 4)
     assert dtd_run(monkeypatch, where, "experiment=owm") == 2
     (line,) = capfd.readouterr().err.splitlines()
-    assert "experiment/owm" in line
+    assert line.startswith("dtd-run: experiment=owm: allowed are ")
+    assert " own, " in line
 
 
 def test_what_is_promised_of_the_defaults():

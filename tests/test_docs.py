@@ -18,8 +18,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from dtd.roots import ROOT_FINDERS
 from dtd.rules import RULES
+from dtd_cli.app.choices import groups
 from dtd_cli.app.locations import CONF
-from dtd_cli.app.overrides import groups
 from dtd_cli.plots import PICTURES
 from dtd_cli.records.columns import INPUTS
 from dtd_cli.report.command import main as report

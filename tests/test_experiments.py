@@ -19,7 +19,7 @@ import conservation
 import document
 import rerun
 import shown
-from dtd_cli.app.overrides import groups
+from dtd_cli.app.choices import groups
 from runs import Run, runs
 from tables import TABLES
 from test_cli import dtd_run

@@ -14,8 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
+from dtd_cli.app.choices import groups
 from dtd_cli.app.locations import EXPERIMENTS
-from dtd_cli.app.overrides import _keys, groups
+from dtd_cli.app.overrides import _keys
 from test_cli import COLUMNS, OTHERS, dtd_run, visible
 from test_configs import composed
 
@@ -73,6 +74,7 @@ SWEEPS = set(filter(is_sweep, TEXTS))
 CHOICES = {
     group: (*(option for option in options if option not in SWEEPS), "nonsense")
     for group, options in groups().items()
+    if group != "logger"
 }
 
 

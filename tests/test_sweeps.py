@@ -64,7 +64,7 @@ def test_an_experiment_that_is_a_sweep_names_its_failures(monkeypatch, capsys):
 
 
 def test_a_report_that_fails_takes_no_run_its_result(monkeypatch, capsys):
-    def fail(folder, progress):
+    def fail(folder, progress, verify):
         raise OSError("disk full")
 
     monkeypatch.setattr("dtd_cli.report.write_report", fail)
@@ -330,4 +330,4 @@ def test_a_launcher_that_is_not_installed(monkeypatch):
 
     monkeypatch.setattr(dtd_cli.app.launchers, "find_spec", lambda name: None)
     with pytest.raises(InvalidSetting, match=r"launch=slurm: .*pip install 'dtd-run\[cluster\]'"):
-        check_installed("slurm")
+        check_installed("launch", "slurm")

@@ -1,27 +1,53 @@
-"""The sweeper of ``dtd-run -m``. Hydra finds sweepers in this namespace only."""
+"""The sweeper of ``dtd-run -m``. Hydra finds sweepers in this namespace only.
+
+Hydra imports every plugin, also to answer ``--help``, and in the processes of every launcher.
+"""
 
 from __future__ import annotations
 
 import pickle
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from hydra._internal.core_plugins.basic_launcher import BasicLauncher
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.utils import JobReturn, run_job
 from omegaconf import DictConfig, OmegaConf, open_dict
+
+from dtd_cli.app.internals import BasicLauncher, BasicSweeper, JobReturn, run_job
 
 if TYPE_CHECKING:
     from dtd_cli.app.sweep import Job
 
 
+# As the settings of ``basic``; ``identity`` is what the folder of a run was named after.
+_SETTINGS = {
+    "_target_": "hydra_plugins.dtd_sweeper.DtdSweeper",
+    "max_batch_size": None,
+    "params": None,
+    "identity": None,
+}
+ConfigStore.instance().store(group="hydra/sweeper", name="dtd", node=_SETTINGS, provider="dtd-run")
+
+
+def _run_folder(*, _root_: DictConfig) -> str:
+    # Slow to import, and only needed here.
+    from dtd_cli.app.identity import folder_name
+
+    return folder_name(_root_)
+
+
+OmegaConf.register_new_resolver("run_folder", _run_folder, replace=True)
+
+
 class DtdSweeper(BasicSweeper):
     """Hydra's basic sweeper, which also skips runs that are done, and ends with a report."""
 
+    def __init__(
+        self, max_batch_size: int | None, params: dict[str, str] | None, identity: str | None
+    ) -> None:
+        super().__init__(max_batch_size, params)
+
     def sweep(self, arguments: list[str]) -> None:
-        # Imported here because Hydra imports every plugin, also to answer --help.
         from dtd_cli.app.sweep import sweep
 
         assert self.config is not None
@@ -30,10 +56,6 @@ class DtdSweeper(BasicSweeper):
         parser = OverridesParser.create(config_loader=loader)
         overrides = parser.parse_overrides([*self._parse_config(), *arguments])
         (runs,) = self.split_arguments(overrides, None)
-        # As Hydra does. From it a report knows the runs that were asked for and never began.
-        folder = Path(self.config.hydra.sweep.dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(self.config, folder / "multirun.yaml")
         compose = partial(loader.load_sweep_config, self.config)
         serial = isinstance(self.launcher, BasicLauncher)
         sweep(self.config, runs, compose, self._serial if serial else self._launch)
@@ -54,7 +76,7 @@ class DtdSweeper(BasicSweeper):
         """Run the jobs in this process, with the configurations that are composed already."""
         return [self._run(number, job) for number, job in enumerate(jobs)]
 
-    def _run(self, number: int, job: Job) -> JobReturn:
+    def _run(self, number: int, job: Job) -> Any:
         assert isinstance(self.launcher, BasicLauncher)
         assert self.launcher.task_function is not None
         assert self.hydra_context is not None

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 import time
+import traceback
 from argparse import ArgumentError, ArgumentParser, Namespace
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from hydra import version as hydra_version
-from hydra._internal.utils import _run_hydra, get_args_parser
 from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
@@ -28,55 +27,82 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from dtd.errors import InvalidSetting
-from dtd_cli.app import overrides
+from dtd_cli.app import overrides, workers
+from dtd_cli.app.choices import CONFIG, searchpath
 from dtd_cli.app.launchers import processes
 from dtd_cli.app.locations import CONF, ExperimentsSearchPath
-from dtd_cli.app.status import ExitStatus, SweepFailed
+from dtd_cli.app.status import ExitStatus, Outcome, RunFailed, SweepFailed
+from dtd_cli.app.terminal import be_patient, draw_alike, interrupt_twice, interrupts_later
 from dtd_cli.config.errors import SettingError
 from dtd_cli.records.folder import RunFolder
+from dtd_cli.records.lock import held
+from dtd_cli.records.objective import figures, objective
 
 # The log file alone: tracebacks are not for the terminal.
 log_file = logging.getLogger(f"{__name__}.file")
 
+_OWN_SWEEPER = "hydra_plugins.dtd_sweeper.DtdSweeper"
+
 
 def main() -> None:
     """Entry point of ``dtd-run``; the exit status is 0, 1, 2 or 130 (see ``--help``)."""
+    be_patient()
+    draw_alike()
     if "--version" in sys.argv[1:]:
         print(f"dtd-run {version('dtd-run')}")
         return
+    interrupt_twice()
     sys.exit(_status())
 
 
 def _status() -> ExitStatus:
     """Do what the command line says, and give the exit status."""
     Plugins.instance().register(ExperimentsSearchPath)
+    # Not before: when Hydra first looks for plugins, it executes the modules of its own anew.
+    from dtd_cli.app.internals import get_args_parser, run_hydra
+
     OmegaConf.register_new_resolver("processes", processes, replace=True)
+    told = os.environ.get("HYDRA_FULL_ERROR") == "1"
     # Then Hydra raises its errors instead of printing them.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     # Without this, a full disk would be reported again for every line of the log.
     logging.raiseExceptions = False
     statuses: list[ExitStatus] = []
+    parent = os.getpid()
 
-    def job(config: DictConfig) -> ExitStatus:
-        statuses.append(_job(config))
-        return statuses[-1]
+    def job(config: DictConfig) -> Any:
+        outcome = _job(config, parent)
+        statuses.append(outcome.status)
+        return _returned(outcome, config, HydraConfig.get())
 
     parser = get_args_parser()
+    parser.add_argument("--verify", action="store_true")
+    given = sys.argv[1:]
+    where: tuple[str, ...] = ()
     try:
         arguments = _arguments(parser)
-        overrides.check(arguments.overrides, arguments.multirun, arguments.config_dir)
+        given = list(arguments.overrides)
+        if "${" in str(Path.cwd()):
+            raise SettingError(
+                str(Path.cwd()), "", "Hydra reads ${ as a reference; allowed is a folder without it"
+            )
+        where = searchpath(given, arguments.config_dir)
+        overrides.check(given, where, arguments.multirun or "hydra.mode=MULTIRUN" in given)
         # What hydra.main does, except that options may stand anywhere among the settings.
         hydra_version.setbase("1.3")
-        _run_hydra(arguments, parser, job, str(CONF), "config")
+        run_hydra(arguments, parser, job, str(CONF), CONFIG)
     except ArgumentError as error:
         return _refused(SettingError(error.argument_name or "", "", error.message))
     except InvalidSetting as error:
         return _refused(error)
     except (HydraException, OmegaConfBaseException) as error:
-        return _refused(overrides.explained(error, arguments.overrides))
+        return _refused(overrides.explained(error, given, where))
     except SweepFailed as error:
         for name, reason in error.reasons.items():
             print(f"dtd-run: {error.folder / name}: {reason}", file=sys.stderr)
+        return error.status
+    except RunFailed as error:
+        print(f"dtd-run: {error}", file=sys.stderr)
         return error.status
     except OSError as error:
         # The run's folder cannot be made.
@@ -84,6 +110,11 @@ def _status() -> ExitStatus:
         return ExitStatus.FAILED
     except KeyboardInterrupt:
         return ExitStatus.INTERRUPTED
+    except Exception as error:
+        # Runs have their errors to themselves: this is Hydra's, about what it was given.
+        if told:
+            traceback.print_exc()
+        return _refused(SettingError("configuration", " ".join(given), _described(error)))
     return max(statuses, default=ExitStatus.DONE)
 
 
@@ -104,30 +135,69 @@ def _arguments(parser: ArgumentParser) -> Namespace:
         raise SettingError(asked[1], "", f"allowed without {asked[0]}")
     if arguments.resolve and not arguments.cfg:
         raise SettingError("--resolve", "", "allowed with --cfg job")
+    if arguments.verify:
+        arguments.overrides.append("verify=true")
     return arguments
 
 
-def _job(config: DictConfig) -> ExitStatus:
-    """The status of one run, in the folder that Hydra made for it.
+def _job(config: DictConfig, parent: int) -> Outcome:
+    """What became of one run, in the folder that Hydra made for it.
 
-    A failure is a status and not an exception. In a sweep the run may have a process of its own,
-    and prints one line when it ends.
+    A failure is an outcome and not an exception. In a sweep the run may have a process of its own,
+    which process ``parent`` started, and prints one line when it ends.
     """
     started = time.perf_counter()
+    workers.settle(parent)
     context = HydraConfig.get()
     alone = context.mode is RunMode.RUN
     folder = RunFolder(Path(context.runtime.output_dir), _origin(config, context))
-    status, said = ExitStatus.DONE, ""
+    if not alone:
+        # In a sweep a run's last line alone is on the terminal.
+        for handler in logging.getLogger().handlers:
+            if not isinstance(handler, logging.FileHandler):
+                handler.setLevel(logging.ERROR)
+    try:
+        with held(folder.path, "hydra.run.dir", waits=not alone):
+            outcome = _ended(config, context, folder, alone)
+    except (InvalidSetting, OSError) as error:
+        refused = isinstance(error, InvalidSetting)
+        status = ExitStatus.REFUSED if refused else ExitStatus.FAILED
+        outcome = Outcome(status, str(error) if refused else _described(error))
+    if alone and outcome.status is ExitStatus.REFUSED:
+        folder.discard()
+    if not alone:
+        took = time.perf_counter() - started
+        done = "done before, skipped" if outcome.skipped else f"done in {took:.1f} s"
+        print(f"{folder.path.name}: {outcome.said or done}", flush=True)
+    elif outcome.said:
+        log = f" (traceback in {folder.path}/{context.job.name}.log)"
+        said = outcome.said + log * (outcome.status is ExitStatus.FAILED)
+        print(f"dtd-run: {said}", file=sys.stderr)
+    return outcome
+
+
+def _ended(config: DictConfig, context: HydraConf, folder: RunFolder, alone: bool) -> Outcome:
+    """What became of one run, whose folder is held."""
+    outcome = Outcome(ExitStatus.DONE)
     try:
         # Slow to import, and not needed before.
-        with _interrupts_later():
+        with interrupts_later():
+            from dtd_cli.app.identity import check_unchanged, identity
             from dtd_cli.config.config import read
             from dtd_cli.run.run import run
 
+        # What a sweep named the run's folder after, it named before the run began.
+        named = context.sweeper.get("identity") or identity(config)
+        check_unchanged(config, named)
+        if not (alone or config.force) and not folder.problem(named, config.verify):
+            return replace(outcome, skipped=True)
+        folder.check_own("hydra.run.dir" if alone else "hydra.sweep.dir")
         if not alone:
             folder.start()
         settings = read(config)
-        run(settings, folder, pictures=settings.draws_pictures(alone))
+        pictures = settings.draws_pictures(alone)
+        run(settings, folder, pictures, lambda: check_unchanged(config, named))
+        folder.done(named)
     except (Exception, KeyboardInterrupt) as error:  # the boundary: nothing gets further
         if _interrupted(error):
             folder.failed("interrupted")
@@ -135,21 +205,33 @@ def _job(config: DictConfig) -> ExitStatus:
         if isinstance(error, InvalidSetting):
             from dtd_cli.config.names import as_setting
 
-            status, said = ExitStatus.REFUSED, str(as_setting(error))
+            outcome = Outcome(ExitStatus.REFUSED, str(as_setting(error)))
         else:
-            status, said = ExitStatus.FAILED, _described(error)
+            outcome = Outcome(ExitStatus.FAILED, _described(error))
             log_file.exception("the run failed")
-    if status is ExitStatus.REFUSED and alone and not folder.is_begun:
-        folder.discard()
-    elif status is not ExitStatus.DONE:
-        folder.failed(said)
-    if not alone:
-        took = time.perf_counter() - started
-        print(f"{folder.path.name}: {said or f'done in {took:.1f} s'}", flush=True)
-    elif said:
-        log = f" (traceback in {folder.path}/dtd-run.log)" * (status is ExitStatus.FAILED)
-        print(f"dtd-run: {said}{log}", file=sys.stderr)
-    return status
+    never_began = outcome.status is ExitStatus.REFUSED and alone and not folder.is_begun
+    if outcome.status is not ExitStatus.DONE and not never_began:
+        folder.failed(outcome.said)
+    return outcome
+
+
+def _returned(outcome: Outcome, config: DictConfig, context: HydraConf) -> Any:
+    """What a sweeper wants of a run: ours its outcome, others a figure, or else an exception.
+
+    Raises:
+        RunFailed: there is no figure.
+    """
+    folder = Path(context.runtime.output_dir)
+    if context.mode is RunMode.RUN or context.sweeper["_target_"] == _OWN_SWEEPER:
+        return outcome
+    try:
+        if outcome.status is ExitStatus.DONE:
+            names = config.objective
+            listed = names if isinstance(names, str) else [*map(str, names)]
+            return objective(figures(folder), listed)
+    except SettingError as error:
+        outcome = Outcome(ExitStatus.REFUSED, str(error))
+    raise RunFailed(outcome.status, str(folder), outcome.said)
 
 
 def _origin(config: DictConfig, context: HydraConf) -> dict[str, str]:
@@ -159,16 +241,6 @@ def _origin(config: DictConfig, context: HydraConf) -> dict[str, str]:
         ".hydra/hydra.yaml": OmegaConf.to_yaml(OmegaConf.create({"hydra": context})),
         ".hydra/overrides.yaml": OmegaConf.to_yaml(context.overrides.task),
     }
-
-
-@contextmanager
-def _interrupts_later() -> Iterator[None]:
-    """Hold interrupts back during imports, which would turn them into other errors, or none."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _interrupted(error: BaseException | None) -> bool:

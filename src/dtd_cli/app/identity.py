@@ -9,14 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-from dtd_cli.app.overrides import groups
+from dtd_cli.app.choices import composed, groups, searchpath
 from dtd_cli.config.composed import NOT_OF_THE_RUN, leaves
+from dtd_cli.config.errors import SettingError
 
 NUMERICS = 4
 """Version of the numerics; every change that changes numbers raises it."""
@@ -24,59 +27,93 @@ NUMERICS = 4
 _READABLE = 160
 """Bytes of the readable part. With the hash it stays below the 255 that file systems allow."""
 
-Compose = Callable[[Sequence[str]], DictConfig]
-"""From overrides to a composed configuration."""
 
-
-def folder_name(config: DictConfig, compose: Compose) -> str:
-    """A readable part and a hash, of ASCII characters that need no quoting.
+def folder_name(config: DictConfig) -> str:
+    """A readable part and the identity, of ASCII characters that need no quoting.
 
     Args:
-        config: the composed configuration of one run.
-        compose: composes other configurations, to see in what this one differs from the default.
+        config: the composed configuration of one run, with Hydra's own part.
     """
+    return f"{_readable(config)}-{identity(config)}"
+
+
+def identity(config: DictConfig) -> str:
+    """64 bits of a digest of the settings, and of the files and the code that they name."""
     content = _content(config)
-    return f"{_readable(content, compose)}-{_hash(content)}"
+    parts = [NUMERICS, _with_text_keys(content), [*_sources(content).values()]]
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def check_unchanged(config: DictConfig, named: str) -> None:
+    """Refuse a run whose files or code are others than when it was named.
+
+    Raises:
+        SettingError: with the settings that name them.
+    """
+    if identity(config) != named:
+        content = _content(config)
+        sources = {key: value for key, value in leaves(content) if key in _sources(content)}
+        raise SettingError(
+            next(iter(sources), "configuration"),
+            next(iter(sources.values()), ""),
+            "what it names changed while it was read, or since the sweep began; start again",
+        )
+
+
+def _sources(content: Mapping[str, Any]) -> dict[str, str]:
+    """By the settings that name them: digests of the files and of the code's weights."""
+    sources = {
+        key: hashlib.sha256(Path(value).read_bytes()).hexdigest()
+        for key, value in leaves(content)
+        if key.endswith(".path") and isinstance(value, str) and Path(value).is_file()
+    }
+    network = content.get("network")
+    target = network.get("target") if isinstance(network, dict) else None
+    if isinstance(target, str):
+        # Slow to import, and only needed here.
+        from dtd_cli.networks.module import digest_of
+
+        # It may come from anywhere.
+        sources["network.target"] = digest_of(target)
+    return sources
 
 
 def _content(config: DictConfig) -> dict[str, Any]:
-    """The settings of the run, resolved."""
-    chosen = {str(key): config[key] for key in config if key not in ("hydra", *NOT_OF_THE_RUN)}
-    return {
-        key: OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
-        for key, value in chosen.items()
-    }
+    """The settings of the run, resolved, and as their types have them."""
+    # Slow to import, and not needed for --help.
+    from dtd_cli.config.config import canonical
+
+    try:
+        chosen = {str(key): config[key] for key in config if key not in ("hydra", *NOT_OF_THE_RUN)}
+        return canonical(
+            {
+                key: OmegaConf.to_container(value, resolve=True)
+                if OmegaConf.is_config(value)
+                else value
+                for key, value in chosen.items()
+            }
+        )
+    except OmegaConfBaseException as error:
+        raise SettingError(error.full_key or "configuration", "?", str(error)) from error
 
 
-def _hash(content: Mapping[str, Any]) -> str:
-    """64 bits of a digest of the settings, and of the files and the code that they name."""
-    files = [
-        hashlib.sha256(Path(value).expanduser().read_bytes()).hexdigest()
-        for key, value in leaves(content)
-        if key.endswith(".path") and isinstance(value, str) and Path(value).expanduser().is_file()
-    ]
-    text = json.dumps([NUMERICS, content, files + _code(content)], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def _with_text_keys(value: Any) -> Any:
+    """The same with keys that can be sorted."""
+    if isinstance(value, Mapping):
+        return {str(key): _with_text_keys(entry) for key, entry in value.items()}
+    return [*map(_with_text_keys, value)] if isinstance(value, list | tuple) else value
 
 
-def _code(content: Mapping[str, Any]) -> list[str]:
-    """A digest of the weights that the user's code makes, which may come from anywhere."""
-    network = content.get("network")
-    target = network.get("target") if isinstance(network, dict) else None
-    if not isinstance(target, str):
-        return []
-    # Slow to import, and only needed here.
-    from dtd_cli.networks.module import digest_of
-
-    return [digest_of(target)]
-
-
-def _readable(content: Mapping[str, Any], compose: Compose) -> str:
+def _readable(config: DictConfig) -> str:
     """The rule, the seed, and every setting that differs from the default."""
-    usual = _content(compose(()))
+    content = _content(config)
+    where = searchpath(config.hydra.overrides.hydra)
+    options = groups(where)
+    usual = _content(_as_it_comes(where, (), str(Path.cwd())))
     chosen = {
-        group: content[group]["name"]
-        for group in groups()
+        group: str(content[group]["name"])
+        for group in options
         if isinstance(content.get(group), dict) and "name" in content[group]
     }
     parts = [
@@ -84,10 +121,11 @@ def _readable(content: Mapping[str, Any], compose: Compose) -> str:
         for group, name in chosen.items()
         if group == "rule" or name != (usual[group] or {}).get("name")
     ]
-    base = compose([f"{group}={name}" for group, name in chosen.items() if name in groups()[group]])
+    known = [f"{group}={name}" for group, name in chosen.items() if name in options[group]]
     # What other settings refer to, such as the seed.
     top = {key: value for key, value in content.items() if not isinstance(value, dict)}
-    as_it_comes = dict(leaves(_content(cast(DictConfig, OmegaConf.merge(base, top)))))
+    base = OmegaConf.merge(_as_it_comes(where, tuple(known), str(Path.cwd())), top)
+    as_it_comes = dict(leaves(_content(cast(DictConfig, base))))
     parts += [
         f"{key}={value}"
         for key, value in leaves(content)
@@ -95,3 +133,9 @@ def _readable(content: Mapping[str, Any], compose: Compose) -> str:
     ]
     text = re.sub(r"[^A-Za-z0-9._=+,-]+", "_", re.sub(r"[\[\](){}'\" ]", "", ",".join(parts)))
     return text[:_READABLE]
+
+
+@cache
+def _as_it_comes(where: tuple[str, ...], choices: tuple[str, ...], folder: str) -> DictConfig:
+    """The configuration with these options, as seen from a folder: one of ``where`` is relative."""
+    return composed(where, choices)

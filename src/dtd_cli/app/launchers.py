@@ -1,4 +1,4 @@
-"""What the options of ``launch`` need: an optional package, and a number of processes."""
+"""What some options need: an optional package, and a number of processes."""
 
 from __future__ import annotations
 
@@ -7,21 +7,25 @@ from importlib.util import find_spec
 from dtd_cli.config.errors import SettingError
 
 _EXTRAS = {
-    "parallel": ("parallel", "hydra_plugins.hydra_joblib_launcher"),
-    "slurm": ("cluster", "hydra_plugins.hydra_submitit_launcher"),
-    "slurm_local": ("cluster", "hydra_plugins.hydra_submitit_launcher"),
+    "launch=parallel": ("parallel", "hydra_plugins.hydra_joblib_launcher"),
+    "launch=slurm": ("cluster", "hydra_plugins.hydra_submitit_launcher"),
+    "launch=slurm_local": ("cluster", "hydra_plugins.hydra_submitit_launcher"),
+    "hydra/sweeper=optuna": ("optuna", "hydra_plugins.hydra_optuna_sweeper"),
+    "logger=mlflow": ("mlflow", "mlflow"),
+    "logger=wandb": ("wandb", "wandb"),
 }
+"""The extra that an option needs, and what it installs."""
 
 
-def check_installed(launch: str) -> None:
-    """Refuse a way to launch that is not installed.
+def check_installed(group: str, option: str) -> None:
+    """Refuse an option that needs something that is not installed.
 
     Raises:
         SettingError: it says how to install it.
     """
-    extra, plugin = _EXTRAS[launch]
-    if find_spec(plugin) is None:
-        raise SettingError("launch", launch, f"not installed; pip install 'dtd-run[{extra}]'")
+    extra, package = _EXTRAS.get(f"{group}={option}", ("", ""))
+    if package and find_spec(package) is None:
+        raise SettingError(group, option, f"not installed; pip install 'dtd-run[{extra}]'")
 
 
 def processes(threads: int) -> int:

@@ -8,102 +8,158 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
+from itertools import islice
+from pathlib import PurePath
 from typing import Any, cast
 
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString
-from hydra.errors import HydraException
+from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, QuotedString, ValueType
+from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 
+from dtd_cli.app.choices import CONFIG, groups
 from dtd_cli.app.launchers import check_installed
-from dtd_cli.app.locations import CONF, EXPERIMENTS
+from dtd_cli.app.locations import CONF
 from dtd_cli.config.composed import leaves
 from dtd_cli.config.errors import SettingError
 from dtd_cli.config.renamed import check_renamed
 
 _SWEEP = "several values need a sweep: dtd-run -m ..."
+Where = tuple[str, ...]
+
+_LONGEST = 400
+_FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")
 
 
-def check(arguments: Sequence[str], sweep: bool, config_dir: str | None = None) -> None:
+def check(arguments: Sequence[str], where: Where, sweep: bool) -> None:
     """Refuse overrides that choose an unknown option, or that add or remove settings.
 
     Args:
         arguments: the overrides.
+        where: overrides that say where the user's own options are.
         sweep: whether settings may have several values.
-        config_dir: a folder with options of the user's own.
 
     Raises:
         SettingError: with the setting, its value and what is allowed.
     """
-    if config_dir and not Path(config_dir).is_dir():
-        raise SettingError(
-            "--config-dir", config_dir, "no such folder; allowed is one with options"
-        )
-    # Which options the user's folders have, Hydra knows.
-    closed = not config_dir and not any(a.startswith("hydra.searchpath=") for a in arguments)
-    placed = any(argument.startswith("hydra.sweep.dir=") for argument in arguments)
-    for argument in arguments:
-        override = _parsed(argument)
+    parsed = [_parsed(argument) for argument in arguments]
+    options = groups(where)
+    for argument, override in zip(arguments, parsed, strict=True):
         key, value = override.key_or_group, argument.partition("=")[2]
-        if sweep and key == "hydra.run.dir" and not placed:
-            # Hydra ignores it in a sweep, and would write elsewhere.
-            raise SettingError(
-                key, value, "for a single run; allowed with -m are sweep=NAME and hydra.sweep.dir"
-            )
         if key.startswith("hydra"):
+            _check_hydra(key, value, arguments, sweep)
+            if not override.is_sweep_override():
+                check_installed(key, value)
             continue
         check_renamed(key, value)
         if override.is_delete():
             raise SettingError(f"~{key}", "", "settings cannot be removed; allowed is a value")
         if override.is_add() and not _compared(override):
-            raise SettingError(key, value, f"settings cannot be added; {_hint(key, arguments)}")
+            raise SettingError(
+                key, value, f"settings cannot be added; {_hint(key, arguments, where)}"
+            )
         if override.is_sweep_override() and not sweep:
             raise SettingError(key, value, _SWEEP)
-        if key in groups():
-            _check_choice(key, override, closed)
+        if override.is_discrete_sweep():
+            _check_values(override, value)
+        if key == "sweep":
+            _check_name(override, value)
+        if key in options:
+            _check_choice(key, override, options[key])
 
 
-def explained(error: Exception, arguments: Sequence[str]) -> SettingError:
+def explained(error: Exception, arguments: Sequence[str], where: Where) -> SettingError:
     """The error of a configuration that Hydra cannot compose, in one line."""
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, option = error.missing_cfg_file.rpartition("/")
+        known = ", ".join(error.options or groups(where).get(group, ()))
+        allowed = f"allowed are {known}" if known else "there is no such file"
+        return SettingError(group, option, allowed)
     unknown = re.search(r"Could not override '([^']+)'", str(error))
     if unknown:
         key = unknown.group(1)
         value = next((a.partition("=")[2] for a in arguments if a.startswith(f"{key}=")), "")
-        without = _options_without(key, arguments)
+        without = _options_without(key, arguments, where)
         if without:
             return SettingError(
                 key,
                 value,
                 f"not a setting of {', '.join(without)}; allowed is a sweep of the others alone",
             )
-        return SettingError(key, value, f"no such setting; {_hint(key, arguments)}")
-    return SettingError("configuration", " ".join(arguments), str(error).splitlines()[0])
-
-
-@cache
-def groups() -> dict[str, tuple[str, ...]]:
-    """The config groups and their options."""
-    folders = [path for top in (CONF, EXPERIMENTS) for path in top.iterdir()]
-    return {
-        folder.name: tuple(sorted(option.stem for option in folder.glob("*.yaml")))
-        for folder in sorted(folders)
-        if any(folder.glob("*.yaml"))
-    }
+        return SettingError(key, value, f"no such setting; {_hint(key, arguments, where)}")
+    # An error of Hydra's may have its words in the one that caused it.
+    said = " ".join(f"{error} {error.__cause__ or ''}".split()) or type(error).__name__
+    return SettingError("configuration", " ".join(arguments), said[:_LONGEST])
 
 
 def _parsed(argument: str) -> Override:
     try:
-        return OverridesParser.create().parse_override(argument)
-    except HydraException as error:
+        override = OverridesParser.create().parse_override(argument)
+        if not override.key_or_group:
+            raise SettingError(argument, "", "allowed is SETTING=VALUE")
+        return override
+    # Its parser raises what it finds on odd input.
+    except (HydraException, ValueError, ArithmeticError, AttributeError) as error:
+        if isinstance(error, SettingError):
+            raise
         setting, equals, value = argument.partition("=")
-        if not equals:
+        if not (equals and setting):
             raise SettingError(argument, "", "allowed is SETTING=VALUE") from error
         raise SettingError(
             setting, value, "not a value; quote special characters as in 'inputs.path=\"a b.csv\"'"
         ) from error
+
+
+def _check_hydra(key: str, value: str, arguments: Sequence[str], sweep: bool) -> None:
+    """Refuse settings of Hydra's that this program would ignore."""
+    placed = any(argument.startswith("hydra.sweep.dir=") for argument in arguments)
+    if sweep and key == "hydra.run.dir" and not placed:
+        # Hydra ignores it in a sweep, and would write elsewhere.
+        raise SettingError(
+            key, value, "for a single run; allowed with -m are sweep=NAME and hydra.sweep.dir"
+        )
+    if key in _FOLDERS and value in ("", "''", '""', "null"):
+        raise SettingError(key, value, "allowed is the name of a folder")
+    if key == "hydra.mode" and sweep and value == "RUN":
+        raise SettingError(key, value, "allowed without -m")
+    if key == "hydra.job.chdir" and value.lower() == "true":
+        raise SettingError(
+            key, value, "paths are those of the folder where the command is given; allowed is false"
+        )
+    if key == "hydra.output_subdir":
+        raise SettingError(
+            key, value, "a run keeps its configuration in .hydra, where reports look for it"
+        )
+
+
+def _check_values(override: Override, value: str) -> None:
+    """Refuse a sweep over no values, or over what is no range."""
+    if override.value_type is ValueType.GLOB_CHOICE_SWEEP:
+        return  # of a group, whose options are known
+    try:
+        empty = not [*islice(override.sweep_iterator(), 1)]
+    except (ValueError, ArithmeticError) as error:
+        raise SettingError(override.key_or_group, value, "it is no range") from error
+    if empty:
+        raise SettingError(override.key_or_group, value, "it has no values, so there is no run")
+
+
+def _check_name(override: Override, value: str) -> None:
+    """Refuse a name of a sweep that is no folder below ``outputs/sweeps``."""
+    if override.is_sweep_override():
+        raise SettingError("sweep", value, "allowed is one name, for all runs")
+    name = override.value()
+    given = name.text if isinstance(name, QuotedString) else name
+    parts = PurePath(str(given)).parts if given is not None else ()
+    if not parts or ".." in parts or PurePath(*parts).is_absolute() or not _is_text(str(given)):
+        raise SettingError(
+            "sweep", value, "allowed is a name below outputs/sweeps, or hydra.sweep.dir=FOLDER"
+        )
+
+
+def _is_text(name: str) -> bool:
+    return name.isprintable() and not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def _compared(override: Override) -> bool:
@@ -112,43 +168,53 @@ def _compared(override: Override) -> bool:
     return place.startswith("compare_input_roots.")
 
 
-def _check_choice(group: str, override: Override, closed: bool) -> None:
-    value = override.value()
-    options = groups()[group]
+def _check_choice(group: str, override: Override, options: Sequence[str]) -> None:
+    value = cast(Any, override.value())
+    shown = (override.input_line or "").partition("=")[2]
+    if isinstance(value, Glob):
+        if not value.filter(list(options)):
+            raise SettingError(group, shown, f"it fits none of {', '.join(options)}")
+        return
     for choice in value.list if isinstance(value, ChoiceSweep) else [value]:
         name = choice.text if isinstance(choice, QuotedString) else choice
-        if closed and name not in options:
-            shown = (override.input_line or "").partition("=")[2]
+        if name not in options:
             raise SettingError(group, shown, f"allowed are {', '.join(options)}")
-        if group == "launch" and name in options:
-            check_installed(str(name))
+        check_installed(group, str(name))
 
 
-def _options_without(key: str, arguments: Sequence[str]) -> list[str]:
+def _options_without(key: str, arguments: Sequence[str], where: Where) -> list[str]:
     """Of the options that a sweep goes through, those that do not have the setting."""
     group, _, setting = key.partition(".")
     swept = [
         argument.partition("=")[2] for argument in arguments if argument.startswith(f"{group}=")
     ]
-    options = [option for option in ",".join(swept).split(",") if option in groups().get(group, ())]
-    having = [o for o in options if setting in OmegaConf.load(CONF / group / f"{o}.yaml")]
+    known = groups(where).get(group, ())
+    options = [option for option in ",".join(swept).split(",") if option in known]
+    files = {option: CONF / group / f"{option}.yaml" for option in options}
+    having = [o for o, file in files.items() if file.is_file() and setting in OmegaConf.load(file)]
     return [f"{group}={option}" for option in options if having and option not in having]
 
 
-def _hint(key: str, arguments: Sequence[str]) -> str:
+def _hint(key: str, arguments: Sequence[str], where: Where) -> str:
     """The settings that may be meant: those of the same group, and those of a similar name."""
-    options = groups()
+    options = groups(where)
     given = [argument.partition("=")[::2] for argument in arguments]
     # Of the values of a sweep the first is enough.
     choices = [
         f"{name}={value.partition(',')[0]}"
         for name, value in given
-        if value.partition(",")[0] in options.get(name, ())
+        if value.partition(",")[0] in options.get(name, ()) or name.startswith("hydra/")
     ]
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        known = _keys(compose("config", choices))
+        composed = compose(CONFIG, [*where, *choices], return_hydra_config=True)
+    known = _keys(composed)
+    if not key.startswith("hydra"):
+        known = [name for name in known if not name.startswith("hydra.")]
     close = difflib.get_close_matches(key, known, n=3)
-    group = [name for name in known if name.startswith(key.partition(".")[0] + ".")]
+    above = key.rpartition(".")[0] if key.startswith("hydra") else key.partition(".")[0]
+    group = [name for name in known if name.startswith(above + ".")]
+    if key.startswith("hydra.") and not group:
+        return f"to add it, write +{key}"
     if close or group:
         return f"allowed are {', '.join(dict.fromkeys([*close, *group]))}"
     return "dtd-run --cfg job shows all"

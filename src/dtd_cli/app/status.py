@@ -1,8 +1,9 @@
-"""Exit statuses, and the failure of a sweep."""
+"""Exit statuses, and what became of runs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
@@ -14,6 +15,27 @@ class ExitStatus(IntEnum):
     FAILED = 1
     REFUSED = 2
     INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a run; ``said`` is its reason in one line if it has no result."""
+
+    status: ExitStatus
+    said: str = ""
+    skipped: bool = False
+
+
+class RunFailed(Exception):
+    """A run has no result: for sweepers that go by what a run returns or raises."""
+
+    def __init__(self, status: ExitStatus, folder: str, reason: str) -> None:
+        # What is given on is what a process needs to make it again.
+        super().__init__(status, folder, reason)
+        self.status, self.folder, self.reason = status, folder, reason
+
+    def __str__(self) -> str:
+        return f"{self.folder}: {self.reason}"
 
 
 class SweepFailed(Exception):

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from hydra.core.utils import JobReturn
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf, open_dict
 
-from dtd_cli.app.identity import folder_name
-from dtd_cli.app.status import ExitStatus, SweepFailed
-from dtd_cli.records.folder import RunFolder
+from dtd_cli.app.identity import identity
+from dtd_cli.app.status import ExitStatus, Outcome, SweepFailed
+from dtd_cli.config.errors import SettingError
+from dtd_cli.records.files import sync, write_whole
+from dtd_cli.records.folder import PLAN, RunFolder
+from dtd_cli.records.lock import held
 
 
 @dataclass(frozen=True)
@@ -22,24 +25,25 @@ class Job:
 
     name: str
     """The name of its folder."""
+    identity: str
     overrides: list[str]
     composed: bytes
     """Its configuration, pickled: thousands of them may wait in memory."""
 
     @property
     def own(self) -> dict[str, str]:
-        """Its own overrides: where it writes, and that only its last line is on the terminal."""
-        return {
-            "hydra.sweep.subdir": self.name,
-            "hydra.job_logging.handlers.console.level": "ERROR",
-        }
+        """Its own overrides: where it writes, and which files and code it was named after."""
+        return {"hydra.sweep.subdir": self.name, "hydra.sweeper.identity": self.identity}
+
+
+Launch = Callable[[list[Job]], Sequence[JobReturn]]
 
 
 def sweep(
     config: DictConfig,
     runs: Sequence[Sequence[str]],
     compose: Callable[[list[str]], DictConfig],
-    launch: Callable[[list[Job]], Sequence[JobReturn]],
+    launch: Launch,
 ) -> None:
     """Do the runs that are not done yet, each in the folder with the name of its configuration.
 
@@ -50,53 +54,100 @@ def sweep(
         launch: does the runs.
 
     Raises:
+        SettingError: there are no runs, or two of them have the same folder.
         SweepFailed: some have no result; the others were done first.
     """
     folder = Path(config.hydra.sweep.dir)
-    usual = cache(lambda choices: compose(list(choices)))
+    jobs = _jobs(runs, compose)
+    if not jobs:
+        given = " ".join(config.hydra.overrides.task)
+        raise SettingError("configuration", given, "a setting has no values, so there is no run")
+    with held(folder, "sweep", waits=True):
+        # As Hydra does.
+        OmegaConf.save(config, folder / "multirun.yaml")
+        # From it a report knows the runs that were asked for and never began.
+        plan = {name: job.overrides for name, job in jobs.items()}
+        write_whole(folder / PLAN, lambda path: path.write_text(json.dumps(plan, indent=1)))
+        sync([folder, folder.parent])
+        _sweep(config, folder, jobs, launch)
+
+
+def _jobs(
+    runs: Sequence[Sequence[str]], compose: Callable[[list[str]], DictConfig]
+) -> dict[str, Job]:
+    """The runs by the names of their folders; one that is named twice is one run."""
     jobs: dict[str, Job] = {}
-    for overrides in runs:
+    for number, overrides in enumerate(runs):
         composed = compose(list(overrides))
-        name = folder_name(composed, lambda choices: usual(tuple(choices)))
-        # A configuration that the sweep names twice is one run.
-        jobs[name] = Job(name, list(overrides), pickle.dumps(composed))
+        with open_dict(composed):
+            composed.hydra.job.id = composed.hydra.job.num = number
+        name, digest = str(composed.hydra.sweep.subdir), identity(composed)
+        known = jobs.get(name)
+        if known and known.identity != digest:
+            raise SettingError(
+                "hydra.sweep.subdir", name, "two runs have this folder; allowed is one for each"
+            )
+        jobs[name] = known or Job(name, digest, list(overrides), pickle.dumps(composed))
+    return jobs
+
+
+def _sweep(config: DictConfig, folder: Path, jobs: Mapping[str, Job], launch: Launch) -> None:
     folders = {name: RunFolder(folder / name) for name in jobs}
-    todo = {name for name in jobs if config.force or not folders[name].is_done}
-    for name in todo:
-        # An old result does not count from here on, even if its replacement never comes.
-        folders[name].unmark()
-    for name in jobs:
-        if name not in todo:
+    todo = [
+        job
+        for name, job in jobs.items()
+        if config.force or folders[name].problem(job.identity, config.verify)
+    ]
+    if config.force:
+        for job in todo:
+            # An old result does not count from here on, even if its replacement never comes.
+            with held(folders[job.name].path, "sweep", waits=True):
+                folders[job.name].unmark()
+    for name, job in jobs.items():
+        if job not in todo:
             print(f"{name}: done before, skipped")
-    status = _launched(launch, [job for job in jobs.values() if job.name in todo])
-    reasons = {name: folders[name].reason for name in jobs if not folders[name].is_done}
-    done, skipped = len(todo) - len(reasons), len(jobs) - len(todo)
+    outcomes, trouble = _launched(launch, todo)
+    reasons = {
+        job.name: outcome.said if outcome else _reason(folders[job.name], trouble)
+        for job, outcome in zip(todo, outcomes, strict=True)
+        if not (outcome and outcome.status is ExitStatus.DONE)
+        # What a launcher that failed does not say, the folder does.
+        and (outcome or folders[job.name].problem(job.identity))
+    }
+    skipped = len(jobs) - len(todo) + sum(bool(o and o.skipped) for o in outcomes)
+    done = len(jobs) - skipped - len(reasons)
     print(f"{done} done, {skipped} skipped, {len(reasons)} failed: {folder}")
     if config.report:
-        _report(folder, config.progress)
+        write_report(folder, config.progress)
     if reasons:
-        # A run that was killed could not write that it failed.
-        raise SweepFailed(status or ExitStatus.FAILED, folder, reasons)
+        statuses = [outcome.status if outcome else ExitStatus.FAILED for outcome in outcomes]
+        raise SweepFailed(max(statuses), folder, reasons)
 
 
-def _report(folder: Path, progress: bool) -> None:
-    """Write the report over the sweep; if that fails, the runs keep their results."""
+def _reason(folder: RunFolder, trouble: str) -> str:
+    """Why a run of which nobody said what became of it has no result."""
+    if folder.is_left:
+        return f"it ended without a word; was it killed? {trouble}".strip()
+    return folder.reason or f"it never began. {trouble}".strip()
+
+
+def write_report(folder: Path, progress: bool) -> None:
+    """Write the report over a sweep; if that fails, the runs keep their results."""
     # Slow to import, and only needed here.
-    from dtd_cli.report import write_report
+    from dtd_cli import report
 
     try:
-        print(f"report: {write_report(folder, progress)}")
+        print(f"report: {report.write_report(folder, progress, verify=False)}")
     except Exception as error:
         print(f"no report: {type(error).__name__}: {error}")
 
 
-def _launched(launch: Callable[[list[Job]], Sequence[JobReturn]], jobs: list[Job]) -> ExitStatus:
-    """Launch the jobs, and give the worst status with which one ended."""
-    if not jobs:
-        return ExitStatus.DONE
+def _launched(launch: Launch, jobs: list[Job]) -> tuple[list[Outcome | None], str]:
+    """What became of each job, as far as it says so; and what became of the launcher."""
     try:
-        return max(ExitStatus(job.return_value) for job in launch(jobs))
+        returned = launch(jobs) if jobs else []
+        return [job.return_value for job in returned], ""
     except Exception as error:
         # A process was killed, or never started. The folders tell which runs have no result.
-        print(f"the launcher failed: {type(error).__name__}: {error}")
-        return ExitStatus.FAILED
+        said = " ".join(f"the launcher failed: {type(error).__name__}: {error}".split())
+        return [None] * len(jobs), said

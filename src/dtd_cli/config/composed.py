@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-NOT_OF_THE_RUN = frozenset({"sweep", "device", "progress", "force", "report"})
+NOT_OF_THE_RUN = frozenset(
+    {"sweep", "device", "progress", "force", "verify", "report", "objective"}
+)
 """Settings that say where and how a run is made, not what it is."""
 
 NOT_OF_THE_RESULTS = NOT_OF_THE_RUN | {"plots", "threads"}

@@ -98,7 +98,9 @@ class TopSettings:
     progress: bool
     studies: list[Text]
     force: bool
+    verify: bool
     report: bool
+    objective: Text | list[Text]
 
     def __post_init__(self) -> None:
         if self.device == "cuda" and not torch.cuda.is_available():

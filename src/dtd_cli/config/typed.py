@@ -67,6 +67,14 @@ def typed(group: str, schema: type[T], settings: Any) -> T:
         ) from error
 
 
+def as_typed(kind: Any, value: Any) -> Any:
+    """A value as its type has it; one that it cannot have stays as it is."""
+    try:
+        return TypeAdapter(kind).validate_python(_in_words(value))
+    except ValidationError:
+        return value
+
+
 def _in_words(settings: Any) -> Any:
     """The settings with true and false as words: Python would take them for the numbers 1 and 0."""
     if isinstance(settings, dict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -62,5 +63,7 @@ Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, AfterValidator(_seed)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False, description="any finite number")]
+FilePath = Annotated[str, Field(coerce_numbers_to_str=True), AfterValidator(os.path.expanduser)]
+"""A path in which ``~`` is the user's home."""
 Text = Annotated[str, Field(coerce_numbers_to_str=True)]
 Pair = Annotated[list[int], Field(min_length=2, max_length=2), different]

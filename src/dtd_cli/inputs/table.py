@@ -17,7 +17,7 @@ from torch import Tensor
 
 from dtd.domains import Domain
 from dtd_cli.config.errors import SettingError
-from dtd_cli.config.values import Count, Finite, OneOf, Text, different
+from dtd_cli.config.values import Count, FilePath, Finite, OneOf, Text, different
 from dtd_cli.inputs.files import DECIMALS, SEPARATORS, Content, Dialect, numbers, read
 from dtd_cli.inputs.source import DataSet, Image, Scaling, Source, pixel_names
 
@@ -38,7 +38,7 @@ class Table(DataSet):
     that are trained on.
     """
 
-    path: Text
+    path: FilePath
     label: Text | None
     index: Text | None
     drop: Names

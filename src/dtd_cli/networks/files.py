@@ -9,7 +9,7 @@ from dtd.errors import InvalidSetting
 from dtd.networks.files import load
 from dtd.networks.network import Network
 from dtd_cli.config.errors import SettingError
-from dtd_cli.config.values import Text
+from dtd_cli.config.values import FilePath, Text
 from dtd_cli.networks.specification import Described
 
 
@@ -20,7 +20,7 @@ class File(Described):
     ``layers`` names its layers in their order, where the file does not tell it.
     """
 
-    path: str
+    path: FilePath
     layers: list[Text] | None = None
 
     @property

@@ -1,4 +1,9 @@
-"""The folder of one run: files appear whole or not at all, ``DONE`` last."""
+"""The folder of one run: it owns what it wrote, files appear whole or not at all, ``DONE`` last.
+
+``DONE`` promises that the files are there, also after a power cut, and lists them with their
+sizes and digests. ``.files`` names what a run has begun to write, so that the next one in the
+folder takes that away, and nothing else, also where ``DONE`` never came or was removed.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +14,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dtd_cli.records.files import write_whole
+from dtd_cli.config.errors import SettingError
+from dtd_cli.records.files import UNFINISHED, sync, write_whole
+from dtd_cli.records.lock import LOCK
+from dtd_cli.records.manifest import Manifest, is_file, is_inside
 
 if TYPE_CHECKING:
     # Slow to import, and others write the tables.
     import pandas as pd
 
+PLAN = "runs.json"
+"""In the folder of a sweep: the overrides of every run that it is to make, by its folder."""
 DONE = "DONE"
 FAILED = "FAILED"
+BEGUN = ".files"
+PLOTS = "plots"
 
 
 @dataclass(frozen=True)
@@ -26,51 +38,107 @@ class RunFolder:
     path: Path
     origin: Mapping[str, str] = field(default_factory=dict)
 
-    @property
-    def is_done(self) -> bool:
-        """Whether the folder holds a complete run."""
-        return (self.path / DONE).exists()
+    def problem(self, identity: str = "", verify: bool = False) -> str:
+        """Why the folder does not hold the whole result of a run; empty if it does.
+
+        Args:
+            identity: of the run that is looked for; empty for any.
+            verify: whether the content of every file is compared, or only its size.
+        """
+        manifest = Manifest.read(self.path / DONE)
+        if manifest is None:
+            return f"{DONE} does not list the files"
+        if identity and manifest.identity != identity:
+            return "another configuration"
+        return manifest.difference(self.path, verify)
 
     @property
     def reason(self) -> str:
-        """Why the run has no result, in one line."""
+        """Why the run has no result, in one line; empty if the folder does not say."""
         try:
-            return (self.path / FAILED).read_text().strip()
+            return (self.path / FAILED).read_text("utf-8", "replace").strip()
         except OSError:
-            return "it ended without a word; was it killed?"
+            return ""
+
+    @property
+    def is_left(self) -> bool:
+        """Whether some run began here and left neither a result nor a reason."""
+        marks = (DONE, FAILED)
+        return is_file(self.path / BEGUN) and not any(is_file(self.path / name) for name in marks)
 
     @property
     def is_begun(self) -> bool:
-        """Whether a run began here and has not ended."""
-        marked = any((self.path / name).exists() for name in (DONE, FAILED))
-        return not marked and all((self.path / name).exists() for name in self.origin)
+        """Whether this run began here and has not ended."""
+        if not self.is_left:
+            return False
+        try:
+            written = {name: (self.path / name).read_text("utf-8") for name in self.origin}
+        except (OSError, ValueError):
+            return False
+        return written == self.origin
+
+    def check_own(self, setting: str) -> None:
+        """Refuse a folder with files of others: they would be lost, or taken for results.
+
+        Raises:
+            SettingError: with the setting that names the folder, and the first such file.
+        """
+        own = self._own()
+        for path in sorted([*self.path.iterdir(), *(self.path / PLOTS).glob("*")]):
+            name = path.relative_to(self.path).as_posix()
+            other = path.is_file() or path.is_symlink()
+            if other and not (path.name.startswith(".") or path.suffix == ".log" or name in own):
+                raise SettingError(
+                    setting,
+                    self.path,
+                    f"it holds {name}, which is not this program's, or of its version 0.1; "
+                    "allowed is a folder that is empty, or that it wrote itself",
+                )
 
     def start(self) -> None:
-        """The run begins: an earlier one in the same folder no longer counts."""
+        """The run begins: what an earlier one in the same folder wrote is taken away."""
         self.unmark()
+        own = self._begun()
+        for name in own:
+            (self.path / name).unlink(missing_ok=True)
+        for folder in (self.path, *{(self.path / name).parent for name in own}):
+            for left in folder.glob(f".*{UNFINISHED}"):
+                left.unlink(missing_ok=True)
+        with suppress(OSError):
+            (self.path / PLOTS).rmdir()
+        (self.path / BEGUN).write_text(f"{DONE}\n")
         for name, text in self.origin.items():
             self.write_text(name, text)
 
     def unmark(self) -> None:
         """What the folder holds no longer counts, neither as a result nor as a failure."""
+        # Whose it is, is known all the same.
+        self.begin(*self._own() - self._begun())
         for name in (DONE, FAILED):
             (self.path / name).unlink(missing_ok=True)
 
     def discard(self) -> None:
-        """Take away the empty folders that Hydra made for a run that never began.
+        """Take away the folders that were made for a run that never began, if they are empty.
 
         The run's own, and those above it as far as the working directory, which stays itself.
         """
         here = Path.cwd()
-        above = [folder for folder in self.path.parents if here in folder.parents]
         # The first that is not empty is not removed, and ends it.
         with suppress(OSError):
-            for folder in (self.path, *above):
-                if folder not in (here, *here.parents):
+            if not is_file(self.path / BEGUN):
+                (self.path / LOCK).unlink(missing_ok=True)
+            for folder in (self.path, *self._above()):
+                if here in folder.parents or folder == self.path != here:
                     folder.rmdir()
+
+    def begin(self, *names: str) -> None:
+        """The files with these names, as far as they come to be, belong to the run."""
+        with (self.path / BEGUN).open("a", encoding="utf-8") as begun:
+            begun.writelines(f"{name}\n" for name in names)
 
     def write(self, name: str, content: Callable[[Path], object]) -> None:
         """A file that ``content`` writes; see :func:`write_whole`."""
+        self.begin(name)
         write_whole(self.path / name, content)
 
     def write_table(self, name: str, table: pd.DataFrame) -> None:
@@ -83,13 +151,52 @@ class RunFolder:
 
     def write_text(self, name: str, text: str) -> None:
         """A file of text."""
-        self.write(name, lambda path: path.write_text(text))
+        self.write(name, lambda path: path.write_text(text, encoding="utf-8"))
 
-    def done(self) -> None:
-        """The run is complete: everything else is written."""
-        self.write_text(DONE, "")
+    def done(self, identity: str = "") -> None:
+        """The run is complete: everything else is written, and the disk has it."""
+        self.sync()
+        manifest = Manifest.of(self.path, self._begun(), identity)
+        write_whole(self.path / DONE, lambda path: _durable(path, manifest.text))
+        sync([self.path])
+
+    def sync(self) -> None:
+        """Have the disk keep the files that are written."""
+        files = {self.path / name for name in self._begun()}
+        above = {path.parent for path in files} | {self.path, *self._above()}
+        sync(files | above | {self.path / BEGUN})
 
     def failed(self, reason: str) -> None:
         """The run has no result; the reason becomes one line. A full disk takes even that."""
         with suppress(OSError):
             self.write_text(FAILED, " ".join(reason.split()) + "\n")
+
+    def _above(self) -> list[Path]:
+        """The folders above the run's own up to the working directory; elsewhere the first."""
+        here, parents = Path.cwd(), self.path.absolute().parents
+        return [p for p in parents if here in (p, *p.parents)] or [self.path.absolute().parent]
+
+    def _own(self) -> set[str]:
+        """The names of the files that an earlier run wrote, whether it ended or not."""
+        manifest = Manifest.read(self.path / DONE)
+        listed = {DONE, *manifest.files} if manifest else set()
+        return {*filter(self._has, listed), *self._begun()}
+
+    def _begun(self) -> set[str]:
+        """Those that are begun; a process that was killed may have left the last line short."""
+        try:
+            names = (self.path / BEGUN).read_text("utf-8").splitlines()
+        except (OSError, ValueError):
+            return set()
+        return {*filter(self._has, names)}
+
+    def _has(self, name: str) -> bool:
+        """Whether a file lies in the folder itself, and not where a link in it leads."""
+        path = self.path / name
+        inside = is_inside(name) and path.parent.resolve().is_relative_to(self.path.resolve())
+        return inside and is_file(path)
+
+
+def _durable(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+    sync([path])

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from dtd.errors import InvalidSetting
+from dtd_cli.app.terminal import be_patient, draw_alike, interrupt_twice
 from dtd_cli.report import write_report
 
 _ABOUT = """\
@@ -35,9 +36,15 @@ def main() -> None:
     )
     parser.add_argument("folder", metavar="DIR", type=Path, help="where the runs are, at any depth")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
+    parser.add_argument(
+        "--verify", action="store_true", help="read all files of the runs: do they still match?"
+    )
+    be_patient()
+    draw_alike()
+    interrupt_twice()
     arguments = parser.parse_args()
     try:
-        page = write_report(arguments.folder, progress=not arguments.quiet)
+        page = write_report(arguments.folder, not arguments.quiet, arguments.verify)
     except InvalidSetting as error:
         sys.exit(_said(str(error), 2))
     except OSError as error:

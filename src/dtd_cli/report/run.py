@@ -11,7 +11,8 @@ from typing import Any
 import yaml
 
 from dtd_cli.config.composed import leaves
-from dtd_cli.records.folder import DONE, FAILED
+from dtd_cli.records.folder import DONE, FAILED, RunFolder
+from dtd_cli.records.manifest import is_file
 
 CONFIG = Path(".hydra", "config.yaml")
 OVERRIDES = Path(".hydra", "overrides.yaml")
@@ -47,17 +48,20 @@ class Run:
         return bool(self.settings) and self.status is not Status.MISSING
 
     @classmethod
-    def read(cls, path: Path, name: str) -> Run:
-        """The run in the folder ``path``."""
+    def read(cls, path: Path, name: str, verify: bool) -> Run:
+        """The run in the folder ``path``; with ``verify`` the content of its files is compared."""
+        folder = RunFolder(path)
         try:
             settings = by_name(load_yaml(path / CONFIG))
         except (OSError, ValueError, AttributeError, yaml.YAMLError) as error:
             return cls(path, name, {}, Status.BROKEN, f"{CONFIG}: {one_line(error)}")
-        if (path / DONE).exists():
-            return cls(path, name, settings, Status.DONE)
-        if (path / FAILED).exists():
-            reason = one_line((path / FAILED).read_text(errors="replace"))
-            return cls(path, name, settings, Status.FAILED, reason)
+        if is_file(path / DONE):
+            # Version 0.1 did not list the files; those that a report reads are checked there.
+            listed = (path / DONE).stat().st_size > 0
+            problem = folder.problem(verify=verify) if listed else ""
+            return cls(path, name, settings, Status.BROKEN if problem else Status.DONE, problem)
+        if is_file(path / FAILED):
+            return cls(path, name, settings, Status.FAILED, one_line(folder.reason))
         reason = f"neither {DONE} nor {FAILED}: it was cut off, or it is still running"
         return cls(path, name, settings, Status.INTERRUPTED, reason)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from matplotlib.figure import Figure
 from dtd_cli.config.errors import SettingError
 from dtd_cli.plots import style
 from dtd_cli.records.folder import RunFolder
+from dtd_cli.records.replacement import replaced
 from dtd_cli.report.explanations import Entry, Explanations, problems, read_explanations
 from dtd_cli.report.page import Picture, page
 from dtd_cli.report.pictures.bands import MOST_CONFIGURATIONS
@@ -28,9 +30,9 @@ from dtd_cli.report.tables import figures_table, runs_table, summary_table, writ
 from dtd_cli.run.progress import bars
 
 
-def write(folder: Path, progress: bool) -> Path:
+def write(folder: Path, progress: bool, verify: bool) -> Path:
     """See ``write_report``."""
-    runs = scan(folder, progress)
+    runs = scan(folder, progress, verify)
     if not runs:
         raise SettingError(
             str(folder), "", "no run below it; a run's folder holds .hydra/config.yaml"
@@ -40,17 +42,15 @@ def write(folder: Path, progress: bool) -> Path:
     summary = summary_table(study, figures)
     alike = _similarity(study, figures, progress)
 
-    report = RunFolder(folder / REPORT)
-    report.path.mkdir(exist_ok=True)
-    report.write_table("runs.csv", runs_table(study))
-    report.write("relevance.csv", lambda path: write_relevance(study, path, progress))
-    report.write_table("summary.csv", summary)
-    report.write_table("similarity.csv", alike)
-    pictures = _draw(report.path, _pictures(study, figures, alike))
-    title = f"Runs in {folder.resolve().name}"
-    html = page(study, summary, pictures, title)
-    report.write("index.html", lambda path: path.write_text(html, encoding="utf-8"))
-    return report.path / "index.html"
+    with replaced(folder / REPORT) as report:
+        report.write_table("runs.csv", runs_table(study))
+        report.write("relevance.csv", lambda path: write_relevance(study, path, progress))
+        report.write_table("summary.csv", summary)
+        report.write_table("similarity.csv", alike)
+        pictures = _draw(report, _pictures(study, figures, alike))
+        title = f"Runs in {folder.resolve().name}"
+        report.write_text("index.html", page(study, summary, pictures, title))
+    return folder / REPORT / "index.html"
 
 
 def _read(runs: Sequence[Run], progress: bool) -> tuple[list[Run], dict[int, Results]]:
@@ -118,7 +118,7 @@ def _heatmaps(study: Study) -> Iterator[tuple[str, Figure | None, str, str]]:
     for method in dict.fromkeys(method for method, _ in group.relevance):
         name = style.words(method)
         yield (
-            f"heatmaps_{method}.png",
+            f"heatmaps_{re.sub(r'[^a-z_]', '_', method)[:40]}.png",
             heatmaps(group, method),
             f"Relevance of the input, {name}",
             f"Run {group.run} and the others that explain the same samples of the same network: a "
@@ -130,14 +130,14 @@ def _heatmaps(study: Study) -> Iterator[tuple[str, Figure | None, str, str]]:
         )
 
 
-def _draw(folder: Path, pictures: Iterator[tuple[str, Figure | None, str, str]]) -> list[Picture]:
-    """Save what applies, and take away what an earlier report drew and no longer applies."""
+def _draw(
+    report: RunFolder, pictures: Iterator[tuple[str, Figure | None, str, str]]
+) -> list[Picture]:
+    """Save those that apply."""
     drawn = []
     for name, figure, title, caption in pictures:
         if figure is not None:
-            style.save(figure, folder / name)
-            drawn.append(Picture(folder / name, title, caption))
-    for path in folder.glob("*.png"):
-        if path not in [picture.path for picture in drawn]:
-            path.unlink()
+            report.begin(name)
+            style.save(figure, report.path / name)
+            drawn.append(Picture(report.path / name, title, caption))
     return drawn

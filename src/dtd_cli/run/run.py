@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,7 +18,7 @@ from dtd_cli.config.config import Config
 from dtd_cli.config.errors import SettingError
 from dtd_cli.records.closing import closing
 from dtd_cli.records.environment import environment
-from dtd_cli.records.folder import RunFolder
+from dtd_cli.records.folder import PLOTS, RunFolder
 from dtd_cli.records.paths import path_tables
 from dtd_cli.records.region_map import MapRequest, map_request, regions_table
 from dtd_cli.records.summary import summary
@@ -30,8 +30,16 @@ from dtd_cli.run.studies import STUDIES
 log = logging.getLogger(__name__)
 
 
-def run(config: Config, folder: RunFolder, pictures: bool) -> None:
-    """Explain what the configuration names, and write the run's folder.
+def run(
+    config: Config, folder: RunFolder, pictures: bool, check_unchanged: Callable[[], None]
+) -> None:
+    """Explain what the configuration names, and write the run's folder, all but ``DONE``.
+
+    Args:
+        config: what is explained, and how.
+        folder: where the run writes.
+        pictures: whether it draws.
+        check_unchanged: refuses a run whose files changed while they were read.
 
     Raises:
         InvalidSetting: what the settings ask for cannot be.
@@ -50,6 +58,7 @@ def run(config: Config, folder: RunFolder, pictures: bool) -> None:
         if config.relevance.paths:
             check_paths(prepared.network, config.relevance.max_paths)
         mapped = map_request(config.region_map, prepared)
+    check_unchanged()
     folder.start()
     if config.network.assumed:
         log.info(config.network.assumed)
@@ -69,12 +78,12 @@ def run(config: Config, folder: RunFolder, pictures: bool) -> None:
     if pictures:
         with _timed(durations, "draw"):
             # Matplotlib is slow to import, and only needed here.
-            from dtd_cli.plots import draw
+            from dtd_cli.plots import PICTURES, draw
 
+            folder.begin(*(f"{PLOTS}/{name}" for name in PICTURES))
             draw(folder.path)
     came = environment(config.top.seed, config.device, durations, prepared.network)
     folder.write_json("environment.json", came)
-    folder.done()
     for line in closing(figures):
         log.info(line)
     for text in figures["warnings"]:

@@ -1,0 +1,21 @@
+"""What Hydra calls when a sweep has ended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+
+class Report(Callback):
+    """Writes the report over a sweep of another sweeper than ours, which writes its own."""
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        # Slow to import, and only needed here.
+        from dtd_cli.app.sweep import write_report
+
+        ours = config.hydra.sweeper["_target_"].startswith("hydra_plugins.dtd_sweeper.")
+        if config.report and not ours:
+            write_report(Path(config.hydra.sweep.dir), config.progress)

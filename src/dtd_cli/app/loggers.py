@@ -1,0 +1,62 @@
+"""Loggers of experiments: they read the folder of a finished run, and nothing else.
+
+Hydra calls them when a run has ended. What they log to is imported when a run is logged.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+
+from dtd_cli.config.composed import leaves
+from dtd_cli.records.folder import RunFolder
+from dtd_cli.records.objective import figures
+
+
+class _Logger(Callback):
+    """What is logged: the settings by dotted name, the figures, and the folder with its files."""
+
+    def on_job_end(self, config: DictConfig, job_return: Any, **kwargs: Any) -> None:
+        folder = Path(config.hydra.runtime.output_dir)
+        if not RunFolder(folder).problem():
+            content: Any = OmegaConf.to_container(job_return.cfg, resolve=True)
+            settings = {name: value for name, value in leaves(content) if value is not None}
+            self.log(folder, settings, figures(folder))
+
+    def log(self, folder: Path, settings: dict[str, Any], figures: dict[str, float]) -> None:
+        raise NotImplementedError
+
+
+class MLflow(_Logger):
+    """A run of MLflow, in the store that MLflow is set to."""
+
+    def __init__(self, experiment: str) -> None:
+        self._experiment = experiment
+
+    def log(self, folder: Path, settings: dict[str, Any], figures: dict[str, float]) -> None:
+        import mlflow
+
+        mlflow.set_experiment(self._experiment)
+        with mlflow.start_run(run_name=folder.name):
+            mlflow.log_params({name: str(value)[:500] for name, value in settings.items()})
+            mlflow.log_metrics(figures)
+            mlflow.log_artifacts(str(folder))
+
+
+class WeightsAndBiases(_Logger):
+    """A run of Weights & Biases."""
+
+    def __init__(self, project: str, mode: str) -> None:
+        self._project, self._mode = project, mode
+
+    def log(self, folder: Path, settings: dict[str, Any], figures: dict[str, float]) -> None:
+        import wandb
+
+        with wandb.init(
+            project=self._project, mode=self._mode, name=folder.name, config=settings
+        ) as run:
+            run.summary.update(figures)
+            run.save(f"{folder}/*", base_path=str(folder), policy="now")

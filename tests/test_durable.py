@@ -1,0 +1,393 @@
+"""Nothing is lost: what DONE promises, whose files are whose, two at once, files that change."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from dtd_cli.records.folder import RunFolder
+from dtd_cli.records.lock import held
+from dtd_cli.records.manifest import Manifest
+from dtd_cli.report import write_report
+from test_cli import CSV, dtd_run, interruptible, visible
+from test_sweeps import NOTEBOOK, SCRIPT, contents, runs
+
+SMALL = [*NOTEBOOK, "plots=none", "progress=false"]
+RUN = [*SMALL, "hydra.run.dir=run"]
+SWEEP = ["-m", *SMALL, "report=false", "sweep=a"]
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def all_files(folder):
+    return {p.relative_to(folder).as_posix() for p in Path(folder).rglob("*") if p.is_file()}
+
+
+# What DONE promises
+
+
+class Disk:
+    """What a power cut would leave: of files what was synced, of folders the names that were."""
+
+    def __init__(self, monkeypatch):
+        self.contents, self.names = {}, {}
+        self._fsync = os.fsync
+        monkeypatch.setattr(os, "fsync", self.fsync)
+
+    def fsync(self, handle):
+        found = os.fstat(handle)
+        if stat.S_ISDIR(found.st_mode):
+            with os.scandir(handle) as entries:
+                self.names[found.st_ino] = {entry.name: entry.inode() for entry in entries}
+        else:
+            self.contents[found.st_ino] = os.pread(handle, found.st_size, 0)
+        self._fsync(handle)
+
+    def left(self, path):
+        """The content of a file after a power cut; None if it would be gone."""
+        inode = Path.cwd().stat().st_ino
+        for name in path.resolve().relative_to(Path.cwd().resolve()).parts:
+            inode = self.names.get(inode, {}).get(name)
+        return self.contents.get(inode)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="folders are synced as files")
+@pytest.mark.parametrize("arguments", [["hydra.run.dir=run"], ["-m", "report=false", "sweep=a"]])
+def test_done_stands_beside_files_that_a_power_cut_leaves(monkeypatch, arguments):
+    disk = Disk(monkeypatch)
+    replace = Path.replace
+
+    def replaced(self, target):
+        if Path(target).name == "DONE":
+            files = json.loads(self.read_text())["files"]
+            assert {"relevance.csv", "summary.json", ".hydra/config.yaml"} <= set(files)
+            for name in files:
+                path = Path(target).parent / name
+                assert disk.left(path) == path.read_bytes(), name
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", replaced)
+    assert dtd_run(monkeypatch, *SMALL, *arguments) == 0
+    (done,) = Path().rglob("DONE")
+    assert disk.left(done) == done.read_bytes()
+
+
+def empty(path):
+    path.write_text("")
+
+
+def change(path):
+    text = path.read_text()
+    path.write_text(text.replace(text[-2], "7" if text[-2] != "7" else "8"))
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "verify"),
+    [
+        ("relevance.csv", empty, False),
+        ("layers.csv", Path.unlink, False),
+        ("network.safetensors", Path.unlink, False),
+        ("relevance.csv", change, True),
+        ("DONE", empty, False),
+        ("DONE", Path.unlink, False),
+    ],
+)
+def test_a_folder_that_does_not_match_is_done_again(monkeypatch, capfd, name, damage, verify):
+    assert dtd_run(monkeypatch, *SWEEP, "seed=3,4") == 0
+    before, (folder, _) = contents("a"), runs("a").values()
+    damage(folder / name)
+    assert RunFolder(folder).problem(verify=verify)
+    capfd.readouterr()
+    if verify:
+        assert dtd_run(monkeypatch, *SWEEP, "seed=3,4") == 0
+        assert "0 done, 2 skipped" in capfd.readouterr().out
+        page = write_report(Path("outputs/sweeps/a"), progress=False, verify=True)
+        assert "relevance.csv has another content" in page.read_text()
+    assert dtd_run(monkeypatch, *SWEEP, "seed=3,4", *["--verify"] * verify) == 0
+    assert "1 done, 1 skipped" in capfd.readouterr().out
+    assert contents("a") == before
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "{}", '{"files": 1, "identity": ""}', '{"files": {"../x": {}}, "identity": ""}',
+     '{"files": {"/x": {"size": 1, "sha256": ""}}, "identity": ""}',
+     '{"files": {"a": {"size": 1e999, "sha256": ""}}, "identity": ""}', "[" * 99999],
+)  # fmt: skip
+def test_what_is_no_manifest(tmp_path, content):
+    (tmp_path / "DONE").write_text(content)
+    assert Manifest.read(tmp_path / "DONE") is None
+    assert RunFolder(tmp_path).problem() == "DONE does not list the files"
+
+
+# One run, one folder
+
+
+def test_a_second_run_leaves_nothing_of_the_first(monkeypatch):
+    many = ["relevance.paths=true", "studies=[agreement]", "plots=all"]
+    assert dtd_run(monkeypatch, *RUN, *many) == 0
+    assert {"paths.csv", "agreement.csv", "plots/agreement.png"} <= all_files("run")
+    assert dtd_run(monkeypatch, *RUN, "seed=5", "rule=w2", "plots=none") == 0
+    assert dtd_run(monkeypatch, *SMALL, "seed=5", "rule=w2", "hydra.run.dir=alone") == 0
+    assert all_files("run") == all_files("alone")
+
+
+@pytest.mark.parametrize("name", ["relevance.csv", "notes.txt", "plots/roots.png"])
+def test_files_of_others_are_refused_before_anything_is_computed(monkeypatch, capfd, name):
+    own = Path("run", name)
+    own.parent.mkdir(parents=True)
+    own.write_text("mine")
+    monkeypatch.setattr("dtd_cli.run.run.prepare", lambda config: 1 / 0)
+    assert dtd_run(monkeypatch, *RUN) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert f"it holds {name}, which is not this program's" in line
+    assert all_files("run") - {".lock"} == {name}
+    assert own.read_text() == "mine"
+
+
+def test_what_a_killed_run_left_is_taken_away(monkeypatch):
+    """Its tables and its half-written file, but nothing that it did not write."""
+    many = ["relevance.paths=true", "hydra.run.dir=run"]
+    assert dtd_run(monkeypatch, *SMALL, *many) == 0
+    (Path("run") / "DONE").unlink()
+    (Path("run") / ".roots.csv.0123.unfinished").write_text("half")
+    (Path("run") / ".mine").write_text("hidden")
+    assert dtd_run(monkeypatch, *RUN) == 0
+    assert "paths.csv" not in visible("run")
+    assert not list(Path("run").glob(".*.unfinished"))
+    assert (Path("run") / ".mine").exists()
+
+
+def test_a_manifest_of_others_removes_nothing_outside(monkeypatch):
+    """A folder below which a link leads elsewhere."""
+    assert dtd_run(monkeypatch, *RUN) == 0
+    Path("precious").mkdir()
+    Path("precious/a.png").write_text("mine")
+    (Path("run") / "plots").symlink_to(Path("precious").resolve())
+    content = json.loads(Path("run/DONE").read_text())
+    content["files"]["plots/a.png"] = {"size": 4, "sha256": ""}
+    Path("run/DONE").write_text(json.dumps(content))
+    dtd_run(monkeypatch, *RUN)
+    assert Path("precious/a.png").read_text() == "mine"
+
+
+# Two at once
+
+
+@contextmanager
+def busy(folder):
+    """Another process that holds the lock of a folder."""
+    code = (
+        "import sys, pathlib\nfrom dtd_cli.records.lock import held\n"
+        "with held(pathlib.Path(sys.argv[1]), '', waits=False):\n"
+        "    print('held', flush=True)\n    sys.stdin.readline()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, folder],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        try:
+            assert process.stdout.readline() == "held\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def test_the_second_run_in_a_folder_is_told_who_holds_it(monkeypatch, capfd):
+    with busy("run") as other:
+        assert dtd_run(monkeypatch, *RUN) == 2
+        (line,) = capfd.readouterr().err.splitlines()
+        assert f"process {other.pid} on " in line
+        other.kill()
+        other.wait()
+        # A lock ends with its process.
+        assert dtd_run(monkeypatch, *RUN) == 0
+
+
+def test_the_second_sweep_waits_and_does_nothing_twice(monkeypatch, capfd):
+    with busy("outputs/sweeps/a") as other:
+        sweep = subprocess.Popen(
+            [sys.executable, "-c", SCRIPT, *SWEEP], stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        said = sweep.stderr.readline()
+        assert f"process {other.pid} on " in said
+        assert "waiting" in said
+        assert not list(Path("outputs/sweeps/a").glob("*/"))
+        print(file=other.stdin, flush=True)
+        out, error = sweep.communicate()
+    assert (sweep.returncode, error) == (0, "")
+    assert "1 done, 0 skipped, 0 failed" in out
+
+
+def test_a_lock_is_held_by_one(tmp_path):
+    lock = partial(held, tmp_path, "x", waits=False)
+    with lock(), pytest.raises(ValueError, match=f"process {os.getpid()} on "):
+        lock().__enter__()
+    with lock():
+        pass
+
+
+# Files that change
+
+
+def test_a_file_that_changes_during_a_sweep_is_refused(monkeypatch, capfd):
+    """The folder is named after what the file held when the sweep began."""
+    import dtd_cli.run.run
+
+    prepare = dtd_cli.run.run.prepare
+
+    def prepared(config):
+        Path("rows.csv").write_text("a,b,c\n3,3,2\n")
+        return prepare(config)
+
+    Path("rows.csv").write_text("a,b,c\n3,3,3\n")
+    settings = [*CSV, "network.seed=2", "inputs.path=rows.csv", "plots=none", "progress=false"]
+    with monkeypatch.context() as changing:
+        changing.setattr(dtd_cli.run.run, "prepare", prepared)
+        assert dtd_run(monkeypatch, "-m", "report=false", *settings, "seed=3,4", "sweep=a") == 2
+        said = capfd.readouterr().err.splitlines()
+        assert len(said) == 2
+        assert all("inputs.path=rows.csv: what it names changed" in line for line in said)
+        Path("rows.csv").write_text("a,b,c\n3,3,3\n")
+        assert dtd_run(monkeypatch, *settings, "hydra.run.dir=run") == 2
+    assert not list(Path("outputs").rglob("DONE"))
+    assert not Path("run").exists()
+
+
+# Reports
+
+
+def test_a_report_is_of_one_generation_or_the_other(monkeypatch):
+    """Killed at each file that it writes, the earlier one stays whole."""
+    import dtd_cli.records.files as files
+
+    assert dtd_run(monkeypatch, *SWEEP, "seed=3,4") == 0
+    sweep = Path("outputs/sweeps/a")
+    write_report(sweep, progress=False)
+    before = {p.name: p.read_bytes() for p in (sweep / "report").iterdir()}
+    assert dtd_run(monkeypatch, *SWEEP, "seed=5") == 0
+    replace = Path.replace
+    for killed_at in range(99):
+        count = iter(range(99))
+
+        def killed(self, target, killed_at=killed_at, count=count):
+            if next(count) == killed_at:
+                raise KeyboardInterrupt
+            return replace(self, target)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(files.Path, "replace", killed)
+            try:
+                write_report(sweep, progress=False)
+                break
+            except KeyboardInterrupt:
+                pass
+        now = {p.name: p.read_bytes() for p in (sweep / "report").glob("*")}
+        assert now in ({}, before)
+    assert killed_at > 8
+    assert (sweep / "report" / "runs.csv").read_text().count("\n") == 4
+    assert not list(sweep.glob(".report.unfinished"))
+
+
+@pytest.mark.parametrize("kind", ["photo", "link"])
+def test_a_report_touches_nothing_of_others(monkeypatch, kind):
+    assert dtd_run(monkeypatch, *RUN) == 0
+    photo = Path("run/report/photo.png") if kind == "photo" else Path("precious/photo.png")
+    photo.parent.mkdir()
+    photo.write_text("mine")
+    if kind == "link":
+        Path("run/report").symlink_to(photo.parent.resolve())
+    said = {"photo": "photo.png, which is not", "link": "it is no folder"}[kind]
+    with pytest.raises(ValueError, match=said):
+        write_report(Path("run"), progress=False)
+    assert photo.read_text() == "mine"
+    assert [path.name for path in photo.parent.iterdir()] == ["photo.png"]
+
+
+# Pipes, interrupts, and processes that are left
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--info"], ["--cfg", "job"], [*SWEEP, "report=true", "seed=3,4"]],
+    ids=["help", "info", "cfg", "sweep"],
+)  # fmt: skip
+def test_nobody_reads_what_is_printed(arguments):
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-c", SCRIPT, *arguments]
+    answer = subprocess.run(
+        command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False
+    )  # fmt: skip
+    os.close(writer)
+    assert (answer.returncode, answer.stderr) == (0, "")
+    if "-m" in arguments:
+        assert len(list(Path("outputs/sweeps/a").glob("*/DONE"))) == 2
+        assert Path("outputs/sweeps/a/report/index.html").exists()
+
+
+def test_a_second_interrupt_ends_at_once():
+    """The first is held up, by what a run does about it."""
+    slow = (
+        "from dtd_cli.records.folder import RunFolder\nimport time\n"
+        "RunFolder.failed = lambda *_: (print('held up', flush=True), time.sleep(60))\n"
+    )
+    endless = ["training.epochs=1000000", "progress=false", "hydra.run.dir=run"]
+    told = "import torch\nadam = torch.optim.Adam\n"
+    told += "def made(*a, **k):\n    print('reached', flush=True)\n    return adam(*a, **k)\n"
+    told += "torch.optim.Adam = made\n"
+    with interruptible(slow + told + SCRIPT, *endless) as run:
+        for word in ("reached\n", "held up\n"):
+            assert word in iter(run.stdout.readline, "")
+            run.send_signal(signal.SIGINT)
+        _, error = run.communicate(timeout=30)
+    assert (run.returncode, error) == (130, "")
+
+
+WORKER = """
+import os, sys, time
+from joblib import Parallel, delayed
+from dtd_cli.app import workers
+parent = os.getpid()
+def work():
+    workers.settle(parent)
+    print(os.getpid(), flush=True)
+    time.sleep(60)
+Parallel(n_jobs=2)(delayed(work)() for _ in range(2))
+"""
+
+
+def test_workers_end_with_their_parent():
+    with interruptible(WORKER) as parent:
+        worker = int(parent.stdout.readline())
+        parent.kill()
+        parent.wait()
+        for _ in range(100):
+            if not Path(f"/proc/{worker}").exists():
+                break
+            time.sleep(0.1)
+        else:
+            os.kill(worker, signal.SIGKILL)
+            pytest.fail("a worker is left")
+
+
+def test_any_encoding_of_the_terminal():
+    answer = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *RUN[:-1], 'hydra.run.dir="ä"'],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"}, capture_output=True, check=False,
+    )  # fmt: skip
+    assert (answer.returncode, answer.stderr) == (0, b"")
+    assert rb"\xe4" in answer.stdout

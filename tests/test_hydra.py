@@ -1,0 +1,323 @@
+"""Hydra as its users know it: own options, any sweeper and launcher, callbacks, its settings."""
+
+from __future__ import annotations
+
+import ast
+import json
+from importlib import import_module
+from pathlib import Path
+
+import hydra
+import pytest
+import yaml
+from hydra.core.plugins import Plugins
+
+import dtd_cli
+from test_cli import dtd_run, visible
+from test_sweeps import NOTEBOOK, contents, runs
+
+SMALL = [*NOTEBOOK, "plots=none", "progress=false"]
+SWEEP = ["-m", *SMALL, "report=false"]
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def mine(tmp_path):
+    """A folder with options of the user's own."""
+    own = {
+        "experiment/ours": "# @package _global_\nseed: 7\n",
+        "rule/soft": "name: gamma\ngamma: 0.125\n",
+        "inputs/mine": "name: csv\npath: rows.csv\nlabel: null\ndomain: real\nlow: null\n"
+        "high: null\nn: 1\n",
+    }
+    for name, text in own.items():
+        path = tmp_path / "mine" / f"{name}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (tmp_path / "rows.csv").write_text("a,b,c\n3,3,3\n")
+    return tmp_path / "mine"
+
+
+def figures(folder):
+    return json.loads((Path(folder) / "summary.json").read_text())
+
+
+# Own options
+
+
+@pytest.mark.parametrize("where", [["--config-dir", "mine"], ["hydra.searchpath=[file://mine]"]])
+def test_options_of_ones_own(mine, monkeypatch, capfd, where):
+    own = ["experiment=ours", "rule=soft", "inputs=mine"]
+    base = [a for a in SMALL if not a.startswith("inputs=")]
+    assert dtd_run(monkeypatch, *where, *base, *own, "hydra.run.dir=run") == 0
+    config = yaml.safe_load(Path("run/.hydra/config.yaml").read_text())
+    assert (config["seed"], config["rule"]["gamma"]) == (7, 0.125)
+    capfd.readouterr()
+    assert dtd_run(monkeypatch, *where, *SMALL, "rule=hard") == 2
+    assert capfd.readouterr().err.startswith("dtd-run: rule=hard: allowed are gamma, pinv, soft,")
+    assert dtd_run(monkeypatch, *where, "-m", *base, *own, "rule=soft,x", "sweep=a") == 0
+    assert dtd_run(monkeypatch, "-m", *SMALL, "rule=gamma", "rule.gamma=0.125", "sweep=b") == 0
+    (soft,) = (name for name in runs("a") if "rule=gamma" in name)
+    assert "rule.gamma=0.125" in soft
+
+
+def test_a_glob_sweeps_the_options_that_fit(monkeypatch, capfd):
+    assert dtd_run(monkeypatch, *SWEEP, "rule=glob([w*,x])", "sweep=a") == 0
+    assert {name.partition("rule=")[2].partition(",")[0] for name in runs("a")} == {"w2", "x"}
+    assert dtd_run(monkeypatch, *SWEEP, "rule=glob(y*)") == 2
+    assert "rule=glob(y*): it fits none of gamma" in capfd.readouterr().err
+
+
+# Sweepers and launchers
+
+
+def test_hydras_own_sweeper_gives_the_same_folders_and_resumes(monkeypatch, capfd):
+    both = [*SWEEP, "seed=3,4"]
+    assert dtd_run(monkeypatch, *both, "sweep=ours") == 0
+    assert dtd_run(monkeypatch, *both, "hydra/sweeper=basic", "sweep=basic") == 0
+    assert contents("basic") == contents("ours")
+    capfd.readouterr()
+    again = ["report=true", "hydra/sweeper=basic", "sweep=basic"]
+    assert dtd_run(monkeypatch, *both, *again, "seed=3,4,5") == 0
+    said = capfd.readouterr().out
+    assert said.count("done before, skipped") == 2
+    assert said.count("done in") == 1
+    assert "report: outputs/sweeps/basic/report/index.html" in said
+
+
+def test_a_failure_in_hydras_own_sweeper(monkeypatch, capfd):
+    other = ["hydra/sweeper=basic", "sweep=a", "explain.output=5,0"]
+    assert dtd_run(monkeypatch, *SWEEP, *other) == 2
+    *_, line = capfd.readouterr().err.splitlines()
+    assert line.startswith("dtd-run: ")
+    assert line.endswith("explain.output=5: allowed is an output from 0 to 0")
+    assert sum((folder / "DONE").exists() for folder in runs("a").values()) == 1
+
+
+# SQLAlchemy keeps its pool; optuna's samplers are experimental.
+@pytest.mark.filterwarnings("ignore")
+def test_optuna_optimises_the_figure_that_objective_names(monkeypatch, capfd):
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    search = [
+        *SWEEP, "rule=gamma", "rule.gamma=0.01,1,100", "hydra/sweeper=optuna", "sweep=a",
+        "hydra.sweeper.n_trials=3", "hydra.sweeper.direction=minimize",
+        "hydra/sweeper/sampler=grid",
+    ]  # fmt: skip
+    name = "conserved_by_layer.gradient_x_input.0"
+    path = f"objective={name}"
+    assert dtd_run(monkeypatch, *search, path) == 0
+    best = yaml.safe_load(Path("outputs/sweeps/a/optimization_results.yaml").read_text())
+    kept = [figures(folder)["conserved_by_layer"] for folder in runs("a").values()]
+    assert best["best_value"] == min(k["gradient_x_input"]["0"] for k in kept)
+    assert len(kept) == 3
+    assert dtd_run(monkeypatch, *search, path) == 0
+    assert "done before, skipped" in capfd.readouterr().out
+    assert dtd_run(monkeypatch, *search, "objective=nonsense") == 2
+    assert "objective=nonsense: this run has no such figure, but kept, " in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("names", ["kept", "f_mean", "cosine", ["kept", "cosine"]])
+def test_figures_for_a_sweeper(monkeypatch, names):
+    from dtd_cli.records.objective import figures as found
+    from dtd_cli.records.objective import objective
+
+    settings = ["studies=[agreement]", "hydra.run.dir=run"]
+    assert dtd_run(monkeypatch, *SMALL, *settings) == 0
+    summary = figures("run")
+    given = objective(found(Path("run")), names)
+    values = {
+        "kept": summary["conserved_by_layer"]["recursive"]["0"],
+        "f_mean": summary["f_mean"],
+    }
+    if isinstance(names, list):
+        assert given == (values["kept"], found(Path("run"))["cosine"])
+    elif names == "cosine":
+        rows = Path("run/agreement.csv").read_text().splitlines()
+        (row,) = (row for row in rows if row.startswith("recursive,"))
+        assert given == pytest.approx(float(row.rpartition(",")[2]))
+    else:
+        assert given == values[names]
+
+
+def launcher(launch):
+    """The class of a launcher; when Hydra first looks for plugins, it executes their modules."""
+    Plugins.instance()
+    submitit = "hydra_plugins.hydra_submitit_launcher.submitit_launcher"
+    module, name = {
+        "parallel": ("hydra_plugins.hydra_joblib_launcher.joblib_launcher", "JoblibLauncher"),
+        "slurm": (submitit, "SlurmLauncher"),
+        "slurm_local": (submitit, "LocalLauncher"),
+    }[launch]
+    return getattr(import_module(module), name)
+
+
+@pytest.mark.parametrize(
+    ("launch", "setting"),
+    [
+        ("parallel", "n_jobs=3"),
+        *(("slurm", s) for s in ("partition=cpu", "account=me", "qos=low", "array_parallelism=3")),
+        *(("slurm_local", s) for s in ("mem_gb=3", "timeout_min=3")),
+    ],
+)
+def test_settings_of_launchers_are_accepted(monkeypatch, launch, setting):
+    """All that docs/sweeps.md names; nothing is launched."""
+    seen = []
+
+    def launched(self, overrides, initial_job_idx):
+        seen.append(self.config.hydra.launcher)
+        raise RuntimeError("not here")
+
+    monkeypatch.setattr(launcher(launch), "launch", launched)
+    arguments = [*SWEEP, f"launch={launch}", f"hydra.launcher.{setting}", "sweep=a"]
+    assert dtd_run(monkeypatch, *arguments) == 1
+    name, _, value = setting.partition("=")
+    assert str(seen[0][name]) == value
+
+
+def test_a_launcher_that_fails_is_the_reason(monkeypatch, capfd):
+    def launched(self, overrides, initial_job_idx):
+        raise RuntimeError("no\nnode")
+
+    monkeypatch.setattr(launcher("parallel"), "launch", launched)
+    assert dtd_run(monkeypatch, *SWEEP, "launch=parallel", "sweep=a") == 1
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.endswith("it never began. the launcher failed: RuntimeError: no node")
+
+
+# Its settings do what they say, or are refused
+
+
+def test_folders_with_names_of_ones_own(monkeypatch, capfd):
+    numbered = [*SWEEP, "hydra.sweep.subdir=run_${hydra.job.num}", "sweep=a"]
+    assert dtd_run(monkeypatch, *numbered, "seed=3,4") == 0
+    assert set(runs("a")) == {"run_0", "run_1"}
+    capfd.readouterr()
+    # What is done is known by its configuration, not by the name of its folder.
+    assert dtd_run(monkeypatch, *numbered, "seed=3,5") == 0
+    assert "1 done, 1 skipped" in capfd.readouterr().out
+    config = yaml.safe_load(Path("outputs/sweeps/a/run_1/.hydra/config.yaml").read_text())
+    assert config["seed"] == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["-m", "seed=1,2", "hydra.sweep.subdir=x"], "hydra.sweep.subdir=x: two runs have"),
+        (["-m", "hydra.mode=RUN"], "hydra.mode=RUN: allowed without -m"),
+        (["hydra.job.chdir=true"], "hydra.job.chdir=true: paths are those"),
+        (["hydra.output_subdir=x"], "hydra.output_subdir=x: a run keeps its configuration in"),
+        (["hydra.run.dir="], "hydra.run.dir: allowed is the name of a folder"),
+        (["-m", "hydra.sweep.dir="], "hydra.sweep.dir: allowed is the name of a folder"),
+        (["-m", "sweep="], "sweep: allowed is a name below"),
+        (["-m", "sweep=../../../esc"], "sweep=../../../esc: allowed is a name below"),
+        (["-m", "sweep=/tmp/esc"], "sweep=/tmp/esc: allowed is a name below"),
+        (["-m", "sweep=a,b"], "sweep=a,b: allowed is one name"),
+        (["-m", "seed=range(0,2,0)"], "seed=range(0,2,0): it is no range"),
+        (["-m", "seed=range(0,1,nan)"], "seed=range(0,1,nan): it is no range"),
+        (["-m", "seed=range(3,0)"], "seed=range(3,0): it has no values"),
+        (["-m", "hydra.sweeper.params.rule=x"], "write +hydra.sweeper.params.rule"),
+        (["-m", "hydra/sweeper=nope"], "hydra/sweeper=nope: allowed are basic, dtd"),
+        (["-m", "hydra.sweeper=null"], "Hydra sweeper is not configured"),
+        (["-m", "hydra.launcher=null"], "Hydra launcher is not configured"),
+        (["hydra=null"], "Config group override must be a string"),
+        (["=1"], "=1: allowed is SETTING=VALUE"),
+        (["--shell-completion"], "Expecting one subcommand"),
+        (["hydra.hydra_logging.root.level=NOPE"], "Unable to configure root logger"),
+        (["+roots@compare_input_roots.name=random"], "compare_input_roots.name: allowed is"),
+        (["+roots@compare_input_roots.null=random"], "compare_input_roots.null: allowed is"),
+        (["+roots@compare_input_roots.line=random"], "is the name of another root search"),
+        ([f"+roots@compare_input_roots.{'a' * 41}=random"], "allowed is a label of up to 40"),
+    ],
+)  # fmt: skip
+def test_one_line_says_what_is_wrong(monkeypatch, capfd, tmp_path, arguments, words):
+    assert dtd_run(monkeypatch, *SMALL, *arguments) == 2
+    said = capfd.readouterr()
+    (line,) = said.err.splitlines()
+    assert line.startswith("dtd-run: ")
+    assert words in line
+    assert "Traceback" not in said.out
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_a_working_folder_that_hydra_would_resolve(monkeypatch, capfd, tmp_path):
+    (tmp_path / "a${x}").mkdir()
+    monkeypatch.chdir(tmp_path / "a${x}")
+    assert dtd_run(monkeypatch, *SWEEP) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "a${x}: Hydra reads ${ as a reference" in line
+
+
+def test_keys_that_cannot_be_sorted(monkeypatch, capfd):
+    assert dtd_run(monkeypatch, *SWEEP, "relevance.degree={1:2,a:3}", "sweep=a") == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "allowed is any integer >= 1" in line
+
+
+@pytest.mark.parametrize(
+    "same", [["network.factor=1,1.0,1e0"], ["seed=1,'1'"], ["explain.output=0,'0'"]], ids=" ".join
+)
+def test_one_value_is_one_run_however_it_is_written(monkeypatch, same):
+    assert dtd_run(monkeypatch, *SWEEP, *same, "sweep=a") == 0
+    assert len(runs("a")) == 1
+
+
+def test_true_is_no_seed(monkeypatch):
+    """It is refused, and has no folder with the seed 1."""
+    assert dtd_run(monkeypatch, *SWEEP, "seed=1,true", "sweep=a") == 2
+    assert len(runs("a")) == 2
+
+
+def test_the_home_folder(monkeypatch, tmp_path):
+    (tmp_path / "rows.csv").write_text("a,b,c\n3,3,3\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    base = [a for a in SMALL if not a.startswith("inputs=")]
+    csv = ["inputs=csv", 'inputs.path="~/rows.csv"', "hydra.run.dir=run"]
+    assert dtd_run(monkeypatch, *base, *csv) == 0
+
+
+# Callbacks
+
+
+# MLflow prints where it began, and warns of its own store.
+@pytest.mark.filterwarnings("ignore")
+def test_mlflow_has_a_finished_run(monkeypatch, tmp_path):
+    mlflow = pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    mlflow.set_tracking_uri(f"file:{tmp_path}/mlruns")
+    assert dtd_run(monkeypatch, *SMALL, "logger=mlflow", "hydra.run.dir=run") == 0
+    assert dtd_run(monkeypatch, *SMALL, "logger=mlflow", "explain.output=7") == 2
+    client = mlflow.MlflowClient()
+    (experiment,) = client.search_experiments(filter_string="name = 'dtd-run'")
+    (logged,) = client.search_runs([experiment.experiment_id])
+    assert logged.data.metrics["f_mean"] == pytest.approx(figures("run")["f_mean"])
+    assert logged.data.params["rule.name"] == "z+"
+    artifacts = {artifact.path for artifact in client.list_artifacts(logged.info.run_id)}
+    assert visible("run") <= artifacts
+
+
+@pytest.mark.parametrize("logger", ["mlflow", "wandb"])
+def test_a_logger_that_is_not_installed(monkeypatch, capfd, logger):
+    monkeypatch.setattr("dtd_cli.app.launchers.find_spec", lambda name: None)
+    assert dtd_run(monkeypatch, *SMALL, f"logger={logger}") == 2
+    assert f"pip install 'dtd-run[{logger}]'" in capfd.readouterr().err
+
+
+# Its inside
+
+
+def test_one_file_knows_hydras_inside():
+    from dtd_cli.app.internals import WORKS_WITH
+
+    src = Path(dtd_cli.__file__).parents[1]
+    knowing = {
+        path.relative_to(src).as_posix()
+        for path in src.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("hydra._internal")
+    }
+    assert knowing == {"dtd_cli/app/internals.py"}
+    assert hydra.__version__ in WORKS_WITH
