@@ -24,7 +24,7 @@ def adam(loss="cross_entropy", epochs=40, test_fraction=0.2, nonpositive_biases=
 
 def mlp(inputs, outputs, hidden=(8,), seed=0, output_activation="relu"):
     spec = FullyConnected(seed, output_activation, list(hidden), None, "default")
-    return spec.build(inputs, outputs)
+    return spec.build((inputs,), outputs)
 
 
 def table(labels, rows=None, size=120):

@@ -32,8 +32,9 @@ class Form(ABC):
     """
 
     has_outside: ClassVar[bool] = True
-    masks_reach_outside: ClassVar[bool] = True
-    """Whether the masks of rules are those of weights of zero outside."""
+    is_pooling: ClassVar[bool] = False
+    """Whether nothing in the matrix is learned. Then the masks of rules are zero outside; those of
+    others are there what they are for weights of zero."""
 
     @property
     def together(self) -> Form:
@@ -230,8 +231,10 @@ class Convolution(Form):
 
     def apply(self, numbers: Tensor, a: Tensor) -> Tensor:
         convolve = _CONVOLVE[len(self.image) - 2]
-        # In single precision libraries sum in an order that depends on how many rows there are.
-        images, kernel = a.reshape(-1, *self.image).double(), numbers.double()
+        # In single precision libraries sum in an order that depends on how many rows there are,
+        # which is of no matter where the numbers are trained.
+        dtype = a.dtype if numbers.requires_grad else torch.float64
+        images, kernel = a.reshape(-1, *self.image).to(dtype), numbers.to(dtype)
         return convolve(images, kernel, **self._options).flatten(1).to(a.dtype)
 
     def apply_transposed(self, numbers: Tensor, z: Tensor) -> Tensor:
@@ -286,7 +289,7 @@ class Averaging(Form):
     then be the origin, where relevance functions of layers with biases have poles.
     """
 
-    masks_reach_outside: ClassVar[bool] = False
+    is_pooling: ClassVar[bool] = True
     _allowed: ClassVar[str] = "(1,)"
 
     image: Shape

@@ -81,6 +81,11 @@ class AnyLayer(ABC):
         return prod(self.outputs)
 
     @property
+    @abstractmethod
+    def learns(self) -> bool:
+        """Whether its parameters, a weight and a bias, are learned; those of pooling are not."""
+
+    @property
     def matrix(self) -> Matrix:
         """W (J, d), of an affine map.
 
@@ -255,6 +260,10 @@ class Layer(AnyLayer):
     def matrix(self) -> Matrix:
         """W, (J, d)."""
         return Matrix(self.weight, self.form)
+
+    @property
+    def learns(self) -> bool:
+        return not self.form.is_pooling
 
     @property
     def parameters(self) -> dict[str, Tensor]:

@@ -80,6 +80,10 @@ class Maximum(AnyLayer):
         return False
 
     @property
+    def learns(self) -> bool:
+        return False
+
+    @property
     def inputs(self) -> Shape:
         return self.form.image
 

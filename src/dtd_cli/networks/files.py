@@ -8,6 +8,7 @@ from functools import cached_property
 from dtd.errors import InvalidSetting
 from dtd.networks.files import load
 from dtd.networks.network import Network
+from dtd.networks.windows import Shape
 from dtd_cli.config.errors import SettingError
 from dtd_cli.config.values import Text
 from dtd_cli.networks.specification import Described
@@ -27,7 +28,7 @@ class File(Described):
     def input_size(self) -> int:
         return self._network.widths[0]
 
-    def build(self, input_size: int, output_size: int) -> Network:
+    def build(self, shape: Shape, output_size: int) -> Network:
         return self._network
 
     @property

@@ -14,7 +14,6 @@ from dtd.explainer.estimators import Enumeration, Estimator, MonteCarlo
 from dtd.explainer.explainer import DTD
 from dtd.explainer.output import Output
 from dtd.explainer.targets import Targets, one_target, targets
-from dtd.networks.initial import initial
 from dtd.networks.network import Network
 from dtd.relevance.plan import Scheme
 from dtd.relevance.recursion import Recursion
@@ -89,7 +88,7 @@ def prepare(config: Config) -> Prepared:
     generator = torch.Generator().manual_seed(seed)
     source = config.inputs.open(config.network.input_size)
     size = len(source.names)
-    network = config.network.build(size, config.training.output_size(source.labels))
+    network = config.network.build(source.shape, config.training.output_size(source.labels))
     if network.widths[0] != size:
         raise SettingError(
             "inputs",
@@ -97,10 +96,9 @@ def prepare(config: Config) -> Prepared:
             f"they have {size} features; allowed are the {network.widths[0]} that the network "
             "takes, or network=mlp, which follows its inputs",
         )
-    # What cannot be is refused before the training, which takes long: any weights stand for those
+    # What cannot be is refused before the training, which takes long: these weights stand for those
     # that it will give.
-    untrained = initial(network.widths, torch.Generator())
-    explainer = _explainer(config, untrained, source.domain)
+    explainer = _explainer(config, network, source.domain)
     by_method(config, explainer)
     _compared(config, explainer)
     output = target_of(config.explain.output, source.labels, None)
