@@ -24,6 +24,7 @@ _TRANSPOSED: tuple[Callable[..., Tensor], ...] = (
 )
 
 
+@dataclass(frozen=True)
 class Form(ABC):
     """What makes a matrix W (J, d) of ``numbers``. Rows of a product depend on themselves alone.
 
@@ -31,6 +32,7 @@ class Form(ABC):
     something is multiplied by, and in others what a rule gives to a weight of zero.
     """
 
+    kind: ClassVar[str]
     has_outside: ClassVar[bool] = True
     is_pooling: ClassVar[bool] = False
     """Whether nothing in the matrix is learned. Then the masks of rules are zero outside; those of
@@ -124,6 +126,7 @@ class Dense(Form):
     unit_images: Shape = ()
     """The shape of the units, where they are images."""
 
+    kind: ClassVar[str] = "dense"
     has_outside: ClassVar[bool] = False
     _allowed: ClassVar[str] = "(units, inputs), one of each or more"
 
@@ -193,6 +196,7 @@ class Convolution(Form):
     those of ``torch.nn.Conv2d``, an entry for each dimension.
     """
 
+    kind: ClassVar[str] = "convolution"
     _allowed: ClassVar[str] = "(channels out, channels in / groups, *window), with windows inside"
 
     image: Shape
@@ -289,6 +293,7 @@ class Averaging(Form):
     then be the origin, where relevance functions of layers with biases have poles.
     """
 
+    kind: ClassVar[str] = "average"
     is_pooling: ClassVar[bool] = True
     _allowed: ClassVar[str] = "(1,)"
 

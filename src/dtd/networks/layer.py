@@ -54,6 +54,7 @@ class AnyLayer(ABC):
     """What maps the activations of a layer to those of the next."""
 
     is_affine: ClassVar[bool]
+    form: Form
 
     @property
     @abstractmethod
@@ -79,6 +80,11 @@ class AnyLayer(ABC):
     def units(self) -> int:
         """J, the number of units."""
         return prod(self.outputs)
+
+    @property
+    @abstractmethod
+    def kind(self) -> str:
+        """What it is called: dense, convolution, average or maximum."""
 
     @property
     @abstractmethod
@@ -260,6 +266,10 @@ class Layer(AnyLayer):
     def matrix(self) -> Matrix:
         """W, (J, d)."""
         return Matrix(self.weight, self.form)
+
+    @property
+    def kind(self) -> str:
+        return self.form.kind
 
     @property
     def learns(self) -> bool:

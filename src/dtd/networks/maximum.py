@@ -80,6 +80,10 @@ class Maximum(AnyLayer):
         return False
 
     @property
+    def kind(self) -> str:
+        return "maximum"
+
+    @property
     def learns(self) -> bool:
         return False
 
