@@ -7,7 +7,8 @@ from typing import Any, ClassVar, Protocol
 
 from dtd.errors import InvalidSetting
 from dtd.explainer.arguments import named
-from dtd.explainer.objections import rule_name
+from dtd.explainer.objections import least_paths, rule_name
+from dtd.networks.network import Network
 from dtd.ranges import COUNT
 from dtd.relevance import Explanation, Problem, recursive, sampled
 from dtd.relevance.batching import Batching
@@ -61,14 +62,20 @@ class MonteCarlo:
     """Relevances are estimated from random paths, with standard errors.
 
     ``paths`` are drawn for each sample and layer, at least two for every unit of the widest layer.
+    None: 2000, or the least number where that is more.
     """
 
     estimates: ClassVar[bool] = True
 
-    paths: int = 2000
+    paths: int | None = None
 
     def __post_init__(self) -> None:
-        COUNT.check("paths", self.paths)
+        if self.paths is not None:
+            COUNT.check("paths", self.paths)
+
+    def drawn(self, network: Network) -> int:
+        """How many paths are drawn for each sample and layer."""
+        return max(_PATHS, least_paths(network)) if self.paths is None else self.paths
 
     def check(self, problem: Problem) -> None:
         """Refuse all but degree 1 by rules that carry the factor, with enough paths.
@@ -87,8 +94,8 @@ class MonteCarlo:
                     f"paths are sampled with the rules {_CARRYING} and closed_form roots in every "
                     f"layer, and layer {l} has {rule_name(rule)} with {roots.name}"
                 )
-        least = 2 * max(problem.network.widths[1:])
-        if self.paths < least:
+        least = least_paths(problem.network)
+        if self.drawn(problem.network) < least:
             raise InvalidSetting(
                 "paths",
                 self.paths,
@@ -101,9 +108,10 @@ class MonteCarlo:
 
     def explain(self, problem: Problem, seed: int) -> Explanation:
         """The estimate from the paths that ``seed`` draws."""
-        return sampled(problem, self.paths, seed)
+        return sampled(problem, self.drawn(problem.network), seed)
 
 
+_PATHS = 2000
 _CARRYING = ", ".join(name for name, rule in RULES.items() if issubclass(rule, FactorRule))
 
 

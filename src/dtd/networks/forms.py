@@ -320,11 +320,13 @@ class Averaging(Form):
 
     def apply(self, numbers: Tensor, a: Tensor) -> Tensor:
         channels = a.reshape(-1, prod(self.windows.image))
-        return self._channel.apply(self._kernel(numbers), channels).view(len(a), -1)
+        means = self._channel.apply(self._kernel(numbers), channels)
+        return means.view(len(a), prod(self.outputs(numbers)))
 
     def apply_transposed(self, numbers: Tensor, z: Tensor) -> Tensor:
         channels = z.reshape(-1, prod(self.windows.output))
-        return self._channel.apply_transposed(self._kernel(numbers), channels).view(len(z), -1)
+        shares = self._channel.apply_transposed(self._kernel(numbers), channels)
+        return shares.view(len(z), prod(self.image))
 
     def rows(self, numbers: Tensor, unit: Tensor, outside: float) -> Tensor:
         channel, window = _divided(unit, prod(self.windows.output))

@@ -57,7 +57,7 @@ class RelevanceSettings:
     max_points: Count
     max_visits: Count
     estimator: Literal["enumeration", "monte_carlo"]
-    sampled_paths: Count
+    sampled_paths: Count | None
 
     def __post_init__(self) -> None:
         if self.paths and not set(self.methods) & set(PATHS):
