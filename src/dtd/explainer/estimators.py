@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from dtd.errors import InvalidSetting
 from dtd.explainer.arguments import named
@@ -12,8 +12,20 @@ from dtd.networks.network import Network
 from dtd.ranges import COUNT
 from dtd.relevance import Explanation, Problem, recursive, sampled
 from dtd.relevance.batching import Batching
+from dtd.relevance.methods.sampled import seconds
 from dtd.rules import RULES
 from dtd.rules.rule import FactorRule
+
+
+class Forecast(NamedTuple):
+    """What sampling will cost."""
+
+    paths: int
+    """For each sample and layer."""
+    least: int
+    """How many the network needs."""
+    seconds: float
+    """About how long it takes."""
 
 
 class Estimator(Protocol):
@@ -33,6 +45,9 @@ class Estimator(Protocol):
     def points_visited(self, problem: Problem) -> int:
         """At how many points relevance functions are evaluated for one sample, at most."""
 
+    def forecast(self, problem: Problem) -> Forecast | None:
+        """What sampling its paths will cost; None where none are."""
+
     def explain(self, problem: Problem, seed: int) -> Explanation:
         """The explanation by the recursion; ``seed`` is that of what is drawn."""
 
@@ -51,6 +66,9 @@ class Enumeration:
         widths = (*problem.network.widths[:-1], 1)
         evaluations = problem.scheme.evaluations(widths)
         return Batching(widths, evaluations, problem.max_points, problem.series).visits
+
+    def forecast(self, problem: Problem) -> None:
+        """Nothing is sampled."""
 
     def explain(self, problem: Problem, seed: int) -> Explanation:
         """The exact recursion."""
@@ -105,6 +123,11 @@ class MonteCarlo:
     def points_visited(self, problem: Problem) -> int:
         """None: how many paths are drawn is said beforehand."""
         return 0
+
+    def forecast(self, problem: Problem) -> Forecast:
+        """From the time of a few paths."""
+        paths = self.drawn(problem.network)
+        return Forecast(paths, least_paths(problem.network), seconds(problem, paths))
 
     def explain(self, problem: Problem, seed: int) -> Explanation:
         """The estimate from the paths that ``seed`` draws."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from dtd.domains import Domain
 from dtd.errors import InvalidSetting, shown
 from dtd.explainer import arguments
-from dtd.explainer.estimators import Estimator, estimator_of
+from dtd.explainer.estimators import Estimator, Forecast, estimator_of
 from dtd.explainer.explained import Explained, out_of_range
 from dtd.explainer.objections import (
     check_affine,
@@ -228,6 +228,17 @@ class DTD:
             return 0
         problem = self._problem(Output(0), self._nothing())
         return samples * self._estimator.points_visited(problem)
+
+    @outside_inference
+    def forecast(self, x: Tensor, explained: Targets) -> Forecast | None:
+        """What sampling paths for samples ``x`` (B, d) will cost; None where none are sampled."""
+        if self.method != "recursive":
+            return None
+        problem, _ = next(self.problems(x, explained))
+        one = replace(problem, x=problem.x[:1])
+        found = self._estimator.forecast(one)
+        samples = int(explained.explained.sum())
+        return found and found._replace(seconds=samples * found.seconds)
 
     @cached_property
     def network(self) -> Network:

@@ -59,6 +59,7 @@ def run(config: Config, folder: RunFolder, pictures: bool) -> None:
         len(prepared.x),
         "-".join(map(str, prepared.network.widths)),
     )
+    _log_forecast(prepared, ways)
     with _timed(durations, "explain"):
         explanations = explain(ways, prepared.x, prepared.target)
         of_paths = path_tables(paths(config, prepared), config.relevance.top)
@@ -124,6 +125,18 @@ def _check_visits(config: Config, prepared: Prepared, ways: Mapping[Way, DTD]) -
         # Paths follow the recursion from every layer on.
         visits += prepared.network.depth * ways[Way("recursive")].points_visited(samples)
     check_visits(prepared.network, samples, visits, config.relevance.max_visits)
+
+
+def _log_forecast(prepared: Prepared, ways: Mapping[Way, DTD]) -> None:
+    """Say in the log, before they are drawn, how many paths are sampled and how long it takes."""
+    for explainer in ways.values():
+        forecast = explainer.forecast(prepared.x, prepared.targets)
+        if forecast:
+            log.info(
+                "sampling %d paths for each layer of each sample (%d are the least for this "
+                "network): about %.0f s",
+                *forecast._replace(seconds=max(1, forecast.seconds)),
+            )
 
 
 @contextmanager
