@@ -41,6 +41,7 @@ def run(config: Config, folder: RunFolder, pictures: bool) -> None:
     durations: dict[str, float] = {}
     with _timed(durations, "prepare"):
         prepared = prepare(config)
+        _check_regions(config, prepared)
         ways = explainers(config, prepared)
         _check_visits(config, prepared, ways)
         if Way("recursive") in ways:
@@ -114,6 +115,18 @@ def _check_studies(config: Config) -> None:
     if "published_roots" in studies and "recursive" not in methods:
         raise SettingError(
             "studies", studies, "published_roots needs recursive among the relevance.methods"
+        )
+
+
+def _check_regions(config: Config, prepared: Prepared) -> None:
+    """Refuse a study of linear regions where there is max pooling."""
+    affine = all(layer.is_affine for layer in prepared.network.layers)
+    if "region_size" in config.top.studies and not affine:
+        raise SettingError(
+            "studies",
+            config.top.studies,
+            "region_size is for affine layers, and the network has max pooling; allowed are the "
+            "other studies, or a network without, as with network.pooling=avg",
         )
 
 
