@@ -234,7 +234,7 @@ class DTD:
         """What sampling paths for samples ``x`` (B, d) will cost; None where none are sampled."""
         if self.method != "recursive":
             return None
-        problem, _ = next(self.problems(x, explained))
+        _, problem, _ = next(self.problems(x, explained))
         one = replace(problem, x=problem.x[:1])
         found = self._estimator.forecast(one)
         samples = int(explained.explained.sum())

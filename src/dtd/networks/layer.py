@@ -132,6 +132,13 @@ class AnyLayer(ABC):
     def product(self, mask: Mask) -> Product:
         """What such directions add to the pre-activations."""
 
+    @abstractmethod
+    def constant_step(self, mask: Mask) -> float | None:
+        """``t_j`` of directions ``a ⊙ m_j``, where it is the same for all units and anchors.
+
+        So it is for pooling: all inputs of a window go to zero in proportion. None elsewhere.
+        """
+
     @property
     @abstractmethod
     def positive_part(self) -> Product:
@@ -307,6 +314,11 @@ class Layer(AnyLayer):
 
     def product(self, mask: Mask) -> Matrix:
         return self.matrix * self.matrix.masked(mask)
+
+    def constant_step(self, mask: Mask) -> float | None:
+        if not self.form.is_pooling or self.bias.any() or not (self.weight > 0).all():
+            return None
+        return 1 / float(mask(self.weight))
 
     @cached_property
     def positive_part(self) -> Matrix:

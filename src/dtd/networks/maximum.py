@@ -137,6 +137,9 @@ class Maximum(AnyLayer):
     def product(self, mask: Mask) -> Winners:
         return Winners(self)
 
+    def constant_step(self, mask: Mask) -> float:
+        return 1.0
+
     @property
     def positive_part(self) -> Winners:
         return Winners(self)
