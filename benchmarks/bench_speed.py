@@ -126,7 +126,7 @@ def test_train_free_and_gradient(compare, n):
 
 
 def papers():
-    net = Paper(seed=1, output_activation="relu").build(10, 2).to(torch.float64).explaining(0)
+    net = Paper(seed=1, output_activation="relu").build((10,), 2).to(torch.float64).explaining(0)
     x = torch.randn(6000, 10, generator=torch.Generator().manual_seed(0)).abs().double()
     return net, x[net.forward(x)[:, 0] > 0.1][:1000]
 

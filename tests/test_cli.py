@@ -441,7 +441,7 @@ def silent_seed():
     return next(
         seed
         for seed in range(1000)
-        if Notebook(seed, "relu", None, 10.0).build(3, 1).forward(x) <= 0
+        if Notebook(seed, "relu", None, 10.0).build((3,), 1).forward(x) <= 0
     )
 
 

@@ -133,7 +133,7 @@ def test_chunks_change_nothing(max_points):
 
 def test_general_path_is_for_limits_only(monkeypatch):
     """With negative biases no root of these networks needs it."""
-    net = Paper(seed=1, output_activation="relu").build(10, 2).to(torch.float64).explaining(0)
+    net = Paper(seed=1, output_activation="relu").build((10,), 2).to(torch.float64).explaining(0)
     x = positive_input(10, 0, 50)
     want = relevances(recursion(net, "z+"), x)
     assert want[0].any()

@@ -31,8 +31,7 @@ def mine(tmp_path):
     own = {
         "experiment/ours": "# @package _global_\nseed: 7\n",
         "rule/soft": "name: gamma\ngamma: 0.125\n",
-        "inputs/mine": "name: csv\npath: rows.csv\nlabel: null\ndomain: real\nlow: null\n"
-        "high: null\nn: 1\n",
+        "inputs/mine": "defaults: [csv]\npath: rows.csv\nn: 1\n",
     }
     for name, text in own.items():
         path = tmp_path / "mine" / f"{name}.yaml"

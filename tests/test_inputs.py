@@ -107,7 +107,7 @@ def test_grid():
 
 @pytest.mark.parametrize("threshold", [0.1, 1.0])
 def test_positive(threshold):
-    network = Paper(1, "relu").build(10, 2)
+    network = Paper(1, "relu").build((10,), 2)
     inputs = Positive(20, threshold, None)
     x = samples(inputs, 10, lambda a: network.forward(a)[:, 0])
     assert x.shape == (20, 10)

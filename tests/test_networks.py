@@ -42,13 +42,13 @@ def sequential(*widths, bias=True):
 
 
 def read(path, output_activation="linear"):
-    return File(0, output_activation, str(path)).build(0, 0)
+    return File(0, output_activation, str(path)).build((0,), 0)
 
 
 @pytest.mark.parametrize("seed", [0, 2, 7])
 def test_notebook(seed):
     (w1, b1), (w2, b2) = drawn_by_torch(seed, 3, 5, 1)
-    network = Notebook(seed, "relu", None, 10.0).build(3, 1)
+    network = Notebook(seed, "relu", None, 10.0).build((3,), 1)
     assert_is(network, [(w1, b1.clamp(max=0)), (10 * w2.abs(), b2.clamp(max=0))])
     assert all(layer.relu for layer in network.layers)
 
@@ -56,7 +56,7 @@ def test_notebook(seed):
 def test_notebook_in_its_later_form():
     (w1, b1), (w2, b2) = drawn_by_torch(2, 3, 5, 1)
     w2[:, :2] = 5 * w2[:, :2].abs()
-    network = Notebook(2, "relu", 2, 5.0).build(3, 1)
+    network = Notebook(2, "relu", 2, 5.0).build((3,), 1)
     assert_is(network, [(w1, b1.clamp(max=0)), (w2, b2.clamp(max=0))])
 
 
@@ -76,7 +76,7 @@ def test_notebook_refuses(enlarged, factor, setting):
 
 def test_maximum():
     x = torch.rand(100, 2, generator=torch.Generator().manual_seed(0))
-    f = Maximum(0, "relu").build(2, 1).forward(x)
+    f = Maximum(0, "relu").build((2,), 1).forward(x)
     torch.testing.assert_close(f[:, 0], x.amax(1), rtol=1e-6, atol=0)
 
 
@@ -91,7 +91,7 @@ def test_paper_as_the_research_code_makes_it(seed):
             b = torch.where(b > 0, 1.4 * b, b)
             b = -b.abs()
         layers.append((w, b))
-    network = Paper(seed, "relu").build(10, 2)
+    network = Paper(seed, "relu").build((10,), 2)
     assert network.widths == (10, 10, 10, 2)
     for layer, (weight, bias) in zip(network.layers, layers, strict=True):
         torch.testing.assert_close(layer.weight, weight, rtol=3e-7, atol=0)
@@ -107,7 +107,7 @@ def test_paper_as_described(seed):
         (torch.where(w > 0, 2.744 * w, w), -torch.where(b > 0, 1.96 * b, b).abs())
         for w, b in drawn_by_torch(seed, 10, 10, 10, 2)
     ]
-    assert_is(Paper(seed, "relu").build(10, 2), layers)
+    assert_is(Paper(seed, "relu").build((10,), 2), layers)
 
 
 @pytest.mark.parametrize(
@@ -120,23 +120,23 @@ def test_paper_as_described(seed):
 )
 @pytest.mark.parametrize("hidden", [[], [4], [5, 4, 3]])
 def test_mlp(init, bias_of, hidden):
-    network = FullyConnected(6, "linear", hidden, None, init).build(7, 2)
+    network = FullyConnected(6, "linear", hidden, None, init).build((7,), 2)
     assert network.widths == (7, *hidden, 2)
     assert_is(network, [(w, bias_of(b)) for w, b in drawn_by_torch(6, 7, *hidden, 2)])
     assert [layer.relu for layer in network.layers] == [True] * len(hidden) + [False]
 
 
 def test_mlp_with_outputs_of_its_own():
-    network = FullyConnected(0, "relu", [4], 3, "default").build(7, 10)
+    network = FullyConnected(0, "relu", [4], 3, "default").build((7,), 10)
     assert network.widths == (7, 4, 3)
     assert network.layers[-1].relu
 
 
 def test_the_global_generator_is_left_alone():
     before = torch.random.get_rng_state()
-    Notebook(2, "relu", None, 10.0).build(3, 1)
-    Paper(1, "relu").build(10, 2)
-    FullyConnected(0, "relu", [4], None, "default").build(7, 10)
+    Notebook(2, "relu", None, 10.0).build((3,), 1)
+    Paper(1, "relu").build((10,), 2)
+    FullyConnected(0, "relu", [4], None, "default").build((7,), 10)
     assert torch.equal(torch.random.get_rng_state(), before)
 
 

@@ -157,7 +157,7 @@ def in_closed_region(net, start, a, points):
 @pytest.mark.parametrize("kind", ["real", "nonnegative", "box"])
 @pytest.mark.parametrize("start", [0, 1, 2])
 def test_certified_roots_are_admissible_and_in_the_region_and_on_the_hinge(metric, kind, start):
-    net = Paper(seed=3, output_activation="relu").build(10, 2).to(torch.float64)
+    net = Paper(seed=3, output_activation="relu").build((10,), 2).to(torch.float64)
     a = net.forward(positive_input(10, 3, n=20), stop=start)
     domain = domains(a)[kind]
     got = PolytopeSearch(metric)(problem(net, start, a, domain))
@@ -423,7 +423,7 @@ def test_share_of_units_with_an_admissible_root_in_the_region():
     For 81 %, in the network with seed 1 and inputs that output 0 answers. The closed form finds
     15 % (gamma = 1), 21 % (z+), 28 % (w2, half of them inadmissible).
     """
-    net = Paper(seed=1, output_activation="relu").build(10, 2).to(torch.float64)
+    net = Paper(seed=1, output_activation="relu").build((10,), 2).to(torch.float64)
     inputs = Positive(n=1000, threshold=0.1, features=None)
     generator = torch.Generator().manual_seed(1)
     x = inputs.samples(inputs.open(10), lambda drawn: net.forward(drawn.double())[:, 0], generator)

@@ -47,7 +47,7 @@ def same_region_share(net, x, rule):
 
 
 def network(seed):
-    return Paper(seed, "relu").build(10, 2).to(torch.float64)
+    return Paper(seed, "relu").build((10,), 2).to(torch.float64)
 
 
 @pytest.mark.parametrize(

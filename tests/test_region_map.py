@@ -29,7 +29,7 @@ def run(monkeypatch, tmp_path, *arguments):
 
 
 def f_at(folder, x, output):
-    net = File(0, "relu", str(folder / "network.safetensors")).build(0, 0).to(torch.float64)
+    net = File(0, "relu", str(folder / "network.safetensors")).build((0,), 0).to(torch.float64)
     return net.forward(torch.tensor(x))[:, output].numpy()
 
 

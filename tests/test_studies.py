@@ -33,7 +33,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def net(folder):
-    return File(0, "relu", str(folder / "network.safetensors")).build(0, 0)
+    return File(0, "relu", str(folder / "network.safetensors")).build((0,), 0)
 
 
 def read(folder, name):
@@ -178,7 +178,7 @@ def test_region_size_of_an_interval(monkeypatch, tmp_path):
                 "inputs=csv", "inputs.path=x.csv", "inputs.domain=box", "inputs.low=-3",
                 "inputs.high=3", "seed=5", "studies=[region_size]", "plots=none"]  # fmt: skip
     assert dtd_run(monkeypatch, *settings, "hydra.run.dir=run") == 0
-    net = File(0, "relu", "run/network.safetensors").build(0, 0).to(torch.float64)
+    net = File(0, "relu", "run/network.safetensors").build((0,), 0).to(torch.float64)
     scan = torch.linspace(-3, 3, 60_001, dtype=torch.float64)
     pattern = torch.cat([(a > 0) for a in net.activations(scan[:, None])[1:]], 1)
     table = read(tmp_path / "run", "region_size").query("layer == 0")
@@ -198,7 +198,7 @@ def test_summed_root(monkeypatch, tmp_path):
     settings = ["network=notebook", "network.enlarged=2", "network.factor=5", "training=none",
                 "inputs=notebook", "seed=3", "studies=[summed_root]", "plots=none"]  # fmt: skip
     assert dtd_run(monkeypatch, *settings, "hydra.run.dir=run") == 0
-    net = File(0, "relu", "run/network.safetensors").build(0, 0).to(torch.float64)
+    net = File(0, "relu", "run/network.safetensors").build((0,), 0).to(torch.float64)
     generator = torch.Generator().manual_seed(3)
     x = (0.25 * torch.randn(1, 3, generator=generator) + 3).double()
     length = 3 * torch.randn(10_000, 1, generator=generator) + 5

@@ -48,7 +48,7 @@ def held_out(training, source, seed=0):
 
 def mlp(inputs, outputs, hidden=(8,), seed=0, output_activation="relu"):
     spec = FullyConnected(seed, output_activation, list(hidden), None, "default")
-    return spec.build(inputs, outputs)
+    return spec.build((inputs,), outputs)
 
 
 def table(labels, rows=None, size=120):

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from dtd.errors import InvalidSetting
 from dtd.explainer.arguments import named
-from dtd.explainer.objections import rule_name
+from dtd.explainer.objections import least_paths, rule_name
+from dtd.networks.network import Network
 from dtd.ranges import COUNT
 from dtd.relevance import Explanation, Problem, recursive, sampled
 from dtd.relevance.batching import Batching
+from dtd.relevance.methods.sampled import seconds
 from dtd.rules import RULES
 from dtd.rules.rule import FactorRule
+
+
+class Forecast(NamedTuple):
+    """What sampling will cost."""
+
+    paths: int
+    """For each sample and layer."""
+    least: int
+    """How many the network needs."""
+    seconds: float
+    """About how long it takes."""
 
 
 class Estimator(Protocol):
@@ -31,6 +44,9 @@ class Estimator(Protocol):
 
     def points_visited(self, problem: Problem) -> int:
         """At how many points relevance functions are evaluated for one sample, at most."""
+
+    def forecast(self, problem: Problem) -> Forecast | None:
+        """What sampling its paths will cost; None where none are."""
 
     def explain(self, problem: Problem, seed: int) -> Explanation:
         """The explanation by the recursion; ``seed`` is that of what is drawn."""
@@ -51,6 +67,9 @@ class Enumeration:
         evaluations = problem.scheme.evaluations(widths)
         return Batching(widths, evaluations, problem.max_points, problem.series).visits
 
+    def forecast(self, problem: Problem) -> None:
+        """Nothing is sampled."""
+
     def explain(self, problem: Problem, seed: int) -> Explanation:
         """The exact recursion."""
         return recursive(problem)
@@ -61,14 +80,20 @@ class MonteCarlo:
     """Relevances are estimated from random paths, with standard errors.
 
     ``paths`` are drawn for each sample and layer, at least two for every unit of the widest layer.
+    None: 2000, or the least number where that is more.
     """
 
     estimates: ClassVar[bool] = True
 
-    paths: int = 2000
+    paths: int | None = None
 
     def __post_init__(self) -> None:
-        COUNT.check("paths", self.paths)
+        if self.paths is not None:
+            COUNT.check("paths", self.paths)
+
+    def drawn(self, network: Network) -> int:
+        """How many paths are drawn for each sample and layer."""
+        return max(_PATHS, least_paths(network)) if self.paths is None else self.paths
 
     def check(self, problem: Problem) -> None:
         """Refuse all but degree 1 by rules that carry the factor, with enough paths.
@@ -87,8 +112,8 @@ class MonteCarlo:
                     f"paths are sampled with the rules {_CARRYING} and closed_form roots in every "
                     f"layer, and layer {l} has {rule_name(rule)} with {roots.name}"
                 )
-        least = 2 * max(problem.network.widths[1:])
-        if self.paths < least:
+        least = least_paths(problem.network)
+        if self.drawn(problem.network) < least:
             raise InvalidSetting(
                 "paths",
                 self.paths,
@@ -99,11 +124,17 @@ class MonteCarlo:
         """None: how many paths are drawn is said beforehand."""
         return 0
 
+    def forecast(self, problem: Problem) -> Forecast:
+        """From the time of a few paths."""
+        paths = self.drawn(problem.network)
+        return Forecast(paths, least_paths(problem.network), seconds(problem, paths))
+
     def explain(self, problem: Problem, seed: int) -> Explanation:
         """The estimate from the paths that ``seed`` draws."""
-        return sampled(problem, self.paths, seed)
+        return sampled(problem, self.drawn(problem.network), seed)
 
 
+_PATHS = 2000
 _CARRYING = ", ".join(name for name, rule in RULES.items() if issubclass(rule, FactorRule))
 
 

@@ -12,9 +12,15 @@ from torch import Tensor, nn
 from dtd.domains import Domain
 from dtd.errors import InvalidSetting, shown
 from dtd.explainer import arguments
-from dtd.explainer.estimators import Estimator, estimator_of
+from dtd.explainer.estimators import Estimator, Forecast, estimator_of
 from dtd.explainer.explained import Explained, out_of_range
-from dtd.explainer.objections import check_rule, check_search, check_together, check_visits
+from dtd.explainer.objections import (
+    check_affine,
+    check_rule,
+    check_search,
+    check_together,
+    check_visits,
+)
 from dtd.explainer.output import Output
 from dtd.explainer.results import Contents, Result, RootPoint
 from dtd.explainer.targets import Targets, one_target, targets
@@ -96,7 +102,7 @@ class DTD:
             )
         self._check_searches()
         for layer, (argument, rule) in enumerate(self._rules):
-            check_rule(argument, rule, layer, self.scheme.domains[layer])
+            check_rule(argument, rule, self.network, layer, self.scheme.domains[layer])
         problem = self._problem(Output(0), self._nothing())
         if self.interactions and self.method != "recursive":
             raise InvalidSetting("interactions", True, "they are those of method=recursive")
@@ -223,6 +229,17 @@ class DTD:
         problem = self._problem(Output(0), self._nothing())
         return samples * self._estimator.points_visited(problem)
 
+    @outside_inference
+    def forecast(self, x: Tensor, explained: Targets) -> Forecast | None:
+        """What sampling paths for samples ``x`` (B, d) will cost; None where none are sampled."""
+        if self.method != "recursive":
+            return None
+        _, problem, _ = next(self.problems(x, explained))
+        one = replace(problem, x=problem.x[:1])
+        found = self._estimator.forecast(one)
+        samples = int(explained.explained.sum())
+        return found and found._replace(seconds=samples * found.seconds)
+
     @cached_property
     def network(self) -> Network:
         """The network of the model, as the library reads it."""
@@ -287,10 +304,11 @@ class DTD:
         )
 
     def _check_searches(self) -> None:
-        depth = self.network.depth
         check_together(self._roots, self._input_roots)
-        check_search("roots", self._roots, 0, depth)
-        check_search("input_roots", self._input_roots, 0, depth)
+        check_search("roots", self._roots, self.network)
+        check_search("input_roots", self._input_roots, self.network)
+        if self.method == "simple_taylor":
+            check_affine("taylor_roots", self._taylor_roots, self.network)
 
     def _problem(self, output: Output, x: Tensor) -> Problem:
         return Problem(

@@ -9,7 +9,7 @@ from dtd.domains import Domain
 from dtd.errors import InvalidSetting
 from dtd.networks.network import Network
 from dtd.relevance.paths.all import path_count
-from dtd.roots import RootChoice
+from dtd.roots import ROOT_FINDERS, RootChoice
 from dtd.rules import RULES, Rule
 
 
@@ -19,26 +19,46 @@ def rule_name(rule: Rule) -> str:
     return names.get(type(rule), type(rule).__name__)
 
 
-def check_rule(argument: str, rule: Rule, layer: int, domain: Domain) -> None:
+def check_rule(argument: str, rule: Rule, network: Network, layer: int, domain: Domain) -> None:
     """Refuse a rule that cannot decompose onto the layer ``layer`` with this domain.
 
     Raises:
         InvalidSetting: with what is allowed instead.
     """
     objection = rule.objection(domain, layer)
+    if objection is None:
+        objection = rule.layer_objection(network.layers[layer])
     if objection is not None:
         raise InvalidSetting(argument, rule_name(rule), objection)
 
 
-def check_search(argument: str, roots: RootChoice, layer: int, depth: int) -> None:
-    """Refuse roots that there cannot be in the layer ``layer`` of ``depth`` ones.
+def check_search(argument: str, roots: RootChoice, network: Network) -> None:
+    """Refuse roots that there cannot be in the layers of a network.
 
     Raises:
         InvalidSetting: with what is allowed instead.
     """
-    objection = roots.objection(layer, depth)
+    objection = roots.objection(0, network.depth)
     if objection is not None:
         raise InvalidSetting(argument, roots.name, objection)
+    check_affine(argument, roots, network)
+
+
+def check_affine(argument: str, roots: RootChoice, network: Network) -> None:
+    """Refuse roots that need affine layers alone, where there are others.
+
+    Raises:
+        InvalidSetting: with what is allowed instead.
+    """
+    others = [number for number, layer in enumerate(network.layers, 1) if not layer.is_affine]
+    if others and roots.needs_affine_layers:
+        searches = (name for name, kind in ROOT_FINDERS.items() if not kind.needs_affine_layers)
+        raise InvalidSetting(
+            argument,
+            roots.name,
+            f"it is for affine layers, and layer {others[0]} is max pooling; allowed are "
+            f"{', '.join(searches)}, or a network with average pooling",
+        )
 
 
 def check_together(roots: RootChoice, input_roots: RootChoice) -> None:
@@ -53,6 +73,11 @@ def check_together(roots: RootChoice, input_roots: RootChoice) -> None:
             input_roots.name,
             "prescribed roots are for all layers together; allowed is roots=prescribed alone",
         )
+
+
+def least_paths(network: Network) -> int:
+    """How many sampled paths a sample needs at least: two for each unit of the widest layer."""
+    return 2 * max(network.widths[1:])
 
 
 def check_visits(network: Network, samples: int, visits: int, max_visits: int) -> None:
@@ -74,8 +99,9 @@ def check_visits(network: Network, samples: int, visits: int, max_visits: int) -
             max_visits,
             f"the recursion of {samples} samples through {'-'.join(map(str, network.widths))} "
             f"would cost as much as {min(visits, 10**300):.3g} points; allowed are "
-            "estimator=monte_carlo (z+, gamma and x with closed-form roots), fewer samples, a "
-            "smaller network, cheaper roots, a lower degree, or a higher limit",
+            "estimator=monte_carlo (z+, gamma and x with closed-form roots; "
+            f"{least_paths(network)} paths or more), fewer samples, a smaller network, cheaper "
+            "roots, a lower degree, or a higher limit",
         )
 
 

@@ -17,6 +17,9 @@ from dtd.errors import InvalidSetting, shown
 COUNTER = "num_batches_tracked"
 """The one tensor of integers that a state dict may have: what batch normalisation counts."""
 
+DESCRIPTION = "dtd.layers"
+"""Where a ``.safetensors`` file says more of its layers than tensors do."""
+
 _SAVED = "a state dict (torch.save(net.state_dict(), path)) or a .safetensors file"
 _UNREADABLE = f"not a file of weights; allowed is {_SAVED}"
 _NUMBERS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
@@ -31,10 +34,14 @@ _UNFIT: Mapping[str, Callable[[Tensor], bool]] = {
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """The tensors of a state dict, dense and finite, and whether their order is that of layers."""
+    """The tensors of a state dict, dense and finite, and whether their order is that of layers.
+
+    ``description`` is what the file says of the layers besides, if it does.
+    """
 
     tensors: Mapping[str, Tensor]
     ordered: bool
+    description: str = ""
 
 
 def read_checkpoint(path: object) -> Checkpoint:
@@ -51,7 +58,18 @@ def read_checkpoint(path: object) -> Checkpoint:
         raise refused(shown(path), "allowed is the path of a file with weights")
     loaded = _loaded(Path(path))
     tensors = {name: _checked(path, name, value) for name, value in _state(path, loaded).items()}
-    return Checkpoint(tensors, ordered=Path(path).suffix != ".safetensors")
+    return Checkpoint(tensors, Path(path).suffix != ".safetensors", description_in(path))
+
+
+def description_in(path: str | os.PathLike[str]) -> str:
+    """What a readable file says of its layers besides their tensors; empty where it does not."""
+    import safetensors
+
+    if Path(path).suffix != ".safetensors":
+        return ""
+    with safetensors.safe_open(path, "pt") as file:
+        metadata: dict[str, str] = file.metadata() or {}
+    return metadata.get(DESCRIPTION, "")
 
 
 def refused(path: object, reason: str) -> InvalidSetting:

@@ -17,7 +17,14 @@ from torch import Tensor
 
 from dtd.errors import InvalidSetting, shown
 from dtd.networks import chain
-from dtd.networks.checkpoints import COUNTER, Checkpoint, read_checkpoint, refused
+from dtd.networks.checkpoints import (
+    COUNTER,
+    DESCRIPTION,
+    Checkpoint,
+    read_checkpoint,
+    refused,
+)
+from dtd.networks.description import described, network_of
 from dtd.networks.network import Layer, Network
 from dtd.ranges import check_flag
 
@@ -40,7 +47,7 @@ _FOREIGN = {
 
 
 def load(
-    path: str | Path, output_relu: bool = True, layers: Sequence[str] | None = None
+    path: str | Path, output_relu: bool | None = None, layers: Sequence[str] | None = None
 ) -> Network:
     """The network in a state dict from ``torch.save``, or in a ``.safetensors`` file.
 
@@ -48,19 +55,26 @@ def load(
     that of the numbers in their names, if they differ in numbers only. What the file does not say
     is assumed: between layers there is a ReLU, and after the last one too unless ``output_relu``
     is false. Batch normalisation right after a linear layer (``0`` and ``1`` in a sequence) is
-    folded into it, with ``eps=1e-5``. No tensor is left out, and no code in the file is ever run.
+    folded into it, with ``eps=1e-5``. A file that :func:`save` has left of a network with
+    convolutions or poolings says all of this itself. No tensor is left out, and no code in the
+    file is ever run.
 
     Args:
         path: the file; the state dict may be an entry of a trainer's checkpoint.
-        output_relu: whether the last layer has a ReLU.
+        output_relu: whether the last layer has a ReLU, whatever the file says; None: as it says,
+            and a ReLU where it says nothing.
         layers: the names of all layers, from the input up, where the file does not tell their
             order. Normalisation that is named after a layer is folded into it.
 
     Raises:
         InvalidSetting: the file is missing, or something in it is no such network or in doubt.
     """
-    check_flag("output_relu", output_relu)
+    if output_relu is not None:
+        check_flag("output_relu", output_relu)
     checkpoint = read_checkpoint(path)
+    if checkpoint.description:
+        network = _described(path, checkpoint, layers)
+        return network if output_relu is None else network.with_output_relu(output_relu)
     parts = _parts(path, checkpoint)
     named = _named(layers, parts) if layers is not None else _ordered(path, parts, checkpoint)
     made: chain.Layers = ()
@@ -68,7 +82,7 @@ def load(
         assert part is not None
         part.check(below, told=layers is not None, layers=made)
         made = chain.appended(chain.rectified(made) if made and part.is_linear else made, part.map)
-    return chain.network(chain.rectified(made) if output_relu else made)
+    return chain.network(made if output_relu is False else chain.rectified(made))
 
 
 def save(network: Network, path: Path) -> None:
@@ -76,7 +90,23 @@ def save(network: Network, path: Path) -> None:
     import safetensors.torch
 
     # The library's own file is readable by its owner alone.
-    path.write_bytes(safetensors.torch.save(network.state_dict()))
+    text = described(network)
+    metadata = {DESCRIPTION: text} if text else None
+    path.write_bytes(safetensors.torch.save(network.state_dict(), metadata))
+
+
+def _described(path: str | Path, checkpoint: Checkpoint, layers: object) -> Network:
+    """The network of a file that says what its layers are."""
+    if layers is not None:
+        raise InvalidSetting("layers", shown(layers), f"{path} tells their order; allowed is none")
+    try:
+        return network_of(checkpoint.description, checkpoint.tensors)
+    except InvalidSetting as error:
+        raise refused(
+            path,
+            f"it is not the network that it describes: {error}; allowed is a file as a run or "
+            "dtd.networks.files.save leaves it",
+        ) from error
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,6 +24,7 @@ _TRANSPOSED: tuple[Callable[..., Tensor], ...] = (
 )
 
 
+@dataclass(frozen=True)
 class Form(ABC):
     """What makes a matrix W (J, d) of ``numbers``. Rows of a product depend on themselves alone.
 
@@ -31,9 +32,11 @@ class Form(ABC):
     something is multiplied by, and in others what a rule gives to a weight of zero.
     """
 
+    kind: ClassVar[str]
     has_outside: ClassVar[bool] = True
-    masks_reach_outside: ClassVar[bool] = True
-    """Whether the masks of rules are those of weights of zero outside."""
+    is_pooling: ClassVar[bool] = False
+    """Whether nothing in the matrix is learned. Then the masks of rules are zero outside; those of
+    others are there what they are for weights of zero."""
 
     @property
     def together(self) -> Form:
@@ -123,6 +126,7 @@ class Dense(Form):
     unit_images: Shape = ()
     """The shape of the units, where they are images."""
 
+    kind: ClassVar[str] = "dense"
     has_outside: ClassVar[bool] = False
     _allowed: ClassVar[str] = "(units, inputs), one of each or more"
 
@@ -192,6 +196,7 @@ class Convolution(Form):
     those of ``torch.nn.Conv2d``, an entry for each dimension.
     """
 
+    kind: ClassVar[str] = "convolution"
     _allowed: ClassVar[str] = "(channels out, channels in / groups, *window), with windows inside"
 
     image: Shape
@@ -230,8 +235,10 @@ class Convolution(Form):
 
     def apply(self, numbers: Tensor, a: Tensor) -> Tensor:
         convolve = _CONVOLVE[len(self.image) - 2]
-        # In single precision libraries sum in an order that depends on how many rows there are.
-        images, kernel = a.reshape(-1, *self.image).double(), numbers.double()
+        # In single precision libraries sum in an order that depends on how many rows there are,
+        # which is of no matter where the numbers are trained.
+        dtype = a.dtype if numbers.requires_grad else torch.float64
+        images, kernel = a.reshape(-1, *self.image).to(dtype), numbers.to(dtype)
         return convolve(images, kernel, **self._options).flatten(1).to(a.dtype)
 
     def apply_transposed(self, numbers: Tensor, z: Tensor) -> Tensor:
@@ -286,7 +293,8 @@ class Averaging(Form):
     then be the origin, where relevance functions of layers with biases have poles.
     """
 
-    masks_reach_outside: ClassVar[bool] = False
+    kind: ClassVar[str] = "average"
+    is_pooling: ClassVar[bool] = True
     _allowed: ClassVar[str] = "(1,)"
 
     image: Shape
@@ -312,11 +320,13 @@ class Averaging(Form):
 
     def apply(self, numbers: Tensor, a: Tensor) -> Tensor:
         channels = a.reshape(-1, prod(self.windows.image))
-        return self._channel.apply(self._kernel(numbers), channels).view(len(a), -1)
+        means = self._channel.apply(self._kernel(numbers), channels)
+        return means.view(len(a), prod(self.outputs(numbers)))
 
     def apply_transposed(self, numbers: Tensor, z: Tensor) -> Tensor:
         channels = z.reshape(-1, prod(self.windows.output))
-        return self._channel.apply_transposed(self._kernel(numbers), channels).view(len(z), -1)
+        shares = self._channel.apply_transposed(self._kernel(numbers), channels)
+        return shares.view(len(z), prod(self.image))
 
     def rows(self, numbers: Tensor, unit: Tensor, outside: float) -> Tensor:
         channel, window = _divided(unit, prod(self.windows.output))

@@ -54,6 +54,7 @@ class AnyLayer(ABC):
     """What maps the activations of a layer to those of the next."""
 
     is_affine: ClassVar[bool]
+    form: Form
 
     @property
     @abstractmethod
@@ -79,6 +80,16 @@ class AnyLayer(ABC):
     def units(self) -> int:
         """J, the number of units."""
         return prod(self.outputs)
+
+    @property
+    @abstractmethod
+    def kind(self) -> str:
+        """What it is called: dense, convolution, average or maximum."""
+
+    @property
+    @abstractmethod
+    def learns(self) -> bool:
+        """Whether its parameters, a weight and a bias, are learned; those of pooling are not."""
 
     @property
     def matrix(self) -> Matrix:
@@ -120,6 +131,13 @@ class AnyLayer(ABC):
     @abstractmethod
     def product(self, mask: Mask) -> Product:
         """What such directions add to the pre-activations."""
+
+    @abstractmethod
+    def constant_step(self, mask: Mask) -> float | None:
+        """``t_j`` of directions ``a ⊙ m_j``, where it is the same for all units and anchors.
+
+        So it is for pooling: all inputs of a window go to zero in proportion. None elsewhere.
+        """
 
     @property
     @abstractmethod
@@ -257,6 +275,14 @@ class Layer(AnyLayer):
         return Matrix(self.weight, self.form)
 
     @property
+    def kind(self) -> str:
+        return self.form.kind
+
+    @property
+    def learns(self) -> bool:
+        return not self.form.is_pooling
+
+    @property
     def parameters(self) -> dict[str, Tensor]:
         return {"weight": self.weight, "bias": self.bias}
 
@@ -288,6 +314,11 @@ class Layer(AnyLayer):
 
     def product(self, mask: Mask) -> Matrix:
         return self.matrix * self.matrix.masked(mask)
+
+    def constant_step(self, mask: Mask) -> float | None:
+        if not self.form.is_pooling or self.bias.any() or not (self.weight > 0).all():
+            return None
+        return 1 / float(mask(self.weight))
 
     @cached_property
     def positive_part(self) -> Matrix:

@@ -58,7 +58,7 @@ class Matrix:
     def masked(self, mask: Callable[[Tensor], Tensor]) -> Matrix:
         """The mask of a rule, made of each weight; see :class:`~dtd.networks.forms.Form`."""
         made = self.mapped(mask)
-        return made if self.form.masks_reach_outside else replace(made, outside=0.0)
+        return replace(made, outside=0.0) if self.form.is_pooling else made
 
     def __mul__(self, other: Matrix) -> Matrix:
         """The product entry by entry with a matrix of the same form."""

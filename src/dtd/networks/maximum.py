@@ -80,6 +80,14 @@ class Maximum(AnyLayer):
         return False
 
     @property
+    def kind(self) -> str:
+        return "maximum"
+
+    @property
+    def learns(self) -> bool:
+        return False
+
+    @property
     def inputs(self) -> Shape:
         return self.form.image
 
@@ -128,6 +136,9 @@ class Maximum(AnyLayer):
 
     def product(self, mask: Mask) -> Winners:
         return Winners(self)
+
+    def constant_step(self, mask: Mask) -> float:
+        return 1.0
 
     @property
     def positive_part(self) -> Winners:

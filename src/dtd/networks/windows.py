@@ -52,6 +52,25 @@ class Windows:
             for image, size, stride, padding, dilation, output in fields
         )
 
+    @property
+    def reach_the_image(self) -> bool:
+        """Whether there are windows, and none of them lies on padding alone."""
+        inside = []
+        for image, size, stride, padding, dilation, output in zip(
+            self.image,
+            self.size,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.output,
+            strict=True,
+        ):
+            begin = torch.arange(max(output, 0)) * stride - padding
+            # The first place of each window that is not before the image.
+            first = begin + (dilation - 1 - begin).clamp(min=0) // dilation * dilation
+            inside.append(output > 0 and (first < (begin + dilation * size).clamp(max=image)).all())
+        return all(inside)
+
     def places(self, window: Tensor) -> Tensor:
         """The places (N, K) that windows (N,) cover; where that is padding, -1."""
         return _joined(

@@ -77,8 +77,8 @@ def of_derivatives(
 
 def of_roots(recursion: Recursion, l: int, pairs: Pairs, roots: Roots) -> tuple[Stencil, Tensor]:
     """The roots themselves, whose images are those of the network."""
-    width, none = recursion.explained.widths[l + 1], torch.zeros_like(pairs.unit, dtype=torch.bool)
-    closed = none.unsqueeze(1).expand(-1, width)
+    layer, none = recursion.explained.layers[l], torch.zeros_like(pairs.unit, dtype=torch.bool)
+    closed = layer.held_open(none.unsqueeze(1).expand(-1, layer.units), pairs.anchors)
     return Stencil.beside(closed, torch.zeros_like(pairs.roots[:, 0])), none
 
 

@@ -23,6 +23,7 @@ class ClosedForm(RootFinder):
     """
 
     name: ClassVar[str] = "closed_form"
+    needs_affine_layers: ClassVar[bool] = False
 
     def __call__(self, problem: RootProblem) -> Roots:
         a, layer, rule = problem.anchors, problem.layer, problem.rule

@@ -214,6 +214,8 @@ class RootChoice(ABC):
     """What finds the roots of a run, or makes them; its fields are its settings."""
 
     name: ClassVar[str]
+    needs_affine_layers: ClassVar[bool] = True
+    """Whether roots are sought by the linear regions of layers, of which all have to be affine."""
 
     @abstractmethod
     def batches(self, samples: Tensor) -> Sequence[Tensor]:

@@ -26,6 +26,7 @@ class RandomSearch(RootFinder):
     """
 
     name: ClassVar[str] = "random"
+    needs_affine_layers: ClassVar[bool] = False
 
     candidates: int = 1000
     sigma: float = 1.0

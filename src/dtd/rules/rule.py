@@ -108,7 +108,7 @@ class Rule(ABC):
         """Why the rule has no roots for the units of such a layer, and what has; else None."""
         if layer.is_affine:
             return None
-        return "it has no root for max pooling; allowed there are z+, gamma and x"
+        return "it has no root for max pooling; allowed there are z+, gamma, x and zero"
 
     def products(self, a: Tensor, layer: AnyLayer, domain: Domain) -> list[tuple[Tensor, Product]]:
         """Of each term the factor (B, d) and ``W ⊙ mask``: ``w_ji v_ji`` in two parts."""

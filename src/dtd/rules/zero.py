@@ -27,6 +27,9 @@ class Zero(Rule):
     def terms(self, a: Tensor, layer: AnyLayer, domain: Domain) -> tuple[Term, ...]:
         return (Term.of(a, layer, torch.ones_like),)
 
+    def layer_objection(self, layer: AnyLayer) -> None:
+        return None
+
     def formula(self, layer: AnyLayer, domain: Domain) -> Formula:
         return ToOrigin()
 

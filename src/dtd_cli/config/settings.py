@@ -6,7 +6,7 @@ import math
 from typing import Annotated, Literal
 
 import torch
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
 from dtd.relevance import METHODS
@@ -17,7 +17,12 @@ from dtd_cli.config.values import Count, Pair, Seed, SomeOf, Text
 MONTE_CARLO = "monte_carlo"
 
 
-_Output = Annotated[int, Field(ge=0)] | str
+def _number_of(output: object) -> object:
+    """An index that is written as a text."""
+    return int(output) if isinstance(output, str) and output.isdecimal() else output
+
+
+_Output = Annotated[Annotated[int, Field(ge=0)] | str, BeforeValidator(_number_of)]
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ class RelevanceSettings:
     max_points: Count
     max_visits: Count
     estimator: Literal["enumeration", "monte_carlo"]
-    sampled_paths: Count
+    sampled_paths: Count | None
 
     def __post_init__(self) -> None:
         if self.paths and not set(self.methods) & set(PATHS):

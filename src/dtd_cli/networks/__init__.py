@@ -1,5 +1,6 @@
 """Networks that the configuration names: they are drawn, or read from a file or from a module."""
 
+from dtd_cli.networks.cnn import Convolutional
 from dtd_cli.networks.files import File
 from dtd_cli.networks.maximum import Maximum
 from dtd_cli.networks.mlp import FullyConnected
@@ -10,6 +11,7 @@ from dtd_cli.networks.specification import NetworkSpec
 
 NETWORKS: dict[str, type[NetworkSpec]] = {
     "mlp": FullyConnected,
+    "cnn": Convolutional,
     "notebook": Notebook,
     "paper": Paper,
     "maximum": Maximum,

@@ -6,12 +6,14 @@ import hashlib
 
 import torch
 
+from dtd.networks.description import described
 from dtd.networks.network import Network
 
 
 def digest(network: Network) -> str:
-    """SHA-256 of all weights and biases with their shapes and types, and of where ReLUs are."""
+    """SHA-256 of all weights and biases with their shapes and types, and of what layers are."""
     said = hashlib.sha256(repr([layer.relu for layer in network.layers]).encode())
+    said.update(described(network).encode())
     for name, tensor in network.state_dict().items():
         said.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
         said.update(tensor.cpu().contiguous().view(torch.uint8).numpy().tobytes())

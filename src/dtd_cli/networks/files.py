@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 from dtd.errors import InvalidSetting
+from dtd.networks.checkpoints import description_in
 from dtd.networks.files import load
 from dtd.networks.network import Network
+from dtd.networks.windows import Shape
 from dtd_cli.config.errors import SettingError
-from dtd_cli.config.values import FilePath, Text
-from dtd_cli.networks.specification import Described
+from dtd_cli.config.values import FilePath, Seed, Text
+from dtd_cli.networks.specification import NetworkSpec
 
 
 @dataclass(frozen=True)
-class File(Described):
+class File(NetworkSpec):
     """A state dict from ``torch.save`` or a ``.safetensors`` file; sizes follow from it.
 
-    ``layers`` names its layers in their order, where the file does not tell it.
+    ``layers`` names its layers in their order, where the file does not tell it. Without an
+    ``output_activation`` it is what the file says, and a ReLU where that says nothing.
     """
 
+    seed: Seed
+    output_activation: Literal["relu", "linear"] | None
     path: FilePath
     layers: list[Text] | None = None
 
@@ -27,12 +33,14 @@ class File(Described):
     def input_size(self) -> int:
         return self._network.widths[0]
 
-    def build(self, input_size: int, output_size: int) -> Network:
+    def build(self, shape: Shape, output_size: int) -> Network:
         return self._network
 
     @property
     def assumed(self) -> str:
-        last = "a ReLU" if self.output_relu else "none"
+        if description_in(self.path):
+            return ""
+        last = "none" if self.output_activation == "linear" else "a ReLU"
         return (
             f"{self.path} does not say its activations: a ReLU is assumed between its layers, and "
             f"{last} after the last one (network.output_activation)"
@@ -40,8 +48,9 @@ class File(Described):
 
     @cached_property
     def _network(self) -> Network:
+        relu = {None: None, "relu": True, "linear": False}[self.output_activation]
         try:
-            return load(self.path, self.output_relu, self.layers)
+            return load(self.path, relu, self.layers)
         except InvalidSetting as error:
             allowed = error.allowed.replace("layers=", "network.layers=").replace(
                 "explain the module itself", "take network=module"

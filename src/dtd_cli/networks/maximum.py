@@ -6,6 +6,7 @@ import torch
 from pydantic.dataclasses import dataclass
 
 from dtd.networks.network import Layer, Network
+from dtd.networks.windows import Shape
 from dtd_cli.networks.specification import Described
 
 
@@ -22,7 +23,7 @@ class Maximum(Described):
     def input_size(self) -> int:
         return 2
 
-    def build(self, input_size: int, output_size: int) -> Network:
+    def build(self, shape: Shape, output_size: int) -> Network:
         hidden = torch.tensor([[1.0, -1.0], [-1.0, 1.0], [1.0, 1.0]])
         return Network(
             (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from math import prod
 from typing import Annotated
 
 import torch
@@ -10,29 +10,11 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from dtd.networks.initial import initial
-from dtd.networks.network import Layer, Network
+from dtd.networks.network import Network
+from dtd.networks.windows import Shape
 from dtd_cli.config.values import Count, OneOf
+from dtd_cli.networks.initialisers import INITIALISERS
 from dtd_cli.networks.specification import Described
-
-
-def _unchanged(layer: Layer) -> Layer:
-    return layer
-
-
-def _nonpositive_bias(layer: Layer) -> Layer:
-    return replace(layer, bias=-layer.bias.abs())
-
-
-def _no_bias(layer: Layer) -> Layer:
-    return replace(layer, bias=torch.zeros_like(layer.bias))
-
-
-INITIALISERS = {
-    "default": _unchanged,
-    "nonpositive_bias": _nonpositive_bias,
-    "no_bias": _no_bias,
-}
-"""What is done to PyTorch's default initialisation of each layer."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +34,8 @@ class FullyConnected(Described):
     def input_size(self) -> int | None:
         return None
 
-    def build(self, input_size: int, output_size: int) -> Network:
-        widths = (input_size, *self.hidden, self.outputs or output_size)
+    def build(self, shape: Shape, output_size: int) -> Network:
+        widths = (prod(shape), *self.hidden, self.outputs or output_size)
         generator = torch.Generator().manual_seed(self.seed)
         drawn = initial(widths, generator, self.output_relu)
         return Network(tuple(INITIALISERS[self.init](layer) for layer in drawn.affine_layers))

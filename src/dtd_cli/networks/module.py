@@ -16,6 +16,7 @@ from torch import nn
 from dtd.errors import InvalidSetting, shown
 from dtd.networks.network import Network
 from dtd.networks.reading import read
+from dtd.networks.windows import Shape
 from dtd_cli.config.errors import SettingError
 from dtd_cli.networks.digest import digest
 from dtd_cli.networks.specification import NetworkSpec
@@ -36,7 +37,7 @@ class Module(NetworkSpec):
     def input_size(self) -> int:
         return self._network.widths[0]
 
-    def build(self, input_size: int, output_size: int) -> Network:
+    def build(self, shape: Shape, output_size: int) -> Network:
         return self._network
 
     @property

@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass
 
 from dtd.networks.initial import initial
 from dtd.networks.network import Network
+from dtd.networks.windows import Shape
 from dtd_cli.config.values import Positive
 from dtd_cli.networks.specification import Described
 
@@ -36,7 +37,7 @@ class Notebook(Described):
     def input_size(self) -> int:
         return 3
 
-    def build(self, input_size: int, output_size: int) -> Network:
+    def build(self, shape: Shape, output_size: int) -> Network:
         generator = torch.Generator().manual_seed(self.seed)
         drawn = initial((3, _HIDDEN, 1), generator, self.output_relu)
         first, second = (

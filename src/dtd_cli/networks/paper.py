@@ -9,6 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from dtd.networks.initial import initial
 from dtd.networks.network import Layer, Network
+from dtd.networks.windows import Shape
 from dtd_cli.networks.specification import Described
 
 
@@ -27,7 +28,7 @@ class Paper(Described):
     def input_size(self) -> int:
         return 10
 
-    def build(self, input_size: int, output_size: int) -> Network:
+    def build(self, shape: Shape, output_size: int) -> Network:
         generator = torch.Generator().manual_seed(self.seed)
         drawn = initial((10, 10, 10, 2), generator, self.output_relu)
         return Network(tuple(_scaled(layer) for layer in drawn.affine_layers))

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic.dataclasses import dataclass
 
 from dtd.networks.network import Network
+from dtd.networks.windows import Shape
 from dtd_cli.config.values import Seed
 
 
@@ -26,10 +27,11 @@ class NetworkSpec(ABC):
         return ""
 
     @abstractmethod
-    def build(self, input_size: int, output_size: int) -> Network:
+    def build(self, shape: Shape, output_size: int) -> Network:
         """The network, in float32 unless it is a file's.
 
-        Both sizes are those of the data. A network of fixed size ignores them.
+        The data has inputs of a ``shape``, (d,) or (channels, height, width), and asks for
+        ``output_size`` outputs. A network of fixed size ignores both.
 
         Raises:
             SettingError: there is no such network.

@@ -34,11 +34,20 @@ def map_request(settings: RegionMapSettings, prepared: Prepared) -> MapRequest |
     """What the settings ask for; ``None`` for inputs with other than two features, unless asked.
 
     Raises:
-        SettingError: no such feature, or a sample that is not explained.
+        SettingError: no such feature, a sample that is not explained, or a network with max
+            pooling.
     """
     size = prepared.x.shape[1]
-    if settings.coordinates is None and size != 2:
+    affine = all(layer.is_affine for layer in prepared.network.layers)
+    if settings.coordinates is None and (size != 2 or not affine):
         return None
+    if not affine:
+        raise SettingError(
+            "region_map.coordinates",
+            settings.coordinates,
+            "the linear regions of max pooling are not mapped; allowed is a network without, as "
+            "with network.pooling=avg",
+        )
     first, second = settings.coordinates or (0, 1)
     if min(first, second) < 0 or max(first, second) >= size:
         raise SettingError(

@@ -118,7 +118,7 @@ def prepare(config: Config) -> Prepared:
     generator = torch.Generator().manual_seed(seed)
     source = config.inputs.open(config.network.input_size)
     size = len(source.names)
-    network = config.network.build(size, config.training.output_size(source.labels))
+    network = config.network.build(source.shape, config.training.output_size(source.labels))
     if network.widths[0] != size:
         raise SettingError(
             "inputs",
@@ -126,7 +126,7 @@ def prepare(config: Config) -> Prepared:
             f"they have {size} features; allowed are the {network.widths[0]} that the network "
             "takes, or network=mlp, which follows its inputs",
         )
-    # What cannot be is refused before the training, which takes long: any weights stand for those
+    # What cannot be is refused before the training, which takes long: these weights stand for those
     # that it will give.
     explainer = _explainer(config, network, source.domain)
     by_method(config, explainer)

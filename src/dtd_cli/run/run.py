@@ -49,6 +49,7 @@ def run(
     durations: dict[str, float] = {}
     with _timed(durations, "prepare"):
         prepared = prepare(config)
+        _check_regions(config, prepared)
         ways = explainers(config, prepared)
         _check_visits(config, prepared, ways)
         if Way("recursive") in ways:
@@ -70,6 +71,7 @@ def run(
         len(prepared.x),
         "-".join(map(str, prepared.network.widths)),
     )
+    _log_forecast(prepared, ways)
     with _timed(durations, "explain"):
         explanations = explain(ways, prepared.x, prepared.target)
         of_paths = path_tables(paths(config, prepared), config.relevance.top)
@@ -127,6 +129,18 @@ def _check_studies(config: Config) -> None:
         )
 
 
+def _check_regions(config: Config, prepared: Prepared) -> None:
+    """Refuse a study of linear regions where there is max pooling."""
+    affine = all(layer.is_affine for layer in prepared.network.layers)
+    if "region_size" in config.top.studies and not affine:
+        raise SettingError(
+            "studies",
+            config.top.studies,
+            "region_size is for affine layers, and the network has max pooling; allowed are the "
+            "other studies, or a network without, as with network.pooling=avg",
+        )
+
+
 def _check_visits(config: Config, prepared: Prepared, ways: Mapping[Way, DTD]) -> None:
     """Refuse a run whose recursions would not end."""
     samples = int(prepared.explained.sum())
@@ -135,6 +149,18 @@ def _check_visits(config: Config, prepared: Prepared, ways: Mapping[Way, DTD]) -
         # Paths follow the recursion from every layer on.
         visits += prepared.network.depth * ways[Way("recursive")].points_visited(samples)
     check_visits(prepared.network, samples, visits, config.relevance.max_visits)
+
+
+def _log_forecast(prepared: Prepared, ways: Mapping[Way, DTD]) -> None:
+    """Say in the log, before they are drawn, how many paths are sampled and how long it takes."""
+    for explainer in ways.values():
+        forecast = explainer.forecast(prepared.x, prepared.targets)
+        if forecast:
+            log.info(
+                "sampling %d paths for each layer of each sample (%d are the least for this "
+                "network): about %.0f s",
+                *forecast._replace(seconds=max(1, forecast.seconds)),
+            )
 
 
 @contextmanager

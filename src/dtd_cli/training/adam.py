@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
 
 import numpy as np
@@ -146,15 +147,15 @@ class Adam(Training):
     ) -> tuple[Network, int]:
         """The trained network, and the number of its epochs."""
         network = network.to(network.dtype)
-        parameters = [layer.parameters for layer in network.layers]
-        biases, weights = (
-            [named[kind] for named in parameters if kind in named] for kind in ("bias", "weight")
-        )
+        learning = [layer.parameters for layer in network.layers if layer.learns]
+        biases, weights = ([named[kind] for named in learning] for kind in ("bias", "weight"))
         if self.nonpositive_biases:
             for bias in biases:
                 bias.clamp_(max=0)
         for parameter in (*biases, *weights):
             parameter.requires_grad_()
+        for bias, weight in zip(biases, weights, strict=True):
+            bias.register_hook(partial(_by_channel, len(weight)))
         optimizer = torch.optim.Adam([*biases, *weights], lr=self.learning_rate)
         generator = torch.Generator().manual_seed(seed)
         train = torch.from_numpy(split.train)
@@ -189,3 +190,9 @@ def _outputs(network: Network, factor: float, shift: float) -> Network:
     if shift:
         scaled["bias"] = scaled["bias"] + shift
     return Network((*hidden, last.with_parameters(scaled)))
+
+
+def _by_channel(channels: int, gradient: Tensor) -> Tensor:
+    """The gradient (J,) of biases of which all in one channel are the same parameter."""
+    places = gradient.view(channels, -1)
+    return places.sum(1, keepdim=True).expand_as(places).flatten()

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from math import inf
+from time import perf_counter
+
 import torch
 from torch import Tensor
 
 from dtd.relevance.explanation import Explanation, StandardErrors
 from dtd.relevance.ledger import ledger
+from dtd.relevance.paths.draws import draw, drawing_shares
 from dtd.relevance.paths.sampled import SampledPaths
 from dtd.relevance.problem import Problem
 from dtd.relevance.slopes.forward import ForwardSlopes
+from dtd.relevance.slopes.slope import Pairs
+
+_TIMED = 64
 
 
 @torch.no_grad()
@@ -49,6 +56,32 @@ def sampled(problem: Problem, paths: int, seed: int) -> Explanation:
         errors=StandardErrors(tuple(reversed(errors)), tuple(reversed(total_errors))),
         limit_errors=limit_errors,
     )
+
+
+@torch.no_grad()
+def seconds(problem: Problem, paths: int) -> float:
+    """About how long :func:`sampled` takes, from the time of a few paths through each layer.
+
+    A path from a layer goes through all layers above, and every layer has paths of its own.
+    """
+    slopes = problem.recursion.slopes.forward
+    assert slopes is not None, "sampled paths are those of linear terms"
+    times = []
+    for l, a in enumerate(slopes.network.activations(problem.x[:1])[:-2]):
+        layer, rows = slopes.layers[l], a.expand(_TIMED, -1).contiguous()
+        took = inf
+        # The first time is not counted: some things are made once.
+        for _ in range(3):
+            begin = perf_counter()
+            units = layer.units(rows, torch.zeros_like(rows[:, 0]))
+            unit = units.z.argmax(1)
+            terms = units.step * layer.product.columns(torch.zeros_like(unit), rows)
+            draw(drawing_shares(torch.ones_like(terms), terms.abs(), terms[0].abs()), rows[:, 0])
+            points = layer.roots(rows, units.step.gather(1, unit.unsqueeze(1)).squeeze(1), unit)
+            slopes.reach(l, Pairs(rows, points, unit, unit), units.size)
+            took = min(took, perf_counter() - begin)
+        times.append(took / _TIMED)
+    return paths * len(problem.x) * sum((l + 1) * time for l, time in enumerate(times))
 
 
 def train_free_importance(slopes: ForwardSlopes, path: list[Tensor]) -> dict[int, Tensor]:

@@ -148,8 +148,7 @@ def _apply_rules(segments: Segments, pieces: _Pieces, graph: bool) -> _Integrals
 
 def _slopes(segments: Segments, points: Tensor, unit: Tensor, graph: bool) -> tuple[Tensor, Tensor]:
     """``∇h_unit`` at points (M, d) between kinks, and the errors (M,) of the limits above."""
-    width = segments.network.widths[segments.start + 1]
-    closed = torch.zeros(len(points), width, dtype=torch.bool, device=points.device)
+    closed = segments.open_gates.new_zeros(len(points), segments.open_gates.shape[1])
     _, slope, limit_error = differentiate(
         lambda at: segments.function(at, closed, unit), points, graph
     )

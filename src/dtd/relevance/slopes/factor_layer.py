@@ -7,7 +7,7 @@ the units of a layer comes from products with the matrices W and ``W ⊙ mask``.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import torch
@@ -66,7 +66,8 @@ class FactorLayer:
         mask = plan.finder.factor_mask(plan.rule)
         if mask is None:
             return None
-        kind = FactorLayer if layer.is_affine else MaximumLayer
+        step = layer.constant_step(mask)
+        kind = FactorLayer if step is None else partial(PoolingLayer, constant_step=step)
         cancels = not plan.rule.never_cancels(plan.domain)
         balls = layer.product_balls(mask)
         return kind(layer, layer.mask(mask), layer.product(mask), balls, not cancels)
@@ -148,15 +149,17 @@ class FactorLayer:
 
 
 @dataclass(frozen=True, eq=False)
-class MaximumLayer(FactorLayer):
-    """Max pooling: the root of a unit is its window at zero, so the step is 1."""
+class PoolingLayer(FactorLayer):
+    """Pooling without a bias: the root of a unit is its window at zero, at the same step always."""
+
+    constant_step: float
 
     def units(self, a: Tensor, size: Tensor) -> Units:
         z = self.layer.preactivation(a)
         return self._units(z, z > 0)
 
     def units_beside(self, a: Tensor, size: Tensor, unit: Tensor) -> Units:
-        # In a window that is zero but for the root's own unit this wins on the anchor's side.
+        # A window that is zero but for the root's own unit is alive on the anchor's side.
         z = self.layer.preactivation(a)
         return self._units(z, (z > 0) | (self.product.columns(unit, a) != 0))
 
@@ -165,4 +168,4 @@ class MaximumLayer(FactorLayer):
         return torch.zeros_like(step, dtype=torch.bool)
 
     def _units(self, z: Tensor, alive: Tensor) -> Units:
-        return Units(z, alive.to(z), alive, torch.zeros_like(alive))
+        return Units(z, self.constant_step * alive.to(z), alive, torch.zeros_like(alive))

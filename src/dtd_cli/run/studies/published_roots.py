@@ -33,7 +33,8 @@ def published_roots(prepared: Prepared, explanations: Explanations) -> pd.DataFr
     total = Divisor(terms).value
     taken = total.abs() > _PARALLEL
     # Where f is below zero, -f is decomposed.
-    decomposed = explanations[Way("recursive")].relevance[1] * prepared.f.sign().unsqueeze(1)
+    decomposed = explanations[Way("recursive")].relevance[1].flatten(1)
+    decomposed = decomposed * prepared.f.sign().unsqueeze(1)
     t = decomposed[samples] / torch.where(taken, total, 1)
     if rule.divisor(terms) is None:
         t, taken = torch.ones_like(t), torch.ones_like(taken)
