@@ -1,4 +1,4 @@
-"""Max pooling: winner takes all, against the recursion in many digits and against a loop."""
+"""Pooling: winner takes all and averages, against the recursion in many digits and loops."""
 
 from __future__ import annotations
 
@@ -186,3 +186,57 @@ def test_sampled_paths_agree():
     one, other = exact.explain(x[:1], target=0), sampled.explain(x[:1], target=0)
     for mine, theirs, stderr in zip(one.relevance, other.relevance, other.stderr, strict=True):
         assert ((mine - theirs).abs() <= 4 * stderr + 1e-12).all()
+
+
+def averaged_network(seed, bias):
+    """3 inputs, 4 units, means of two neighbours, 2 units, one output."""
+    below = random_network((3, 4), seed, bias).layers[0]
+    above, last = random_network((2, 2, 1), seed + 100, bias).layers
+    last = replace(last, weight=last.weight.abs())
+    windows = Windows((4,), (2,), (2,), (0,), (1,))
+    mean = Layer(tensor([0.5]), tensor([0.0, 0.0]), form=Averaging((1, 4), windows))
+    return Network((below, mean, above, last))
+
+
+class LiteralAverage(Literal):
+    """Directions in the layer 1 are those of the inputs in the window."""
+
+    def direction(self, layer, a, j):
+        v, w = super().direction(layer, a, j), self.w_explained()[layer][j]
+        return [p if q != 0 or layer != 1 else mpf(0) for p, q in zip(v, w, strict=True)]
+
+
+@pytest.mark.parametrize("bias", ["negative", "positive"])
+@pytest.mark.parametrize("rule", RULES)
+def test_an_average_moves_its_window_alone(rule, bias):
+    found = 0
+    for seed in (3, 9):
+        network = averaged_network(seed, bias)
+        weights = [layer.matrix.dense().tolist() for layer in network.layers]
+        biases = [layer.bias.tolist() for layer in network.layers]
+        literal = LiteralAverage(weights, biases, [rule] * 4, gamma=0.4)
+        for forward_passes in (True, False):
+            explainer, x = explained(network, rule=RULES[rule], forward_passes=forward_passes)
+            if not len(x):
+                continue
+            result = explainer.explain(x[:1], target=0)
+            for layer, wanted in enumerate(literal.relevances(x[0].tolist())):
+                assert result.limits[layer][0] in ("none", "taken")
+                size = max(map(abs, wanted), default=0.0)
+                got = result.relevance[layer][0].flatten().tolist()
+                assert got == pytest.approx(wanted, rel=1e-9, abs=1e-9 * size + 1e-15)
+                found += 1
+    assert found >= 8
+
+
+def test_an_average_that_moved_all_inputs_would_have_a_pole():
+    """The slope of a single unit grows as one over epsilon; its matrix as a dense layer says so."""
+    network = Network(
+        (
+            Layer(tensor([[0.5, 0.5, 0.0, 0.0], [0.0, 0.0, 0.5, 0.5]]), tensor([0.0, 0.0])),
+            Layer(tensor([[1.0, 3.0]]), tensor([0.7])),
+        )
+    )
+    x = tensor([[1.0, 0.5, 0.3, 2.0]])
+    roots = dtd.DTD(network, rule="z+").explain(x).roots_frame()
+    assert set(roots[roots["layer"] == 0]["limit"]) == {"unbounded"}
