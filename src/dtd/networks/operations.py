@@ -79,7 +79,7 @@ def _convolution(operation: Operation) -> Step:
     size = tuple(weight.shape[2:])
     stride, dilation = each(stride, len(size)), each(dilation, len(size))
     if padding == "same":
-        padding = steps.same_padding(operation.image[1:], size, stride, dilation)
+        padding = steps.same_padding(operation.image, size, stride, dilation)
     return steps.convolution(
         operation.image,
         _kept(weight),

@@ -34,8 +34,10 @@ Refused = Callable[[str], InvalidSetting]
 
 _AGREEMENT = 1e-6
 """How far outputs may differ, relative to the sum of the sizes that they are made of."""
-_LARGEST = 2**26
+LARGEST = 2**26
 """Units of a layer, or inputs of a window: what has more does not fit into memory."""
+_SCALED = 10_000
+"""Units that are scaled one by one: the matrix has the square of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +51,8 @@ class Step:
     layer: AnyLayer | None = None
     relu: bool = False
     flattens: bool = False
+    reshaped: Shape = ()
+    """The shape that it gives to activations, where it is known."""
     size: Tensor | None = None
     """What the step adds up and may cancel, for each unit, where its biases do not tell it."""
 
@@ -63,6 +67,10 @@ class Step:
         a = a.flatten(1)
         size = a.abs() if self.layer is None else self.layer.to(a.dtype).magnitude(a)
         return size if self.size is None else size + self.size.to(size)
+
+    def outputs(self, shape: Shape) -> Shape:
+        """The shape of what the step makes of activations of a shape."""
+        return self.layer.outputs if self.layer is not None else self.reshaped or shape
 
     def check_inputs(self, shape: Shape, refused: Refused) -> None:
         """Refuse activations of another shape than that of what the step takes.
@@ -135,8 +143,8 @@ def affine(weight: Tensor, bias: Tensor | None) -> Step:
 
 def shift(image: Shape, bias: Tensor) -> Step:
     """A number that is added to each unit, (units,)."""
-    ones = bias.new_ones(image[0])
-    layer = _finite(diagonal(ones, bias, image))
+    _check_diagonal(image)
+    layer = _finite(diagonal(bias.new_ones(image[0]), bias, image))
     return Step(lambda layers: shifted(layers, layer), layer)
 
 
@@ -171,14 +179,17 @@ def same_padding(image: Shape, size: Shape, stride: Shape, dilation: Shape) -> S
     Raises:
         InvalidSetting: one side has more than the other.
     """
-    fields = zip(image, size, stride, dilation, strict=True)
+    _check_windows(image, size, stride, tuple(0 for _ in size), dilation)
+    fields = zip(image[1:], size, stride, dilation, strict=True)
     both = [
         max(0, (-(-length // step) - 1) * step + spread * (window - 1) + 1 - length)
         for length, window, step, spread in fields
     ]
     if any(total % 2 for total in both):
         raise InvalidSetting(
-            "padding", "same", "it pads one side more than the other; allowed is an odd window"
+            "padding",
+            "same",
+            "it pads one side more than the other; allowed is as much on both, as for odd windows",
         )
     return tuple(total // 2 for total in both)
 
@@ -192,20 +203,14 @@ def windows(
     ceil_mode: bool = False,
 ) -> Windows:
     """Where windows lie on each channel of images of the shape ``image``."""
-    if len(image) not in (2, 3):
-        raise InvalidSetting(
-            "input",
-            f"of shape {image}",
-            "allowed are images of shape (channels, width) or (channels, height, width)",
-        )
+    _check_windows(image, size, stride, padding, dilation)
     made = Windows(image[1:], size, stride, padding, dilation)
-    given = f"{size} with stride {stride}, padding {padding} and dilation {dilation}"
-    if any(len(part) != len(image) - 1 for part in (size, stride, padding, dilation)):
-        raise InvalidSetting("window", given, f"allowed is a number for each of {image[1:]}")
-    if min(*size, *stride, *dilation) < 1 or min(padding) < 0 or min(made.output) < 1:
-        raise InvalidSetting("window", given, f"allowed are windows that fit into {image[1:]}")
-    if max(image[0] * prod(made.output), prod(size)) > _LARGEST:
-        raise InvalidSetting("window", given, f"allowed are at most {_LARGEST} units")
+    if min(made.output) < 1:
+        raise InvalidSetting("window", size, f"allowed are windows that fit into {image[1:]}")
+    if max(image[0] * prod(made.output), prod(size)) > LARGEST:
+        raise InvalidSetting(
+            "window", f"{size} with padding {padding}", f"allowed are at most {LARGEST} units"
+        )
     if ceil_mode and any(made.remainder):
         raise InvalidSetting(
             "ceil_mode",
@@ -213,6 +218,27 @@ def windows(
             "its last windows reach over the edge; allowed are windows that cover the image",
         )
     return made
+
+
+def _check_windows(
+    image: Shape, size: Shape, stride: Shape, padding: Shape, dilation: Shape
+) -> None:
+    if len(image) not in (2, 3):
+        raise InvalidSetting(
+            "input",
+            f"of shape {image}",
+            "allowed are images of shape (channels, width) or (channels, height, width)",
+        )
+    for name, least, given in (
+        ("window", 1, size),
+        ("stride", 1, stride),
+        ("padding", 0, padding),
+        ("dilation", 1, dilation),
+    ):
+        if len(given) != len(image) - 1 or min(given) < least:
+            raise InvalidSetting(
+                name, given, f"allowed is a number >= {least} for each of {image[1:]}"
+            )
 
 
 def max_pool(image: Shape, windows: Windows, device: torch.device | None = None) -> Step:
@@ -262,6 +288,7 @@ def normalised(
     eps: float,
 ) -> Step:
     """Batch normalisation in evaluation mode; all tensors are (channels,)."""
+    _check_diagonal(image)
     layer = normalisation(mean, variance, weight, bias, eps, image if len(image) > 1 else None)
     step = _affine(layer)
     added = layer.magnitude(per_unit(mean, image).to(layer.dtype).unsqueeze(0)).squeeze(0)
@@ -271,6 +298,13 @@ def normalised(
 def _affine(layer: Layer) -> Step:
     layer = _finite(layer)
     return Step(lambda layers: appended(layers, layer), layer)
+
+
+def _check_diagonal(image: Shape) -> None:
+    if len(image) == 1 and image[0] > _SCALED:
+        raise InvalidSetting(
+            "input", f"of shape {image}", f"allowed are {_SCALED} units that are scaled each"
+        )
 
 
 def _finite(layer: Layer) -> Layer:
