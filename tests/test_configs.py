@@ -24,6 +24,7 @@ MADE_SMALL = {
     ("network", "notebook"): DRAWN,
     ("network", "maximum"): DRAWN,
     ("network", "file"): [*DRAWN, "network.path=net.pt"],
+    ("network", "onnx"): [*DRAWN, "network.path=net.onnx"],
     ("network", "module"): [*DRAWN, "network.target=own_module:make"],
     ("training", "none"): ["network.hidden=[4]", "inputs.n=2"],
     ("inputs", "csv"): ["training=none", "network=notebook", "inputs.path=rows.csv"],

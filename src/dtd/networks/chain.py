@@ -61,7 +61,13 @@ def pooled(layers: Layers, maximum: AnyLayer) -> Layers:
 
 
 def rectified(layers: Layers) -> Layers:
-    """The layers with a ReLU after the last affine one: the maximum is that of the ReLUs."""
+    """The layers with a ReLU after the last affine one: the maximum is that of the ReLUs.
+
+    Raises:
+        InvalidSetting: there is none.
+    """
+    if not layers:
+        raise InvalidSetting("model", "ReLU", "it comes before the first affine layer")
     at = max(index for index, layer in enumerate(layers) if layer.is_affine)
     return (*layers[:at], layers[at].with_relu(True), *layers[at + 1 :])
 

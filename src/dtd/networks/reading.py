@@ -209,7 +209,7 @@ class _Interpreter(fx.Interpreter):
         step = step_of(operation)
         # An operation in place changes its input.
         before = self.env[self.last].clone()
-        self.walk.check(step, operation.image, operation.refused)
+        step.check_inputs(operation.image, operation.refused)
         answer = self._applied(n, operation)
         advice = _advice(operation.called)
         self.flattens |= step.flattens and not self.walk.layers

@@ -96,16 +96,6 @@ class Walk:
     size: Tensor = field(default_factory=lambda: torch.zeros(()))
     """What the activations are made of, against which their rounding is measured."""
 
-    def check(self, step: Step, shape: Shape, refused: Refused) -> None:
-        """Refuse a step that does not go onto the layers so far, whose outputs have the shape.
-
-        Raises:
-            InvalidSetting: it takes others, or is a ReLU of the inputs.
-        """
-        if step.relu and not self.layers:
-            raise refused("it comes before the first affine layer")
-        step.check_inputs(shape, refused)
-
     def then(
         self, step: Step, before: Tensor, answer: object, refused: Refused, advice: str = ""
     ) -> Walk:
