@@ -7,16 +7,15 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pandas as pd
 import pytest
 import torch
+from onnx import TensorProto, helper, numpy_helper
 from torch.nn import functional as F
 
 import dtd
 from test_cli import dtd_run
-
-onnx = pytest.importorskip("onnx")
-from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 DRAWN = np.random.default_rng(5)
 
@@ -131,6 +130,12 @@ FILES = {
         lambda x: F.max_pool2d(some(x), (3, 2), 2), [IMAGE, (4, 7, 6), (4, 3, 3)]),
     "means of all": (lambda: chained(
         IMAGE, *SOME, node("GlobalAveragePool"), node("Reshape", np.array([0, -1]))),
+        lambda x: some(x).mean((2, 3)), [IMAGE, (4, 7, 6), (4, 1, 1)]),
+    "means of all, without their places": (lambda: chained(
+        IMAGE, *SOME, node("ReduceMean", np.array([-1, 2]), keepdims=0), node("MatMul", W)),
+        lambda x: some(x).mean((2, 3)) @ tensors(W)[0], [IMAGE, (4, 7, 6), (4, 1, 1), (6,)]),
+    "means of all, oldest": (lambda: chained(
+        IMAGE, *SOME, node("ReduceMean", axes=[2, 3]), opset=7),
         lambda x: some(x).mean((2, 3)), [IMAGE, (4, 7, 6), (4, 1, 1)]),
     "reshaped": (lambda: chained(
         (144,), node("Reshape", np.array([-1, 2, 9, 8])), *SOME, node("Flatten", axis=-3)),
@@ -350,6 +355,8 @@ REFUSED = {
     "kernel": (lambda: chained(IMAGE, node("Conv", KERNEL, kernel_shape=[2, 3])),
                r"kernel_shape is \(2, 3\)"),
     "border": (behind(node("AveragePool", kernel_shape=[3, 3], pads=[1] * 4)), "count_include_pad"),
+    "mean of some": (behind(node("ReduceMean", np.array([3]))), r"its axes is \[3\]"),
+    "mean of all": (behind(node("ReduceMean")), r"its axes is \[\]"),
     "training": (behind(node("BatchNormalization", *NORM, training_mode=1)), "training_mode is 1"),
     "statistics": (behind(node("BatchNormalization", *(part[:3] for part in NORM))),
                    "a number for each of 4 channels"),

@@ -68,7 +68,7 @@ def rectified(layers: Layers) -> Layers:
     """
     if not layers:
         raise InvalidSetting("model", "ReLU", "it comes before the first affine layer")
-    at = max(index for index, layer in enumerate(layers) if layer.is_affine)
+    at = next(index for index in reversed(range(len(layers))) if layers[index].is_affine)
     return (*layers[:at], layers[at].with_relu(True), *layers[at + 1 :])
 
 

@@ -52,7 +52,7 @@ class Step:
     relu: bool = False
     flattens: bool = False
     reshaped: Shape = ()
-    """The shape that it gives to activations, where it is known."""
+    """The shape that it gives to activations, where that is known and not the layer's."""
     size: Tensor | None = None
     """What the step adds up and may cancel, for each unit, where its biases do not tell it."""
 
@@ -70,7 +70,7 @@ class Step:
 
     def outputs(self, shape: Shape) -> Shape:
         """The shape of what the step makes of activations of a shape."""
-        return self.layer.outputs if self.layer is not None else self.reshaped or shape
+        return self.reshaped or (shape if self.layer is None else self.layer.outputs)
 
     def check_inputs(self, shape: Shape, refused: Refused) -> None:
         """Refuse activations of another shape than that of what the step takes.

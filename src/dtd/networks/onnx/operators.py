@@ -135,6 +135,17 @@ def _global_average_pool(call: Call) -> Step:
     return steps.whole_mean(call.image)
 
 
+def _reduce_mean(call: Call) -> Step:
+    """The mean over all places of each channel, as exporters write it too."""
+    given = call.optional(1)
+    axes = call.attribute("axes", []) if given is None else given.flatten().tolist()
+    dimensions = len(call.image) + 1
+    if {axis % dimensions for axis in axes} != {*range(2, dimensions)}:
+        raise InvalidSetting("axes", axes, "allowed are all places of each channel")
+    step = steps.whole_mean(call.image)
+    return step if call.attribute("keepdims", 1) else replace(step, reshaped=call.image[:1])
+
+
 def _windows(call: Call) -> Windows:
     size = tuple(call.attribute("kernel_shape"))
     stride, padding, dilation = _placed(call, size)
@@ -231,6 +242,7 @@ OPERATORS: Mapping[str, Callable[[Call], Step]] = {
     "MaxPool": _max_pool,
     "AveragePool": _average_pool,
     "GlobalAveragePool": _global_average_pool,
+    "ReduceMean": _reduce_mean,
     "BatchNormalization": _batch_normalization,
     "Flatten": _flatten,
     "Reshape": _reshape,
