@@ -130,6 +130,9 @@ def constant(path: object, tensor: TensorProto) -> Tensor:
             # The package refuses paths that leave the folder, links, and more than a file has.
             folder = str(Path(os.fspath(path)).parent)  # type: ignore[call-overload]
             external_data_helper.load_external_data_for_tensor(tensor, folder)
+            # As the package itself does from 1.23 on: the numbers are here now.
+            tensor.data_location = TensorProto.DEFAULT
+            del tensor.external_data[:]
         array = numpy_helper.to_array(tensor)
     except Exception as error:  # a broken tensor fails in many ways
         raise refused(
