@@ -194,6 +194,13 @@ def test_where_weights_may_stand():
     torch.testing.assert_close(got, (x @ w + 1).relu() @ v.T, rtol=1e-6, atol=1e-6)
 
 
+def test_the_full_name_of_the_domain():
+    made = FILES["lines"][0]()
+    for one in (*made.opset_import, *made.graph.node):
+        one.domain = "ai.onnx"
+    assert loaded(made).depth == 2
+
+
 BESIDE = {"save_as_external_data": True, "location": "net.data", "size_threshold": 0}
 
 
@@ -297,6 +304,7 @@ REFUSED = {
     "height": (with_shape("N", 2, "height", 8), r"x is \[N, 2, height, 8\]; .*known sizes"),
     "no rank": (lambda: model(None, *wired(GEMM), "h"), r"x is \[\?\]; .*known sizes"),
     "batch of eight": (with_shape(8, *IMAGE), r"x is \[8, 2, 9, 8\]; allowed is a batch of one"),
+    "large inputs": (with_shape("N", 2, 10**6, 10**6), "allowed are 67108864 inputs"),
     "two inputs": (square(GEMM, inputs=[helper.make_tensor_value_info("z", 1, [1])], output="h"),
                    r"has 2 inputs \(x, z\)"),
     "two outputs": (two_outputs, r"has 2 outputs \(y, h\)"),

@@ -18,17 +18,18 @@ import torch
 from torch import Tensor
 
 from dtd.errors import InvalidSetting, shown
+from dtd.networks.checkpoints import refused
+from dtd.networks.steps import LARGEST
 from dtd.networks.windows import Shape
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
-DOMAINS = ("", "ai.onnx")
-"""The names of the domain of ONNX's own operators."""
-
+_OWN = "ai.onnx"
+"""The full name of the domain of ONNX's own operators, which has an empty name as well."""
 _MOST = 10_000
 """Nodes or weights; a chain of layers has a few hundred."""
-_LARGEST = 2**30
+_NUMBERS = 2**30
 """Numbers in all weights, which are 4 GB in single precision."""
 _OLDEST = 7
 """Of the sets of operators: before it the same attributes meant other things."""
@@ -64,6 +65,7 @@ class Graph:
 
     path: object
     model: ModelProto
+    opset: int
     input: str
     shape: Shape
     dtype: torch.dtype
@@ -74,11 +76,6 @@ class Graph:
     def refused(self, reason: str) -> InvalidSetting:
         """The refusal of the graph."""
         return refused(self.path, reason)
-
-
-def refused(path: object, reason: str) -> InvalidSetting:
-    """The refusal of a file."""
-    return InvalidSetting("path", path, reason)
 
 
 def read_graph(path: object) -> Graph:
@@ -95,23 +92,26 @@ def read_graph(path: object) -> Graph:
         raise refused(path, f"its graph has {max(counts)} nodes or weights; allowed are {_MOST}")
     if not graph.node:
         raise refused(path, "its graph is empty; allowed is an ONNX file with a chain of layers")
-    _check_opset(path, model)
+    for one in (*model.opset_import, *graph.node):
+        one.domain = "" if one.domain == _OWN else one.domain
+    opset = _opset(path, model)
     for sparse in graph.sparse_initializer:
         raise refused(path, f"{sparse.values.name} is sparse; allowed are dense weights")
     numbers = sum(prod(tensor.dims) for tensor in graph.initializer)
-    if numbers > _LARGEST:
-        raise refused(path, f"its weights have {numbers} numbers; allowed are {_LARGEST}")
+    if numbers > _NUMBERS:
+        raise refused(path, f"its weights have {numbers} numbers; allowed are {_NUMBERS}")
     constants = {tensor.name: constant(path, tensor) for tensor in graph.initializer}
     # Old files name their weights among the inputs as well.
     inputs = [value for value in graph.input if value.name not in constants]
     for values, what in ((inputs, "input"), (graph.output, "output")):
         if len(values) != 1:
-            names = ", ".join(value.name for value in values[:9]) or "none"
+            # What is no text comes as bytes.
+            names = ", ".join(str(value.name) for value in values[:9]) or "none"
             raise refused(path, f"it has {len(values)} {what}s ({names}); allowed is one {what}")
     shape, dtype = _of_input(path, inputs[0])
     nodes = tuple(_node(path, index, proto) for index, proto in enumerate(graph.node))
     output = graph.output[0].name
-    return Graph(path, model, inputs[0].name, shape, dtype, output, nodes, constants)
+    return Graph(path, model, opset, inputs[0].name, shape, dtype, output, nodes, constants)
 
 
 def constant(path: object, tensor: TensorProto) -> Tensor:
@@ -137,7 +137,7 @@ def constant(path: object, tensor: TensorProto) -> Tensor:
     except Exception as error:  # a broken tensor fails in many ways
         raise refused(
             path,
-            f"the numbers of {tensor.name} cannot be read ({_line(error)}); allowed are those in "
+            f"the numbers of {tensor.name} cannot be read ({line(error)}); allowed are those in "
             "the file, or in a file that lies beside it and is no link",
         ) from error
     return torch.from_numpy(np.array(array))
@@ -162,16 +162,16 @@ def _model(path: object) -> ModelProto:
     except FileNotFoundError as error:
         raise refused(path, "no such file; allowed is an ONNX file") from error
     except Exception as error:  # what is no such file breaks the parser in many ways
-        raise refused(path, f"it is no whole ONNX file ({_line(error)})") from error
+        raise refused(path, f"it is no whole ONNX file ({line(error)})") from error
     if not (model.ir_version and model.opset_import):
         raise refused(path, "it is no whole ONNX file; allowed is one with a version and a graph")
     return model
 
 
-def _check_opset(path: object, model: ModelProto) -> None:
+def _opset(path: object, model: ModelProto) -> int:
     from onnx import defs
 
-    versions = [opset.version for opset in model.opset_import if opset.domain in DOMAINS]
+    versions = [opset.version for opset in model.opset_import if not opset.domain]
     newest = defs.onnx_opset_version()
     if len(versions) != 1 or not _OLDEST <= versions[0] <= newest:
         raise refused(
@@ -179,6 +179,7 @@ def _check_opset(path: object, model: ModelProto) -> None:
             f"its opset is {', '.join(map(str, versions)) or 'none'}; allowed is one of {_OLDEST} "
             f"to {newest}",
         )
+    return int(versions[0])
 
 
 def _of_input(path: object, value: ValueInfoProto) -> tuple[Shape, torch.dtype]:
@@ -204,12 +205,14 @@ def _of_input(path: object, value: ValueInfoProto) -> tuple[Shape, torch.dtype]:
             f"{said}; allowed is a batch and known sizes of one sample: export it without dynamic "
             "axes but the batch, or fix them by onnx.tools.update_model_dims",
         )
+    if prod(known) > LARGEST:
+        raise refused(path, f"{said}; allowed are {LARGEST} inputs")
     return known, dtypes[kind.elem_type]
 
 
 def _node(path: object, index: int, proto: NodeProto) -> Node:
-    name = proto.name or (proto.output[0] if proto.output else index)
-    return Node(path, proto, f"node {name} ({proto.op_type})")
+    name = str(proto.name or (proto.output[0] if proto.output else index))
+    return Node(path, proto, f"node {name:.99} ({proto.op_type:.99})")
 
 
 def _type_name(data_type: int) -> str:
@@ -219,5 +222,6 @@ def _type_name(data_type: int) -> str:
     return names.get(data_type, f"number {data_type}")
 
 
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+def line(error: Exception) -> str:
+    """What an error of another package says, in one line."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

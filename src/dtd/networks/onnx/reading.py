@@ -14,7 +14,7 @@ from dtd.errors import InvalidSetting
 from dtd.networks import chain
 from dtd.networks.network import Network
 from dtd.networks.onnx.constants import CONSTANT, given
-from dtd.networks.onnx.graph import DOMAINS, Graph, Node, read_graph
+from dtd.networks.onnx.graph import Graph, Node, line, read_graph
 from dtd.networks.onnx.operators import COMMUTATIVE, OPERATORS, Call, step_of
 from dtd.networks.steps import LARGEST, Step, Walk, agree
 from dtd.networks.windows import Shape
@@ -65,18 +65,17 @@ def _check_nodes(graph: Graph) -> None:
 
     context = checker.C.CheckerContext()
     context.ir_version = graph.model.ir_version
-    context.opset_imports = {one.domain: one.version for one in graph.model.opset_import}
+    context.opset_imports = {"": graph.opset}
     for node in graph.nodes:
         proto = node.proto
-        if proto.domain not in DOMAINS:
+        if proto.domain:
             raise node.refused(f"it is an operator of {proto.domain}; {_ALLOWED}")
         if proto.op_type not in {*OPERATORS, CONSTANT}:
             raise node.refused(f"it is no operator that the theory knows; {_ALLOWED}")
         try:
             checker.check_node(proto, context)
         except Exception as error:  # the package has errors of its own
-            said = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise node.refused(f"it is no node that ONNX allows: {said}") from error
+            raise node.refused(f"it is no node that ONNX allows: {line(error)}") from error
 
 
 @dataclass(eq=False)
@@ -154,8 +153,7 @@ def _evaluated(graph: Graph) -> dict[str, Tensor]:
                 for one in np.split(samples, _PROBES)
             ]
     except Exception as error:  # the package has errors of its own
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise graph.refused(f"the package onnx cannot evaluate it: {said}") from error
+        raise graph.refused(f"the package onnx cannot evaluate it: {line(error)}") from error
     names = {graph.input, *(name for node in graph.nodes for name in node.proto.output)}
     return {
         name: torch.from_numpy(np.concatenate([run[name] for run in runs]))
