@@ -10,8 +10,8 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from functools import cache
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
