@@ -397,10 +397,14 @@ def test_the_evaluator_has_the_last_word(monkeypatch):
         loaded(chained((4,), node("Gemm", W), node("Relu"), node("Gemm", V, transB=1)))
 
 
-@pytest.mark.parametrize("given", [{"output_relu": False}, {"layers": ["a"]}])
-def test_an_onnx_file_says_it_itself(given):
-    with pytest.raises(dtd.InvalidSetting, match=f"^{next(iter(given))}=.*says it itself"):
-        dtd.load("net.onnx", **given)
+def test_arguments_beside_the_file():
+    network = loaded(FIRST())
+    assert not network.layers[-1].relu
+    assert dtd.load("net.onnx", output_relu=True).layers[-1].relu
+    with pytest.raises(dtd.InvalidSetting, match=r"^output_relu=1: "):
+        dtd.load("net.onnx", output_relu=1)
+    with pytest.raises(dtd.InvalidSetting, match=r"^layers=.*an ONNX file says them"):
+        dtd.load("net.onnx", layers=["a"])
 
 
 def test_without_the_package(monkeypatch):
