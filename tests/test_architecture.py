@@ -78,6 +78,8 @@ LAZY = {
     "explainer/results.py": {"pandas"},
     "networks/checkpoints.py": {"safetensors"},
     "networks/files.py": {"safetensors"},
+    "networks/onnx/graph.py": {"onnx"},
+    "networks/onnx/reading.py": {"onnx"},
 }
 """What some files need as well, once they are asked for something."""
 

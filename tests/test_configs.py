@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+import onnx
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
@@ -14,6 +16,7 @@ from dtd_cli.app.choices import groups
 from dtd_cli.app.locations import CONF, ExperimentsSearchPath
 from dtd_cli.config.config import read
 from test_cli import dtd_run
+from test_onnx import chained, node
 
 OPTIONS = [(group, option) for group, options in groups().items() for option in options]
 SMALL = ["plots=none", "progress=false", "hydra.run.dir=run"]
@@ -24,6 +27,7 @@ MADE_SMALL = {
     ("network", "notebook"): DRAWN,
     ("network", "maximum"): DRAWN,
     ("network", "file"): [*DRAWN, "network.path=net.pt"],
+    ("network", "onnx"): [*DRAWN, "network.path=net.onnx"],
     ("network", "module"): [*DRAWN, "network.target=own_module:make"],
     ("training", "none"): ["network.hidden=[4]", "inputs.n=2"],
     ("inputs", "csv"): ["training=none", "network=notebook", "inputs.path=rows.csv"],
@@ -60,6 +64,7 @@ def overrides(group, option):
 def _files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save(torch.nn.Sequential(torch.nn.Linear(3, 4)).state_dict(), "net.pt")
+    onnx.save(chained((3,), node("Gemm", np.eye(3, 4, dtype=np.float32))), "net.onnx")
     code = "from torch import nn\ndef make():\n    return nn.Linear(3, 4)\n"
     (tmp_path / "own_module.py").write_text(code)
     (tmp_path / "rows.csv").write_text("a,b,c\n3,3,3\n2.5,3,3.5\n")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dtd.errors import InvalidSetting
     from dtd.explainer.estimators import MonteCarlo
     from dtd.explainer.explainer import DTD
-    from dtd.networks.files import load
+    from dtd.networks.loading import load
     from dtd.networks.network import Network
 
 __all__ = ["DTD", "Domain", "InvalidSetting", "MonteCarlo", "Network", "load", "roots", "rules"]
@@ -26,7 +26,7 @@ _HOMES = {
     "InvalidSetting": "errors",
     "MonteCarlo": "explainer.estimators",
     "Network": "networks.network",
-    "load": "networks.files",
+    "load": "networks.loading",
 }
 _PACKAGES = ("roots", "rules")
 

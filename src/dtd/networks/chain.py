@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import reduce
 
 import torch
@@ -18,10 +19,7 @@ Layers = tuple[AnyLayer, ...]
 
 def is_nonnegative(layers: Layers) -> bool:
     """Whether what the layers give is >= 0."""
-    if not layers:
-        return False
-    *below, last = layers
-    return last.relu or (not last.is_affine and is_nonnegative(tuple(below)))
+    return next((layer.relu for layer in reversed(layers) if layer.is_affine), False)
 
 
 def appended(layers: Layers, affine: Layer) -> Layers:
@@ -36,6 +34,14 @@ def appended(layers: Layers, affine: Layer) -> Layers:
     if not last.is_affine:
         raise _negative_maximum()
     return (*below, _composed(last, affine))
+
+
+def shifted(layers: Layers, shift: Layer) -> Layers:
+    """The layers and an affine map that only adds: to the bias of the last, if that has no ReLU."""
+    if not layers or not layers[-1].is_affine or layers[-1].relu:
+        return appended(layers, shift)
+    (last,) = Network((layers[-1].to(torch.float64),)).affine_layers
+    return (*layers[:-1], replace(last, bias=last.bias + shift.bias))
 
 
 def averaged(layers: Layers, mean: Layer) -> Layers:
@@ -55,11 +61,15 @@ def pooled(layers: Layers, maximum: AnyLayer) -> Layers:
 
 
 def rectified(layers: Layers) -> Layers:
-    """The layers with a ReLU after the last affine one: the maximum is that of the ReLUs."""
-    *below, last = layers
-    if last.is_affine:
-        return (*below, last.with_relu(True))
-    return (*rectified(tuple(below)), last)
+    """The layers with a ReLU after the last affine one: the maximum is that of the ReLUs.
+
+    Raises:
+        InvalidSetting: there is none.
+    """
+    if not layers:
+        raise InvalidSetting("model", "ReLU", "it comes before the first affine layer")
+    at = next(index for index in reversed(range(len(layers))) if layers[index].is_affine)
+    return (*layers[:at], layers[at].with_relu(True), *layers[at + 1 :])
 
 
 def normalisation(
@@ -82,12 +92,17 @@ def normalisation(
     shift = -mean.double() * scale
     if bias is not None:
         shift = shift + bias.double()
-    if image is None:
-        return Layer(scale.diag(), shift, relu=False)
+    image = (len(scale),) if image is None else image
+    return diagonal(scale, per_unit(shift, image), image)
+
+
+def diagonal(scale: Tensor, bias: Tensor, image: Shape) -> Layer:
+    """Each unit times the factor of its channel, plus its bias; ``image`` is (channels, ...)."""
     ones = tuple(1 for _ in image[1:])
+    if not ones:
+        return Layer(scale.diag(), bias, relu=False)
     form = Convolution(image, ones, tuple(0 for _ in ones), ones, groups=image[0])
-    kernel = scale.view(-1, 1, *ones)
-    return Layer(kernel, per_unit(shift, image), relu=False, form=form)
+    return Layer(scale.view(-1, 1, *ones), bias, relu=False, form=form)
 
 
 def per_unit(channels: Tensor, image: Shape) -> Tensor:

@@ -18,12 +18,12 @@ from torch.nn.utils.weight_norm import WeightNorm
 from dtd.errors import InvalidSetting
 from dtd.networks.chain import Layers, network
 from dtd.networks.network import Network
-from dtd.networks.operations import ALLOWED, Operation, Step, reader_of
+from dtd.networks.operation import Operation
+from dtd.networks.operations import ALLOWED, reader_of, step_of, unknown
+from dtd.networks.steps import Walk, agree
 from dtd.networks.windows import Shape
 
 _PROBES = 8
-_AGREEMENT = 1e-6
-"""How far outputs may differ, relative to the sum of the sizes that they are made of."""
 _ONES = ((), (1,), (1, 1))
 """What may stand before the inputs of a sample, where a module flattens only such samples."""
 _SIDES = range(1, 257)
@@ -58,7 +58,7 @@ class Reading:
             network, size = self.network.to(x.dtype, x.device), x.abs()
             for layer in network.layers:
                 size = layer.magnitude(size)
-            if _agree(answer, network.forward(x), size):
+            if agree(answer, network.forward(x), size):
                 return
         raise InvalidSetting(
             "model", self.name, "on these samples its output is not what its weights say"
@@ -83,20 +83,20 @@ def read(module: nn.Module, shape: Shape | None = None) -> Reading:
     graph = _traced(traced)
     with torch.no_grad():
         samples = _probe(asked, graph, shape)
-        walk = _Walk(traced, graph)
-        walk.run(samples)
-        if not walk.layers:
+        interpreter = _Interpreter(traced, graph)
+        interpreter.run(samples)
+        if not interpreter.walk.layers:
             raise _refused(module, _NO_LAYER)
-        chain = _network(module, walk.layers)
+        chain = _network(module, interpreter.walk.layers)
         expected = chain.to(samples.dtype, samples.device).forward(samples.flatten(1))
         answers = [_answer(alone, samples) for alone in (asked, evaluating)]
     advice = _advice(module)
-    if not all(_agree(answer, expected, walk.size) for answer in answers):
+    if not all(agree(answer, expected, interpreter.walk.size) for answer in answers):
         raise _refused(module, f"its output is not what its weights say{advice}")
     changed = _differing(asked, evaluating)
     if changed:
         raise _refused(module, f"to ask it changes {changed} in training mode{advice}")
-    flattens = walk.flattens and len(chain.shapes[0]) == 1
+    flattens = interpreter.flattens and len(chain.shapes[0]) == 1
 
     @torch.no_grad()
     def answer(x: Tensor) -> object:
@@ -162,8 +162,8 @@ def _traced(alone: _Alone) -> fx.Graph:
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise _refused(alone.module, f"torch.fx cannot trace it: {said}") from error
     for node in graph.nodes:
-        if node.op == "call_module" and not (operation := _operation(alone, node, (), {})).is_known:
-            raise operation.unknown
+        if node.op == "call_module" and reader_of(alone.get_submodule(str(node.target))) is None:
+            raise unknown(_operation(alone, node, (), {}))
     return graph
 
 
@@ -178,19 +178,17 @@ def _operation(
     return Operation(place, called, arguments, named)
 
 
-class _Walk(fx.Interpreter):
-    """Goes through the operations with samples, compares each, and keeps the layers so far."""
+class _Interpreter(fx.Interpreter):
+    """Goes through the operations with samples, and keeps the layers so far."""
 
     def __init__(self, alone: _Alone, graph: fx.Graph) -> None:
         super().__init__(alone, graph=graph)
         # It would write pages into the messages of refusals.
         self.extra_traceback = False
         self.alone = alone
-        self.layers: Layers = ()
+        self.walk = Walk()
         self.flattens = False
         self.last = next(iter(graph.nodes))
-        self.size = torch.zeros(())
-        """What the activations so far are made of, against which their rounding is measured."""
 
     def run_node(self, n: fx.Node) -> Any:
         """The value of a node; an operation is compared with its step."""
@@ -203,26 +201,19 @@ class _Walk(fx.Interpreter):
             return super().run_node(n)
         arguments, named = self.fetch_args_kwargs_from_env(n)
         operation = _operation(self.alone, n, arguments, named)
-        if not operation.is_known:
+        if reader_of(operation.called) is None:
             answer = self._applied(n, operation)
             if isinstance(answer, int | torch.Size):  # a size, which is no activation
                 return answer
         self._check_chain(n, operation)
-        step = operation.step
+        step = step_of(operation)
         # An operation in place changes its input.
         before = self.env[self.last].clone()
-        size = self.size if self.layers else before.flatten(1).abs()
-        self._check_place(operation, step, before)
+        step.check_inputs(operation.image, operation.refused)
         answer = self._applied(n, operation)
-        if not _agree(answer, step(before), step.magnitude(before)):
-            advice = _advice(operation.called)
-            raise operation.refused(f"its output is not what the layer of its kind gives{advice}")
-        self.flattens |= step.flattens and not self.layers
-        try:
-            self.layers = step.onto(self.layers)
-        except InvalidSetting as error:
-            raise operation.refused(error.allowed) from error
-        self.size = step.magnitude(size)
+        advice = _advice(operation.called)
+        self.flattens |= step.flattens and not self.walk.layers
+        self.walk = self.walk.then(step, before, answer, operation.refused, advice)
         self.last = n
         return answer
 
@@ -254,16 +245,6 @@ class _Walk(fx.Interpreter):
             for source in sources
         )
 
-    def _check_place(self, operation: Operation, step: Step, before: Tensor) -> None:
-        """Refuse a step that does not go onto the layers so far."""
-        if step.relu and not self.layers:
-            raise operation.refused("it comes before the first affine layer")
-        if step.layer is None:
-            return
-        if before.shape[1:] != step.layer.inputs:
-            inputs, got = ("x".join(map(str, s)) for s in (step.layer.inputs, before.shape[1:]))
-            raise operation.refused(f"it takes {inputs} inputs, and what comes before gives {got}")
-
 
 def _probe(alone: _Alone, graph: fx.Graph, shape: Shape | None) -> Tensor:
     """Random samples (N, *shape) that the module takes, on its device and in its dtype."""
@@ -293,7 +274,7 @@ def _input_shape(alone: _Alone, graph: fx.Graph) -> Shape:
     (size, places), alone = inputs, deepcopy(alone).to("meta")
     if not places:
         shapes = [(*ones, size) for ones in _ONES]
-        # What fits none is refused with its place when it is walked through.
+        # What fits none is refused with its place when it is walked interpreter.
         return next((shape for shape in shapes if _takes(alone, shape)), shapes[0])
     squares = [(size, *[side] * places) for side in _SIDES]
     flat = [(prod(shape),) for shape in squares]
@@ -350,17 +331,6 @@ def _differing(alone: _Alone, other: _Alone) -> str:
             if isinstance(tensor, Tensor) and not torch.equal(tensor, there[name])
         ),
         "",
-    )
-
-
-def _agree(output: object, expected: Tensor, size: Tensor) -> bool:
-    allowed = max(_AGREEMENT, 8 * torch.finfo(size.dtype).eps) * size
-    return (
-        isinstance(output, Tensor)
-        and output.dim() > 1
-        and output.flatten(1).shape == expected.shape
-        and output.dtype == expected.dtype
-        and bool(((output.flatten(1) - expected).abs() <= allowed).all())
     )
 
 

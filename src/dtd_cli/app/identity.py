@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -17,6 +18,7 @@ from typing import Any, cast
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from dtd.errors import InvalidSetting
 from dtd_cli.app.choices import composed, groups, searchpath
 from dtd_cli.config.composed import NOT_OF_THE_RUN, leaves
 from dtd_cli.config.errors import SettingError
@@ -62,20 +64,21 @@ def check_unchanged(config: DictConfig, named: str) -> None:
 
 
 def _sources(content: Mapping[str, Any]) -> dict[str, str]:
-    """By the settings that name them: digests of the files and of the code's weights."""
+    """By the settings that name them: digests of files, and of what the network is read from."""
     sources = {
         key: hashlib.sha256(Path(value).read_bytes()).hexdigest()
         for key, value in leaves(content)
         if key.endswith(".path") and isinstance(value, str) and Path(value).is_file()
     }
     network = content.get("network")
-    target = network.get("target") if isinstance(network, dict) else None
-    if isinstance(target, str):
+    if isinstance(network, dict) and network.get("name") in ("module", "onnx"):
         # Slow to import, and only needed here.
-        from dtd_cli.networks.module import digest_of
+        from dtd_cli.config.typed import option
+        from dtd_cli.networks import NETWORKS
 
-        # It may come from anywhere.
-        sources["network.target"] = digest_of(target)
+        # A refusal is said when the network is built.
+        with suppress(InvalidSetting):
+            sources |= option("network", NETWORKS, network).sources
     return sources
 
 

@@ -6,6 +6,7 @@ from dtd_cli.networks.maximum import Maximum
 from dtd_cli.networks.mlp import FullyConnected
 from dtd_cli.networks.module import Module
 from dtd_cli.networks.notebook import Notebook
+from dtd_cli.networks.onnx import Onnx
 from dtd_cli.networks.paper import Paper
 from dtd_cli.networks.specification import NetworkSpec
 
@@ -17,6 +18,7 @@ NETWORKS: dict[str, type[NetworkSpec]] = {
     "maximum": Maximum,
     "file": File,
     "module": Module,
+    "onnx": Onnx,
 }
 """The name of a network in the configuration, and its settings."""
 

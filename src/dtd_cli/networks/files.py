@@ -9,15 +9,15 @@ from typing import Literal
 from dtd.errors import InvalidSetting
 from dtd.networks.checkpoints import description_in
 from dtd.networks.files import load
+from dtd.networks.loading import ONNX
 from dtd.networks.network import Network
-from dtd.networks.windows import Shape
 from dtd_cli.config.errors import SettingError
 from dtd_cli.config.values import FilePath, Seed, Text
-from dtd_cli.networks.specification import NetworkSpec
+from dtd_cli.networks.given import Given
 
 
 @dataclass(frozen=True)
-class File(NetworkSpec):
+class File(Given):
     """A state dict from ``torch.save`` or a ``.safetensors`` file; sizes follow from it.
 
     ``layers`` names its layers in their order, where the file does not tell it. Without an
@@ -30,13 +30,6 @@ class File(NetworkSpec):
     layers: list[Text] | None = None
 
     @property
-    def input_size(self) -> int:
-        return self._network.widths[0]
-
-    def build(self, shape: Shape, output_size: int) -> Network:
-        return self._network
-
-    @property
     def assumed(self) -> str:
         if description_in(self.path):
             return ""
@@ -47,7 +40,9 @@ class File(NetworkSpec):
         )
 
     @cached_property
-    def _network(self) -> Network:
+    def network(self) -> Network:
+        if self.path.endswith(ONNX):
+            raise SettingError("network.path", self.path, "an ONNX file; take network=onnx")
         relu = {None: None, "relu": True, "linear": False}[self.output_activation]
         try:
             return load(self.path, relu, self.layers)

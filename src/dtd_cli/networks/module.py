@@ -16,16 +16,15 @@ from torch import nn
 from dtd.errors import InvalidSetting, shown
 from dtd.networks.network import Network
 from dtd.networks.reading import read
-from dtd.networks.windows import Shape
 from dtd_cli.config.errors import SettingError
 from dtd_cli.networks.digest import digest
-from dtd_cli.networks.specification import NetworkSpec
+from dtd_cli.networks.given import Given
 
 _ALLOWED = "allowed is package.module:function, a function that returns a torch.nn.Module"
 
 
 @dataclass(frozen=True)
-class Module(NetworkSpec):
+class Module(Given):
     """The module that ``target`` returns, ``package.module:function``, called without arguments.
 
     It is looked for in the folder where the command was given, and among what is installed.
@@ -34,15 +33,13 @@ class Module(NetworkSpec):
     target: str
 
     @property
-    def input_size(self) -> int:
-        return self._network.widths[0]
-
-    def build(self, shape: Shape, output_size: int) -> Network:
-        return self._network
+    def network(self) -> Network:
+        return _made(self.target, str(Path.cwd()))
 
     @property
-    def _network(self) -> Network:
-        return _made(self.target, str(Path.cwd()))
+    def sources(self) -> dict[str, str]:
+        # The code may read weights from anywhere.
+        return {"network.target": digest(self.network)}
 
 
 @cache
@@ -71,14 +68,6 @@ def _made(target: str, folder: str) -> Network:
         return read(made).network
     except InvalidSetting as error:
         raise SettingError("network.target", target, f"{error.value}: {error.allowed}") from error
-
-
-def digest_of(target: str) -> str:
-    """A digest of the weights that the target gives; empty where it gives none."""
-    try:
-        return digest(_made(target, str(Path.cwd())))
-    except InvalidSetting:
-        return ""
 
 
 @contextmanager

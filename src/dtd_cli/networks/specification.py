@@ -26,6 +26,15 @@ class NetworkSpec(ABC):
         """What is assumed of the network, for the log; empty where nothing is."""
         return ""
 
+    @property
+    def sources(self) -> dict[str, str]:
+        """A digest of what a setting names, where that is more than a file at its ``path``.
+
+        Raises:
+            SettingError: there is no such network.
+        """
+        return {}
+
     @abstractmethod
     def build(self, shape: Shape, output_size: int) -> Network:
         """The network, in float32 unless it is a file's.

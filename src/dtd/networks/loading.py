@@ -1,0 +1,38 @@
+"""``dtd.load``: a network from a file of any kind that is read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from dtd.errors import InvalidSetting, shown
+from dtd.networks import files
+from dtd.networks.network import Network
+from dtd.ranges import check_flag
+
+ONNX = ".onnx"
+
+
+def load(
+    path: str | Path, output_relu: bool | None = None, layers: Sequence[str] | None = None
+) -> Network:
+    """The network in an ONNX file (``.onnx``), in a state dict, or in a ``.safetensors`` file.
+
+    An ONNX file says all of its network: a chain of layers, which is compared with what the package
+    ``onnx`` computes. It takes no ``layers``. What the others are to hold, and the arguments, are
+    those of :func:`dtd.networks.files.load`.
+
+    Raises:
+        InvalidSetting: the file is missing, or something in it is no such network or in doubt.
+    """
+    if not isinstance(path, str | os.PathLike) or Path(path).suffix != ONNX:
+        return files.load(path, output_relu, layers)
+    if output_relu is not None:
+        check_flag("output_relu", output_relu)
+    if layers is not None:
+        raise InvalidSetting("layers", shown(layers), "allowed are none: an ONNX file says them")
+    from dtd.networks.onnx.reading import read
+
+    network = read(path)
+    return network if output_relu is None else network.with_output_relu(output_relu)
