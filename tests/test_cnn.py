@@ -190,7 +190,8 @@ def test_a_description_that_is_none_is_refused(tmp_path, text):
 
 SMALL = [
     "network=cnn", "network.channels=[4]", "network.kernel=3", "network.hidden=[16]",
-    "network.output_activation=linear", "training.epochs=8", "training.validation_fraction=0", "inputs.n=2", "progress=false",
+    "network.output_activation=linear", "training.epochs=8",
+    "training.validation_fraction=0", "inputs.n=2", "progress=false",
 ]  # fmt: skip
 
 
