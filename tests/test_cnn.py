@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import pairwise
 
+import pandas as pd
 import pytest
 import safetensors.torch
 import torch
 from torch import nn
 
+import dtd
 from dtd.errors import InvalidSetting
 from dtd.networks.checkpoints import DESCRIPTION, description_in
 from dtd.networks.files import load, save
@@ -19,6 +22,7 @@ from dtd.networks.network import Layer, Network
 from dtd.networks.windows import Windows
 from dtd_cli.config.typed import option
 from dtd_cli.networks import NETWORKS
+from test_cli import dtd_run
 
 POOLS = {"max": nn.MaxPool2d, "avg": nn.AvgPool2d}
 
@@ -182,3 +186,115 @@ def test_a_description_that_is_none_is_refused(tmp_path, text):
     path.write_bytes(safetensors.torch.save(zoo().state_dict(), {DESCRIPTION: text}))
     with pytest.raises(InvalidSetting, match=r"^path=.*it is not the network that it describes"):
         load(path)
+
+
+SMALL = [
+    "network=cnn", "network.channels=[4]", "network.kernel=3", "network.hidden=[16]",
+    "network.output_activation=linear", "training.epochs=8",
+    "training.validation_fraction=0", "inputs.n=2", "progress=false",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A run of each pooling, with sampled paths as it comes."""
+    folder = tmp_path_factory.mktemp("runs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for pooling in POOLS:
+            plots = "all" if pooling == "max" else "none"
+            settings = [f"network.pooling={pooling}", f"plots={plots}", f"hydra.run.dir={pooling}"]
+            assert dtd_run(patch, *SMALL, *settings) == 0
+    return folder
+
+
+def test_a_convolution_has_one_bias_for_each_channel_and_pooling_does_not_learn(runs):
+    convolution, pooling, *_ = load(runs / "avg" / "network.safetensors").layers
+    biases = convolution.bias.view(2, -1)
+    assert torch.equal(biases, biases[:, :1].expand_as(biases))
+    assert (biases <= -0.999e-3).all()
+    assert torch.equal(pooling.weight, torch.full((1,), 0.25, dtype=torch.float64))
+    assert not pooling.bias.any()
+    summary = json.loads((runs / "avg" / "summary.json").read_text())
+    assert summary["training"]["test_accuracy"] > 0.7
+
+
+def test_a_run_says_what_sampling_costs_and_draws_images(runs):
+    log = (runs / "max" / "dtd-run.log").read_text()
+    assert "sampling 2000 paths for each layer of each sample (288 are the least" in log
+    assert (runs / "max" / "plots" / "heatmaps.png").exists()
+    relevance = pd.read_csv(runs / "max" / "relevance.csv")
+    assert relevance["stderr"].notna().any()
+
+
+def test_the_network_of_a_run_is_explained_as_in_the_run(runs, monkeypatch):
+    """The last layer has no ReLU, which the file says."""
+    monkeypatch.chdir(runs)
+    settings = ["network=file", "network.path=max/network.safetensors", "training=none"]
+    settings += ["inputs.n=2", "relevance.estimator=monte_carlo", "hydra.run.dir=again"]
+    assert dtd_run(monkeypatch, *settings, "plots=none", "progress=false") == 0
+    same(load("again/network.safetensors"), load("max/network.safetensors"))
+    assert "assumed" not in (runs / "again" / "dtd-run.log").read_text()
+
+
+REFUSED = {
+    "too many roots": (
+        ["relevance.estimator=enumeration", "network.channels=[6,16]"],
+        r"relevance.max_visits=.*relevance.estimator=monte_carlo .*; 768 paths or more",
+    ),
+    "too few paths": (["relevance.sampled_paths=9"], "relevance.sampled_paths=9: allowed is 288"),
+    "no image": (["inputs=notebook", "training=none"], "network=cnn: .*no images"),
+    "rule": (["rule=w2"], r"rule=w2: it has no root for max pooling; allowed there are z\+"),
+    "search": (["input_roots=line"], "input_roots=line: .*layer 2 is max pooling.*closed_form"),
+    "f": (["relevance.methods=[simple_taylor]"], "taylor_roots=milp: .*layer 2 is max pooling"),
+    "map": (["region_map.coordinates=[0,1]"], "region_map.coordinates=.*max pooling"),
+    "study": (["studies=[region_size]"], "studies=.*max pooling"),
+    "compared": (
+        ["+roots@compare_input_roots.one=polytope"],
+        "compare_input_roots.one=polytope: .*layer 2 is max pooling",
+    ),
+}
+
+
+@pytest.mark.parametrize(("settings", "message"), REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_is_refused(settings, message, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    given = {setting.split("=")[0] for setting in settings}
+    trained = "training" not in given
+    small = [
+        setting
+        for setting in SMALL
+        if setting.split("=")[0] not in given and (trained or "training" not in setting)
+    ]
+    assert dtd_run(monkeypatch, *small, *settings, "plots=none") == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert re.search(f"^dtd-run: {message}", line), line
+
+
+def test_a_rule_of_its_own_for_max_pooling():
+    network = zoo()
+    assert dtd.DTD(network, rule=["w2", "z+", "w2", "w2", "w2"]).network.depth == 5
+    with pytest.raises(InvalidSetting, match=r"^rule=w2: it has no root for max pooling"):
+        dtd.DTD(network, rule="w2")
+    assert dtd.DTD(network, taylor_roots="milp").taylor_roots == "milp"
+
+
+@pytest.mark.parametrize("pooling", POOLS)
+@pytest.mark.parametrize("rule", ["z+", "gamma"])
+def test_pooling_by_forward_passes_and_by_limits(pooling, rule):
+    """Where a window is zero its step is a limit, which many digits confirm."""
+    settings = {"channels": [2], "kernel": 3, "padding": 1, "hidden": [4], "pooling": pooling}
+    settings["output_activation"] = "linear"
+    network = spec(1, init="nonpositive_bias", **settings).build((1, 4, 4), 2).to(torch.float64)
+    generator = torch.Generator().manual_seed(0)
+    x = (torch.rand(2, 16, generator=generator, dtype=torch.float64) - 0.4).relu()
+    fast = dtd.DTD(network, rule=rule).explain(x, 1)
+    slow = dtd.DTD(network, rule=rule, forward_passes=False).explain(x, 1)
+    assert fast.explained.any()
+    for mine, theirs in zip(fast.relevance, slow.relevance, strict=True):
+        assert torch.allclose(mine, theirs, rtol=1e-9, atol=1e-12)
+    estimated = dtd.DTD(network, rule=rule, estimator=dtd.MonteCarlo(4000)).explain(x, 1)
+    assert estimated.limits[0] == ["none", "none"]
+    for layer in range(network.depth):
+        gap = (estimated.relevance[layer] - fast.relevance[layer]).abs()
+        assert (gap <= 4 * estimated.stderr[layer] + 1e-12).all()

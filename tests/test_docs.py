@@ -275,6 +275,8 @@ def options():
     for group in ("network", "training", "inputs", "rule", "roots"):
         for option in groups()[group]:
             settings = yaml.safe_load((CONF / group / f"{option}.yaml").read_text())
+            # An option may set others besides its own.
+            settings = settings.get(group, settings)
             for setting in set(settings) - {"name"}:
                 yield group, option, setting, settings[setting]
 

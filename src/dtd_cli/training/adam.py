@@ -14,6 +14,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
+from dtd.networks.forms import DENSE
 from dtd.networks.network import Network
 from dtd_cli.config.errors import SettingError
 from dtd_cli.config.values import Count, OneOf, Positive
@@ -23,6 +24,9 @@ from dtd_cli.training.losses import LOSSES, Loss
 from dtd_cli.training.training import Split, Trained, Training
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+_BELOW_ZERO = -1e-3
+"""The largest bias in networks with convolutions."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,9 @@ class Adam(Training):
     With ``nonpositive_biases`` every bias is clamped to <= 0 after each update, as the theory
     needs: the origin is then a root of every unit (DTD, on networks of one layer). Such a network
     cannot hold the mean of numbers that it learns (``loss=mse``, one output). It learns by how much
-    they are above their mean in the rows that it is trained on.
+    they are above their mean in the rows that it is trained on. In networks with convolutions
+    biases are clamped to <= -0.001: where they are zero, relevances at the roots of whole layers
+    are one-sided limits, and sampled paths that meet these take hours.
     """
 
     loss: Annotated[str, OneOf(LOSSES)]
@@ -149,9 +155,10 @@ class Adam(Training):
         network = network.to(network.dtype)
         learning = [layer.parameters for layer in network.layers if layer.learns]
         biases, weights = ([named[kind] for named in learning] for kind in ("bias", "weight"))
+        largest = 0.0 if all(layer.form == DENSE for layer in network.layers) else _BELOW_ZERO
         if self.nonpositive_biases:
             for bias in biases:
-                bias.clamp_(max=0)
+                bias.clamp_(max=largest)
         for parameter in (*biases, *weights):
             parameter.requires_grad_()
         for bias, weight in zip(biases, weights, strict=True):
@@ -170,7 +177,7 @@ class Adam(Training):
                 if self.nonpositive_biases:
                     with torch.no_grad():
                         for bias in biases:
-                            bias.clamp_(max=0)
+                            bias.clamp_(max=largest)
             if not len(split.validation):
                 continue
             with torch.no_grad():
