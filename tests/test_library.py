@@ -438,7 +438,7 @@ NO_CHAINS = {
     "Doubled": (lambda: Doubled(*sequential()), "Doubled"),
     "Shifted": (lambda: nn.Sequential(Shifted(4, 2)), r"0 \(Shifted\)"),
     "Tanh": (lambda: nn.Sequential(nn.Linear(4, 2), nn.Tanh()), r"1 \(Tanh\)"),
-    "Conv2d": (lambda: nn.Sequential(nn.Conv2d(1, 1, 2)), r"0 \(Conv2d\)"),
+    "Conv3d": (lambda: nn.Sequential(nn.Conv3d(1, 1, 2)), r"0 \(Conv3d\)"),
     "LayerNorm": (lambda: nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4)), r"1 \(LayerNorm\)"),
     "training": (lambda: nn.Sequential(nn.Linear(4, 2), nn.Dropout()), r"1 \(Dropout\).*eval"),
     "hook": (with_hook, r"2 \(Linear\).*hooks"),
@@ -447,7 +447,7 @@ NO_CHAINS = {
     "chain": (lambda: nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(2, 1)), r"2 \(Linear\)"),
     "relu": (lambda: nn.Sequential(nn.ReLU(), nn.Linear(4, 3)), r"0 \(ReLU\).*first"),
     "flatten": (lambda: nn.Sequential(nn.Linear(4, 3), nn.Flatten(0)), r"1 \(Flatten\)"),
-    "empty": (nn.Sequential, "Sequential.*no nn.Linear"),
+    "empty": (nn.Sequential, "Sequential.*no layer with weights"),
     "lazy": (lambda: nn.Sequential(nn.LazyLinear(3)), r"0 \(LazyLinear\)"),
     "meta": (lambda: nn.Linear(4, 3, device="meta"), "Linear"),
     "complex": (lambda: nn.Linear(4, 3, dtype=torch.complex64), "Linear"),
@@ -754,7 +754,7 @@ def test_what_is_printed():
     assert "function" not in repr(explainer)
     nothing = explainer.explain(0 * TWO)
     assert not nothing.explained.any()
-    assert "none has f(x) > 0" in repr(nothing)
+    assert "all have f(x) = 0" in repr(nothing)
     assert nothing.to_frame().empty
 
 

@@ -63,6 +63,9 @@ def drawing_shares(active: Tensor, terms: Tensor, importance: Tensor) -> Tensor:
     active = torch.where(terms > 0, active, active * _RARELY)
     weights, half = terms * importance, terms.new_tensor(0.5)
     evenly, by_weight = (safe_divide(half, part.sum(1, keepdim=True)) for part in (active, weights))
+    # Where terms leave the range of the dtype, only the first half is left.
+    in_range = by_weight.isfinite() & weights.isfinite().all(1, keepdim=True)
+    weights, by_weight = (torch.where(in_range, part, 0) for part in (weights, by_weight))
     return torch.addcmul(active * evenly, weights, by_weight)
 
 
