@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from math import prod
 
 import pandas as pd
 import pytest
 import torch
+from captum.attr import LRP
+from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule
 from torch import nn
 
 import dtd
@@ -186,3 +189,35 @@ def test_shapes_travel_with_the_layers():
     result = dtd.DTD(small_cnn(seed=3)).explain(images())
     assert result.attribution.shape == (3, 1, 4, 4)
     assert [tuple(r.shape[1:]) for r in result.relevance] == [(1, 4, 4), (2, 2, 2), (4, 1, 1), (2,)]
+
+
+class Convolutional(nn.Module):
+    """Captum knows no rule for nn.Flatten."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(2, 4, 3, padding=1), nn.ReLU(), nn.AvgPool2d(2),
+            nn.Conv2d(4, 6, 3, stride=2, padding=1, groups=2), nn.ReLU(),
+        )  # fmt: skip
+        self.head = nn.Linear(24, 3)
+
+    def forward(self, x):
+        return self.head(torch.flatten(self.body(x), 1))
+
+
+def test_train_free_z_plus_is_captums_lrp():
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        module = Convolutional().double().eval()
+        # Beside large numbers Captum's stabiliser of 1e-9 is small.
+        x = 100 * torch.rand(8, 2, 8, 8, dtype=torch.float64)
+    mine = dtd.DTD(module, method="train_free", input_shape=(2, 8, 8)).explain(x, 1)
+    # Captum changes weights in place.
+    theirs = copy.deepcopy(module)
+    for part in [*theirs.body, theirs.head]:
+        if not isinstance(part, nn.ReLU):
+            part.rule = Alpha1_Beta0_Rule(set_bias_to_zero=True)
+    expected = LRP(theirs).attribute(x.clone().requires_grad_(), target=1).detach()
+    size = expected.abs().amax()
+    torch.testing.assert_close(mine.attribution, expected, rtol=1e-8, atol=1e-8 * float(size))
