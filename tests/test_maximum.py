@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -240,3 +241,8 @@ def test_an_average_that_moved_all_inputs_would_have_a_pole():
     x = tensor([[1.0, 0.5, 0.3, 2.0]])
     roots = dtd.DTD(network, rule="z+").explain(x).roots_frame()
     assert set(roots[roots["layer"] == 0]["limit"]) == {"unbounded"}
+
+
+def test_the_integral_of_all_degrees_is_refused():
+    with pytest.raises(dtd.InvalidSetting, match=r"^degree=inf: .*max pooling.*finite degree"):
+        dtd.DTD(pooled_network(3, 2, "negative"), degree=math.inf)

@@ -16,6 +16,7 @@ from dtd.explainer.estimators import Estimator, Forecast, estimator_of
 from dtd.explainer.explained import Explained, out_of_range
 from dtd.explainer.objections import (
     check_affine,
+    check_integral,
     check_rule,
     check_search,
     check_together,
@@ -104,6 +105,8 @@ class DTD:
         for layer, (argument, rule) in enumerate(self._rules):
             check_rule(argument, rule, self.network, layer, self.scheme.domains[layer])
         problem = self._problem(Output(0), self._nothing())
+        if problem.series is not None and problem.series.degree is None:
+            check_integral(self.network)
         if self.interactions and self.method != "recursive":
             raise InvalidSetting("interactions", True, "they are those of method=recursive")
         self._estimator.check(problem)

@@ -61,6 +61,21 @@ def check_affine(argument: str, roots: RootChoice, network: Network) -> None:
         )
 
 
+def check_integral(network: Network) -> None:
+    """Refuse the integral of all degrees for networks whose kinks are not those of ReLUs alone.
+
+    Raises:
+        InvalidSetting: with what is allowed instead.
+    """
+    if not all(layer.is_affine for layer in network.layers):
+        raise InvalidSetting(
+            "degree",
+            "inf",
+            "the integral is taken between the kinks of ReLUs, and max pooling has others; allowed "
+            "is a finite degree, or a network with average pooling",
+        )
+
+
 def check_together(roots: RootChoice, input_roots: RootChoice) -> None:
     """Refuse roots that are made for all layers together beside others in the input.
 
