@@ -246,3 +246,49 @@ def test_an_average_that_moved_all_inputs_would_have_a_pole():
 def test_the_integral_of_all_degrees_is_refused():
     with pytest.raises(dtd.InvalidSetting, match=r"^degree=inf: .*max pooling.*finite degree"):
         dtd.DTD(pooled_network(3, 2, "negative"), degree=math.inf)
+
+
+def constant_network():
+    """Two units that are alike, below one maximum."""
+    return Network(
+        (
+            Layer(tensor([[[1.0, 1.0]]]), tensor([-0.5, -0.5]),
+                  form=Convolution((1, 3), (1,), (0,), (1,))),
+            maximum((1, 2), 2),
+            Layer(tensor([[1.0], [2.0]]), tensor([0.0, 0.0])),
+            Layer(tensor([[1.0, 1.0]]), tensor([0.0])),
+        )
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("value", [1.0, 0.3, 0.7])
+@pytest.mark.parametrize("rule", ["z+", "x"])
+def test_units_that_rise_together_into_one_window(rule, value):
+    """Which of them wins beside the root of one is a limit; rounding must not decide."""
+    network, x = constant_network(), tensor([[value] * 3])
+    literal = literal_of(network, [rule] * 4)
+    for settings in ({}, {"forward_passes": False}):
+        result = dtd.DTD(network, rule=rule, **settings).explain(x)
+        for layer, wanted in enumerate(literal.relevances(x[0].tolist())):
+            assert result.relevance[layer].flatten().tolist() == pytest.approx(wanted, rel=1e-9)
+    sampled = dtd.DTD(network, rule=rule, estimator=dtd.MonteCarlo(200)).explain(x)
+    exact = dtd.DTD(network, rule=rule).explain(x)
+    error = (sampled.attribution - exact.attribution).abs()
+    assert (error <= 4 * sampled.stderr[0] + 1e-12).all()
+    assert (error <= 0.1 * exact.attribution).all()
+
+
+def test_overlapping_maxima_below_the_output():
+    """At the root another unit wins than at the anchor."""
+    network = Network(
+        (
+            Layer(tensor([[[1.0]]]), tensor([0.0] * 3), form=Convolution((1, 3), (1,), (0,), (1,))),
+            maximum((1, 3), 2, 1),
+            Layer(tensor([[-1.0, 2.0]]), tensor([3.0])),
+        )
+    )
+    x = tensor([[1.0, 2.0, 3.0]])
+    wanted = literal_of(network, ["z+"] * 3).relevances(x[0].tolist())
+    result = dtd.DTD(network).explain(x)
+    for layer, numbers in enumerate(wanted):
+        assert result.relevance[layer].flatten().tolist() == pytest.approx(numbers, abs=1e-9)

@@ -194,7 +194,7 @@ def test_similarity_is_what_the_definitions_say(reported):
         ]
         ranks = [spearmanr(u, v).statistic for u, v in pairs]
         assert int(row["samples"]) == len(pairs)
-        assert len(pairs) >= 6
+        assert len(pairs) >= 5
         assert math.isclose(float(row["cosine"]), statistics.mean(cosines), abs_tol=1e-12)
         assert math.isclose(float(row["spearman"]), statistics.mean(ranks), abs_tol=1e-12)
 

@@ -100,7 +100,7 @@ def test_the_best_epoch_is_kept():
     rate = 0.05
     stopped = train(adam(epochs=300, validation_fraction=0.2, patience=7, rate=rate),
                     mlp(2, 2), source)  # fmt: skip
-    epochs = stopped.figures["epochs"]
+    epochs = stopped.figures["epochs_kept"]
     assert 1 < epochs < 293
     # The same updates, without an end by the validation part.
     split = adam(validation_fraction=0.2).split(len(source.rows), 0)
@@ -226,7 +226,7 @@ def test_numbers_by_mse():
         "test_mse",
         "train_r2",
         "test_r2",
-        "epochs",
+        "epochs_kept",
         "target_mean",
     }
 

@@ -38,10 +38,12 @@ def adaptive_average_pool(operation: Operation) -> Step:
     """The mean of each of some windows of one size that lie side by side."""
     (output,) = operation.settings(output_size=None)
     image = operation.image[1:]
-    wanted = [
-        own if one is None else one
-        for one, own in zip(each(output, len(image)), image, strict=True)
-    ]
+    sizes = each(output, len(image))
+    if len(sizes) != len(image):
+        raise operation.refused(
+            f"it takes images of {len(sizes)} dimensions, and what comes before has {len(image)}"
+        )
+    wanted = [own if one is None else one for one, own in zip(sizes, image, strict=True)]
     if any(own % one for own, one in zip(image, wanted, strict=True)):
         raise operation.refused(
             f"its windows have different sizes: {'x'.join(map(str, image))} to "

@@ -110,7 +110,7 @@ class Adam(Training):
                 free.forward(rows[index]) + left_out, targets[index]
             ).items()
         }
-        figures["epochs"] = epochs
+        figures["epochs_kept"] = epochs
         sizes = [len(part) for part in split.parts.values()]
         notes = [
             "seed {} splits the rows: {} to train on, {} for validation, {} held out".format(

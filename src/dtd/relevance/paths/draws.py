@@ -31,8 +31,8 @@ class Drawn:
     def __call__(self, l: int, a: Balls, z: Balls, line: Indices, unit: Indices) -> Visited:
         layer, numbers = self.layers[l], self.draws[line, l - len(self.importance) + 1]
         divisor, columns = layer.balls.preactivation(a), layer.balls.columns(unit, a)
-        moved = layer.mask.columns(torch.from_numpy(unit).to(self.draws.device)) != 0
-        active = z.positive & divisor.nonzero & moved.cpu().numpy()
+        moved = layer.may_give(torch.from_numpy(unit).to(self.draws.device), columns)
+        active = z.positive & divisor.nonzero & moved
         row = np.flatnonzero(active.any(1))
         step = z.value[row] / np.where(active, divisor.value, 1)[row] * active[row]
         terms = np.abs(step * columns[row])

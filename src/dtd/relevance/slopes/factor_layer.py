@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dtd.networks.ball_layers import BallLayer
 from dtd.networks.layer import AnyLayer, Product
 from dtd.networks.matrix import Matrix
+from dtd.numerics.balls import Numbers
 from dtd.numerics.policy import policy
 from dtd.relevance.plan import Plan
 
@@ -85,6 +88,21 @@ class FactorLayer:
         A weight of zero can be among them: what its unit gives is zero, but for one-sided limits.
         """
         return self.mask.columns(unit) != 0
+
+    def may_give(self, unit: Tensor, columns: Numbers) -> NDArray[np.bool_]:
+        """As :meth:`moves`, where ``columns`` (N, J) are the weights of the units in balls."""
+        return np.asarray((self.mask.columns(unit) != 0).cpu())
+
+    def rivals(self, unit: Tensor, a: Tensor, ties: Tensor, size: Tensor) -> Tensor:
+        """Whether another unit decides what unit i (N,) gives beside its root, (N,).
+
+        Args:
+            unit: a unit of the lower layer for each root, zero there.
+            a: the activations of the lower layer at the roots, (N, d).
+            ties: which other units are on their kinks there, (N, d).
+            size: the largest activation on the anchor's side, (N,).
+        """
+        return torch.zeros_like(unit, dtype=torch.bool)
 
     @cached_property
     def sizes(self) -> Product:
@@ -157,6 +175,30 @@ class PoolingLayer(FactorLayer):
     def units(self, a: Tensor, size: Tensor) -> Units:
         z = self.layer.preactivation(a)
         return self._units(z, z > 0)
+
+    @cached_property
+    def _is_apart(self) -> bool:
+        """Whether no two windows have an input in common."""
+        inside = self.mask.mapped(lambda entry: (entry != 0).to(entry))
+        units = torch.ones(1, self.layer.units, dtype=self.layer.dtype, device=self.layer.device)
+        return bool((inside.transposed(units) <= 1).all())
+
+    def moves(self, unit: Tensor, a: Tensor) -> Tensor:
+        # An input of one window alone gets nothing where another wins, not even at a limit.
+        return self.gives(unit, a) if self._is_apart else super().moves(unit, a)
+
+    def may_give(self, unit: Tensor, columns: Numbers) -> NDArray[np.bool_]:
+        if self._is_apart:
+            return np.asarray(columns != 0, dtype=bool)
+        return super().may_give(unit, columns)
+
+    def rivals(self, unit: Tensor, a: Tensor, ties: Tensor, size: Tensor) -> Tensor:
+        # Of several that are zero in one window, which wins is a matter of how fast each rises.
+        if self.layer.is_affine or not ties.any():
+            return super().rivals(unit, a, ties, size)
+        covering, rises = self.mask.columns(unit) != 0, self.mask(ties.to(a)) > 0
+        empty = self.layer.preactivation(a) <= self.slack(size)
+        return (covering & rises & empty).any(1)
 
     def units_beside(self, a: Tensor, size: Tensor, unit: Tensor) -> Units:
         # A window that is zero but for the root's own unit is alive on the anchor's side.

@@ -203,7 +203,8 @@ class ForwardSlopes:
         reached = self.reach(l, pairs, size)
         factor = self._factor(l + 1, reached.a, reached.units, pairs.unit)
         own = reached.limits
-        limits = own.below(factor.limits, lost, l + 2 == self.network.depth)
+        last = l + 2 == self.network.depth and self.network.layers[l].is_affine
+        limits = own.below(factor.limits, lost, last)
         others = (own.limited & ~limits.undecided).nonzero().squeeze(1)
         value, slope = reached.own * factor.value, pairs.anchors[:0]
         if len(others):

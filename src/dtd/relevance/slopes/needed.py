@@ -194,6 +194,9 @@ def forward_limits(
     some = limited.nonzero().squeeze(1)
     given = torch.zeros_like(units.undirected)
     given[some] = gives(pairs.unit[some], a[some])
+    own = pairs.unit.unsqueeze(1)
+    tied = _ties(z, policy(z.dtype).tie * network.layers[l].magnitude(pairs.anchors))
+    rivals = above.rivals(pairs.unit, a, tied.scatter(1, own, False), size)
     limited = (units.undirected & given).any(1)
     undecided = limited.clone()
     if limited.any():
@@ -207,4 +210,4 @@ def forward_limits(
         edge = (units.z[index] < above.slack(size[index])) | (whole > 0)
         some = (units.undirected[index] & given[index] & edge).any(1)
         undecided[index] = ~clear | (some & a[index].any(1))
-    return ForwardLimits(limited, undecided)
+    return ForwardLimits(limited | rivals, undecided | rivals)
