@@ -13,6 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 
+from dtd_cli.records.columns import INPUTS
+
 _NOTHING_TO_EXPLAIN = ("inputs.threshold=", "explain.output=")
 """How the refusal of a network begins whose output is (almost) never positive."""
 
@@ -63,7 +65,7 @@ class Run:
     def features(self) -> pd.DataFrame:
         """The explained inputs: a row a sample, a column a feature."""
         inputs = self.table("inputs").query("status == 'explained'").set_index("sample")
-        return inputs.drop(columns=["status", "output", "f"])
+        return inputs.iloc[:, len(INPUTS) - 1 :]
 
     def relevance(self, method: str) -> NDArray[np.float64]:
         """R_0 by a method, (samples, features)."""

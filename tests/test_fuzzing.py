@@ -56,7 +56,7 @@ MAY_BE_EMPTY = {
     "output_change", "position", "scale", "distance_median", "distance_ratio_median",
     "distance_ratio_largest", "gap", "rank", "parent", "epsilon", "stderr", "relevance_sum_stderr",
     "cosine", "roots", "relevance_at_root", "root", "gradient", "limit_error",
-    "limits_at_root",
+    "limits_at_root", "class", "predicted", "label", "row", "index", "part",
     *(f"unit_{layer}" for layer in range(4)),
 }  # fmt: skip
 TEXTS = {path.stem: path.read_text() for path in EXPERIMENTS.rglob("*.yaml")}
