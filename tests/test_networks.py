@@ -230,6 +230,7 @@ def test_a_trained_network_explains_the_same_again(tmp_path, monkeypatch):
     for name in ("relevance.csv", "inputs.csv"):
         # The rows are those of another file, which has no labels.
         first, second = (
-            pd.read_csv(f"{run}/{name}").drop(columns=INPUT_TEXTS, errors="ignore") for run in "ab"
+            pd.read_csv(f"{run}/{name}").drop(columns=[*INPUT_TEXTS], errors="ignore")
+            for run in "ab"
         )
         pd.testing.assert_frame_equal(first, second, rtol=1e-9, atol=1e-12)
