@@ -36,8 +36,8 @@ def sync(paths: Iterable[Path]) -> None:
     """Have the disk keep these files and folders: what they hold survives a power cut."""
     # A file system commits what comes together at once: waiting one by one takes longer.
     with ThreadPoolExecutor(8) as pool:
-        for _ in pool.map(_sync, paths):
-            pass
+        # What one of them raises is raised here.
+        list(pool.map(_sync, paths))
 
 
 def _sync(path: Path) -> None:
