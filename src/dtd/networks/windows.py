@@ -27,43 +27,35 @@ class Windows:
     dilation: Shape
 
     @cached_property
+    def _dimensions(self) -> list[tuple[int, int, int, int, int]]:
+        """The fields of each dimension."""
+        fields = (self.image, self.size, self.stride, self.padding, self.dilation)
+        return list(zip(*fields, strict=True))
+
+    @cached_property
+    def _room(self) -> Shape:
+        """The last place of each dimension that a window can begin at, padding counted."""
+        return tuple(
+            image + 2 * padding - dilation * (size - 1) - 1
+            for image, size, _, padding, dilation in self._dimensions
+        )
+
+    @cached_property
     def output(self) -> Shape:
         """How many windows there are in each dimension."""
-        fields = zip(self.image, self.size, self.stride, self.padding, self.dilation, strict=True)
-        return tuple(
-            (image + 2 * padding - dilation * (size - 1) - 1) // stride + 1
-            for image, size, stride, padding, dilation in fields
-        )
+        return tuple(room // step + 1 for room, step in zip(self._room, self.stride, strict=True))
 
     @property
     def remainder(self) -> Shape:
         """How many places at the end of each dimension no window begins at."""
-        fields = zip(
-            self.image,
-            self.size,
-            self.stride,
-            self.padding,
-            self.dilation,
-            self.output,
-            strict=True,
-        )
-        return tuple(
-            image + 2 * padding - dilation * (size - 1) - 1 - stride * (output - 1)
-            for image, size, stride, padding, dilation, output in fields
-        )
+        return tuple(room % step for room, step in zip(self._room, self.stride, strict=True))
 
     @property
     def reach_the_image(self) -> bool:
         """Whether there are windows, and none of them lies on padding alone."""
         inside = []
-        for image, size, stride, padding, dilation, output in zip(
-            self.image,
-            self.size,
-            self.stride,
-            self.padding,
-            self.dilation,
-            self.output,
-            strict=True,
+        for (image, size, stride, padding, dilation), output in zip(
+            self._dimensions, self.output, strict=True
         ):
             begin = torch.arange(max(output, 0)) * stride - padding
             # The first place of each window that is not before the image.
@@ -73,31 +65,19 @@ class Windows:
 
     def places(self, window: Tensor) -> Tensor:
         """The places (N, K) that windows (N,) cover; where that is padding, -1."""
-        return _joined(
-            [
-                at.unsqueeze(1) * stride - padding + dilation * torch.arange(size, device=at.device)
-                for at, size, stride, padding, dilation in zip(
-                    _split(window, self.output),
-                    self.size,
-                    self.stride,
-                    self.padding,
-                    self.dilation,
-                    strict=True,
-                )
-            ],
-            self.image,
-        )
+        found = []
+        for at, (_, size, stride, padding, dilation) in zip(
+            _split(window, self.output), self._dimensions, strict=True
+        ):
+            begin = at.unsqueeze(1) * stride - padding
+            found.append(begin + dilation * torch.arange(size, device=at.device))
+        return _joined(found, self.image)
 
     def covering(self, place: Tensor) -> Tensor:
         """The windows (N, K) that cover places (N,), by where in the window; where none, -1."""
         found = []
-        for at, size, stride, padding, dilation in zip(
-            _split(place, self.image),
-            self.size,
-            self.stride,
-            self.padding,
-            self.dilation,
-            strict=True,
+        for at, (_, size, stride, padding, dilation) in zip(
+            _split(place, self.image), self._dimensions, strict=True
         ):
             begin = at.unsqueeze(1) + padding - dilation * torch.arange(size, device=at.device)
             found.append(torch.where(begin % stride == 0, begin // stride, -1))

@@ -5,6 +5,7 @@ Hydra calls them when a run has ended. What they log to is imported when a run i
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from dtd_cli.records.folder import RunFolder
 from dtd_cli.records.objective import figures
 
 
-class _Logger(Callback):
+class _Logger(Callback, ABC):
     """What is logged: the settings by dotted name, the figures, and the folder with its files."""
 
     def on_job_end(self, config: DictConfig, job_return: Any, **kwargs: Any) -> None:
@@ -26,8 +27,8 @@ class _Logger(Callback):
             settings = {name: value for name, value in leaves(content) if value is not None}
             self.log(folder, settings, figures(folder))
 
-    def log(self, folder: Path, settings: dict[str, Any], figures: dict[str, float]) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def log(self, folder: Path, settings: dict[str, Any], figures: dict[str, float]) -> None: ...
 
 
 class MLflow(_Logger):

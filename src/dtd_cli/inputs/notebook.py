@@ -17,9 +17,7 @@ class NotebookInputs(Inputs):
     """``x = max(0, 0.25 randn(n, 3) + 3)``, nonnegative. Source: the seed notebook."""
 
     def open(self, input_size: int | None) -> Source:
-        return Source(("x1", "x2", "x3"), Domain.nonnegative(3))
+        return Source(("x1", "x2", "x3"), Domain.nonnegative(3), draw=self._drawn)
 
-    def draw(
-        self, source: Source, output: Callable[[Tensor], Tensor], generator: torch.Generator
-    ) -> Tensor:
+    def _drawn(self, output: Callable[[Tensor], Tensor], generator: torch.Generator) -> Tensor:
         return (0.25 * torch.randn(self.n or 1, 3, generator=generator) + 3).clamp(min=0)

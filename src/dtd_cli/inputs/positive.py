@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from pydantic.dataclasses import dataclass
@@ -39,12 +40,12 @@ class Positive(Inputs):
                 "inputs.features=10",
             )
         names = tuple(f"x{index + 1}" for index in range(size))
-        return Source(names, Domain.nonnegative(size))
+        return Source(names, Domain.nonnegative(size), draw=partial(self._drawn, size))
 
-    def draw(
-        self, source: Source, output: Callable[[Tensor], Tensor], generator: torch.Generator
+    def _drawn(
+        self, size: int, output: Callable[[Tensor], Tensor], generator: torch.Generator
     ) -> Tensor:
-        """The first n inputs with f above the threshold, (n, d).
+        """The first n inputs of this size with f above the threshold, (n, d).
 
         Raises:
             SettingError: fewer than n of 100,000 inputs have f above the threshold.
@@ -52,7 +53,7 @@ class Positive(Inputs):
         wanted = self.n or 1
         kept: list[Tensor] = []
         for _ in range(_TRIES):
-            drawn = torch.randn(_BATCH, len(source.names), generator=generator).abs()
+            drawn = torch.randn(_BATCH, size, generator=generator).abs()
             kept.append(drawn[output(drawn) > self.threshold])
             if sum(map(len, kept)) >= wanted:
                 return torch.cat(kept)[:wanted]

@@ -20,6 +20,9 @@ from dtd_cli.config.values import Count, different
 Image = tuple[int, int, int]
 """Channels, height and width."""
 
+Draw = Callable[[Callable[[Tensor], Tensor], torch.Generator], Tensor]
+"""Inputs (n, d) for the explained output f: (N, d) -> (N,), drawn with a generator."""
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Scaling:
@@ -47,7 +50,7 @@ class Source:
 
     ``names`` are those of the d features, and ``domain`` is where inputs may lie. A data set has
     ``rows`` (N, d), ``labels`` (N,) if it is labelled, and ``index`` (N,) if a column names its
-    rows. Inputs that are drawn have no rows. Of images, ``image`` is channels, height and width;
+    rows. Others have ``draw`` and no rows. Of images, ``image`` is channels, height and width;
     features are their pixels in this order. Where inputs were standardised, ``scaling`` did it.
     ``notes`` are for the log.
     """
@@ -60,6 +63,7 @@ class Source:
     index: np.ndarray | None = None
     scaling: Scaling | None = None
     notes: tuple[str, ...] = ()
+    draw: Draw | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -126,18 +130,6 @@ class Inputs(ABC):
     def fitted(self, source: Source, train: np.ndarray) -> Source:
         """What :meth:`open` gave, with all that is learned from the rows ``train``."""
         return source
-
-    def draw(
-        self, source: Source, output: Callable[[Tensor], Tensor], generator: torch.Generator
-    ) -> Tensor:
-        """The samples of inputs without rows, (n, d).
-
-        Args:
-            source: what :meth:`open` gave.
-            output: the explained output f: (N, d) -> (N,).
-            generator: what they are drawn with.
-        """
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

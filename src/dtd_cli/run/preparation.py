@@ -151,7 +151,8 @@ def prepare(config: Config) -> Prepared:
                 config.explain.samples,
                 "these inputs are drawn and have no rows; allowed is explain.samples=first",
             )
-        rows, x = None, config.inputs.draw(source, f, generator)
+        assert source.draw is not None, "what has no rows is drawn"
+        rows, x = None, source.draw(f, generator)
     else:
         numbers = _chosen(config, trained.network, source, split, classes, f)
         rows, x = Rows.of(given, split, numbers), source.rows[numbers]
