@@ -1,7 +1,8 @@
 """The theory written out once more: literal, slow, many digits, and nothing of ``src`` in it.
 
 Relevance functions are nested Python functions of one component, every gradient is a central
-difference, every one-sided limit is evaluated a little off the root. Numbers are mpmath's.
+difference, every one-sided limit is evaluated a little off the root. Numbers are Python's decimals,
+which are several times as fast as mpmath's; with ``number=mpf`` they are mpmath's.
 
 Steps. Limits nest, and the inner one is taken first: with the outermost ε = 1e-20, the next has
 to be small beside everything that the first one left, activations as small as 1e-20 among them.
@@ -18,14 +19,25 @@ errors, for which the step is multiplied by that.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from decimal import Decimal, localcontext
 from itertools import pairwise
+from math import comb, factorial, fsum
+from operator import mul
 
 import mpmath
 from mpmath import mp, mpf
 
 EPSILON_DIGITS = 20
 STEP_DIGITS = 10
-TIE = mpf("1e-13")
+TIE = "1e-13"
+
+
+@contextmanager
+def digits(count):
+    """Numbers of both kinds have so many decimal digits."""
+    with localcontext(prec=count), mp.workdps(count):
+        yield
 
 
 def digits_for(depth: int, degree: int = 1, apart: int = 1) -> int:
@@ -38,18 +50,7 @@ def digits_for(depth: int, degree: int = 1, apart: int = 1) -> int:
 
 
 def dot(u, v):
-    return mpmath.fsum(p * q for p, q in zip(u, v, strict=True))
-
-
-def pseudo_inverse(rows):
-    """The Moore-Penrose inverse by the singular value decomposition, rows of mpf."""
-    matrix = mpmath.matrix(rows)
-    wide = matrix.cols > matrix.rows
-    u, s, v = mpmath.svd_r(matrix.T if wide else matrix)
-    cutoff = max(s) * mpf(10) ** (-mp.dps // 2)
-    scale = mpmath.diag([1 / x if x > cutoff else mpf(0) for x in s])
-    inverse = v.T * scale * u.T
-    return (inverse.T if wide else inverse).tolist()
+    return sum(map(mul, u, v))
 
 
 class Literal:
@@ -70,20 +71,33 @@ class Literal:
         output_relu=True,
         degree=1,
         apart=1,
+        number=Decimal,
     ):
         self.depth, self.degree, self.apart = len(weights), degree, apart
         self.digits = digits_for(self.depth, degree, apart)
         self.rules, self.output, self.output_relu = rules, output, output_relu
         self.limits = 0
         """How often a root was met where the derivative exists as a limit only."""
-        with mp.workdps(self.digits):
-            self.w = [[[mpf(x) for x in row] for row in weight] for weight in weights]
-            self.b = [[mpf(x) for x in bias] for bias in biases]
-            self.gamma, self.low, self.high = mpf(gamma), mpf(box[0]), mpf(box[1])
+        self.number, self.zero, self.tie = number, number(0), number(TIE)
+        with digits(self.digits):
+            self.w = [[[number(x) for x in row] for row in weight] for weight in weights]
+            self.b = [[number(x) for x in bias] for bias in biases]
+            self.gamma, self.low, self.high = number(gamma), number(box[0]), number(box[1])
             self.inverse = [
-                pseudo_inverse(w) if rule == "pinv" else None
+                self.pseudo_inverse(w) if rule == "pinv" else None
                 for w, rule in zip(self.w_explained(), rules, strict=True)
             ]
+
+    def pseudo_inverse(self, rows):
+        """The Moore-Penrose inverse by the singular value decomposition of mpmath."""
+        matrix = mpmath.matrix([[mpf(str(x)) for x in row] for row in rows])
+        wide = matrix.cols > matrix.rows
+        u, s, v = mpmath.svd_r(matrix.T if wide else matrix)
+        cutoff = max(s) * mpf(10) ** (-mp.dps // 2)
+        scale = mpmath.diag([1 / x if x > cutoff else mpf(0) for x in s])
+        inverse = v.T * scale * u.T
+        rows = (inverse.T if wide else inverse).tolist()
+        return [[self.number(str(x)) for x in row] for row in rows]
 
     def w_explained(self):
         return [*self.w[:-1], [self.w[-1][self.output]]]
@@ -93,16 +107,16 @@ class Literal:
 
     def relevance(self, layer, a):
         """R_layer(a), a list of floats, for the anchor ``a`` given as floats."""
-        with mp.workdps(self.digits):
-            anchor = [mpf(x) for x in a]
+        with digits(self.digits):
+            anchor = [self.number(x) for x in a]
             if layer == self.depth:
                 return [float(x) for x in anchor]
             return [float(self.R(layer, anchor, i)) for i in range(len(anchor))]
 
     def terms(self, layer, a):
         """What each degree contributes to R_layer(a): a list for each degree."""
-        with mp.workdps(self.digits):
-            anchor = [mpf(x) for x in a]
+        with digits(self.digits):
+            anchor = [self.number(x) for x in a]
             columns = [self.R_by_degree(layer, anchor, i) for i in range(len(anchor))]
             return [[float(x) for x in row] for row in zip(*columns, strict=True)]
 
@@ -112,8 +126,8 @@ class Literal:
 
     def activations(self, x):
         """a_0, ..., a_L without rounding; the last has the explained output alone."""
-        with mp.workdps(self.digits):
-            path = [[mpf(v) for v in x]]
+        with digits(self.digits):
+            path = [[self.number(v) for v in x]]
             for layer in range(self.depth):
                 path.append(self.f(layer, path[-1]))
             return path
@@ -124,25 +138,25 @@ class Literal:
         """[R_layer(a)]_i inside limits whose ε have the product ``size``."""
         if layer == self.depth:
             return a[i]
-        return mpmath.fsum(self.R_by_degree(layer, a, i, size))
+        return sum(self.R_by_degree(layer, a, i, size))
 
     def R_by_degree(self, layer, a, i, size=1):
         """What each degree contributes to [R_layer(a)]_i."""
-        total = [mpf(0)] * self.degree
+        total = [self.zero] * self.degree
         for j in range(len(self.w_explained()[layer])):
             root = self.root(layer, a, j)
             if root is not None:
                 slopes = self.one_sided(layer, root, a, j, i, size)
                 for k, slope in enumerate(slopes):
-                    total[k] += slope * (a[i] - root[i]) / mpmath.factorial(k + 1)
+                    total[k] += slope * (a[i] - root[i]) / factorial(k + 1)
         return total
 
     def one_sided(self, layer, root, a, j, i, size):
         """∂_i D^(k-1) h_j[Δ, ..., Δ] at the root, for k = 1, 2, ..., one-sided, Δ constant."""
         self.limits += self.only_a_limit(layer, root, a, j)
-        epsilon = size**self.apart * mpf(10) ** -EPSILON_DIGITS
+        epsilon = size**self.apart * self.number(10) ** -EPSILON_DIGITS
         smaller = size * epsilon
-        step = smaller**self.degree * mpf(10) ** -STEP_DIGITS
+        step = smaller**self.degree * self.number(10) ** -STEP_DIGITS
         delta = [p - r for r, p in zip(root, a, strict=True)]
 
         def partial(s):
@@ -153,12 +167,10 @@ class Literal:
             return (self.h(layer, plus, j, smaller) - self.h(layer, minus, j, smaller)) / (2 * step)
 
         # Central differences on steps of one half each way, every value once.
-        values = {mpf(s) / 2: None for s in range(1 - self.degree, self.degree)}
+        values = {self.number(s) / 2: None for s in range(1 - self.degree, self.degree)}
         values = {s: partial(s) for s in values}
         return [
-            mpmath.fsum(
-                (-1) ** m * mpmath.binomial(k, m) * values[mpf(k) / 2 - m] for m in range(k + 1)
-            )
+            sum((-1) ** m * comb(k, m) * values[self.number(k) / 2 - m] for m in range(k + 1))
             / step**k
             for k in range(self.degree)
         ]
@@ -174,7 +186,7 @@ class Literal:
     def f(self, layer, a):
         z = self.z(layer, a)
         linear = layer == self.depth - 1 and not self.output_relu
-        return z if linear else [max(mpf(0), value) for value in z]
+        return z if linear else [max(self.zero, value) for value in z]
 
     def only_a_limit(self, layer, root, a, j):
         """Another unit's tie at the root, or nobody left alive there for the layer above."""
@@ -198,7 +210,7 @@ class Literal:
         w, b = self.w_explained()[layer], self.b_explained()[layer]
         size = [abs(x) for x in a]
         return [
-            TIE * (dot([abs(x) for x in row], size) + abs(bias))
+            self.tie * (dot([abs(x) for x in row], size) + abs(bias))
             for row, bias in zip(w, b, strict=True)
         ]
 
@@ -210,15 +222,15 @@ class Literal:
         if z[j] <= 0:
             return None
         if rule == "zero":
-            return [mpf(0) for _ in a]
+            return [self.zero for _ in a]
         if rule == "pinv":
             return [p - q for p, q in zip(a, self.direction(layer, a, j), strict=True)]
         v = self.direction(layer, a, j)
         along = dot(w, v)
         # Parallel up to rounding, which with these digits means exactly so: inside a limit a
         # direction may come as close to it as ε.
-        parallel = mpmath.fsum(abs(p * q) for p, q in zip(w, v, strict=True))
-        if abs(along) <= parallel * mpf(10) ** (10 - mp.dps):
+        parallel = sum(abs(p * q) for p, q in zip(w, v, strict=True))
+        if abs(along) <= parallel * self.number(10) ** (10 - mp.dps):
             return None
         t = z[j] / along
         return [p - t * q for p, q in zip(a, v, strict=True)]
@@ -228,7 +240,7 @@ class Literal:
         w, rule = self.w_explained()[layer][j], self.rules[layer]
         pairs = list(zip(a, w, strict=True))
         if rule == "z+":
-            return [p if q >= 0 else mpf(0) for p, q in pairs]
+            return [p if q >= 0 else self.zero for p, q in pairs]
         if rule == "w2":
             return list(w)
         if rule == "zB":
@@ -245,7 +257,7 @@ class Literal:
 
     def train_free(self, x):
         """R_0, ..., R_L by the train-free approximation, as floats."""
-        with mp.workdps(self.digits):
+        with digits(self.digits):
             path = self.activations(x)
             relevances = [path[-1]]
             for layer in reversed(range(self.depth)):
@@ -253,7 +265,7 @@ class Literal:
             return [[float(v) for v in relevance] for relevance in relevances]
 
     def train_free_layer(self, layer, a, upper):
-        relevance = [mpf(0) for _ in a]
+        relevance = [self.zero for _ in a]
         for j, w in enumerate(self.w_explained()[layer]):
             v = self.direction(layer, a, j)
             total = self.z(layer, a)[j] if self.rules[layer] == "zero" else dot(v, w)
@@ -265,5 +277,5 @@ class Literal:
 
 def conserves(relevances):
     """The largest difference between the sums of neighbouring layers."""
-    sums = [mpmath.fsum(relevance) for relevance in relevances]
+    sums = [fsum(relevance) for relevance in relevances]
     return max(abs(p - q) for p, q in pairwise(sums))

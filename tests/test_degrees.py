@@ -92,7 +92,7 @@ def test_shares_add_up_to_the_series_of_h(rule):
     for seed in SEEDS["positive", 2]:
         rules = per_layer(rule, 2)
         net, x = random_network((3, 4, 1), seed, "positive"), positive_input(3, seed)
-        literal = Literal(*lists(net), rules, box=BOX)
+        literal = Literal(*lists(net), rules, box=BOX, number=mpf)
         with torch.no_grad():
             found = expansion(recursion(net, rules, bounds=BOX, series=Taylor(4)), 0, x)
         with mp.workdps(150):

@@ -102,7 +102,7 @@ def test_components_against_quadrature_of_the_literal(rule, seeds):
             found = expansion(rec, 0, x)
             points = rec.plans[0].finder(rec.problem(0, x)).points[0, found.unit]
             kinks = knots(net, 0, points, x - points)
-        literal = Literal(*lists(net), [rule] * 2, gamma=1.0)
+        literal = Literal(*lists(net), [rule] * 2, gamma=1.0, number=mpf)
         for row, unit in enumerate(found.unit.tolist()):
             with mp.workdps(literal.digits):
                 a = [mpf(v) for v in x[0].tolist()]

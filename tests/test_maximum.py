@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from mpmath import mpf
 from torch import nn
 
 import dtd
@@ -47,7 +46,7 @@ class LiteralMaximum(Literal):
         if self.z(layer, a)[j] <= 0:
             return None
         row = self.w_explained()[layer][j]
-        return [mpf(0) if inside else value for value, inside in zip(a, row, strict=True)]
+        return [self.zero if inside else value for value, inside in zip(a, row, strict=True)]
 
 
 def pooled_network(seed, stride, bias):
@@ -204,7 +203,7 @@ class LiteralAverage(Literal):
 
     def direction(self, layer, a, j):
         v, w = super().direction(layer, a, j), self.w_explained()[layer][j]
-        return [p if q != 0 or layer != 1 else mpf(0) for p, q in zip(v, w, strict=True)]
+        return [p if q != 0 or layer != 1 else self.zero for p, q in zip(v, w, strict=True)]
 
 
 @pytest.mark.parametrize("bias", ["negative", "positive"])

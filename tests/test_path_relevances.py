@@ -13,7 +13,6 @@ from itertools import product
 
 import pytest
 import torch
-from mpmath import mp, mpf
 
 from cases import (
     MANY,
@@ -39,7 +38,7 @@ from dtd.roots import (
     Polytope,
     Random,
 )
-from literal import EPSILON_DIGITS, STEP_DIGITS, Literal, digits_for
+from literal import EPSILON_DIGITS, STEP_DIGITS, Literal, digits, digits_for
 
 SUM = 1e-10
 RULES = ["z+", "w2", "gamma", "x", "zero", "pinv"]
@@ -76,10 +75,10 @@ class LiteralPaths(Literal):
         j, *upper = path
         root = self.root(layer, a, j)
         if root is None:
-            return mpf(0)
-        epsilon = size * mpf(10) ** -EPSILON_DIGITS
+            return self.zero
+        epsilon = size * self.number(10) ** -EPSILON_DIGITS
         smaller = size * epsilon
-        step = smaller * mpf(10) ** -STEP_DIGITS
+        step = smaller * self.number(10) ** -STEP_DIGITS
         ends = [
             [r + epsilon * (p - r) + side * step * (k == i) for k, (r, p) in enumerate(pairs)]
             for side in (1, -1)
@@ -90,8 +89,8 @@ class LiteralPaths(Literal):
 
     def paths(self, x):
         widths = [len(x), *(len(w) for w in self.w_explained())]
-        with mp.workdps(digits_for(self.depth)):
-            anchor = [mpf(v) for v in x]
+        with digits(digits_for(self.depth)):
+            anchor = [self.number(v) for v in x]
             numbers = [
                 float(self.share(0, anchor, path, i))
                 for i, *path in product(*(range(width) for width in widths))
