@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -30,6 +31,22 @@ SWEEP = ["-m", *SMALL, "report=false", "sweep=a"]
 @pytest.fixture(autouse=True)
 def _in_a_folder_of_its_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The folder in which a sweep ended; not to be changed."""
+    folder = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert dtd_run(patch, *SWEEP, "seed=3,4") == 0
+    return folder
+
+
+@pytest.fixture
+def sweep(finished, _in_a_folder_of_its_own):
+    """A copy of the sweep."""
+    return Path(shutil.copytree(finished / "outputs", "outputs"), "sweeps", "a")
 
 
 def all_files(folder):
@@ -105,8 +122,9 @@ def change(path):
         ("DONE", Path.unlink, False),
     ],
 )
-def test_a_folder_that_does_not_match_is_done_again(monkeypatch, capfd, name, damage, verify):
-    assert dtd_run(monkeypatch, *SWEEP, "seed=3,4") == 0
+def test_a_folder_that_does_not_match_is_done_again(
+    monkeypatch, capfd, sweep, name, damage, verify
+):
     before, (folder, _) = contents("a"), runs("a").values()
     damage(folder / name)
     assert RunFolder(folder).problem(verify=verify)
@@ -114,7 +132,7 @@ def test_a_folder_that_does_not_match_is_done_again(monkeypatch, capfd, name, da
     if verify:
         assert dtd_run(monkeypatch, *SWEEP, "seed=3,4") == 0
         assert "0 done, 2 skipped" in capfd.readouterr().out
-        page = write_report(Path("outputs/sweeps/a"), progress=False, verify=True)
+        page = write_report(sweep, progress=False, verify=True)
         assert "relevance.csv has another content" in page.read_text()
     assert dtd_run(monkeypatch, *SWEEP, "seed=3,4", *["--verify"] * verify) == 0
     assert "1 done, 1 skipped" in capfd.readouterr().out
@@ -271,17 +289,16 @@ def test_a_file_that_changes_during_a_sweep_is_refused(monkeypatch, capfd):
 # Reports
 
 
-def test_a_report_is_of_one_generation_or_the_other(monkeypatch):
-    """Killed at each file that it writes, the earlier one stays whole."""
+@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.exhaustive)])
+def test_a_report_is_of_one_generation_or_the_other(monkeypatch, sweep, every):
+    """Killed at a file that it writes, the earlier one stays whole."""
     import dtd_cli.records.files as files
 
-    assert dtd_run(monkeypatch, *SWEEP, "seed=3,4") == 0
-    sweep = Path("outputs/sweeps/a")
     write_report(sweep, progress=False)
     before = {p.name: p.read_bytes() for p in (sweep / "report").iterdir()}
     assert dtd_run(monkeypatch, *SWEEP, "seed=5") == 0
     replace = Path.replace
-    for killed_at in range(99):
+    for killed_at in range(0, 99, every):
         count = iter(range(99))
 
         def killed(self, target, killed_at=killed_at, count=count):
