@@ -37,8 +37,8 @@ COLUMNS = {
 OTHERS = {"inputs.csv", "summary.json", "environment.json", "network.safetensors", "DONE"}
 
 
-SAYS_THE_MODE = ("-m", "experiment", "hydra.mode", "--c", "searchpath")
-"""Without any of these nothing says whether it is a run or a sweep. Hydra composes a whole
+SAYS_THE_MODE = ("experiment", "hydra.mode", "--c", "searchpath")
+"""Without any of these ``-m`` alone says whether it is a sweep. Hydra composes a whole
 configuration to find that out, which is a third of the time of a refusal."""
 
 

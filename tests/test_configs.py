@@ -87,12 +87,20 @@ def test_every_option_is_read(group, option):
             assert type(getattr(typed, group)) is classes[option]
 
 
-# Experiments run in test_experiments.py, loggers in test_hydra.py.
+ELSEWHERE = ("experiment", "logger", "input_rule", "input_roots")
+"""Experiments run in test_experiments.py, loggers in test_hydra.py; the input layer has each option
+in the run in which all layers have it."""
+
+
 @pytest.mark.parametrize(
-    ("group", "option"), [pair for pair in OPTIONS if pair[0] not in ("experiment", "logger")]
+    ("group", "option"), [pair for pair in OPTIONS if pair[0] not in ELSEWHERE]
 )
 def test_every_option_runs(tmp_path, monkeypatch, group, option, capfd):
-    status = dtd_run(monkeypatch, *overrides(group, option), SMALL[2])
+    arguments = overrides(group, option)
+    if (below := f"input_{group}") in ELSEWHERE:
+        fewer = (f"{below}.{setting}" for setting in FEWER.get(option, []))
+        arguments = dict.fromkeys([*arguments, f"{below}={option}", *fewer])
+    status = dtd_run(monkeypatch, *arguments, SMALL[2])
     assert status == 0, capfd.readouterr().err
     assert (tmp_path / "run" / "DONE").exists()
 

@@ -131,8 +131,12 @@ torch.optim.Adam = Told
 
 @pytest.mark.parametrize(
     "told",
-    [at_import("torch"), at_import("pandas"), at_import("sklearn"), IN_TRAINING],
-    ids=["torch", "pandas", "sklearn", "training"],
+    [
+        pytest.param(at_import("torch"), id="torch"),
+        pytest.param(at_import("pandas"), id="pandas", marks=pytest.mark.exhaustive),
+        pytest.param(at_import("sklearn"), id="sklearn", marks=pytest.mark.exhaustive),
+        pytest.param(IN_TRAINING, id="training"),
+    ],
 )
 def test_an_interrupted_run(tmp_path, told):
     """While it imports, which takes long, or while it trains."""

@@ -30,9 +30,10 @@ def matrices(rec, layer, a):
 @pytest.mark.parametrize(
     ("widths", "seeds", "rows"),
     [
-        ((3, 4, 1), (1, 11, 38), slice(9)),
+        ((3, 4, 1), (11,), slice(9)),
         # With negative biases the eighth sample alone has interactions.
         ((3, 4, 3, 1), (1,), slice(6, 9)),
+        pytest.param((3, 4, 1), (1, 11, 38), slice(9), marks=pytest.mark.exhaustive),
         pytest.param((3, 4, 3, 1), (1, 11, 38), slice(9), marks=pytest.mark.exhaustive),
     ],
 )
@@ -42,7 +43,7 @@ def test_symmetric_and_rows_are_the_second_degree(widths, seeds, rows, rule, bia
     for seed in seeds:
         net, x = random_network(widths, seed, bias), positive_input(3, seed, n=9)[rows]
         whole, chunked = (
-            recursion(net, rule, series=Taylor(3), max_points=size) for size in (10**6, 3)
+            recursion(net, rule, series=Taylor(2), max_points=size) for size in (10**6, 3)
         )
         for layer, a in enumerate(net.activations(x)[:-1]):
             with torch.no_grad():

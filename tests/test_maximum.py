@@ -85,14 +85,15 @@ def test_the_recursion_is_the_literal_one(rule, stride, bias):
     found = 0
     for seed in (3, 9):
         network = pooled_network(seed, stride, bias)
+        literal, relevances = literal_of(network, [rule] * 4, gamma=0.4), None
         for forward_passes in (True, False):
             explainer, x = explained(network, rule=RULES[rule], forward_passes=forward_passes)
             if not len(x):
                 continue
             result = explainer.explain(x, target=0)
-            literal = literal_of(network, [rule] * 4, gamma=0.4)
-            for sample, anchor in enumerate(x.tolist()):
-                for layer, wanted in enumerate(literal.relevances(anchor)):
+            relevances = relevances or [literal.relevances(anchor) for anchor in x.tolist()]
+            for sample, of_sample in enumerate(relevances):
+                for layer, wanted in enumerate(of_sample):
                     if result.limits[layer][sample] in ("unsettled", "unbounded"):
                         continue
                     size = max(map(abs, wanted), default=0.0)

@@ -239,17 +239,17 @@ class TestDraw:
     @pytest.mark.parametrize(
         "tables",
         [
-            some_tables(samples=1),
+            pytest.param(some_tables(samples=1), marks=pytest.mark.exhaustive),
             some_tables(samples=7, methods=["train_free"]),
             some_tables([f"a feature with a long name {i}" for i in range(30)], samples=3),
             some_tables(["$a$", "$b_", "c"]),
-            some_tables(finders=("closed_form",)),
+            pytest.param(some_tables(finders=("closed_form",)), marks=pytest.mark.exhaustive),
             some_tables(finders=("random", "line", "unheard_of")),
             some_tables(methods=["recursive", "recursive, refined", "another", *METHODS[1:]]),
             some_tables(widths=(1,)),
-            some_tables(["pixel_0_0"]),
+            pytest.param(some_tables(["pixel_0_0"]), marks=pytest.mark.exhaustive),
             some_tables([f"pixel_{r}_{c}" for r in range(2) for c in range(12)], samples=2),
-            digits(1),
+            pytest.param(digits(1), marks=pytest.mark.exhaustive),
         ],
     )
     def test_no_combination_fails_or_warns(self, tables: Tables, tmp_path: Path) -> None:

@@ -229,7 +229,8 @@ def test_what_was_not_computed(net, x):
     assert torch.equal(plain.degrees[1].squeeze(1), plain.relevance[1])
     assert plain.interactions is None
     assert plain.interactions_frame().empty
-    assert dtd.DTD(net, degree=INF).explain(x, 1).degrees[0].shape == (5, 1, 4)
+    shallow = random_network((4, 5, 3), SEED)
+    assert dtd.DTD(shallow, degree=INF).explain(x, 1).degrees[0].shape == (5, 1, 4)
     assert dtd.DTD(net, method="train_free").explain(x, 1).degrees is None
     assert dtd.DTD(net, estimator="monte_carlo").explain(x, 1).degrees is None
 
@@ -469,11 +470,12 @@ def test_numbers_of_numpy_are_numbers(net, x, kind):
 
 @pytest.mark.parametrize("kind", [np.int64, np.int8, np.uint8])
 def test_settings_may_be_numbers_of_numpy(net, x, kind):
-    same = dtd.DTD(net, degree=2, seed=3, max_points=99, input_roots="random").explain(x, 1)
+    roots = dtd.roots.Random(candidates=5, steps=5)
+    same = dtd.DTD(net, degree=2, seed=3, max_points=99, input_roots=roots).explain(x[:1], 1)
     numpys = dtd.DTD(
-        net, degree=kind(2), seed=kind(3), max_points=kind(99), input_roots="random",
+        net, degree=kind(2), seed=kind(3), max_points=kind(99), input_roots=roots,
         interactions=np.bool_(False), forward_passes=np.bool_(True),
-    ).explain(x, 1)  # fmt: skip
+    ).explain(x[:1], 1)  # fmt: skip
     assert torch.equal(same.attribution, numpys.attribution)
     with refused("max_visits=100"):
         dtd.DTD(net, max_visits=kind(100)).explain(x, 1)

@@ -162,9 +162,10 @@ def test_tables(tmp_path, monkeypatch, finder):
     arguments = ["network.hidden=[5]", "network.outputs=3", "training=none", "inputs=positive",
                  "inputs.features=4", "inputs.n=4", "inputs.threshold=0.01", "seed=1",
                  "relevance.methods=[recursive,simple_taylor]", f"taylor_roots={finder}",
-                 "explain.output=2", "progress=false", "plots=all"]  # fmt: skip
-    for name in ("one", "two"):
-        assert dtd_run(monkeypatch, *arguments, f"hydra.run.dir={name}") == 0
+                 "explain.output=2", "progress=false"]  # fmt: skip
+    for name, plots in (("one", "all"), ("two", "none")):
+        given = (*arguments, f"plots={plots}", f"hydra.run.dir={name}")
+        assert dtd_run(monkeypatch, *given) == 0
     for path in (tmp_path / "one").glob("*.csv"):
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
     tables = {path.stem: pd.read_csv(path) for path in (tmp_path / "one").glob("*.csv")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -40,6 +41,16 @@ def contents(sweep):
 
 def swept(monkeypatch, sweep, *arguments):
     return dtd_run(monkeypatch, "-m", "report=false", *arguments, f"sweep={sweep}")
+
+
+@pytest.fixture(scope="module")
+def one_run(tmp_path_factory):
+    """The folder in which a sweep of one run ended; not to be changed."""
+    folder = tmp_path_factory.mktemp("one_run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert swept(patch, "a", *NOTEBOOK, "seed=3") == 0
+    return folder / "outputs"
 
 
 def command(*arguments, script=SCRIPT):
@@ -100,9 +111,9 @@ def test_a_folder_is_named_after_its_configuration(monkeypatch):
     ],
     ids=" ".join,
 )
-def test_the_same_configuration_finds_its_folder(monkeypatch, settings):
+def test_the_same_configuration_finds_its_folder(monkeypatch, one_run, settings):
     """However it is written, and wherever and how it is run."""
-    assert swept(monkeypatch, "a", *NOTEBOOK, "seed=3") == 0
+    shutil.copytree(one_run, "outputs")
     before = contents("a")
     said_twice = {setting.partition("=")[0] for setting in settings}
     others = [a for a in [*NOTEBOOK, "sweep=a"] if a.partition("=")[0] not in said_twice]
@@ -115,9 +126,9 @@ def test_the_same_configuration_finds_its_folder(monkeypatch, settings):
     ["seed=4", "dtype=float32", "threads=2", "relevance.max_points=7", "plots=all", "roots=random",
      "input_rule=z+", "explain.output=0", "network.output_activation=linear"],
 )  # fmt: skip
-def test_another_configuration_has_another_folder(monkeypatch, setting):
+def test_another_configuration_has_another_folder(monkeypatch, one_run, setting):
+    shutil.copytree(one_run, "outputs")
     base = [a for a in [*NOTEBOOK, "seed=3"] if a.partition("=")[0] != setting.partition("=")[0]]
-    assert swept(monkeypatch, "a", *NOTEBOOK, "seed=3") == 0
     assert swept(monkeypatch, "a", *base, setting) == 0
     assert len(runs("a")) == 2
 
