@@ -19,7 +19,7 @@ from dtd.networks.windows import Shape, Windows
 from dtd_cli.config.errors import SettingError
 from dtd_cli.config.values import Count, OneOf
 from dtd_cli.networks.initialisers import INITIALISERS
-from dtd_cli.networks.specification import Described
+from dtd_cli.networks.specification import EndsInDense
 
 _POOL = (2, 2)
 
@@ -38,7 +38,7 @@ POOLINGS = {"max": _maximum, "avg": _mean}
 
 
 @dataclass(frozen=True)
-class Convolutional(Described):
+class Convolutional(EndsInDense):
     """For each of ``channels`` a convolution with a ReLU and a 2x2 pooling, then dense layers.
 
     ``kernel`` is the side of all kernels. ``padding`` is what is added on each side of an image;
@@ -54,13 +54,6 @@ class Convolutional(Described):
     kernel: Count
     padding: Annotated[int, Field(ge=0)] | None
     pooling: Annotated[str, OneOf(POOLINGS)]
-    hidden: Annotated[list[Count], Field(description="a list of widths >= 1, or [] for none")]
-    outputs: Count | None
-    init: Annotated[str, OneOf(INITIALISERS)]
-
-    @property
-    def input_size(self) -> int | None:
-        return None
 
     def build(self, shape: Shape, output_size: int) -> Network:
         generator = torch.Generator().manual_seed(self.seed)

@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Annotated
 
 import torch
-from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from dtd.networks.initial import initial
 from dtd.networks.network import Network
 from dtd.networks.windows import Shape
-from dtd_cli.config.values import Count, OneOf
 from dtd_cli.networks.initialisers import INITIALISERS
-from dtd_cli.networks.specification import Described
+from dtd_cli.networks.specification import EndsInDense
 
 
 @dataclass(frozen=True)
-class FullyConnected(Described):
+class FullyConnected(EndsInDense):
     """Layers of the given widths between the inputs and ``outputs`` units.
 
     ``outputs`` defaults to the number of classes of the data, or 1 without classes. All
     initialisations draw the same numbers. ``nonpositive_bias`` turns each bias b into -|b|, so
     that the origin is a root of every unit. ``no_bias`` turns it into 0.
     """
-
-    hidden: Annotated[list[Count], Field(description="a list of widths >= 1, or [] for none")]
-    outputs: Count | None
-    init: Annotated[str, OneOf(INITIALISERS)]
-
-    @property
-    def input_size(self) -> int | None:
-        return None
 
     def build(self, shape: Shape, output_size: int) -> Network:
         widths = (prod(shape), *self.hidden, self.outputs or output_size)

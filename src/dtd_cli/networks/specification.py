@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Literal
+from typing import Annotated, Literal
 
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from dtd.networks.network import Network
 from dtd.networks.windows import Shape
-from dtd_cli.config.values import Seed
+from dtd_cli.config.values import Count, OneOf, Seed
+from dtd_cli.networks.initialisers import INITIALISERS
 
 
 @dataclass(frozen=True)
@@ -58,3 +60,19 @@ class Described(NetworkSpec):
     def output_relu(self) -> bool:
         """Whether the last layer has a ReLU too."""
         return self.output_activation == "relu"
+
+
+@dataclass(frozen=True)
+class EndsInDense(Described):
+    """A network that follows its data and ends in dense layers: ``hidden``, then ``outputs`` units.
+
+    ``init`` is what is done to each layer that is drawn.
+    """
+
+    hidden: Annotated[list[Count], Field(description="a list of widths >= 1, or [] for none")]
+    outputs: Count | None
+    init: Annotated[str, OneOf(INITIALISERS)]
+
+    @property
+    def input_size(self) -> int | None:
+        return None
