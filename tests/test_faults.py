@@ -238,8 +238,15 @@ def test_weights_that_are_no_numbers(monkeypatch, capfd, entry, name):
     assert "NaN or infinite" in line
 
 
-@pytest.mark.parametrize("rule", ["z+", "gamma", "x", "w2", "zero", "pinv"])
-@pytest.mark.parametrize("widths", [(3, 1), (1, 1), (1, 1, 1, 1), (3, 1, 1), (1, 4, 1)], ids=str)
+def small():
+    """Widths and rules: each with one of the other; all pairs in the exhaustive tests."""
+    for widths in ((3, 1), (1, 1), (1, 1, 1, 1), (3, 1, 1), (1, 4, 1)):
+        for rule in ("z+", "gamma", "x", "w2", "zero", "pinv"):
+            alone = rule != "z+" and widths != (1, 1, 1, 1)
+            yield pytest.param(widths, rule, marks=[pytest.mark.exhaustive] * alone)
+
+
+@pytest.mark.parametrize(("widths", "rule"), list(small()), ids=str)
 def test_the_smallest_networks(monkeypatch, widths, rule):
     """Without a hidden layer, and with widths of 1."""
     modules = [torch.nn.Linear(*sizes) for sizes in pairwise(widths)]
