@@ -155,7 +155,7 @@ def test_by_hand():
 FLOATS = st.floats(-2, 2).map(lambda v: round(v, 3))
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, database=None)
+@settings(max_examples=50, deadline=None, derandomize=True, database=None)
 @given(
     st.lists(FLOATS, min_size=3, max_size=3),
     st.lists(FLOATS, min_size=3, max_size=3),
@@ -233,7 +233,7 @@ def test_in_single_precision():
     assert spread(terms(rec, x.float())[0].double(), want) < 1e-4
 
 
-@pytest.mark.parametrize("degree", ["0", "1.5", "two", "true", "-inf", "[2]"])
+@pytest.mark.parametrize("degree", ["0", "-1", "1.5", "two", "true", "nan", "-inf", "[2]"])
 def test_bad_degrees_are_refused_with_the_number(tmp_path, monkeypatch, capfd, degree):
     monkeypatch.chdir(tmp_path)
     assert dtd_run(monkeypatch, f"relevance.degree={degree}") == 2
