@@ -129,15 +129,9 @@ class DTD:
         self._reading.check(samples.flatten(1))
         explained = targets(self.network, samples.flatten(1), target)
         self._check_cost(int(explained.explained.sum()))
+        batches = self.track(self._batches(explained), self.method)
         parts = tuple(
-            Explained(
-                self.method,
-                output,
-                rows,
-                self.network.activations(problem.x),
-                self._explain(problem) if output.sign > 0 else opposite(self._explain(problem)),
-            )
-            for output, problem, rows in self.problems(samples.flatten(1), explained)
+            self._part(output, samples.flatten(1)[rows], rows) for output, rows in batches
         )
         shapes = self.network.shapes
         return Result(samples, explained.f, explained.relevance, shapes, parts, self._contents)
@@ -212,9 +206,8 @@ class DTD:
         Raises:
             InvalidSetting: there are no such roots for a sample.
         """
-        for output, samples in explained.groups():
-            for batch in self._roots.batches(samples):
-                yield output, self._problem(output, x[batch]), batch
+        for output, batch in self._batches(explained):
+            yield output, self._problem(output, x[batch]), batch
 
     def recursion(self, output: Output, x: Tensor) -> Recursion:
         """The relevance functions of what is decomposed, f or -f, for samples ``x`` (B, d) that
@@ -327,6 +320,21 @@ class DTD:
             forward_passes=self.forward_passes,
             track=self.track,
         )
+
+    def _batches(self, explained: Targets) -> list[tuple[Output, Tensor]]:
+        """What is explained together: the output, and the rows of the samples."""
+        return [
+            (output, batch)
+            for output, samples in explained.groups()
+            for batch in self._roots.batches(samples)
+        ]
+
+    def _part(self, output: Output, x: Tensor, rows: Tensor) -> Explained:
+        """The explanation of samples ``x`` (n, d), which are these ``rows`` of the batch."""
+        problem = self._problem(output, x)
+        found = self._explain(problem)
+        found = found if output.sign > 0 else opposite(found)
+        return Explained(self.method, output, rows, self.network.activations(x), found)
 
     def _explain(self, problem: Problem) -> Explanation:
         if self.method == "recursive":
