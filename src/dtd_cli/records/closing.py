@@ -29,8 +29,9 @@ def closing(summary: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _network(training: Mapping[str, float]) -> Iterator[str]:
-    """The figures of the rows that training did not see, or where it saw all, of these."""
-    for part in ("test", "train"):
+    """The figures of the rows that training did not see, or where it saw all, of these; of all data
+    where there was no training."""
+    for part in ("test", "train", "data"):
         figures = {name: value for name, value in training.items() if name.startswith(f"{part}_")}
         if figures:
             words = (f"{name.replace('_', ' ')} {value:.3g}" for name, value in figures.items())
