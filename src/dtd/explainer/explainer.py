@@ -13,7 +13,7 @@ from dtd.domains import Domain
 from dtd.errors import InvalidSetting, shown
 from dtd.explainer import arguments
 from dtd.explainer.estimators import Estimator, Forecast, estimator_of
-from dtd.explainer.explained import Explained, out_of_range
+from dtd.explainer.explained import Explained, check_squares, out_of_range
 from dtd.explainer.objections import (
     check_affine,
     check_integral,
@@ -129,6 +129,8 @@ class DTD:
         self._reading.check(samples.flatten(1))
         explained = targets(self.network, samples.flatten(1), target)
         self._check_cost(int(explained.explained.sum()))
+        path = self.network.activations(samples.flatten(1))
+        check_squares(path, explained.explained.nonzero().squeeze(1))
         batches = self.track(self._batches(explained), self.method)
         parts = tuple(
             self._part(output, samples.flatten(1)[rows], rows) for output, rows in batches

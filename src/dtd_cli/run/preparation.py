@@ -137,6 +137,7 @@ def prepare(config: Config) -> Prepared:
     source.check_range(config.dtype, "allowed are smaller numbers, or dtype=float64")
     split = Split.whole(0) if source.rows is None else config.training.split(len(source.rows), seed)
     given, source = source, config.inputs.fitted(source, split.train)
+    source.check_range(config.dtype, "it is standardised; allowed are numbers nearer to each other")
     trained = config.training(network, source, split, seed, config.top.progress)
     classes = [*map(name, config.training.classes(source.labels, network.widths[-1]))]
 
