@@ -172,7 +172,8 @@ def test_relevance_that_is_zero_for_most(monkeypatch, capfd):
     """The roots of ``zero`` are the origin, where a network with negative biases is dead."""
     layers = [([[1.0, 1.0], [1.0, 2.0]], [-0.5, -0.1]), ([[1.0, 1.0]], [-0.1])]
     write([[1.0, 0.5], [0.5, 1.0], [2.0, 1.0]], *layers)
-    _, summary = ran(monkeypatch, capfd, *OWN, "rule=zero", "inputs.domain=nonnegative")
+    out, summary = ran(monkeypatch, capfd, *OWN, "rule=zero", "inputs.domain=nonnegative")
+    assert "recursive: keeps 0 of f(x) (median), nothing for 3 of 3 samples, largest" in out
     assert one_about(summary, "no relevance arrives").startswith("recursive: for 3 of 3 samples")
     assert summary["without_relevance"] == {
         "recursive": 3, "train_free": 0, "gradient_x_input": 0,

@@ -22,10 +22,12 @@ def closing(summary: Mapping[str, Any]) -> Iterator[str]:
             for label, layers in summary.get("conserved_by_input_roots", {}).items()
         },
     }
-    largest = summary["largest_relevance"]
+    largest, nothing = summary["largest_relevance"], summary["without_relevance"]
     # In the order of the run.
     for method in dict.fromkeys([*largest, *kept]):
-        yield f"{method}: {_kept(kept.get(method))}{_largest(largest.get(method))}"
+        empty = nothing.get(method, 0)
+        lost = f", nothing for {empty} of {explained} samples" * bool(empty)
+        yield f"{method}: {_kept(kept.get(method))}{lost}{_largest(largest.get(method))}"
 
 
 def _network(training: Mapping[str, float]) -> Iterator[str]:
