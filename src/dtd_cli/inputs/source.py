@@ -18,9 +18,6 @@ from dtd.numerics.scale import size_of
 from dtd_cli.config.errors import SettingError
 from dtd_cli.config.values import Count, different
 
-_FARTHER = 2.0**30
-"""How many times farther than the data a root may lie."""
-
 Image = tuple[int, int, int]
 """Channels, height and width."""
 
@@ -78,22 +75,22 @@ class Source:
         domain = Domain(scaling(self.domain.low), scaling(self.domain.high))
         return dataclasses.replace(self, rows=scaling(self.rows), domain=domain, scaling=scaling)
 
-    def check_range(self, dtype: torch.dtype, remedy: str) -> None:
-        """Refuse rows with a number that a dtype cannot hold, or a root in its units could not be.
+    def check_range(self, dtype: torch.dtype, remedy: str, times: float = 1.0) -> None:
+        """Refuse rows with a number of which a dtype cannot hold so many ``times``.
 
         Raises:
             SettingError: with the row and the column, and the remedy.
         """
         if self.rows is None:
             return
-        outside = (self.rows.abs() > torch.finfo(dtype).max / _FARTHER).nonzero()
+        outside = (self.rows.abs() > torch.finfo(dtype).max / times).nonzero()
         if len(outside):
             row, column = outside[0].tolist()
+            does = "leaves" if times == 1 else "comes near the end of"
             raise SettingError(
                 "inputs",
                 f"{self.rows[row, column].item():g}",
-                f"{place(row, self.names[column])} leaves the range of {str(dtype)[6:]}, or "
-                f"comes near to its end; {remedy}",
+                f"{place(row, self.names[column])} {does} the range of {str(dtype)[6:]}; {remedy}",
             )
 
 
