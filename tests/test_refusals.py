@@ -87,7 +87,7 @@ def test_which_sample_leaves_the_range(net, x):
         dtd.DTD(net).explain(mixed, 1)
     with refused("a=sample 1: the relevance of layer 0"):
         dtd.DTD(net).relevance_function(0, 1)(mixed[1:3])
-    with refused("x=sample 2: the network's output"):
+    with refused("x=sample 2: the activation of layer"):
         dtd.DTD(net).explain(mixed * x.new_tensor([1, 1, 9e107, 1, 1, 1]).unsqueeze(1), 1)
 
 

@@ -152,6 +152,11 @@ def test_standardised_rows_keep_their_units(monkeypatch):
     np.testing.assert_allclose(own, 0, atol=1e-9)
 
 
+def test_standardised_rows_without_any_root(monkeypatch):
+    run(monkeypatch, "inputs.standardize=true", "relevance.methods=[train_free]")
+    assert pd.read_csv("run/root_points.csv").empty
+
+
 def test_a_map_of_standardised_rows(monkeypatch):
     inputs = run(monkeypatch, "inputs.standardize=true", "rule=w2", "inputs.n=4")
     table = pd.read_csv("run/regions.csv")

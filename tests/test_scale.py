@@ -11,6 +11,7 @@ import dtd
 from cases import positive_input, random_network
 from dtd.networks.network import Layer
 from dtd.numerics.scale import norm, size_of
+from dtd_cli.inputs.source import Scaling
 from test_cli import dtd_run
 
 
@@ -86,7 +87,7 @@ def test_small_weights_keep_f_under_w2(tmp_path, monkeypatch):
 
 LARGE = {
     "f in float32": (1.0, "1e300,1", "float32", "column 'a' leaves the range of float32"),
-    "f in float64": (1e200, "1e200,1", "float64", "the network's output leaves the range"),
+    "f in float64": (1e200, "1e200,1", "float64", "the activation of layer 1 leaves the range"),
     "squares": (1e154, "2,1", "float64", "activation of layer 1 leaves the range of float64"),
     "weights": (1e154, "2,1", "float32", "network=layer 1: its weights are not all finite"),
 }
@@ -109,3 +110,11 @@ def test_what_leaves_the_range_is_refused_by_row_or_layer(
     (line,) = capfd.readouterr().err.splitlines()
     assert said in line
     assert not (tmp_path / "run" / "DONE").exists()
+
+
+@pytest.mark.parametrize("size", [1e-310, 1e-200, 1.0, 1e160, 1e299])
+def test_standardised_features_do_not_depend_on_scale(size):
+    rows = torch.tensor([[1.0, 5.0], [2.0, 5.0], [4.0, 5.0]], dtype=torch.float64)
+    wanted, scaled = rows - rows.mean(0), rows * size
+    wanted = wanted / torch.tensor([wanted[:, 0].square().mean().sqrt(), 1.0])
+    assert torch.allclose(Scaling.of(scaled)(scaled), wanted, rtol=1e-12, atol=1e-12)

@@ -118,13 +118,23 @@ def test_names_that_programs_give(tmp_path):
 @pytest.mark.parametrize("first", ["5.1,3.5,1.4", "3,1,2", "1,2,3", "5,1;3,5;1,4"])
 def test_a_table_without_a_header(tmp_path, first):
     path = written(tmp_path, f"{first}\n{first}\n")
-    refused = r"^inputs\.path=.*first row is all numbers \(.*inputs\.header=false.*=true"
+    refused = r"^inputs\.path=.*\S*: its first row has numbers where .*inputs\.header=false.*=true"
     with pytest.raises(InvalidSetting, match=refused):
         opened(path)
     without = opened(path, header=False)
     assert without.names == ("x1", "x2", "x3")
     assert len(without.rows) == 2
     assert len(opened(path, header=True).rows) == 1
+
+
+def test_a_table_without_a_header_whose_labels_are_text(tmp_path):
+    path = written(tmp_path, "5.1,3.5,setosa\n7.0,3.2,versicolor\n")
+    with pytest.raises(InvalidSetting, match=r"first row has numbers where .*\(5\.1, 3\.5, setosa"):
+        opened(path, label="setosa")
+    assert opened(path, header=False, label="x3").labels.tolist() == ["setosa", "versicolor"]
+    assert opened(path, header=True, label="setosa").labels.tolist() == ["versicolor"]
+    # Numbers that count the columns are names, also beside others.
+    assert opened(written(tmp_path, "y,0,1\none,3,4\ntwo,5,6\n"), label="y").names == ("0", "1")
 
 
 REFUSED = [

@@ -129,11 +129,51 @@ def test_a_network_that_has_learned_nothing(monkeypatch, capfd):
     none_about(summary, "learned nothing")
 
 
+def labelled(labels):
+    frame = pd.read_csv("x.csv")
+    frame.assign(label=labels).to_csv("x.csv", index=False)
+    return "inputs.label=label"
+
+
+X = [[1.0, 0.0], [2.0, 0.0], [0.0, 1.0], [0.0, 3.0]]
+
+
+@pytest.mark.parametrize(
+    ("weight", "labels", "figures"),
+    [
+        # The first two rows are of output 0, the others of output 1.
+        (np.eye(2), ["a", "b", "b", "b"], {"accuracy": 0.75, "commonest_class": 0.75}),
+        (np.eye(2), ["a", "a", "b", None], {"accuracy": 1.0, "commonest_class": 2 / 3}),
+        (np.eye(2), [1, 0, 1, 1], {"accuracy": 0.75, "commonest_class": 0.75}),
+        # A single output tells two classes by its sign, and numbers by its value.
+        ([[-1.0, 1.0]], ["no", "yes", "yes", "yes"], {"accuracy": 0.75, "commonest_class": 0.75}),
+        ([[1.0, 1.0]], [1.0, 2.5, 1.0, 3.0], {"mse": 0.0625, "r2": 1 - 0.0625 / 0.796875}),
+        # Outputs that cannot stand for the labels.
+        (np.eye(2), ["a", "b", "c", "c"], {}),
+        ([[1.0, 1.0]], ["a", "b", "c", "c"], {}),
+    ],
+    ids=str,
+)
+def test_a_network_that_is_given_is_measured_on_all_labels(
+    monkeypatch, capfd, weight, labels, figures
+):
+    write(X, (weight, np.zeros(len(weight))))
+    out, summary = ran(monkeypatch, capfd, *OWN, labelled(labels))
+    assert summary["training"] == pytest.approx({f"data_{k}": v for k, v in figures.items()})
+    said = ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in figures.items())
+    assert (f"data {said}" in out.splitlines()) == bool(figures)
+    if figures.get("accuracy") == 0.75:
+        assert "inputs.standardize" in one_about(summary, "learned nothing")
+    else:
+        none_about(summary, "learned nothing")
+
+
 def test_relevance_that_is_zero_for_most(monkeypatch, capfd):
     """The roots of ``zero`` are the origin, where a network with negative biases is dead."""
     layers = [([[1.0, 1.0], [1.0, 2.0]], [-0.5, -0.1]), ([[1.0, 1.0]], [-0.1])]
     write([[1.0, 0.5], [0.5, 1.0], [2.0, 1.0]], *layers)
-    _, summary = ran(monkeypatch, capfd, *OWN, "rule=zero", "inputs.domain=nonnegative")
+    out, summary = ran(monkeypatch, capfd, *OWN, "rule=zero", "inputs.domain=nonnegative")
+    assert "recursive: keeps 0 of f(x) (median), nothing for 3 of 3 samples, largest" in out
     assert one_about(summary, "no relevance arrives").startswith("recursive: for 3 of 3 samples")
     assert summary["without_relevance"] == {
         "recursive": 3, "train_free": 0, "gradient_x_input": 0,

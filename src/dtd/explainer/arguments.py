@@ -219,7 +219,8 @@ def placed(network: Network, dtype: torch.dtype, device: object) -> Network:
         raise InvalidSetting(
             "model",
             f"layer {finite.index(False) + 1}",
-            f"its weights are not all finite in {_name(dtype)}",
+            f"its weights are not all finite in {_name(dtype)}; allowed are smaller ones"
+            + ", or dtype=float64" * (dtype is torch.float32),
         )
     return copy
 

@@ -47,11 +47,6 @@ class Explained:
     def _numbers(self) -> Iterator[tuple[str, Tensor]]:
         """All numbers (n, ...) that have to be finite, and what they are."""
         explanation, errors = self.explanation, self.explanation.errors
-        # The derivative of a quotient is silently zero where the divisor's square overflows.
-        yield from (
-            (f"the square of an activation of layer {layer}", a.square())
-            for layer, a in enumerate(self.path)
-        )
         for kind in (explanation.relevances, explanation.terms, explanation.interactions):
             yield from ((f"the relevance of layer {layer}", kind[layer]) for layer in kind)
         for layer, ledger in explanation.ledgers.items():
@@ -65,6 +60,25 @@ class Explained:
                 slope = torch.where(roots.limit_error.isinf(), 0, roots.gradient_norm)
                 measured = (roots.distance, slope, roots.output_change)
                 yield f"a root in layer {layer}", torch.stack(measured, 1).nan_to_num(0, math.inf)
+
+
+def check_squares(path: Sequence[Tensor], samples: Tensor) -> None:
+    """Refuse activations (B, d) of all layers whose squares leave the range of the dtype.
+
+    The derivative of a quotient is silently zero where the square of its divisor overflows.
+
+    Args:
+        path: the activations.
+        samples: (n,), the rows that are explained.
+
+    Raises:
+        InvalidSetting: with the first of these samples, and the layer.
+    """
+    for layer, a in enumerate(path):
+        finite = a[samples].square().isfinite().all(1)
+        if not finite.all():
+            sample = int(samples[int((~finite).nonzero()[0])])
+            raise out_of_range(sample, f"the square of an activation of layer {layer}", a.dtype)
 
 
 def out_of_range(sample: int, what: str, dtype: torch.dtype, argument: str = "x") -> InvalidSetting:

@@ -13,7 +13,7 @@ from dtd.domains import Domain
 from dtd.errors import InvalidSetting, shown
 from dtd.explainer import arguments
 from dtd.explainer.estimators import Estimator, Forecast, estimator_of
-from dtd.explainer.explained import Explained, out_of_range
+from dtd.explainer.explained import Explained, check_squares, out_of_range
 from dtd.explainer.objections import (
     check_affine,
     check_integral,
@@ -129,15 +129,11 @@ class DTD:
         self._reading.check(samples.flatten(1))
         explained = targets(self.network, samples.flatten(1), target)
         self._check_cost(int(explained.explained.sum()))
+        path = self.network.activations(samples.flatten(1))
+        check_squares(path, explained.explained.nonzero().squeeze(1))
+        batches = self.track(self._batches(explained), self.method)
         parts = tuple(
-            Explained(
-                self.method,
-                output,
-                rows,
-                self.network.activations(problem.x),
-                self._explain(problem) if output.sign > 0 else opposite(self._explain(problem)),
-            )
-            for output, problem, rows in self.problems(samples.flatten(1), explained)
+            self._part(output, samples.flatten(1)[rows], rows) for output, rows in batches
         )
         shapes = self.network.shapes
         return Result(samples, explained.f, explained.relevance, shapes, parts, self._contents)
@@ -212,9 +208,8 @@ class DTD:
         Raises:
             InvalidSetting: there are no such roots for a sample.
         """
-        for output, samples in explained.groups():
-            for batch in self._roots.batches(samples):
-                yield output, self._problem(output, x[batch]), batch
+        for output, batch in self._batches(explained):
+            yield output, self._problem(output, x[batch]), batch
 
     def recursion(self, output: Output, x: Tensor) -> Recursion:
         """The relevance functions of what is decomposed, f or -f, for samples ``x`` (B, d) that
@@ -327,6 +322,21 @@ class DTD:
             forward_passes=self.forward_passes,
             track=self.track,
         )
+
+    def _batches(self, explained: Targets) -> list[tuple[Output, Tensor]]:
+        """What is explained together: the output, and the rows of the samples."""
+        return [
+            (output, batch)
+            for output, samples in explained.groups()
+            for batch in self._roots.batches(samples)
+        ]
+
+    def _part(self, output: Output, x: Tensor, rows: Tensor) -> Explained:
+        """The explanation of samples ``x`` (n, d), which are these ``rows`` of the batch."""
+        problem = self._problem(output, x)
+        found = self._explain(problem)
+        found = found if output.sign > 0 else opposite(found)
+        return Explained(self.method, output, rows, self.network.activations(x), found)
 
     def _explain(self, problem: Problem) -> Explanation:
         if self.method == "recursive":

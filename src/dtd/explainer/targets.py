@@ -54,7 +54,10 @@ def targets(network: Network, x: Tensor, target: object) -> Targets:
     y = network.forward(x)
     finite = y.isfinite().all(1)
     if not finite.all():
-        raise out_of_range(int((~finite).nonzero()[0]), "the network's output", y.dtype)
+        sample = int((~finite).nonzero()[0])
+        path = network.activations(x[sample : sample + 1])
+        layer = [bool(a.isfinite().all()) for a in path].index(False)
+        raise out_of_range(sample, f"the activation of layer {layer}", y.dtype)
     if isinstance(target, tuple):
         pair = _pair(network, target)
         # What is decomposed has the sign that is chosen here, to the last bit.

@@ -62,4 +62,5 @@ class Problem:
             self.moving_roots,
             self.series,
             self.forward_passes,
+            track=self.track,
         )

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from dtd.networks.network import Network
+from dtd.progress import Track, untracked
 from dtd.regions.region import Regions
 from dtd.relevance.batching import Batching
 from dtd.relevance.expansion import Expansion, Relevance
@@ -36,7 +37,8 @@ class Recursion:
     points that are held in memory together. With ``moving_roots`` false the roots are constants:
     ``∂ã/∂a = 0``. ``series`` says what of each Taylor series is distributed; without one it is the
     linear term. Without ``forward_passes`` all slopes are computed by automatic differentiation.
-    Where it does not take limits, it only marks where one is needed (``untaken``).
+    Where it does not take limits, it only marks where one is needed (``untaken``). ``track`` shows
+    how far the work is at the roots that are asked for, and not inside those above them.
 
     Where ``graph`` is true, what is returned keeps its graph and can be differentiated.
     """
@@ -49,6 +51,7 @@ class Recursion:
     series: Series | None = None
     forward_passes: bool = True
     takes_limits: bool = True
+    track: Track = untracked
 
     def relevance(self, l: int, a: Tensor, graph: bool = False) -> Tensor:
         """``R_l`` at the anchors ``a`` (N, d_l)."""
@@ -71,9 +74,9 @@ class Recursion:
             return summed
         # The memory of a search is freed before the next chunk starts, and that of its expansion
         # too unless a graph is kept.
-        parts = []
-        for anchors in a.split(self.batching.anchors(l)):
-            expansion = self.expand(l, anchors, self.roots(l, anchors), graph)
+        parts, inside = [], self._untracked
+        for anchors in self.track(a.split(self.batching.anchors(l)), "relevances"):
+            expansion = inside.expand(l, anchors, inside.roots(l, anchors), graph)
             parts.append(expansion.summed(anchors))
         return Relevance(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
 
@@ -117,7 +120,9 @@ class Recursion:
     ) -> tuple[Tensor, Relevance]:
         """``h_unit`` at the points (N, d) with its graph, and the relevance that it is part of."""
         # A limit in many digits is taken together with those above it: these are marked only.
-        inside = self._marking if self.limits.way(l) is Way.MANY_DIGITS else self
+        inside = self._untracked
+        if self.limits.way(l) is Way.MANY_DIGITS:
+            inside = inside._marking
         activations = self.open_layer(l, points, open_gates)
         upper = inside.relevance_and_limits(l + 1, activations, graph=True)
         return upper.relevance.gather(1, unit.unsqueeze(1)).squeeze(1), upper
@@ -140,6 +145,7 @@ class Recursion:
             plan.generator,
             Regions(self.network, l, l + 1, own.to(a.device)),
             vanishes_on_kinks=last or self._carries_factor[l + 1],
+            track=self.track,
         )
 
     @cached_property
@@ -158,7 +164,13 @@ class Recursion:
     def slopes(self) -> ChosenSlopes:
         """What gives ``∇⁺h_j`` at the roots."""
         automatic = AutomaticSlopes(
-            self.explained, self.plans, self.function, self.limits, self.series, self.batching
+            self.explained,
+            self.plans,
+            self.function,
+            self.limits,
+            self.series,
+            self.batching,
+            self.track,
         )
         return ChosenSlopes.of(automatic, self.forward_passes)
 
@@ -167,7 +179,12 @@ class Recursion:
         """What takes one-sided limits in many digits."""
         degree = 1 if self.series is None else self.series.degree
         marks = not self.takes_limits
-        return Limits(self.explained, self.plans, degree, self.moving_roots, marks)
+        return Limits(self.explained, self.plans, degree, self.moving_roots, marks, self.track)
+
+    @cached_property
+    def _untracked(self) -> Recursion:
+        """The same recursion, of which nothing is shown."""
+        return self if self.track is untracked else replace(self, track=untracked)
 
     @cached_property
     def _marking(self) -> Recursion:

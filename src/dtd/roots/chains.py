@@ -64,7 +64,7 @@ class ChainSearch(RootFinder):
         scale = self.first_scale((state - a.unsqueeze(1)).square().mean(2).sqrt())
         accepted = torch.zeros_like(state[..., 0])
         states = []
-        for step in range(1, len(drawn)):
+        for step in problem.track(range(1, len(drawn)), "steps"):
             moves = torch.where(free, directions[step], 0)
             proposal = self.propose(cell, state, scale, moves, positions[step])
             inside = cell.contains(proposal)

@@ -14,6 +14,7 @@ from torch import Tensor
 from dtd.domains import Domain
 from dtd.networks.layer import AnyLayer, Mask
 from dtd.networks.network import Network
+from dtd.progress import Track, untracked
 from dtd.regions.region import Regions
 from dtd.roots.location import Location
 from dtd.rules.formula import Formula
@@ -65,6 +66,8 @@ class RootProblem:
     layer_is_local: bool = field(default=False, kw_only=True)
     """``layer`` is what h is in the regions of the anchors only: beyond them its zeros need not be
     zeros of h."""
+    track: Track = field(default=untracked, kw_only=True)
+    """Shows how far the search is."""
 
     def draw_normal(self, *shape: int) -> Tensor:
         """Standard normal numbers of this shape, drawn in float32 whatever the anchors' dtype."""

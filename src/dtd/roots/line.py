@@ -88,7 +88,8 @@ class LineSearch(RootFinder):
         low, before = torch.zeros_like(rays.scale), torch.zeros_like(rays.scale)
         after, at_kink = torch.full_like(low, torch.inf), torch.zeros_like(low, dtype=torch.bool)
         rows = torch.arange(len(low), device=low.device)
-        for high in (*kinks.unbind(1), torch.full_like(low, torch.inf)):
+        ends = (*kinks.unbind(1), torch.full_like(low, torch.inf))
+        for high in rays.problem.track(ends, "pieces"):
             if not len(rows):
                 break
             start, end = low[rows].unsqueeze(1), high[rows].unsqueeze(1)
@@ -119,7 +120,7 @@ class LineSearch(RootFinder):
     ) -> tuple[Tensor, Tensor]:
         """The zero between two positions each, bisected where ``after`` is not a zero itself."""
         inside = (after.isfinite() & ~at_kink).nonzero().squeeze(1)
-        for _ in range(_BISECTIONS if len(inside) else 0):
+        for _ in rays.problem.track(range(_BISECTIONS if len(inside) else 0), "bisection"):
             middle = (before[inside] + after[inside]) / 2
             zero = rays.signed_relevance(inside, middle.unsqueeze(1)).squeeze(1) <= 0
             before[inside] = torch.where(zero, before[inside], middle)

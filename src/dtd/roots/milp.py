@@ -47,9 +47,12 @@ class Milp(RootFinder):
     def __call__(self, problem: RootProblem) -> Roots:
         a = problem.anchors
         f = problem.relevance(a)
+        programs = list(zip(self._targets(problem), f.flatten().tolist(), strict=True))
         answers = [
-            nearest_zero(target, self.gap, self.time_limit) if value > 0 else _NOTHING
-            for target, value in zip(self._targets(problem), f.flatten().tolist(), strict=True)
+            nearest_zero(target, self.gap, self.time_limit, problem.track)
+            if value > 0
+            else _NOTHING
+            for target, value in problem.track(programs, "programs")
         ]
 
         def column(name: str) -> Tensor:

@@ -51,7 +51,7 @@ class PolytopeSearch(RootFinder):
         active = programs.values > 0
         steps = np.zeros((*active.shape, a.shape[1]))
         reached, proven = np.zeros_like(active), np.zeros_like(active)
-        for anchor, unit in np.argwhere(active).tolist():
+        for anchor, unit in problem.track(np.argwhere(active).tolist(), "programs"):
             point, proven[anchor, unit] = programs.solve(anchor, unit, self.time_limit)
             if point is not None:
                 reached[anchor, unit], steps[anchor, unit] = True, point

@@ -92,7 +92,7 @@ class RandomSearch(RootFinder):
 
     def _bisect(self, line: _Line, inside: Tensor, outside: Tensor) -> Tensor:
         """The last position with ``h_j <= 0`` between two, found down to rounding."""
-        for _ in range(_BISECTIONS):
+        for _ in line.problem.track(range(_BISECTIONS), "bisection"):
             middle = (inside + outside) / 2
             zero = line.signed_relevance(middle.unsqueeze(-1)).squeeze(-1) <= 0
             inside = torch.where(zero, middle, inside)

@@ -148,6 +148,7 @@ def _job(config: DictConfig, parent: int) -> Outcome:
     """
     started = time.perf_counter()
     workers.settle(parent)
+    another_process = os.getpid() != parent
     context = HydraConfig.get()
     alone = context.mode is RunMode.RUN
     folder = RunFolder(Path(context.runtime.output_dir), _origin(config, context))
@@ -158,7 +159,7 @@ def _job(config: DictConfig, parent: int) -> Outcome:
                 handler.setLevel(logging.ERROR)
     try:
         with held(folder.path, "hydra.run.dir", waits=not alone):
-            outcome = _ended(config, context, folder, alone)
+            outcome = _ended(config, context, folder, alone, bars=not another_process)
     except (InvalidSetting, OSError) as error:
         refused = isinstance(error, InvalidSetting)
         status = ExitStatus.REFUSED if refused else ExitStatus.FAILED
@@ -166,9 +167,12 @@ def _job(config: DictConfig, parent: int) -> Outcome:
     if alone and outcome.status is ExitStatus.REFUSED:
         folder.discard()
     if not alone:
+        # Slow to import, and not needed before.
+        from dtd_cli.app.waiting import say
+
         took = time.perf_counter() - started
         done = "done before, skipped" if outcome.skipped else f"done in {took:.1f} s"
-        print(f"{folder.path.name}: {outcome.said or done}", flush=True)
+        say(f"{folder.path.name}: {outcome.said or done}", another_process)
     elif outcome.said:
         log = f" (traceback in {folder.path}/{context.job.name}.log)"
         said = outcome.said + log * (outcome.status is ExitStatus.FAILED)
@@ -176,8 +180,10 @@ def _job(config: DictConfig, parent: int) -> Outcome:
     return outcome
 
 
-def _ended(config: DictConfig, context: HydraConf, folder: RunFolder, alone: bool) -> Outcome:
-    """What became of one run, whose folder is held."""
+def _ended(
+    config: DictConfig, context: HydraConf, folder: RunFolder, alone: bool, bars: bool
+) -> Outcome:
+    """What became of one run, whose folder is held; ``bars`` says whether it may show some."""
     outcome = Outcome(ExitStatus.DONE)
     try:
         # Slow to import, and not needed before.
@@ -194,7 +200,7 @@ def _ended(config: DictConfig, context: HydraConf, folder: RunFolder, alone: boo
         folder.check_own("hydra.run.dir" if alone else "hydra.sweep.dir")
         if not alone:
             folder.start()
-        settings = read(config)
+        settings = read(config) if bars else read(config).silent
         pictures = settings.draws_pictures(alone)
         run(settings, folder, pictures, lambda: check_unchanged(config, named))
         folder.done(named)

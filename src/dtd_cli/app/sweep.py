@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from dtd_cli.app.identity import identity
 from dtd_cli.app.status import ExitStatus, Outcome, SweepFailed
+from dtd_cli.app.waiting import runs_shown
 from dtd_cli.config.errors import SettingError
 from dtd_cli.records.files import sync, write_whole
 from dtd_cli.records.folder import PLAN, RunFolder
@@ -106,7 +107,8 @@ def _sweep(config: DictConfig, folder: Path, jobs: Mapping[str, Job], launch: La
     for name, job in jobs.items():
         if job not in todo:
             print(f"{name}: done before, skipped")
-    outcomes, trouble = _launched(launch, todo)
+    with runs_shown([folders[job.name].path for job in todo], config.progress):
+        outcomes, trouble = _launched(launch, todo)
     reasons = {
         job.name: outcome.said if outcome else _reason(folders[job.name], trouble)
         for job, outcome in zip(todo, outcomes, strict=True)

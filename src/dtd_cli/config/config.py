@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, get_type_hints
 
 import torch
@@ -55,6 +55,11 @@ class Config:
         """Where the relevances are computed."""
         automatic = "cuda" if torch.cuda.is_available() else "cpu"
         return torch.device(automatic if self.top.device == "auto" else self.top.device)
+
+    @property
+    def silent(self) -> Config:
+        """The same run, without progress bars."""
+        return replace(self, top=replace(self.top, progress=False))
 
     def draws_pictures(self, alone: bool) -> bool:
         """Whether the run draws; ``alone`` is false in a sweep."""

@@ -74,6 +74,8 @@ def read(path: str, dialect: Dialect) -> Content:
         raise _refused(
             path, "Parquet needs the package pyarrow: pip install 'dtd-run[parquet]'"
         ) from error
+    except SettingError:
+        raise
     except _UNREADABLE as error:
         raise _refused(path, f"it cannot be read as a table ({_one_line(error)})") from error
 
@@ -96,7 +98,7 @@ def _text(path: Path, dialect: Dialect) -> Content:
         raise _refused(path, "it is empty; allowed is a header row and rows below it") from error
     separator = next((one for one, cells in firsts.items() if len(cells) > 1), separators[0])
     first = firsts[separator]
-    has_header = _has_header(path, first) if dialect.header is None else dialect.header
+    has_header = dialect.header is not False
     names = first if has_header else [f"x{number + 1}" for number in range(len(first))]
 
     def body(decimal: str) -> pd.DataFrame:
@@ -109,6 +111,8 @@ def _text(path: Path, dialect: Dialect) -> Content:
         if dialect.decimal is None and _has_decimal_commas(path, names, frame, body):
             frame = body(",")
             notes.append(f"{path}: numbers have decimal commas")
+    if dialect.header is None:
+        _check_header(path, first, frame)
     return Content(frame.set_axis(names, axis=1), notes=tuple(notes))
 
 
@@ -136,21 +140,24 @@ def _whole(path: Path, options: dict[str, Any]) -> pd.DataFrame:
     return frame
 
 
-def _has_header(path: Path, first: Sequence[str]) -> bool:
-    """Whether the first row has names. Numbers from 0 on are names that programs give.
+def _check_header(path: Path, first: Sequence[str], frame: pd.DataFrame) -> None:
+    """Refuse a first row that may be data: it has numbers wherever the rows below it have some.
+
+    Numbers from 0 on are names that programs give.
 
     Raises:
-        SettingError: it is in doubt.
+        SettingError: with the settings that end the doubt.
     """
-    if not all(map(_is_number, first)):
-        return True
-    if len(first) > 1 and list(first) == [str(number) for number in range(len(first))]:
-        return True
+    of_numbers = [name for column, name in enumerate(first) if _is_numeric(frame[column])]
+    doubtful = of_numbers or first
+    counted = len(first) > 1 and doubtful == [str(number) for number in range(len(doubtful))]
+    if counted or not all(map(_is_number, doubtful)):
+        return
     shown = ", ".join(first[:_SHOWN]) + (", …" if len(first) > _SHOWN else "")
     raise _refused(
         path,
-        f"its first row is all numbers ({shown}); inputs.header=false reads it as the first row "
-        "of data, inputs.header=true as names",
+        f"its first row has numbers where those below have some ({shown}); inputs.header=false "
+        "reads it as the first row of data, inputs.header=true as names",
     )
 
 

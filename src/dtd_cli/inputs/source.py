@@ -14,6 +14,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from dtd.domains import Domain
+from dtd.numerics.scale import size_of
 from dtd_cli.config.errors import SettingError
 from dtd_cli.config.values import Count, different
 
@@ -37,8 +38,10 @@ class Scaling:
 
         A feature that is constant there is only shifted.
         """
-        deviation = rows.std(0, correction=0)
-        return cls(rows.mean(0), torch.where(deviation > 0, deviation, 1))
+        size = size_of(rows.T).squeeze(1)
+        unit = rows / size
+        deviation = size * unit.std(0, correction=0)
+        return cls(size * unit.mean(0), torch.where(deviation > 0, deviation, 1))
 
     def __call__(self, features: Tensor) -> Tensor:
         return (features - self.mean) / self.deviation
@@ -76,21 +79,22 @@ class Source:
         domain = Domain(scaling(self.domain.low), scaling(self.domain.high))
         return dataclasses.replace(self, rows=scaling(self.rows), domain=domain, scaling=scaling)
 
-    def check_range(self, dtype: torch.dtype, remedy: str) -> None:
-        """Refuse rows with a number that a dtype cannot hold.
+    def check_range(self, dtype: torch.dtype, remedy: str, times: float = 1.0) -> None:
+        """Refuse rows with a number of which a dtype cannot hold so many ``times``.
 
         Raises:
             SettingError: with the row and the column, and the remedy.
         """
         if self.rows is None:
             return
-        outside = (self.rows.abs() > torch.finfo(dtype).max).nonzero()
+        outside = (self.rows.abs() > torch.finfo(dtype).max / times).nonzero()
         if len(outside):
             row, column = outside[0].tolist()
+            does = "leaves" if times == 1 else "comes near the end of"
             raise SettingError(
                 "inputs",
                 f"{self.rows[row, column].item():g}",
-                f"{place(row, self.names[column])} leaves the range of {str(dtype)[6:]}; {remedy}",
+                f"{place(row, self.names[column])} {does} the range of {str(dtype)[6:]}; {remedy}",
             )
 
 

@@ -22,15 +22,18 @@ def closing(summary: Mapping[str, Any]) -> Iterator[str]:
             for label, layers in summary.get("conserved_by_input_roots", {}).items()
         },
     }
-    largest = summary["largest_relevance"]
+    largest, nothing = summary["largest_relevance"], summary["without_relevance"]
     # In the order of the run.
     for method in dict.fromkeys([*largest, *kept]):
-        yield f"{method}: {_kept(kept.get(method))}{_largest(largest.get(method))}"
+        empty = nothing.get(method, 0)
+        lost = f", nothing for {empty} of {explained} samples" * bool(empty)
+        yield f"{method}: {_kept(kept.get(method))}{lost}{_largest(largest.get(method))}"
 
 
 def _network(training: Mapping[str, float]) -> Iterator[str]:
-    """The figures of the rows that training did not see, or where it saw all, of these."""
-    for part in ("test", "train"):
+    """The figures of the rows that training did not see, or where it saw all, of these; of all data
+    where there was no training."""
+    for part in ("test", "train", "data"):
         figures = {name: value for name, value in training.items() if name.startswith(f"{part}_")}
         if figures:
             words = (f"{name.replace('_', ' ')} {value:.3g}" for name, value in figures.items())

@@ -82,7 +82,8 @@ def _in_units_of_the_data(
     table: pd.DataFrame, value: str, unit: str, scaling: Scaling | None
 ) -> pd.DataFrame:
     """A table in which inputs are no longer standardised."""
-    if scaling is None:
+    # A table without rows has no types.
+    if scaling is None or table.empty:
         return table
     inputs = (table["layer"] == 0).to_numpy()
     mean, deviation = numbers(scaling.mean), numbers(scaling.deviation)

@@ -56,17 +56,28 @@ def _data_outside(prepared: Prepared, tables: Tables, figures: Figures) -> Itera
 
 
 def _accuracy(prepared: Prepared, tables: Tables, figures: Figures) -> Iterator[str]:
-    part = "test" if "test_accuracy" in figures["training"] else "train"
-    accuracy, commonest = (
-        figures["training"].get(f"{part}_{name}") for name in ("accuracy", "commonest_class")
-    )
-    if accuracy is not None and commonest is not None and accuracy <= commonest:
-        yield (
-            f"the network is right for {accuracy:.3g} of the {part} rows, and {commonest:.3g} of "
-            "them are of the commonest class: it has learned nothing that an explanation could "
-            "show; train it longer (training.epochs), with another training.learning_rate or "
-            "network.hidden"
-        )
+    trained = figures["training"]
+    for part, remedy in _BETTER.items():
+        if f"{part}_accuracy" not in trained:
+            continue
+        accuracy, commonest = trained[f"{part}_accuracy"], trained[f"{part}_commonest_class"]
+        if accuracy <= commonest:
+            yield (
+                f"the network is right for {accuracy:.3g} of the {part} rows, and {commonest:.3g} "
+                "of them are of the commonest class: it has learned nothing that an explanation "
+                f"could show; {remedy}"
+            )
+        return
+
+
+_LONGER = "train it longer (training.epochs), with another training.learning_rate or network.hidden"
+_BETTER = {
+    "test": _LONGER,
+    "train": _LONGER,
+    "data": "train it (training=adam), or give it the rows as those that it was trained on, scaled "
+    "alike (inputs.standardize) and with its classes in the order of its outputs",
+}
+"""What to do, by the rows that accuracy was measured on."""
 
 
 def _large_relevance(prepared: Prepared, tables: Tables, figures: Figures) -> Iterator[str]:

@@ -137,6 +137,8 @@ def prepare(config: Config) -> Prepared:
     source.check_range(config.dtype, "allowed are smaller numbers, or dtype=float64")
     split = Split.whole(0) if source.rows is None else config.training.split(len(source.rows), seed)
     given, source = source, config.inputs.fitted(source, split.train)
+    if source.scaling is not None:
+        given.check_range(config.dtype, "allowed are smaller numbers", _FARTHER)
     trained = config.training(network, source, split, seed, config.top.progress)
     classes = [*map(name, config.training.classes(source.labels, network.widths[-1]))]
 
@@ -185,6 +187,10 @@ def prepare(config: Config) -> Prepared:
         trained.figures,
         [*source.notes, *trained.notes],
     )
+
+
+_FARTHER = 2.0**30
+"""So many times farther out than the data a root may lie, in the units of the data."""
 
 
 def _box(rows: Tensor | None, x: Tensor) -> Domain:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from dtd.networks.network import Network
 from dtd.numerics.policy import policy
+from dtd.progress import Track, untracked
 from dtd.relevance.limits.evaluation import BallNetwork, Evaluation
 from dtd.relevance.limits.nested import Visits
 from dtd.relevance.limits.positions import UNBOUNDED, pair_for
@@ -52,7 +53,7 @@ class Limits:
     ``plans`` say how each layer is decomposed, ``degree`` how many terms of each Taylor series
     are distributed; where another part of it is, ``degree`` is None, and no limit is taken in many
     digits. With ``moving_roots`` false the roots do not depend on their anchors. With ``marks``
-    no limit is taken at all.
+    no limit is taken at all. ``track`` shows how far the work is.
     """
 
     network: Network
@@ -60,6 +61,7 @@ class Limits:
     degree: int | None
     moving_roots: bool
     marks: bool
+    track: Track = untracked
 
     def way(self, l: int) -> Way:
         """What is done where a limit is needed at a root in layer ``l``.
@@ -110,7 +112,8 @@ class Limits:
         sizes = [int(part.sum()) for part in count.split(max(1, _TOGETHER // entries))]
         columns = zip(*(column.split(sizes) for column in pairs), strict=True)
         near, nearer = pair_for(self.degree or 1, searched=not self.has_formula(l))
-        for part, first in zip(columns, accumulate(sizes, initial=0), strict=False):
+        numbered = list(zip(columns, accumulate(sizes, initial=0), strict=False))
+        for part, first in self.track(numbered, "limits"):
             evaluation = Evaluation(self._balls, l, Pairs(*part), visits, first, nearer)
             yield _Compared(replace(evaluation, positions=near), evaluation)
 

@@ -31,7 +31,7 @@ def recursive(problem: Problem) -> Explanation:
     path = recursion.explained.activations(problem.x)
     layers: dict[int, Decomposition] = {}
     upper = path[-1]
-    for start, a in reversed(list(enumerate(path[:-1]))):
+    for start, a in problem.track(list(enumerate(path[:-1]))[::-1], "layers"):
         rows = recursion.batching.anchors(start)
         chunks = list(zip(a.split(rows), upper.split(rows), strict=True))
         plan = problem.plans[start]
@@ -44,7 +44,7 @@ def recursive(problem: Problem) -> Explanation:
                 h,
                 partial(interactions, recursion, start, a) if problem.interactions else None,
             )
-            for a, h in problem.track(chunks, f"layer {start}")
+            for a, h in problem.track(chunks, "samples")
         ]
         layers[start] = concatenate(parts)
         upper = layers[start].relevance

@@ -36,12 +36,12 @@ def sampled(problem: Problem, paths: int, seed: int) -> Explanation:
     upper = path[-1]
     relevances, ledgers, errors, total_errors = [upper], [], [torch.zeros_like(upper)], []
     limit_errors: dict[int, Tensor] = {}
-    for start in reversed(range(len(problem.plans))):
+    for start in problem.track(range(len(problem.plans))[::-1], "layers"):
         numbers = torch.Generator().manual_seed(seeds[start])
         a = path[start]
-        estimate = SampledPaths(slopes, recursion.limits, paths, importance, numbers).estimate(
-            start, a
-        )
+        estimate = SampledPaths(
+            slopes, recursion.limits, paths, importance, numbers, problem.track
+        ).estimate(start, a)
         rooted = slopes.layers[start].units(a, torch.zeros_like(a[:, 0])).step != 0
         unresolved = torch.where(rooted, 0, upper).sum(1)
         ledgers.append(ledger(upper, estimate.relevance, estimate.zero_order, unresolved))

@@ -35,7 +35,7 @@ def simple_taylor(problem: Problem) -> Explanation:
             decompose(
                 problem, problem.taylor_plan, _search(problem, x), partial(_expand, network, x), h
             )
-            for x, h in problem.track(samples, "roots of f")
+            for x, h in problem.track(samples, "samples")
         ]
     )
     return Explanation(
@@ -61,6 +61,7 @@ def _search(problem: Problem, x: Tensor) -> RootProblem:
         generator=plan.generator,
         regions=Regions(problem.network, 0, problem.network.depth, own),
         layer_is_local=True,
+        track=problem.track,
     )
 
 

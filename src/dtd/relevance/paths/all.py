@@ -82,7 +82,7 @@ PATHS: dict[str, Callable[[Problem], Iterator[Paths]]] = {
 def _chunks(problem: Problem, size: int) -> Iterator[list[Tensor]]:
     """The activations of some samples at a time, each of which needs ``size`` points."""
     chunks = problem.x.split(max(1, problem.max_points // size))
-    return (problem.explained.activations(x) for x in problem.track(chunks, "paths"))
+    return (problem.explained.activations(x) for x in problem.track(chunks, "samples"))
 
 
 @torch.no_grad()
@@ -98,7 +98,8 @@ def _along_tree(recursion: Recursion, tree: RootTree) -> Tensor:
         _add_limits(recursion, first, limited.nonzero().squeeze(1), paths)
         plain = ~limited[line[0]]
         line = [level[plain] for level in line]
-    for rows in torch.arange(len(line[0]), device=line[0].device).split(_rows(recursion, first)):
+    chunks = torch.arange(len(line[0]), device=line[0].device).split(_rows(recursion, first))
+    for rows in recursion.track(chunks, "paths"):
         nodes = [level[rows] for level in line]
         units = [level.unit[node] for level, node in zip(tree[:-1], nodes, strict=False)]
         sample = first.anchor[nodes[0]]
@@ -129,7 +130,7 @@ def _add_limits(recursion: Recursion, level: Level, nodes: Tensor, paths: Tensor
     """
     upper = [torch.arange(width, device=nodes.device) for width in paths.shape[2:-1]]
     every = torch.cartesian_prod(*upper).view(-1, len(upper)) if upper else nodes.new_zeros(1, 0)
-    for node in nodes.unsqueeze(1):
+    for node in recursion.track(nodes.unsqueeze(1).unbind(), "roots"):
         same = node.expand(len(every))
         anchor, unit = level.anchor[same], level.unit[same]
         # Every path is an expansion of its own.

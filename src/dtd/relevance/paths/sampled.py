@@ -19,6 +19,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from dtd.progress import Track, untracked
 from dtd.relevance.limits.limits import Limits
 from dtd.relevance.paths.draws import Drawn, draw, drawing_shares
 from dtd.relevance.slopes.factor_layer import Units
@@ -89,7 +90,7 @@ class SampledPaths:
     numbers leave the estimate unbiased.
 
     ``paths`` for each anchor are at least two for every unit. ``generator`` is read from a copy,
-    and its numbers are shared by all anchors.
+    and its numbers are shared by all anchors. ``track`` shows how far the work is.
     """
 
     slopes: ForwardSlopes
@@ -97,6 +98,7 @@ class SampledPaths:
     paths: int
     importance: Mapping[int, Tensor]
     generator: torch.Generator
+    track: Track = untracked
 
     def estimate(self, l: int, a: Tensor) -> Estimate:
         """``R_l`` at the anchors ``a`` (B, d)."""
@@ -106,7 +108,7 @@ class SampledPaths:
         draws = torch.rand(shape, generator=generator, dtype=torch.float64).to(a)
         # A path that takes a limit holds a point in every layer.
         chunks = a.split(max(1, self.slopes.batching.max_points // draws.numel()))
-        parts = [self._estimate(l, chunk, draws) for chunk in chunks]
+        parts = [self._estimate(l, chunk, draws) for chunk in self.track(chunks, "samples")]
         return Estimate(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
 
     def _estimate(self, l: int, a: Tensor, draws: Tensor) -> Estimate:
@@ -191,7 +193,7 @@ class SampledPaths:
         row, weight = torch.arange(len(a), device=a.device), torch.ones_like(a[:, 0])
         factor, limit_error = torch.zeros_like(weight), torch.full_like(weight, torch.nan)
         undecided = torch.zeros_like(weight, dtype=torch.bool)
-        for at in range(l, depth - 1):
+        for at in self.track(range(l, depth - 1), "paths"):
             layer = self.slopes.layers[at]
             terms = units.step * layer.product.columns(unit, a)
             # Also units whose term is zero, for their roots may need a limit that gives something.

@@ -41,7 +41,8 @@ class Integral(Series):
         pieces = _Pieces(row, s[row, piece], s[row, piece + 1])
         total, size, missed = (torch.zeros_like(one) for one in (delta, error, error))
         for halving in range(_MOST_HALVINGS + 1):
-            found = _integrate(segments, pieces, graph)
+            what = f"integrals, halving {halving} of {_MOST_HALVINGS} at most"
+            found = _integrate(segments, pieces, graph, what)
             if halving == 0:
                 size = size.index_add(0, pieces.row, found.size)
             open_ = found.gap > tolerance.quadrature * size[pieces.row]
@@ -118,14 +119,15 @@ class _Integrals(NamedTuple):
     """(M,), the largest of a limit above; NaN without one."""
 
 
-def _integrate(segments: Segments, pieces: _Pieces, graph: bool) -> _Integrals:
-    """The integrals over the pieces.
+def _integrate(segments: Segments, pieces: _Pieces, graph: bool, what: str) -> _Integrals:
+    """The integrals over the pieces; ``what`` names the work.
 
     Without a graph so many pieces at a time as memory allows.
     """
     size = len(pieces.row) if graph else segments.together // len(_NODES)
     columns = (column.split(max(1, size)) for column in pieces)
-    parts = [_apply_rules(segments, _Pieces(*part), graph) for part in zip(*columns, strict=True)]
+    chunks = segments.track(list(zip(*columns, strict=True)), what)
+    parts = [_apply_rules(segments, _Pieces(*chunk), graph) for chunk in chunks]
     return _Integrals(*(torch.cat(part) for part in zip(*parts, strict=True)))
 
 

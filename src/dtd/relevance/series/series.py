@@ -9,6 +9,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from dtd.networks.network import Network
+from dtd.progress import Track, untracked
 
 
 class Segments(NamedTuple):
@@ -36,6 +37,8 @@ class Segments(NamedTuple):
     units (M,)."""
     together: int
     """How many points may be differentiated together where no graph is kept."""
+    track: Track = untracked
+    """Shows how far the work is."""
 
     @property
     def affine(self) -> bool:

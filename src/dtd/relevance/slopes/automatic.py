@@ -14,6 +14,7 @@ from torch import Tensor
 from dtd.networks.network import Network
 from dtd.numerics.gradients import differentiate
 from dtd.numerics.policy import policy
+from dtd.progress import Track, untracked
 from dtd.relevance.batching import Batching
 from dtd.relevance.expansion import Relevance
 from dtd.relevance.limits.limits import Limits, Way
@@ -34,6 +35,7 @@ class AutomaticSlopes:
     """The relevance functions of a network with one output, as functions to differentiate.
 
     ``series`` says what of each Taylor series is distributed; without one it is the linear term.
+    ``track`` shows how far the work is.
     """
 
     network: Network
@@ -42,6 +44,7 @@ class AutomaticSlopes:
     limits: Limits
     series: Series | None
     batching: Batching
+    track: Track = untracked
 
     def at(self, l: int, pairs: Pairs, location: Location, graph: bool) -> Slope:
         """``∇⁺h`` at roots in layer ``l``; see :class:`Slopes`."""
@@ -138,8 +141,8 @@ class AutomaticSlopes:
     def _at_points(self, l: int, pairs: Pairs, points: Tensor, gates: Tensor, graph: bool) -> Slope:
         """The expansions at points (N, d) that are on no kink, but for gates held open (N, J)."""
         size = max(1, len(points)) if graph else self.batching.points(l)
-        chunks = zip(pairs.split(size), points.split(size), gates.split(size), strict=True)
-        parts = [self._together(l, *chunk, graph) for chunk in chunks]
+        chunks = list(zip(pairs.split(size), points.split(size), gates.split(size), strict=True))
+        parts = [self._together(l, *chunk, graph) for chunk in self.track(chunks, "slopes")]
         return Slope(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
 
     def _together(self, l: int, pairs: Pairs, points: Tensor, gates: Tensor, graph: bool) -> Slope:
@@ -190,6 +193,7 @@ class AutomaticSlopes:
             open_gates=gates,
             function=function,
             together=self.batching.points(l),
+            track=self.track,
         )
 
 

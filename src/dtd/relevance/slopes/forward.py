@@ -99,7 +99,8 @@ class ForwardSlopes:
         if l + 1 < self.network.depth:
             left: list[Pairs] = []
             visited = gains.flatten().nonzero().squeeze(1)
-            for chunk in visited.split(self.batching.max_points):
+            chunks = visited.split(self.batching.max_points)
+            for chunk in self.automatic.track(chunks, "relevances"):
                 row, unit = chunk // gains.shape[1], chunk % gains.shape[1]
                 anchors = a.index_select(0, row)
                 t = gains.take(chunk)
@@ -129,7 +130,8 @@ class ForwardSlopes:
         """``∇⁺h`` at roots in layer ``l`` on the kinks of their units, by whichever rule."""
         if l + 1 == self.network.depth:
             return self._output(l, pairs)
-        parts = [self._at(l, chunk) for chunk in pairs.split(self.batching.points(l))]
+        chunks = list(pairs.split(self.batching.points(l)))
+        parts = [self._at(l, chunk) for chunk in self.automatic.track(chunks, "slopes")]
         found = Slope(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
         left = found.untaken.nonzero().squeeze(1)
         if len(left):

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, milp
 
+from dtd.progress import Track, untracked
 from dtd.roots.nearest.target import Matrix, Target, Vector
 
 Bound = Vector | NDArray[np.bool_]
@@ -114,12 +115,18 @@ class Model:
         return Interval(up @ low + down @ high + bias, up @ high + down @ low + bias)
 
     def tightened(
-        self, weight: Matrix, bias: Vector, below: slice, interval: Interval, deadline: float
+        self,
+        weight: Matrix,
+        bias: Vector,
+        below: slice,
+        interval: Interval,
+        deadline: float,
+        track: Track,
     ) -> Interval:
         """Bounds on ``weight a + bias`` by two programs of the relaxation for each unit that may
         be open or closed, a the activations ``below``; what the deadline leaves stays."""
         low, high = interval.low.copy(), interval.high.copy()
-        for unit in interval.unstable:
+        for unit in track(interval.unstable.tolist(), "bounds"):
             for bound, sign, tighter in ((low, 1, max), (high, -1, min)):
                 if monotonic() > deadline:
                     break
@@ -159,7 +166,9 @@ def ball(target: Target, radius: float) -> Model:
     return model.with_rows(np.array([-np.inf]), np.array([radius]), total)
 
 
-def bounds(target: Target, radius: float, deadline: float) -> list[Interval]:
+def bounds(
+    target: Target, radius: float, deadline: float, track: Track = untracked
+) -> list[Interval]:
     """Bounds of every hidden layer in the ball, valid wherever there ``z <= 0``.
 
     Each layer's bounds are tightened before the layer above is built on them, and all of them a
@@ -170,12 +179,12 @@ def bounds(target: Target, radius: float, deadline: float) -> list[Interval]:
     for weight, bias in target.hidden:
         inputs.append(model.top)
         rough = model.interval(weight, bias)
-        intervals.append(model.tightened(weight, bias, model.top, rough, deadline))
+        intervals.append(model.tightened(weight, bias, model.top, rough, deadline, track))
         model = model.with_layer(weight, bias, intervals[-1])
     model = _with_zero(target, model)
     layers = zip(target.hidden, inputs, intervals, strict=True)
     return [
-        model.tightened(weight, bias, below, interval, deadline)
+        model.tightened(weight, bias, below, interval, deadline, track)
         for (weight, bias), below, interval in layers
     ]
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from dtd.numerics.policy import policy
+from dtd.progress import Track, untracked
 from dtd.roots.contract import Outcome
 from dtd.roots.nearest.model import bounds, built
 from dtd.roots.nearest.polish import nearest_in_region
@@ -47,7 +48,7 @@ class Answer:
         return 0.0 if self.bound >= self.objective else 1 - self.bound / self.objective
 
 
-def nearest_zero(target: Target, gap: float, time_limit: float) -> Answer:
+def nearest_zero(target: Target, gap: float, time_limit: float, track: Track = untracked) -> Answer:
     """The nearest point of the box with ``z <= 0``, to the relative ``gap``, in so many seconds.
 
     Where a zero is known, the nearest is in the ball that reaches to it; otherwise the ball is
@@ -57,7 +58,7 @@ def nearest_zero(target: Target, gap: float, time_limit: float) -> Answer:
     known = _known(target)
     if known is not None:
         radius = float(target.distance(known[None])[0])
-        answer = _within(target, radius * (1 + _ROOM), gap, deadline)
+        answer = _within(target, radius * (1 + _ROOM), gap, deadline, track)
         if answer.outcome is Outcome.INFEASIBLE:
             # Not so, for the ball holds the known zero: the solver's tolerances failed it.
             answer = Answer(Outcome.FAILED, None, np.inf, 0.0)
@@ -66,12 +67,12 @@ def nearest_zero(target: Target, gap: float, time_limit: float) -> Answer:
     if farthest == 0:
         return Answer(Outcome.INFEASIBLE, None, np.inf, np.inf)
     if np.isfinite(farthest):
-        answer = _within(target, farthest * (1 + _ROOM), gap, deadline)
+        answer = _within(target, farthest * (1 + _ROOM), gap, deadline, track)
         proven = answer.outcome is Outcome.INFEASIBLE
         return replace(answer, bound=np.inf) if proven else answer
     scale = max(float(np.abs(target.x).max()), 1.0)
     for radius in _RADII:
-        answer = _within(target, radius * scale, gap, deadline)
+        answer = _within(target, radius * scale, gap, deadline, track)
         if answer.outcome is not Outcome.INFEASIBLE:
             break
     return answer
@@ -86,9 +87,9 @@ def _known(target: Target) -> Vector | None:
     return known if nearer is None or not _is_zero(target, nearer) else nearer
 
 
-def _within(target: Target, radius: float, gap: float, deadline: float) -> Answer:
+def _within(target: Target, radius: float, gap: float, deadline: float, track: Track) -> Answer:
     """The answer for the ball of the radius."""
-    model = built(target, radius, bounds(target, radius, deadline))
+    model = built(target, radius, bounds(target, radius, deadline, track))
     answer = model.minimum(
         _UNITS / radius * model.cost,
         integer=True,
