@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from dtd_cli.config.errors import SettingError
 from dtd_cli.plots import style
 from dtd_cli.records.folder import RunFolder
+from dtd_cli.records.reading import UnreadableError
 from dtd_cli.records.replacement import replaced
 from dtd_cli.report.explanations import Entry, Explanations, problems, read_explanations
 from dtd_cli.report.page import Picture, page
@@ -21,7 +22,7 @@ from dtd_cli.report.pictures.heatmaps import MOST_SAMPLES, heatmaps
 from dtd_cli.report.pictures.ledger import ledger
 from dtd_cli.report.pictures.regions import regions
 from dtd_cli.report.pictures.similarity import similarity
-from dtd_cli.report.results import BrokenRunError, Results, read_results
+from dtd_cli.report.results import Results, read_results
 from dtd_cli.report.run import Run, Status
 from dtd_cli.report.scan import REPORT, scan
 from dtd_cli.report.similarity import MOST_ENTRIES, similarity_table
@@ -60,7 +61,7 @@ def _read(runs: Sequence[Run], progress: bool) -> tuple[list[Run], dict[int, Res
         if run.status is Status.DONE:
             try:
                 results[number] = read_results(run.path)
-            except BrokenRunError as error:
+            except UnreadableError as error:
                 known[number] = replace(run, status=Status.BROKEN, reason=str(error))
     return known, results
 
