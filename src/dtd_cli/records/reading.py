@@ -51,16 +51,18 @@ def opened(path: Path, largest: int = LARGEST) -> Iterator[BufferedReader]:
     except (OSError, ValueError) as error:
         kind = "a link" if path.is_symlink() else getattr(error, "strerror", None) or error
         raise UnreadableError(f"{path.name}: {kind}") from error
-    with os.fdopen(handle, "rb") as file:
-        found = os.fstat(handle)
+    found = os.fstat(handle)
+    try:
         if not stat.S_ISREG(found.st_mode):
             raise UnreadableError(f"{path.name}: no plain file")
         if found.st_size > largest:
             raise UnreadableError(f"{path.name}: larger than {largest / 2**20:.0f} MiB")
-        try:
+        with os.fdopen(handle, "rb", closefd=False) as file:
             yield file
-        except OSError as error:
-            raise UnreadableError(f"{path.name}: {error.strerror}") from error
+    except OSError as error:
+        raise UnreadableError(f"{path.name}: {error.strerror}") from error
+    finally:
+        os.close(handle)
 
 
 def read_bytes(path: Path, largest: int = LARGEST) -> bytes:
@@ -70,11 +72,8 @@ def read_bytes(path: Path, largest: int = LARGEST) -> bytes:
         UnreadableError: see :func:`opened`.
     """
     with opened(path, largest) as file:
-        # The size of some files, as of those in /proc, is not known before.
-        content = file.read(largest + 1)
-    if len(content) > largest:
-        raise UnreadableError(f"{path.name}: larger than {largest / 2**20:.0f} MiB")
-    return content
+        # No more than was allowed, also where somebody still writes.
+        return file.read(os.fstat(file.fileno()).st_size)
 
 
 def read_json(path: Path, kind: type[T], largest: int = LARGEST_TEXT) -> T:
