@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import re
 import resource
 import shutil
 import signal
+import string
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from dtd_cli.report import write_report
+from dtd_cli.report.scan import scan
 from test_report import rows
 
 SETTINGS = ".hydra/config.yaml"
@@ -35,7 +39,7 @@ def pair(one, tmp_path):
 
 
 @contextmanager
-def bounded(seconds=20, megabytes=2000):
+def bounded(seconds=120, megabytes=2000):
     """Fails what takes long, and what takes much memory."""
 
     def late(*_):
@@ -288,10 +292,10 @@ def test_a_plan_of_odd_names(pair):
 # Mutations
 
 HOSTILE = [
-    "", "-1", "0", "1", "1e308", "-1e308", "1e-320", DIGITS, "nan", "inf", "NA", "null", "true", "[]",
-    "{}", "'", '"', ",", "\n", "\r", "\0", "\x1b[2J", "<script>", "$x_$", "../../x", "&a", "*a", "!!set",
-    "${oc.env:HOME}", "é漢🎈", "\u202e", "explained", "skipped", "unbounded", "unsettled", "recursive",
-    "9223372036854775808", "x" * 2000, "found", "inactive",
+    "", "-1", "0", "1", "1e308", "-1e308", "1e-320", DIGITS, "nan", "inf", "NA", "null", "true",
+    "[]", "{}", "'", '"', ",", "\n", "\r", "\0", "\x1b[2J", "<script>", "$x_$", "../../x", "&a",
+    "*a", "!!set", "${oc.env:HOME}", "é漢🎈", "\u202e", "explained", "skipped", "unbounded",
+    "unsettled", "recursive", "9223372036854775808", "x" * 2000, "found", "inactive",
 ]  # fmt: skip
 WORD = re.compile(r"[^\s,:\[\]{}\"]+")
 
