@@ -333,6 +333,7 @@ def mutated(chance, folder):
     return f"{name}: {kind}"
 
 
+@pytest.mark.filterwarnings("ignore:Glyph")
 @pytest.mark.parametrize(
     ("first", "count"), [(0, 200), pytest.param(1000, 5000, marks=pytest.mark.exhaustive)]
 )

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from dtd_cli.config.errors import SettingError
 from dtd_cli.plots import style
@@ -29,6 +29,10 @@ from dtd_cli.report.similarity import MOST_ENTRIES, similarity_table
 from dtd_cli.report.study import Study
 from dtd_cli.report.tables import figures_table, runs_table, summary_table, write_relevance
 from dtd_cli.run.progress import bars
+
+if TYPE_CHECKING:
+    # Not before it was imported as it comes.
+    from matplotlib.figure import Figure
 
 
 def write(folder: Path, progress: bool, verify: bool) -> Path:
