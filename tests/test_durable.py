@@ -9,7 +9,7 @@ import stat
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -182,6 +182,44 @@ def test_a_manifest_of_others_removes_nothing_outside(monkeypatch):
     Path("run/DONE").write_text(json.dumps(content))
     dtd_run(monkeypatch, *RUN)
     assert Path("precious/a.png").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "name", [".files", ".hydra", ".holder", ".lock", "plots", "relevance.csv", "DONE"]
+)
+def test_no_run_writes_through_a_link(monkeypatch, name):
+    Path("run").mkdir()
+    precious = Path("precious").resolve()
+    if name in (".hydra", "plots"):
+        precious.mkdir()
+    else:
+        precious.write_text("mine")
+    (Path("run") / name).symlink_to(precious)
+    assert dtd_run(monkeypatch, *RUN, "plots=all") == {".holder": 0, ".lock": 1}.get(name, 2)
+    assert precious.is_dir() or precious.read_text() == "mine"
+    assert not precious.is_dir() or not list(precious.iterdir())
+
+
+@pytest.mark.parametrize("name", ["DONE", "FAILED", ".files", ".hydra/config.yaml"])
+def test_a_sweep_waits_for_no_pipe_in_a_folder(monkeypatch, name):
+    assert dtd_run(monkeypatch, *SWEEP) == 0
+    (folder,) = runs("a").values()
+    (folder / "DONE").unlink()
+    (folder / name).unlink(missing_ok=True)
+    os.mkfifo(folder / name)
+    assert dtd_run(monkeypatch, *SWEEP) in (0, 1, 2)
+    # A pipe that is in the way is told or taken away.
+    assert (folder / "DONE").is_file() or name == ".files"
+
+
+@pytest.mark.parametrize("name", [".report.holder", ".report.lock", ".report.unfinished"])
+def test_no_report_writes_through_a_link(monkeypatch, name):
+    assert dtd_run(monkeypatch, *RUN) == 0
+    Path("precious").write_text("mine")
+    (Path("run") / name).symlink_to(Path("precious").resolve())
+    with suppress(ValueError, OSError):
+        write_report(Path("run"), progress=False)
+    assert Path("precious").read_text() == "mine"
 
 
 # Two at once

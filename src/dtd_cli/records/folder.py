@@ -8,6 +8,7 @@ folder takes that away, and nothing else, also where ``DONE`` never came or was 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -87,8 +88,9 @@ class RunFolder:
         own = self._own()
         for path in sorted([*self.path.iterdir(), *(self.path / PLOTS).glob("*")]):
             name = path.relative_to(self.path).as_posix()
-            other = path.is_file() or path.is_symlink()
-            if other and not (path.name.startswith(".") or path.suffix == ".log" or name in own):
+            hidden = path.name.startswith(".") or path.suffix == ".log"
+            # Through a link the run would write elsewhere.
+            if path.is_symlink() or (path.is_file() and not hidden and name not in own):
                 raise SettingError(
                     setting,
                     self.path,
@@ -107,7 +109,8 @@ class RunFolder:
                 left.unlink(missing_ok=True)
         with suppress(OSError):
             (self.path / PLOTS).rmdir()
-        (self.path / BEGUN).write_text(f"{DONE}\n")
+        (self.path / BEGUN).unlink(missing_ok=True)
+        self.begin(DONE)
         for name, text in self.origin.items():
             self.write_text(name, text)
 
@@ -134,7 +137,9 @@ class RunFolder:
 
     def begin(self, *names: str) -> None:
         """The files with these names, as far as they come to be, belong to the run."""
-        with (self.path / BEGUN).open("a", encoding="utf-8") as begun:
+        # No link, and nothing that waits for a reader.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+        with os.fdopen(os.open(self.path / BEGUN, flags, 0o666), "a", encoding="utf-8") as begun:
             begun.writelines(f"{name}\n" for name in names)
 
     def write(self, name: str, content: Callable[[Path], object]) -> None:
