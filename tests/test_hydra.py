@@ -70,7 +70,7 @@ def test_options_of_ones_own(mine, monkeypatch, capfd, where):
 def test_a_network_of_ones_own(mine, monkeypatch, capfd):
     settings = [
         "--config-dir", "mine", "training=none", "inputs=mine", "plots=none", "progress=false",
-        "network.outputs=2",
+        "network.outputs=2", "network.output_activation=linear",
     ]  # fmt: skip
     assert dtd_run(monkeypatch, *settings, "network=narrow", "hydra.run.dir=run") == 0
     assert figures("run")["network"][:2] == [3, 2]
