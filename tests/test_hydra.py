@@ -34,7 +34,7 @@ def mine(tmp_path):
         "rule/soft": "name: gamma\ngamma: 0.125\n",
         "inputs/mine": "defaults: [csv]\npath: rows.csv\nn: 1\n",
         "network/narrow": "defaults: [mlp]\nhidden: [2]\n",
-        "network/none": "name: nothing\noutputs: 1\n",
+        "network/none": "defaults: [mlp]\nname: nothing\n",
     }
     for name, text in own.items():
         path = tmp_path / "mine" / f"{name}.yaml"
