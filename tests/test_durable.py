@@ -10,7 +10,7 @@ import stat
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -200,6 +200,44 @@ def test_a_manifest_of_others_removes_nothing_outside(monkeypatch):
     Path("run/DONE").write_text(json.dumps(content))
     dtd_run(monkeypatch, *RUN)
     assert Path("precious/a.png").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "name", [".files", ".hydra", ".holder", ".lock", "plots", "relevance.csv", "DONE"]
+)
+def test_no_run_writes_through_a_link(monkeypatch, name):
+    Path("run").mkdir()
+    precious = Path("precious").resolve()
+    if name in (".hydra", "plots"):
+        precious.mkdir()
+    else:
+        precious.write_text("mine")
+    (Path("run") / name).symlink_to(precious)
+    assert dtd_run(monkeypatch, *RUN, "plots=all") == {".holder": 0, ".lock": 1}.get(name, 2)
+    assert precious.is_dir() or precious.read_text() == "mine"
+    assert not precious.is_dir() or not list(precious.iterdir())
+
+
+@pytest.mark.parametrize("name", ["DONE", "FAILED", ".files", ".hydra/config.yaml"])
+def test_a_sweep_waits_for_no_pipe_in_a_folder(monkeypatch, name):
+    assert dtd_run(monkeypatch, *SWEEP) == 0
+    (folder,) = runs("a").values()
+    (folder / "DONE").unlink()
+    (folder / name).unlink(missing_ok=True)
+    os.mkfifo(folder / name)
+    assert dtd_run(monkeypatch, *SWEEP) in (0, 1, 2)
+    # A pipe that is in the way is told or taken away.
+    assert (folder / "DONE").is_file() or name == ".files"
+
+
+@pytest.mark.parametrize("name", [".report.holder", ".report.lock", ".report.unfinished"])
+def test_no_report_writes_through_a_link(monkeypatch, name):
+    assert dtd_run(monkeypatch, *RUN) == 0
+    Path("precious").write_text("mine")
+    (Path("run") / name).symlink_to(Path("precious").resolve())
+    with suppress(ValueError, OSError):
+        write_report(Path("run"), progress=False)
+    assert Path("precious").read_text() == "mine"
 
 
 # Two at once
@@ -401,10 +439,40 @@ def test_workers_end_with_their_parent():
             pytest.fail("a worker is left")
 
 
-def test_any_encoding_of_the_terminal():
+RC = "backend: nope\nnonsense: 3\nsavefig.dpi: 10\nfont.size: 40\ntext.usetex: True\n"
+
+
+def test_nothing_of_the_users_environment_is_in_what_is_written(monkeypatch):
+    """How pictures are drawn elsewhere, and which letters the terminal has."""
+    run = ["network=notebook", "network.seed=2", "training=none", "inputs=notebook", "plots=all"]
+    run.append("progress=false")
+    assert dtd_run(monkeypatch, *run, "hydra.run.dir=plain") == 0
+    home = Path("home/.config/matplotlib")
+    home.mkdir(parents=True)
+    for folder in (home, Path()):
+        (folder / "matplotlibrc").write_text(RC)
+    strange = {
+        "PYTHONIOENCODING": "ascii", "LC_ALL": "C", "LANG": "C", "MPLBACKEND": "module://nope",
+        "MATPLOTLIBRC": str(home), "MPLCONFIGDIR": str(home), "HOME": str(Path("home").resolve()),
+    }  # fmt: skip
     answer = subprocess.run(
-        [sys.executable, "-c", SCRIPT, *RUN[:-1], 'hydra.run.dir="ä"'],
-        env={**os.environ, "PYTHONIOENCODING": "ascii"}, capture_output=True, check=False,
+        [sys.executable, "-c", SCRIPT, *run, 'hydra.run.dir="ä"'],
+        env=os.environ | strange, capture_output=True, check=False,
     )  # fmt: skip
     assert (answer.returncode, answer.stderr) == (0, b"")
     assert rb"\xe4" in answer.stdout
+    drawn = {path for path in all_files("plain") if path.endswith((".png", ".csv"))}
+    assert len([path for path in drawn if path.endswith(".png")]) > 3
+    for name in drawn:
+        assert Path("ä", name).read_bytes() == Path("plain", name).read_bytes(), name
+
+
+@pytest.mark.parametrize("first", ["dtd_cli.plots", "dtd_cli.report.story"])
+def test_a_matplotlibrc_in_the_working_folder_is_not_read(first):
+    """It would be waited for."""
+    os.mkfifo("matplotlibrc")
+    code = f"import {first}, matplotlib; print(matplotlib.rcParams['font.size'])"
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=False
+    )
+    assert (answer.stdout, answer.stderr) == ("10.0\n", "")

@@ -8,6 +8,7 @@ folder takes that away, and nothing else, also where ``DONE`` never came or was 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from dtd_cli.config.errors import SettingError
 from dtd_cli.records.files import UNFINISHED, sync, write_whole
 from dtd_cli.records.lock import LOCK
-from dtd_cli.records.manifest import Manifest, is_file, is_inside
+from dtd_cli.records.manifest import Manifest, is_inside
+from dtd_cli.records.reading import LARGEST_TEXT, UnreadableError, is_file, read_bytes
 
 if TYPE_CHECKING:
     # Slow to import, and others write the tables.
@@ -56,8 +58,8 @@ class RunFolder:
     def reason(self) -> str:
         """Why the run has no result, in one line; empty if the folder does not say."""
         try:
-            return (self.path / FAILED).read_text("utf-8", "replace").strip()
-        except OSError:
+            return read_bytes(self.path / FAILED, LARGEST_TEXT).decode(errors="replace").strip()
+        except UnreadableError:
             return ""
 
     @property
@@ -72,10 +74,10 @@ class RunFolder:
         if not self.is_left:
             return False
         try:
-            written = {name: (self.path / name).read_text("utf-8") for name in self.origin}
-        except (OSError, ValueError):
+            written = {name: read_bytes(self.path / name) for name in self.origin}
+        except UnreadableError:
             return False
-        return written == self.origin
+        return written == {name: text.encode() for name, text in self.origin.items()}
 
     def check_own(self, setting: str) -> None:
         """Refuse a folder with files of others: they would be lost, or taken for results.
@@ -86,8 +88,9 @@ class RunFolder:
         own = self._own()
         for path in sorted([*self.path.iterdir(), *(self.path / PLOTS).glob("*")]):
             name = path.relative_to(self.path).as_posix()
-            other = path.is_file() or path.is_symlink()
-            if other and not (path.name.startswith(".") or path.suffix == ".log" or name in own):
+            hidden = path.name.startswith(".") or path.suffix == ".log"
+            # Through a link the run would write elsewhere.
+            if path.is_symlink() or (path.is_file() and not hidden and name not in own):
                 raise SettingError(
                     setting,
                     self.path,
@@ -106,7 +109,8 @@ class RunFolder:
                 left.unlink(missing_ok=True)
         with suppress(OSError):
             (self.path / PLOTS).rmdir()
-        (self.path / BEGUN).write_text(f"{DONE}\n")
+        (self.path / BEGUN).unlink(missing_ok=True)
+        self.begin(DONE)
         for name, text in self.origin.items():
             self.write_text(name, text)
 
@@ -133,7 +137,9 @@ class RunFolder:
 
     def begin(self, *names: str) -> None:
         """The files with these names, as far as they come to be, belong to the run."""
-        with (self.path / BEGUN).open("a", encoding="utf-8") as begun:
+        # No link, and nothing that waits for a reader.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+        with os.fdopen(os.open(self.path / BEGUN, flags, 0o666), "a", encoding="utf-8") as begun:
             begun.writelines(f"{name}\n" for name in names)
 
     def write(self, name: str, content: Callable[[Path], object]) -> None:
@@ -185,8 +191,8 @@ class RunFolder:
     def _begun(self) -> set[str]:
         """Those that are begun; a process that was killed may have left the last line short."""
         try:
-            names = (self.path / BEGUN).read_text("utf-8").splitlines()
-        except (OSError, ValueError):
+            names = read_bytes(self.path / BEGUN, LARGEST_TEXT).decode().splitlines()
+        except ValueError:
             return set()
         return {*filter(self._has, names)}
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from dtd_cli.config.errors import SettingError
+from dtd_cli.records.reading import LARGEST_TEXT, one_line, read_bytes
 
 LOCK = ".lock"
 """The file that is locked; one beside it says by whom."""
@@ -48,10 +49,13 @@ def held(folder: Path, setting: str, waits: bool, name: str = "") -> Iterator[No
     try:
         # Only for people, so a full disk is no reason to stop.
         with suppress(OSError):
-            said.write_text(
-                f"process {os.getpid()} on {socket.gethostname()}, "
-                f"since {datetime.now():%Y-%m-%d %H:%M:%S}"
-            )
+            # A link that waits there is taken away, not followed.
+            said.unlink(missing_ok=True)
+            with said.open("x") as file:
+                file.write(
+                    f"process {os.getpid()} on {socket.gethostname()}, "
+                    f"since {datetime.now():%Y-%m-%d %H:%M:%S}"
+                )
         yield
     finally:
         with suppress(OSError):
@@ -61,6 +65,6 @@ def held(folder: Path, setting: str, waits: bool, name: str = "") -> Iterator[No
 
 def _holder(said: Path) -> str:
     try:
-        return said.read_text() or "another process"
-    except OSError:
+        return one_line(read_bytes(said, LARGEST_TEXT).decode()) or "another process"
+    except ValueError:
         return "another process"

@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from dtd_cli.config.errors import SettingError
 from dtd_cli.plots import style
 from dtd_cli.records.folder import RunFolder
+from dtd_cli.records.reading import UnreadableError
 from dtd_cli.records.replacement import replaced
 from dtd_cli.report.explanations import Entry, Explanations, problems, read_explanations
 from dtd_cli.report.page import Picture, page
@@ -21,13 +22,17 @@ from dtd_cli.report.pictures.heatmaps import MOST_SAMPLES, heatmaps
 from dtd_cli.report.pictures.ledger import ledger
 from dtd_cli.report.pictures.regions import regions
 from dtd_cli.report.pictures.similarity import similarity
-from dtd_cli.report.results import BrokenRunError, Results, read_results
+from dtd_cli.report.results import Results, read_results
 from dtd_cli.report.run import Run, Status
 from dtd_cli.report.scan import REPORT, scan
 from dtd_cli.report.similarity import MOST_ENTRIES, similarity_table
 from dtd_cli.report.study import Study
 from dtd_cli.report.tables import figures_table, runs_table, summary_table, write_relevance
 from dtd_cli.run.progress import bars
+
+if TYPE_CHECKING:
+    # Not before it was imported as it comes.
+    from matplotlib.figure import Figure
 
 
 def write(folder: Path, progress: bool, verify: bool) -> Path:
@@ -60,7 +65,7 @@ def _read(runs: Sequence[Run], progress: bool) -> tuple[list[Run], dict[int, Res
         if run.status is Status.DONE:
             try:
                 results[number] = read_results(run.path)
-            except BrokenRunError as error:
+            except UnreadableError as error:
                 known[number] = replace(run, status=Status.BROKEN, reason=str(error))
     return known, results
 
