@@ -7,12 +7,12 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 from dtd.errors import InvalidSetting
 from dtd.explainer.arguments import named
-from dtd.explainer.objections import least_paths, rule_name
-from dtd.networks.network import Network
-from dtd.ranges import COUNT
+from dtd.explainer.objections import rule_name
+from dtd.ranges import POSITIVE, Range
 from dtd.relevance import Explanation, Problem, recursive, sampled
 from dtd.relevance.batching import Batching
 from dtd.relevance.methods.sampled import seconds
+from dtd.relevance.paths.budget import Budget
 from dtd.rules import RULES
 from dtd.rules.rule import FactorRule
 
@@ -21,11 +21,11 @@ class Forecast(NamedTuple):
     """What sampling will cost."""
 
     paths: int
-    """For each sample and layer."""
-    least: int
-    """How many the network needs."""
+    """For each sample and layer, or the most."""
     seconds: float
-    """About how long it takes."""
+    """About how long it takes, or the longest."""
+    fewer_may_do: bool
+    """Whether a standard error is wanted, which may need fewer."""
 
 
 class Estimator(Protocol):
@@ -79,24 +79,30 @@ class Enumeration:
 class MonteCarlo:
     """Relevances are estimated from random paths, with standard errors.
 
-    ``paths`` are drawn for each sample and layer, at least two for every unit of the widest layer.
-    None: 2000, or the least number where that is more.
+    ``paths`` are drawn for each sample and layer, 2000 where nothing is said. With ``stderr`` they
+    are as many as the sum of the layer's relevances needs for a standard error of this size,
+    relative to it; then ``paths`` is the most, 100000 where nothing is said.
     """
 
     estimates: ClassVar[bool] = True
 
     paths: int | None = None
+    stderr: float | None = None
 
     def __post_init__(self) -> None:
         if self.paths is not None:
-            COUNT.check("paths", self.paths)
+            _ENOUGH.check("paths", self.paths)
+        if self.stderr is not None:
+            POSITIVE.check("stderr", self.stderr)
 
-    def drawn(self, network: Network) -> int:
+    @property
+    def budget(self) -> Budget:
         """How many paths are drawn for each sample and layer."""
-        return max(_PATHS, least_paths(network)) if self.paths is None else self.paths
+        default = _PATHS if self.stderr is None else _MOST
+        return Budget(default if self.paths is None else int(self.paths), self.stderr)
 
     def check(self, problem: Problem) -> None:
-        """Refuse all but degree 1 by rules that carry the factor, with enough paths.
+        """Refuse all but degree 1 by rules that carry the factor.
 
         Raises:
             InvalidSetting: with what is allowed instead.
@@ -112,13 +118,6 @@ class MonteCarlo:
                     f"paths are sampled with the rules {_CARRYING} and closed_form roots in every "
                     f"layer, and layer {l} has {rule_name(rule)} with {roots.name}"
                 )
-        least = least_paths(problem.network)
-        if self.drawn(problem.network) < least:
-            raise InvalidSetting(
-                "paths",
-                self.paths,
-                f"allowed is {least} or more: two for each unit of the widest layer",
-            )
 
     def points_visited(self, problem: Problem) -> int:
         """None: how many paths are drawn is said beforehand."""
@@ -126,15 +125,17 @@ class MonteCarlo:
 
     def forecast(self, problem: Problem) -> Forecast:
         """From the time of a few paths."""
-        paths = self.drawn(problem.network)
-        return Forecast(paths, least_paths(problem.network), seconds(problem, paths))
+        paths = self.budget.paths
+        return Forecast(paths, seconds(problem, paths), self.stderr is not None)
 
     def explain(self, problem: Problem, seed: int) -> Explanation:
         """The estimate from the paths that ``seed`` draws."""
-        return sampled(problem, self.drawn(problem.network), seed)
+        return sampled(problem, self.budget, seed)
 
 
-_PATHS = 2000
+_PATHS, _MOST = 2000, 100_000
+_ENOUGH = Range(100, integer=True)
+"""From a few paths nobody can say how far their mean is off."""
 _CARRYING = ", ".join(name for name, rule in RULES.items() if issubclass(rule, FactorRule))
 
 

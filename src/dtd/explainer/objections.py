@@ -90,11 +90,6 @@ def check_together(roots: RootChoice, input_roots: RootChoice) -> None:
         )
 
 
-def least_paths(network: Network) -> int:
-    """How many sampled paths a sample needs at least: two for each unit of the widest layer."""
-    return 2 * max(network.widths[1:])
-
-
 def check_visits(network: Network, samples: int, visits: int, max_visits: int) -> None:
     """Refuse recursions that would not end.
 
@@ -114,9 +109,8 @@ def check_visits(network: Network, samples: int, visits: int, max_visits: int) -
             max_visits,
             f"the recursion of {samples} samples through {'-'.join(map(str, network.widths))} "
             f"would cost as much as {min(visits, 10**300):.3g} points; allowed are "
-            "estimator=monte_carlo (z+, gamma and x with closed-form roots; "
-            f"{least_paths(network)} paths or more), fewer samples, a smaller network, cheaper "
-            "roots, a lower degree, or a higher limit",
+            "estimator=monte_carlo (z+, gamma and x with closed-form roots), fewer samples, a "
+            "smaller network, cheaper roots, a lower degree, or a higher limit",
         )
 
 

@@ -17,6 +17,7 @@ _SETTINGS = {
     "method": "relevance.methods",
     "estimator": "relevance.estimator",
     "paths": "relevance.sampled_paths",
+    "stderr": "relevance.stderr",
     "degree": "relevance.degree",
     "interactions": "relevance.interactions",
     "root_dependence": "relevance.root_dependence",

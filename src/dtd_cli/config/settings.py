@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 from dtd.relevance import METHODS
 from dtd.relevance.paths.all import PATHS
 from dtd_cli.config.errors import SettingError
-from dtd_cli.config.values import Count, Pair, Seed, SomeOf, Text
+from dtd_cli.config.values import Count, Pair, Positive, Seed, SomeOf, Text
 
 MONTE_CARLO = "monte_carlo"
 
@@ -63,7 +63,8 @@ class RelevanceSettings:
     max_points: Count
     max_visits: Count
     estimator: Literal["enumeration", "monte_carlo"]
-    sampled_paths: Count | None
+    sampled_paths: Annotated[int, Field(ge=100)] | None
+    stderr: Positive | None
 
     def __post_init__(self) -> None:
         if self.paths and not set(self.methods) & set(PATHS):

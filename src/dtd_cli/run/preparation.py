@@ -247,7 +247,7 @@ def _explainer(config: Config, network: Network, domain: Domain) -> DTD:
 
 def _estimator(config: Config) -> Estimator:
     if config.relevance.estimator == MONTE_CARLO:
-        return MonteCarlo(config.relevance.sampled_paths)
+        return MonteCarlo(config.relevance.sampled_paths, config.relevance.stderr)
     return Enumeration()
 
 

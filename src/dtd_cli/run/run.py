@@ -156,10 +156,13 @@ def _log_forecast(prepared: Prepared, ways: Mapping[Way, DTD]) -> None:
     for explainer in ways.values():
         forecast = explainer.forecast(prepared.x, prepared.targets)
         if forecast:
+            most = "at most " if forecast.fewer_may_do else ""
             log.info(
-                "sampling %d paths for each layer of each sample (%d are the least for this "
-                "network): about %.0f s",
-                *forecast._replace(seconds=max(1, forecast.seconds)),
+                "sampling %s%d paths for each layer of each sample: %sabout %.0f s",
+                most,
+                forecast.paths,
+                most,
+                max(1, forecast.seconds),
             )
 
 

@@ -10,7 +10,9 @@ from torch import Tensor
 
 from dtd.relevance.explanation import Explanation, StandardErrors
 from dtd.relevance.ledger import ledger
+from dtd.relevance.paths.budget import Budget
 from dtd.relevance.paths.draws import draw, drawing_shares
+from dtd.relevance.paths.guess import Guess
 from dtd.relevance.paths.sampled import SampledPaths
 from dtd.relevance.problem import Problem
 from dtd.relevance.slopes.forward import ForwardSlopes
@@ -20,17 +22,17 @@ _TIMED = 64
 
 
 @torch.no_grad()
-def sampled(problem: Problem, paths: int, seed: int) -> Explanation:
+def sampled(problem: Problem, budget: Budget, seed: int) -> Explanation:
     """The relevances that :func:`recursive` has, each layer's estimated from paths of its own.
 
-    ``paths`` for each sample and layer. The ledgers are those of the estimates. There is no
+    The ``budget`` is for each sample and layer. The ledgers are those of the estimates. There is no
     evidence, because a path does not visit every root.
     """
     recursion = problem.recursion
     slopes = recursion.slopes.forward
     assert slopes is not None, "sampled paths are those of linear terms"
     path = recursion.explained.activations(problem.x)
-    importance = train_free_importance(slopes, path)
+    guess = Guess.of(train_free_factors(slopes, path))
     generator = torch.Generator().manual_seed(seed)
     seeds = torch.randint(2**62, (len(problem.plans),), generator=generator).tolist()
     upper = path[-1]
@@ -39,9 +41,9 @@ def sampled(problem: Problem, paths: int, seed: int) -> Explanation:
     for start in problem.track(range(len(problem.plans))[::-1], "layers"):
         numbers = torch.Generator().manual_seed(seeds[start])
         a = path[start]
-        estimate = SampledPaths(
-            slopes, recursion.limits, paths, importance, numbers, problem.track
-        ).estimate(start, a)
+        # What the paths of higher layers have taught is where those of lower ones begin to learn.
+        sampling = SampledPaths(slopes, recursion.limits, budget, numbers, problem.track)
+        estimate, guess = sampling.estimate(start, a, guess)
         rooted = slopes.layers[start].units(a, torch.zeros_like(a[:, 0])).step != 0
         unresolved = torch.where(rooted, 0, upper).sum(1)
         ledgers.append(ledger(upper, estimate.relevance, estimate.zero_order, unresolved))
@@ -62,7 +64,8 @@ def sampled(problem: Problem, paths: int, seed: int) -> Explanation:
 def seconds(problem: Problem, paths: int) -> float:
     """About how long :func:`sampled` takes, from the time of a few paths through each layer.
 
-    A path from a layer goes through all layers above, and every layer has paths of its own.
+    A path from a layer goes through all layers above, and every layer has paths of its own, but for
+    the last two, which need none.
     """
     slopes = problem.recursion.slopes.forward
     assert slopes is not None, "sampled paths are those of linear terms"
@@ -81,16 +84,18 @@ def seconds(problem: Problem, paths: int) -> float:
             slopes.reach(l, Pairs(rows, points, unit, unit), units.size)
             took = min(took, perf_counter() - begin)
         times.append(took / _TIMED)
-    return paths * len(problem.x) * sum((l + 1) * time for l, time in enumerate(times))
+    return (
+        paths
+        * len(problem.x)
+        * sum(min(l + 1, slopes.network.depth - 2) * time for l, time in enumerate(times))
+    )
 
 
-def train_free_importance(slopes: ForwardSlopes, path: list[Tensor]) -> dict[int, Tensor]:
-    """The train-free ratio of relevance to activation of every unit, the mean of all samples."""
-    ratio = torch.ones_like(path[-1])
-    importance = {slopes.network.depth: ratio.abs().mean(0)}
-    for start in reversed(range(slopes.network.depth)):
-        layer, a = slopes.layers[start], path[start]
-        gains = ratio * layer.units(a, torch.zeros_like(a[:, 0])).step
-        ratio = layer.product.together.transposed(gains, a)
-        importance[start] = ratio.abs().mean(0)
-    return importance
+def train_free_factors(slopes: ForwardSlopes, path: list[Tensor]) -> dict[int, Tensor]:
+    """The train-free ratio of relevance to activation of every unit, (B, d_l) for each layer."""
+    ratios = {slopes.network.depth: torch.ones_like(path[-1])}
+    for l in reversed(range(slopes.network.depth)):
+        layer, a = slopes.layers[l], path[l]
+        gains = ratios[l + 1] * layer.units(a, torch.zeros_like(a[:, 0])).step
+        ratios[l] = layer.product.transposed(gains, a)
+    return ratios

@@ -14,6 +14,8 @@ from dtd.numerics.policy import safe_divide
 from dtd.relevance.limits.nested import Visited
 from dtd.relevance.slopes.factor_layer import FactorLayer
 
+_EVENLY = 1 / 8
+"""The share of the probability that all units have alike, however little is expected of them."""
 _RARELY = 1 / 8
 """How often units without a term are drawn, relative to others."""
 
@@ -22,14 +24,16 @@ _RARELY = 1 / 8
 class Drawn:
     """One path for each of N outermost pairs, drawn unit by unit with the numbers ``draws``
     (N, L), of which the last are for the layers above; see :class:`SampledPaths`.
+
+    ``spread[l]`` (N, d_l) is what is expected of the units of layer l.
     """
 
     layers: Mapping[int, FactorLayer]
-    importance: Mapping[int, Tensor]
+    spread: Mapping[int, Tensor]
     draws: Tensor
 
     def __call__(self, l: int, a: Balls, z: Balls, line: Indices, unit: Indices) -> Visited:
-        layer, numbers = self.layers[l], self.draws[line, l - len(self.importance) + 1]
+        layer, numbers = self.layers[l], self.draws[line, l - len(self.layers)]
         divisor, columns = layer.balls.preactivation(a), layer.balls.columns(unit, a)
         moved = layer.may_give(torch.from_numpy(unit).to(self.draws.device), columns)
         active = z.positive & divisor.nonzero & moved
@@ -42,7 +46,7 @@ class Drawn:
         shares = drawing_shares(
             torch.from_numpy(active[row]).to(self.draws),
             torch.from_numpy(scaled).to(self.draws),
-            self.importance[l + 1],
+            self.spread[l + 1][torch.from_numpy(line[row])],
         )
         upper, inverse = draw(shares, numbers[torch.from_numpy(row)])
         return Visited(row, upper.cpu().numpy(), exact(inverse))
@@ -51,19 +55,18 @@ class Drawn:
         return max(widths)
 
 
-def drawing_shares(active: Tensor, terms: Tensor, importance: Tensor) -> Tensor:
+def drawing_shares(active: Tensor, terms: Tensor, spread: Tensor) -> Tensor:
     """What the probability of each active unit is proportional to, (N, J).
 
-    ``active`` (N, J) is 1 or 0. One half evenly and one half in proportion to the term's size
-    (N, J) times importance (J,). Of what was compared this was never far from the smallest
-    variance: the second half alone is up to three times better where the guess is good, and up to
-    thirty times worse where it is not. Units whose term is zero, as those whose window is
-    elsewhere, give something at limits only, and are drawn more rarely.
+    ``active`` (N, J) is 1 or 0. A part evenly, and the rest in proportion to the term's size (N, J)
+    times what is expected of the unit, ``spread`` (N, J). Units whose term is zero, as those whose
+    window is elsewhere, give something at limits only, and are drawn more rarely.
     """
     active = torch.where(terms > 0, active, active * _RARELY)
-    weights, half = terms * importance, terms.new_tensor(0.5)
-    evenly, by_weight = (safe_divide(half, part.sum(1, keepdim=True)) for part in (active, weights))
-    # Where terms leave the range of the dtype, only the first half is left.
+    weights = terms * spread * (active > 0)
+    evenly = safe_divide(terms.new_tensor(_EVENLY), active.sum(1, keepdim=True))
+    by_weight = safe_divide(terms.new_tensor(1 - _EVENLY), weights.sum(1, keepdim=True))
+    # Where terms leave the range of the dtype, only the first part is left.
     in_range = by_weight.isfinite() & weights.isfinite().all(1, keepdim=True)
     weights, by_weight = (torch.where(in_range, part, 0) for part in (weights, by_weight))
     return torch.addcmul(active * evenly, weights, by_weight)

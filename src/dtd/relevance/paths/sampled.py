@@ -5,14 +5,10 @@ sum over paths of units from layer l + 1 to the output. A path is drawn unit by 
 its term is divided by the probability of the path: the mean of many terms is an unbiased estimate
 of the sum. The cost grows linearly with depth, not with the number of paths: in every layer a path
 stands at one root, and needs the layer above it and no other.
-
-Where the slope at a root exists as a one-sided limit only, what is left of the path is expanded in
-many digits (theory, section 2.4), with the same draws.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,10 +17,13 @@ from torch import Tensor
 
 from dtd.progress import Track, untracked
 from dtd.relevance.limits.limits import Limits
-from dtd.relevance.paths.draws import Drawn, draw, drawing_shares
+from dtd.relevance.paths.beginnings import Beginnings, drawn, one_each
+from dtd.relevance.paths.budget import Budget
+from dtd.relevance.paths.climb import Climb, Onward, SampledExpansion
+from dtd.relevance.paths.guess import Guess, Visits
 from dtd.relevance.slopes.factor_layer import Units
 from dtd.relevance.slopes.forward import ForwardSlopes
-from dtd.relevance.slopes.slope import Pairs, Slope, worst
+from dtd.relevance.slopes.slope import Pairs, worst
 
 
 class Estimate(NamedTuple):
@@ -42,213 +41,131 @@ class Estimate(NamedTuple):
     """(B,), the largest relative error of a limit on the paths; NaN where none was needed."""
 
 
-class _Onward(NamedTuple):
-    """Where P paths go on from the roots that they stand at; each belongs to one of N roots."""
-
-    root: Tensor
-    """(P,), the root of each path."""
-    draws: Tensor
-    """(P, L), the uniform numbers of each path, of which the last are for the layers above."""
-
-    def rows(self, index: Tensor) -> _Onward:
-        """Some of the paths."""
-        return _Onward(self.root[index], self.draws[index])
-
-
-class _SampledFactor(NamedTuple):
-    """``C_unit`` at N anchors, estimated from one path each; all (N,)."""
-
-    value: Tensor
-    limit_error: Tensor
-    """The relative error of a limit on the path, NaN without one."""
-    undecided: Tensor
-    """Whether the path met a limit that is not continuous in its anchor."""
-
-
-class _SampledExpansion(NamedTuple):
-    """``h_unit`` at N roots, estimated from P paths, one each."""
-
-    factor: Tensor
-    """(P,), the slope is ``factor w_unit``; zero for the others."""
-    others: Tensor
-    """(n,), which paths have an expansion instead of a factor."""
-    value: Tensor
-    """(n,)."""
-    shares: Tensor
-    """(n, d)."""
-    limit_error: Tensor
-    """(P,), the relative error of a limit on the path, NaN without one."""
-
-
 @dataclass(frozen=True, eq=False)
 class SampledPaths:
     """Paths through a network whose layers all carry the factor.
 
-    The first unit of a path is not drawn: every unit with a root has paths of its own, at least
-    two (stratified sampling). Above it a unit is drawn with a probability that follows the size
-    of its term and ``importance[l]`` (d_l,), a guess at what the units of layer l pass on. Any
-    numbers leave the estimate unbiased.
-
-    ``paths`` for each anchor are at least two for every unit. ``generator`` is read from a copy,
-    and its numbers are shared by all anchors. ``track`` shows how far the work is.
+    ``generator`` is read from a copy, and its numbers are shared by all anchors. ``track`` shows how
+    far the work is.
     """
 
     slopes: ForwardSlopes
     limits: Limits
-    paths: int
-    importance: Mapping[int, Tensor]
+    budget: Budget
     generator: torch.Generator
     track: Track = untracked
 
-    def estimate(self, l: int, a: Tensor) -> Estimate:
-        """``R_l`` at the anchors ``a`` (B, d)."""
-        shape = (self.paths, self.slopes.network.depth - l)
+    def estimate(self, l: int, a: Tensor, guess: Guess) -> tuple[Estimate, Guess]:
+        """``R_l`` at the anchors ``a`` (B, d), and what the paths have taught about each.
+
+        Any ``guess`` leaves the estimate unbiased.
+        """
+        shape = (self.budget.paths, self.slopes.network.depth - l)
         # Not in float32: its steps of 2**-24 would leave out units of little probability.
         generator = self.generator.clone_state()
         draws = torch.rand(shape, generator=generator, dtype=torch.float64).to(a)
-        # A path that takes a limit holds a point in every layer.
-        chunks = a.split(max(1, self.slopes.batching.max_points // draws.numel()))
-        parts = [self._estimate(l, chunk, draws) for chunk in self.track(chunks, "samples")]
-        return Estimate(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
+        # How many paths a sample needs is its own affair.
+        alone = self.budget.stderr is not None
+        size = 1 if alone else max(1, self.slopes.batching.max_points // draws.numel())
+        chunks = [slice(at, at + size) for at in range(0, len(a), size)]
+        parts = [
+            self._estimate(l, a[chunk], guess.rows(chunk), draws)
+            for chunk in self.track(chunks, "samples")
+        ]
+        estimates, guesses = zip(*parts, strict=True)
+        estimate = Estimate(*(torch.cat(columns) for columns in zip(*estimates, strict=True)))
+        return estimate, Guess.together(guesses)
 
-    def _estimate(self, l: int, a: Tensor, draws: Tensor) -> Estimate:
-        layer = self.slopes.layers[l]
-        units = layer.units(a, torch.zeros_like(a[:, 0]))
-        row, unit = (units.step != 0).nonzero(as_tuple=True)
-        anchors, t, z = a[row], units.step[row, unit], units.z[row, unit]
-        active = (units.step != 0).to(a)
-        shares = drawing_shares(active, units.z * active, self.importance[l + 1])
-        count = self._allocated(shares)[row, unit]
-        # Each anchor with any root has the same number of paths, and the same draws.
-        root = torch.arange(len(row), device=a.device).repeat_interleave(count)
-        onward = _Onward(root, draws[torch.arange(len(root), device=a.device) % self.paths])
-        pairs = Pairs(anchors, layer.roots(anchors, t, unit), unit, row)
-        there = self._expand(l, pairs, units.size[row], onward)
-        mean, variance = _moments(there.factor, root, count)
-        gains = torch.zeros_like(units.z).index_put((row, unit), t * mean)
-        noise = torch.zeros_like(units.z).index_put((row, unit), t.square() * variance)
-        relevance = a * layer.product.transposed(gains, a)
-        square = a.square() * layer.product.mapped(torch.square).transposed(noise, a)
-        total_square = torch.zeros_like(a[:, 0]).index_add(0, row, z.square() * variance)
-        zero_order = torch.zeros_like(total_square)
+    def _estimate(self, l: int, a: Tensor, guess: Guess, draws: Tensor) -> tuple[Estimate, Guess]:
+        units = self.slopes.layers[l].units(a, torch.zeros_like(a[:, 0]))
+        if l + 2 >= self.slopes.network.depth:
+            # Nothing above the first unit is drawn.
+            begun = one_each(units, draws)
+            there = self._expansion(l, a, units, guess, begun)
+            return self._mean(l, a, units, guess, begun, there), guess
+        spent, planned = 0, self.budget.planned
+        while pilots := self.budget.pilots(spent, planned):
+            begun = drawn(units, guess.spread[l + 1], draws[spent : spent + pilots])
+            there = self._expansion(l, a, units, guess, begun)
+            found = self._mean(l, a, units, guess, begun, there)
+            total = float(found.relevance.sum())
+            planned = self.budget.revised(pilots, total, float(found.total_stderr.max()))
+            guess = guess.learned({l + 1: _first_visits(units, begun, there), **there.visits})
+            spent += pilots
+        counting = draws[spent : spent + self.budget.counting(spent, planned)]
+        begun = drawn(units, guess.spread[l + 1], counting)
+        there = self._expansion(l, a, units, guess, begun)
+        return self._mean(l, a, units, guess, begun, there), guess
+
+    def _expansion(
+        self, l: int, a: Tensor, units: Units, guess: Guess, begun: Beginnings
+    ) -> SampledExpansion:
+        """What the paths find from their first roots on."""
+        row, unit = begun.row, begun.unit
+        roots = self.slopes.layers[l].roots(a[row], units.step[row, unit], unit)
+        importance = begun.weight * units.z[row, unit][begun.root]
+        climb = Climb(self.slopes, self.limits, guess, self.track)
+        onward = Onward(begun.root, begun.draws, importance)
+        return climb.expand(l, Pairs(a[row], roots, unit, row), units.size[row], onward)
+
+    def _mean(
+        self,
+        l: int,
+        a: Tensor,
+        units: Units,
+        guess: Guess,
+        begun: Beginnings,
+        there: SampledExpansion,
+    ) -> Estimate:
+        """The sum of the means of all strata, with its standard error."""
+        product, expected = self.slopes.layers[l].product, guess.mean[l + 1]
+        row, unit = begun.row[begun.root], begun.unit[begun.root]
+        t, z = units.step[row, unit], units.z[row, unit]
+        # What each path adds to what its unit is expected to pass on.
+        beyond = begun.weight * (there.factor - expected[row, unit])
+
+        def gathered(numbers: Tensor, steps: Tensor = t) -> Tensor:
+            """The sum over the paths, for each anchor and unit, (B, J)."""
+            return torch.zeros_like(units.z).index_put(
+                (row, unit), numbers * steps, accumulate=True
+            )
+
+        gains = units.step * expected + gathered(beyond * begun.parts)
+        relevance = a * product.transposed(gains, a)
+        plain = torch.ones_like(beyond).index_fill(0, there.others, 0)
+        centred = (beyond - begun.means(beyond) * begun.alone) * plain
+        noise = gathered(centred.square() * begun.variances, t.square())
+        square = a.square() * product.mapped(torch.square).transposed(noise, a)
+        drawn = gathered(beyond * begun.parts * plain * ~begun.alone)
+        mean = a * product.transposed(drawn, a)
+        totals, zero_order = beyond * z, torch.zeros_like(a[:, 0])
         if len(there.others):
-            share = there.shares
-            columns = torch.cat([share, share.sum(1, True), there.value.unsqueeze(1)], 1)
-            others, index = root[there.others].unique(return_inverse=True)
-            mean, variance = _moments(columns, index, count[others])
-            relevance.index_add_(0, row[others], mean[:, :-2])
-            square.index_add_(0, row[others], variance[:, :-2])
-            total_square.index_add_(0, row[others], variance[:, -2])
-            zero_order.index_add_(0, row[others], mean[:, -1])
-        limit_error = worst(there.limit_error, row[root], len(a))
+            others, where = begun.rows(there.others), row[there.others]
+            shares = others.weight.unsqueeze(1) * there.shares
+            parts, alone = others.parts.unsqueeze(1), others.alone.unsqueeze(1)
+            relevance.index_add_(0, where, shares * parts)
+            zero_order.index_add_(0, where, others.weight * there.value * others.parts)
+            totals.index_add_(0, there.others, shares.sum(1))
+            gives = units.z.new_zeros(len(where), units.z.shape[1])
+            gives.scatter_(
+                1, unit[there.others].unsqueeze(1), (beyond * t)[there.others].unsqueeze(1)
+            )
+            whole = shares + a[where] * product.transposed(gives, a[where])
+            centred = whole - others.means(whole) * alone
+            square.index_add_(0, where, centred.square() * others.variances.unsqueeze(1))
+            mean.index_add_(0, where, whole * parts * ~alone)
+        # Of the mean of n values the variance is (Σ v² - n mean²) / (n (n - 1)).
+        n = torch.zeros_like(zero_order).scatter_reduce(0, row, begun.size * ~begun.alone, "amax")
+        square = (square - mean.square() / (n - 1).clamp(min=1).unsqueeze(1)).clamp(min=0)
+        deviations = (totals - begun.means(totals)).square() * begun.variances
+        total_square = torch.zeros_like(zero_order).index_add(0, row, deviations)
+        limit_error = worst(there.limit_error, row, len(a))
         return Estimate(relevance, square.sqrt(), total_square.sqrt(), zero_order, limit_error)
 
-    def _allocated(self, shares: Tensor) -> Tensor:
-        """How many paths begin with each unit: two if it has a share (B, J), the rest by shares.
 
-        Those that rounding leaves over go to the unit of the largest share.
-        """
-        count = 2 * (shares > 0)
-        spare = self.paths - count.sum(1, keepdim=True)
-        count += (spare * shares).floor().long()
-        largest = shares.argmax(1, keepdim=True)
-        return count.scatter_add(1, largest, self.paths - count.sum(1, keepdim=True))
-
-    def _expand(self, l: int, pairs: Pairs, size: Tensor, onward: _Onward) -> _SampledExpansion:
-        """Paths on from N roots in layer ``l``."""
-        none = torch.full_like(size[onward.root], torch.nan)
-        if l + 1 == self.slopes.network.depth:
-            return _SampledExpansion(
-                torch.ones_like(none), pairs.unit[:0], size[:0], pairs.roots[:0], none
-            )
-        reached = self.slopes.reach(l, pairs, size)
-        plain, _ = _told_apart(reached.limits.limited[onward.root])
-        there = onward.root[plain]
-        units = Units(*(column[there] for column in reached.units))
-        found = self._factor(l + 1, reached.a[there], units, pairs.unit[there], onward.draws[plain])
-        # A limit that is not continuous has to be taken together with those around it: all paths
-        # of that anchor are expanded as limits, so that which are does not depend on the draws.
-        met = torch.cat([reached.limits.undecided.nonzero().squeeze(1), there[found.undecided]])
-        together = torch.isin(pairs.anchor, pairs.anchor[met])
-        limited = (reached.limits.limited | together)[onward.root]
-        kept, (_, others) = ~limited[plain], _told_apart(limited)
-        at_limits = self._limits(l, pairs.rows(onward.root[others]), onward.draws[others])
-        limit_error = none.index_copy(0, plain[kept], found.limit_error[kept])
-        return _SampledExpansion(
-            torch.zeros_like(none).index_copy(0, plain[kept], found.value[kept]),
-            others,
-            at_limits.value,
-            at_limits.shares.squeeze(1),
-            limit_error.index_copy(0, others, at_limits.limit_error),
-        )
-
-    def _factor(
-        self, l: int, a: Tensor, units: Units, unit: Tensor, draws: Tensor
-    ) -> _SampledFactor:
-        """An estimate of ``C_{l,unit}(a)`` from one path for each row, (N,).
-
-        All paths climb together, a layer at a time, and nothing is kept of the layers below.
-        """
-        depth = self.slopes.network.depth
-        row, weight = torch.arange(len(a), device=a.device), torch.ones_like(a[:, 0])
-        factor, limit_error = torch.zeros_like(weight), torch.full_like(weight, torch.nan)
-        undecided = torch.zeros_like(weight, dtype=torch.bool)
-        for at in self.track(range(l, depth - 1), "paths"):
-            layer = self.slopes.layers[at]
-            terms = units.step * layer.product.columns(unit, a)
-            # Also units whose term is zero, for their roots may need a limit that gives something.
-            active = ((units.step != 0) & layer.moves(unit, a)).to(a)
-            shares = drawing_shares(active, terms.abs(), self.importance[at + 1])
-            alive = shares.sum(1).nonzero().squeeze(1)
-            row, draws, unit, weight, a = (c[alive] for c in (row, draws, unit, weight, a))
-            upper, inverse = draw(shares[alive], draws[:, at + 1 - depth])
-            weight, t = weight * inverse, units.step[alive, upper]
-            pairs = Pairs(a, layer.roots(a, t, upper), upper, row)
-            reached = self.slopes.reach(at, pairs, units.size[alive])
-            revived = units.revived[alive, upper] & reached.limits.limited
-            undecided[row[reached.limits.undecided | revived]] = True
-            weights = weight * terms[alive, upper]
-            paths: tuple[Tensor, ...] = row, draws, weights, upper, reached.a, *reached.units
-            plain, others = _told_apart(reached.limits.limited & ~revived)
-            if len(others):
-                # These paths end here: what is left of each is in the expansion.
-                there = self._limits(at, pairs.rows(others), draws[others])
-                slope = there.slope.gather(1, unit[others].unsqueeze(1)).squeeze(1)
-                share = slope * (weight * t * layer.mask.entries(upper, unit))[others]
-                factor = factor.index_copy(0, row[others], share)
-                limit_error = limit_error.index_copy(0, row[others], there.limit_error)
-                paths = tuple(column[plain] for column in paths)
-            row, draws, weight, unit, a, *columns = paths
-            units = Units(*columns)
-        last = self.slopes.layers[depth - 1]
-        terms = units.step.squeeze(1) * last.product.entries(torch.zeros_like(unit), unit, a)
-        return _SampledFactor(factor.index_copy(0, row, weight * terms), limit_error, undecided)
-
-    def _limits(self, l: int, pairs: Pairs, draws: Tensor) -> Slope:
-        """The expansions at n roots where limits are needed, from one path each."""
-        if not len(pairs.unit):
-            nothing = pairs.roots[:0]
-            numbers = nothing[:, 0]
-            return Slope(numbers, nothing, nothing.unsqueeze(1), numbers, numbers.bool())
-        # Every path is an expansion of its own.
-        alone = pairs._replace(anchor=torch.arange(len(pairs.unit), device=pairs.unit.device))
-        visits = Drawn(self.slopes.layers, self.importance, draws)
-        return self.limits.at(l, alone, graph=False, visits=visits)
-
-
-def _told_apart(flags: Tensor) -> tuple[Tensor, Tensor]:
-    """The indices at which the flags (N,) are false, and those at which they are true."""
-    return (~flags).nonzero().squeeze(1), flags.nonzero().squeeze(1)
-
-
-def _moments(values: Tensor, root: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
-    """The mean over the paths of each root, and the variance of that mean, (N, ...).
-
-    ``values`` (P, ...) and ``root`` (P,) are of the paths, ``count`` (N,) says how many each root
-    has.
-    """
-    size = count.view(-1, *[1] * (values.dim() - 1))
-    nothing = values.new_zeros(len(count), *values.shape[1:])
-    mean = nothing.index_add(0, root, values) / size
-    squares = nothing.index_add(0, root, (values - mean[root]).square())
-    return mean, squares / (size * (size - 1))
+def _first_visits(units: Units, begun: Beginnings, there: SampledExpansion) -> Visits:
+    """What the paths without limits found at the units that they begin with."""
+    row, unit = begun.row[begun.root], begun.unit[begun.root]
+    found = Visits(row, unit, begun.weight * units.z[row, unit], there.factor)
+    plain = torch.ones_like(row, dtype=torch.bool).index_fill(0, there.others, False)
+    return Visits(*(column[plain] for column in found))

@@ -1,0 +1,111 @@
+"""What the units of the upper layers are expected to pass on, learned from paths."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+_FLOOR = 1 / 100
+"""How much of a layer's mean square the square of a unit's spread is at least."""
+_PRIOR = 10
+"""How many visits the guess from before counts for, beside those that a unit has."""
+
+
+class Visits(NamedTuple):
+    """What n paths found at the units of one layer; all (n,)."""
+
+    sample: Tensor
+    unit: Tensor
+    weight: Tensor
+    """How much of the sum that is estimated goes through the unit, not negative."""
+    value: Tensor
+    """``C_unit`` at a root, as the rest of the path estimates it."""
+
+    @classmethod
+    def of(cls, parts: Sequence[Visits]) -> Visits:
+        """Those of all parts."""
+        return cls(*map(torch.cat, zip(*parts, strict=True)))
+
+
+@dataclass(frozen=True, eq=False)
+class Guess:
+    """For B samples and each layer the numbers that paths are drawn by; any leave them unbiased.
+
+    Each maps a layer to (B, d).
+    """
+
+    mean: Mapping[int, Tensor]
+    """Of ``C_unit`` at roots: the control variate."""
+    spread: Mapping[int, Tensor]
+    """The standard deviation of its estimates from this mean."""
+    profile: Mapping[int, Tensor]
+    """What means are expected to be proportional to."""
+
+    @classmethod
+    def of(cls, ratios: Mapping[int, Tensor]) -> Guess:
+        """Before any path: every unit may pass on nothing, or as much as its ratio (B, d)."""
+        nothing = {l: torch.zeros_like(ratio) for l, ratio in ratios.items()}
+        spread = {l: _floored(ratio.square()).sqrt() for l, ratio in ratios.items()}
+        return cls(nothing, spread, ratios)
+
+    def rows(self, index: slice) -> Guess:
+        """Of some of the samples."""
+        return Guess(*({l: part[index] for l, part in each.items()} for each in self._parts))
+
+    @classmethod
+    def together(cls, guesses: Sequence[Guess]) -> Guess:
+        """That for the samples of all."""
+        parts = zip(*(guess._parts for guess in guesses), strict=True)
+        return cls(*({l: torch.cat([one[l] for one in each]) for l in each[0]} for each in parts))
+
+    def learned(self, visits: Mapping[int, Visits]) -> Guess:
+        """The guess after some paths more, for the layers that they visited."""
+        found = {l: _learned(self.profile[l], at) for l, at in visits.items()}
+        means = {l: mean for l, (mean, _) in found.items()}
+        spreads = {l: spread for l, (_, spread) in found.items()}
+        return Guess({**self.mean, **means}, {**self.spread, **spreads}, {**self.profile, **means})
+
+    @property
+    def _parts(self) -> tuple[Mapping[int, Tensor], ...]:
+        return self.mean, self.spread, self.profile
+
+
+def _floored(squares: Tensor) -> Tensor:
+    """The squares (B, d), raised by a part of their mean: a unit that is dead may live at roots."""
+    return squares + _FLOOR * squares.mean(1, keepdim=True)
+
+
+def _learned(profile: Tensor, visits: Visits) -> tuple[Tensor, Tensor]:
+    """Mean and spread of every unit (B, d), both drawn towards what is usual for the layer.
+
+    Units that were hardly visited are taken to be like the others of their layer and sample: their
+    means are in proportion to the ``profile`` (B, d), and their spread in proportion to the mean.
+    """
+    sample, weight, value = visits.sample, visits.weight, visits.value
+    entry = sample * profile.shape[1] + visits.unit
+
+    def by_sample(numbers: Tensor) -> Tensor:
+        return profile.new_zeros(len(profile)).index_add(0, sample, numbers)
+
+    def by_unit(numbers: Tensor) -> Tensor:
+        flat = profile.new_zeros(profile.numel()).index_add(0, entry, numbers)
+        return flat.view_as(profile)
+
+    def ratio(above: Tensor, below: Tensor) -> Tensor:
+        return torch.where(below > 0, above / below, 0)
+
+    expected = profile.flatten()[entry]
+    scale = ratio(by_sample(weight * value * expected), by_sample(weight * expected.square()))
+    usual = scale.unsqueeze(1) * profile
+    once = ratio(by_sample(weight), by_sample(torch.ones_like(weight)))
+    prior, whole = _PRIOR * once.unsqueeze(1), by_unit(weight)
+    mean = ratio(by_unit(weight * value) + prior * usual, whole + prior)
+    expected = mean.flatten()[entry]
+    square = (value - expected).square()
+    noise = ratio(by_sample(weight * square), by_sample(weight * expected.square()))
+    usual = noise.unsqueeze(1) * _floored(mean.square())
+    return mean, ratio(by_unit(weight * square) + prior * usual, whole + prior).sqrt()
