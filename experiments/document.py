@@ -18,7 +18,7 @@ def grid(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 def share(value: Any) -> str:
     """A share in per cent."""
-    return "" if pd.isna(value) else f"{100 * value:.1f} %"
+    return "" if pd.isna(value) else f"{100 * value:z.1f} %"
 
 
 def number(value: Any, digits: int = 4) -> str:

@@ -12,13 +12,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
 
 import conservation
+import width
 from document import filled
 from runs import runs
 from tables import TABLES
@@ -27,7 +28,12 @@ HERE = Path(__file__).parent
 README = HERE / "README.md"
 RESULTS = HERE / "results"
 OUTPUTS = HERE.parent / "outputs" / "experiments"
-FIGURE = HERE.parent / "docs" / "pictures" / "conservation.png"
+_PICTURES = HERE.parent / "docs" / "pictures"
+FIGURES: dict[Path, tuple[Callable[[pd.DataFrame, pd.DataFrame, Path], None], str, str]] = {
+    _PICTURES / "conservation.png": (conservation.draw, "conservation", "conservation_degree"),
+    _PICTURES / "width.png": (width.draw, "conservation_width", "conservation_width_others"),
+}
+"""What draws each figure, and from which of the results."""
 
 REFUSED = 2
 """The exit status of dtd-run for a sweep in which a network was dead."""
@@ -35,7 +41,26 @@ REFUSED = 2
 _FEW = ("inputs.n=5", "seed=range(0,1)")
 _FEW_TRAINED = (*_FEW, "training.epochs=5")
 
+_NARROW = ("inputs.n=2", "seed=0", "network.hidden=[8,8],[32,32],[64,64]")
+_BRIEFLY = "training.epochs=2"
+_NARROW_TRAINED = (*_NARROW, _BRIEFLY)
+
 QUICK: dict[str, tuple[str, ...]] = {
+    "conservation_width": _NARROW_TRAINED,
+    "conservation_width_random": _NARROW,
+    "conservation_width_depth": ("inputs.n=2", "seed=0", "network.hidden=[64,64,64]", _BRIEFLY),
+    "faithfulness_mnist": ("inputs.n=4", "seed=0", "network.hidden=[16,16]", "training.epochs=1"),
+    "conservation_width_mnist": (*_NARROW, "training.epochs=1"),
+    "conservation_width_cnn": (
+        "inputs.n=1",
+        "seed=0",
+        "network.channels=[2,4],[4,8]",
+        "training.epochs=1",
+    ),
+    "conservation_width_gamma": _NARROW_TRAINED,
+    "conservation_width_slow": _NARROW_TRAINED,
+    "faithfulness": ("inputs.n=5", "seed=0", "network.hidden=[16,16]", "training.epochs=2"),
+    "conservation_width_x": _NARROW,
     "roots_leave_region_gamma": ("inputs.n=20", "seed=range(1,3)"),
     "roots_leave_region": ("inputs.n=20", "seed=range(1,4)"),
     "maximum": ("inputs.points=6,11",),
@@ -78,10 +103,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         run_all(OUTPUTS, options.jobs, dict.fromkeys(QUICK, ()))
         measure_all(OUTPUTS, RESULTS)
         README.write_text(written(README.read_text(), RESULTS))
-        layers, degrees = (
-            pd.read_csv(RESULTS / f"{name}.csv") for name in ("conservation", "conservation_degree")
-        )
-        conservation.draw(layers, degrees, FIGURE)
+        for path, (draw, *names) in FIGURES.items():
+            first, second = (pd.read_csv(RESULTS / f"{name}.csv") for name in names)
+            draw(first, second, path)
 
 
 def run_all(folder: Path, jobs: int, experiments: dict[str, tuple[str, ...]]) -> None:
@@ -119,13 +143,22 @@ def measure_all(folder: Path, results: Path) -> None:
     """The numbers of every table, from the runs below ``folder``, as CSV files."""
     results.mkdir(parents=True, exist_ok=True)
     for name, table in TABLES.items():
+        if table.missing:
+            print(
+                f"{name} stays as it is: it needs {table.needs}; pip install -e '.[metrics]'",
+                file=sys.stderr,
+            )
+            continue
         table.measured(folder).to_csv(results / f"{name}.csv", index=False, lineterminator="\n")
 
 
 def written(document: str, results: Path) -> str:
     """The document with its tables as the CSV files have them."""
+    measured = {name: results / f"{name}.csv" for name in TABLES}
     tables = {
-        name: table.show(pd.read_csv(results / f"{name}.csv")) for name, table in TABLES.items()
+        name: TABLES[name].show(pd.read_csv(path))
+        for name, path in measured.items()
+        if path.exists()
     }
     return filled(document, tables)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -45,6 +46,12 @@ class Run:
     def table(self, name: str) -> pd.DataFrame:
         """One of the run's CSV files, by its name without the ending."""
         return pd.read_csv(self.path / f"{name}.csv")
+
+    @cached_property
+    def figures(self) -> dict[str, Any]:
+        """What is in ``summary.json``."""
+        figures: dict[str, Any] = json.loads((self.path / "summary.json").read_text())
+        return figures
 
     @property
     def done(self) -> bool:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
 
 import conservation
+import faithfulness
 import measures
 import shown
+import width
 from runs import Run, runs
 
 _RULE = {"rule": "rule.name", "gamma": "rule.gamma"}
@@ -23,6 +26,19 @@ _NETWORK = {
     "seed": "seed",
 }
 _DEGREE = {"degree": "relevance.degree"}
+_WIDTH = (
+    _RULE
+    | _INIT
+    | _SEED
+    | {
+        "network": "network.name",
+        "hidden": "network.hidden",
+        "channels": "network.channels",
+        "data": "inputs.name",
+        "training": "training.name",
+        "learning_rate": "training.learning_rate",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -33,6 +49,13 @@ class Table:
     measure: Callable[[Run], pd.DataFrame]
     show: Callable[[pd.DataFrame], str]
     keys: Mapping[str, str] = field(default_factory=dict)
+    needs: str = ""
+    """A package of the extra ``metrics``, without which its numbers stay as they are stored."""
+
+    @property
+    def missing(self) -> bool:
+        """Whether what it needs is not installed."""
+        return bool(self.needs) and find_spec(self.needs) is None
 
     def measured(self, folder: Path) -> pd.DataFrame:
         """The numbers of the runs below ``folder/EXPERIMENT``; a dead network has a row too."""
@@ -106,6 +129,28 @@ TABLES = {
         measures.conservation,
         conservation.by_degree,
         _NETWORK | _DEGREE,
+    ),
+    "conservation_width": Table(("conservation_width",), width.by_layer, width.by_width, _WIDTH),
+    "conservation_width_others": Table(
+        (
+            "conservation_width_depth",
+            "conservation_width_slow",
+            "conservation_width_mnist",
+            "conservation_width_cnn",
+            "conservation_width_gamma",
+            "conservation_width_random",
+            "conservation_width_x",
+        ),
+        width.by_layer,
+        width.by_setting,
+        _WIDTH,
+    ),
+    "faithfulness": Table(
+        ("faithfulness", "faithfulness_mnist"),
+        faithfulness.areas,
+        faithfulness.by_width,
+        {"data": "inputs.name", "hidden": "network.hidden"} | _SEED,
+        needs="quantus",
     ),
     "rank_collapse": Table(
         ("rank_collapse",),

@@ -6,6 +6,7 @@ import csv
 import math
 import re
 import subprocess
+from dataclasses import replace
 from itertools import pairwise
 from statistics import mean, median
 from types import SimpleNamespace
@@ -13,12 +14,15 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from matplotlib.image import imread
+from safetensors.torch import load_file
 
-import conservation
 import document
+import dtd
 import rerun
 import shown
+import width
 from dtd_cli.app.choices import groups
 from runs import Run, runs
 from tables import TABLES
@@ -36,6 +40,15 @@ SMALL = rerun.QUICK | {
     "regions_2d": ("inputs.points=3", "plots=none", "seed=1"),
     "root_strategies": ("inputs.n=2",),
     "constant_roots": ("inputs.n=3", "rule=zero,z+"),
+    "conservation_width": ("seed=0", "network.hidden=[8,8],[32,32]", "training.epochs=2"),
+    **{
+        f"conservation_width_{name}": ("seed=0", "network.hidden=[8,8],[32,32]")
+        for name in ("random", "x")
+    },
+    **{
+        f"conservation_width_{name}": ("seed=0", "network.hidden=[32,32]", "training.epochs=1")
+        for name in ("gamma", "mnist", "slow")
+    },
 }
 RULES = {
     "conservation": ["rule=z+,gamma"],
@@ -278,7 +291,7 @@ def test_what_was_measured_can_be_shown(results):
     empty = "".join(f"<!-- table {name} -->\n<!-- end {name} -->\n" for name in TABLES)
     full = rerun.written(empty, results)
     assert rerun.written(full, results) == full
-    for name in TABLES:
+    for name in (name for name, table in TABLES.items() if not table.missing):
         block = full.partition(f"<!-- table {name} -->\n")[2].partition("<!-- end")[0]
         table = [line for line in block.splitlines() if line.startswith("|")]
         assert len(table) > 2
@@ -379,12 +392,94 @@ def test_degrees_add_up_to_what_the_table_shows(folder, results):
     assert "| 4 |" not in table
 
 
-def test_the_flagship_figure(results, tmp_path):
+@pytest.mark.parametrize("path", rerun.FIGURES, ids=lambda path: path.stem)
+def test_the_figures(results, tmp_path, path):
     """From the tables that are published, which are like those that were measured here."""
-    names = [f"{name}.csv" for name in ("conservation", "conservation_degree")]
-    published = [pd.read_csv(rerun.RESULTS / name) for name in names]
+    draw, *names = rerun.FIGURES[path]
+    published = [pd.read_csv(rerun.RESULTS / f"{name}.csv") for name in names]
     for name, table in zip(names, published, strict=True):
-        assert list(pd.read_csv(results / name)) == list(table)
-    conservation.draw(*published, tmp_path / "figure.png")
+        assert list(pd.read_csv(results / f"{name}.csv")) == list(table)
+    draw(*published, tmp_path / "figure.png")
     assert (imread(tmp_path / "figure.png")[..., :3].std((0, 1)) > 0.05).all()
-    assert rerun.FIGURE.stat().st_size < 300_000
+    assert path.stat().st_size < 300_000
+
+
+def test_widths_against_a_count_by_hand(folder, results):
+    """Steps and gates of the roots of all active units, from the weights alone."""
+    stored = pd.read_csv(results / "conservation_width.csv")
+    run = next(r for r in finished(folder, "conservation_width")
+               if r.setting("network.hidden") == "[32, 32]")  # fmt: skip
+    stored = stored[stored["hidden"] == "[32, 32]"].set_index("layer")
+    weights = load_file(run.path / "network.safetensors")
+    layers = [(weights[f"{l}.weight"].numpy(), weights[f"{l}.bias"].numpy())
+              for l in (0, 2, 4)]  # fmt: skip
+    f = {row["sample"]: float(row["f"]) for row in rows(run, "inputs")}
+    steps, same, changed = [], [], []
+    for x in run.features().to_numpy():
+        (w0, b0), *upper = layers
+        a = np.maximum(w0 @ x + b0, 0)
+        (w, b), last = upper
+        z = w @ a + b
+        for j in np.flatnonzero(z > 0):
+            t = z[j] / (np.maximum(w[j], 0) @ a)
+            root = np.where(w[j] >= 0, (1 - t) * a, a)
+            gates = []
+            for point in (a, root):
+                u = w @ point + b
+                gates.append(np.r_[np.delete(u, j) > 0, last[0] @ np.maximum(u, 0) + last[1] > 0])
+            differ = gates[0] != gates[1]
+            steps.append(t)
+            same.append(not differ.any())
+            # The own gate counts as one that does not change.
+            changed.append(differ.sum() / (len(differ) + 1))
+    assert stored["step"][1] == pytest.approx(sorted(steps)[(len(steps) - 1) // 2])
+    assert stored["same_region"][1] == pytest.approx(mean(same))
+    assert stored["gates"][1] == pytest.approx(mean(changed))
+    shares = [float(r["relevance_sum"]) / f[r["sample"]] for r in rows(run, "layers")
+              if r["method"] == "recursive" and r["layer"] == "0"]  # fmt: skip
+    assert stored["kept"][0] == pytest.approx(median(shares))
+
+
+def test_exponents():
+    width_of = np.repeat([16, 32, 64, 128], 3)
+    factor = np.tile([1, 2, 4], 4)
+    rows = pd.DataFrame({"width": width_of, "fitted_from": 32, "step": factor / width_of**0.5})
+    value, error = width.exponent(rows, "step")
+    assert value == pytest.approx(-0.5)
+    assert 0.1 < error < 1
+    # Narrow networks, and values without a logarithm, are left out.
+    rows.loc[rows["width"] == 16, "step"] = 1e9
+    rows.loc[4, "step"] = 0
+    assert abs(width.exponent(rows, "step")[0] + 0.5) < 1
+    value, error = width.exponent(rows[rows["width"] < 64], "step")
+    assert math.isnan(value)
+    assert math.isnan(error)
+
+
+def test_faithfulness_against_flipping_by_hand(folder, results):
+    pytest.importorskip("quantus", reason="needs pip install -e '.[metrics]'")
+    stored = pd.read_csv(results / "faithfulness.csv")
+    (run,) = finished(folder, "faithfulness")
+    network = dtd.load(run.path / "network.safetensors")
+    x, (first, *_) = run.features().to_numpy(), rows(run, "inputs")
+    order = np.argsort(-run.relevance("train_free")[0])
+    for baseline, value in (("low", 0), ("mean", x.mean())):
+        image, curve = x[0].copy(), [1.0]
+        for pair in order.reshape(-1, 2):
+            image[pair] = value
+            outputs = network.forward(torch.from_numpy(image).unsqueeze(0))
+            curve.append(float(outputs[0, int(first["output"])]) / float(first["f"]))
+        area = sum(a + b for a, b in pairwise(curve)) / 64
+        row = stored[(stored["method"] == "train_free") & (stored["baseline"] == baseline)
+                     & (stored["data"] == "digits") & (stored["sample"] == 0)]  # fmt: skip
+        assert row["area"].item() == pytest.approx(area, rel=1e-5)
+
+
+def test_what_needs_a_package_that_is_missing_stays_as_it_is(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(
+        rerun, "TABLES", {"faithfulness": replace(TABLES["faithfulness"], needs="no")}
+    )
+    rerun.measure_all(tmp_path, tmp_path / "results")
+    assert "faithfulness stays as it is: it needs no" in capsys.readouterr().err
+    text = "<!-- table faithfulness -->\nold\n<!-- end faithfulness -->"
+    assert rerun.written(text, tmp_path / "results") == text
