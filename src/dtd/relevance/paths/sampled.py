@@ -45,8 +45,8 @@ class Estimate(NamedTuple):
 class SampledPaths:
     """Paths through a network whose layers all carry the factor.
 
-    ``generator`` is read from a copy, and its numbers are shared by all anchors. ``track`` shows how
-    far the work is.
+    ``generator`` is read from a copy, and its numbers are shared by all anchors. ``track`` shows
+    how far the work is.
     """
 
     slopes: ForwardSlopes
