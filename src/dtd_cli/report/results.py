@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,13 +45,15 @@ class Results:
     """A finished run on one page.
 
     ``columns`` are those of its ``relevance.csv``; runs with the same ``problem`` explain the same
-    samples of the same network; ``summary`` is ``summary.json`` by dotted name; ``doubts`` are the
-    samples whose relevance may be wrong, or does not exist; ``warnings`` are the run's own.
+    samples of the same network; ``explaining`` are the seconds of its ``duration`` that explaining
+    took; ``summary`` is ``summary.json`` by dotted name; ``doubts`` are the samples whose relevance
+    may be wrong, or does not exist; ``warnings`` are the run's own.
     """
 
     columns: tuple[str, ...]
     problem: str
     duration: float
+    explaining: float
     summary: Mapping[str, Any]
     figures: Sequence[Figure]
     doubts: Sequence[Doubt]
@@ -75,6 +78,7 @@ def read_results(path: Path) -> Results:
             # f(x) to the last digit tells networks apart.
             problem=hashlib.sha256((path / "inputs.csv").read_bytes()).hexdigest(),
             duration=sum(environment["durations"].values()),
+            explaining=environment["durations"].get("explain", math.nan),
             summary={
                 name: value for name, value in leaves(summary) if value != {} and name != "warnings"
             },
