@@ -57,6 +57,7 @@ def deciding_figures(study: Study, runs: Sequence[int], group: Explanations) -> 
 def deciding_table(study: Study, rows: Sequence[Row]) -> pd.DataFrame:
     """These figures as a table with the columns of ``figures_table``."""
     table = pd.DataFrame(rows, columns=["run", "method", "quantity", "value"])
+    table = table.astype({"value": float})
     nowhere = pd.Series(pd.NA, table.index, "Int64")
     return table.assign(configuration=table["run"].map(study.labels), finder="", layer=nowhere)
 

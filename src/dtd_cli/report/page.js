@@ -31,7 +31,7 @@ const sortable = (table) => {
 
 const searchable = (table) => {
   const rows = [...table.tBodies[0].rows];
-  if (rows.length <= 10) return;
+  if (rows.length < 8) return;
   const bar = document.createElement("div");
   const field = document.createElement("input");
   const count = document.createElement("output");
