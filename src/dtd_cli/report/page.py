@@ -13,7 +13,6 @@ from urllib.parse import quote
 
 import pandas as pd
 from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
 
 from dtd_cli.plots import style
 from dtd_cli.plots.tables import Tables
@@ -133,7 +132,7 @@ def page(study: Study, figures: pd.DataFrame, pictures: Mapping[str, Picture], t
         Section("All runs", table=_runs(study), unfolded=len(study.runs) <= _MOST_DOUBTS),
         Section("Files", links=_FILES),
     ]
-    style_sheet, script = (Markup(_text(f"page.{kind}")) for kind in ("css", "js"))
+    style_sheet, script = (_text(f"page.{kind}") for kind in ("css", "js"))
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )

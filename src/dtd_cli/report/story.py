@@ -157,7 +157,7 @@ def _draw(
             light = _png(figure)
             report.write(name, partial(Path.write_bytes, data=light))
             darken(figure)
-            drawn[title] = Picture.of(light, _png(figure), f"{title}. {finding()}", caption)
+            drawn[title] = Picture.of(light, _png(figure), finding(), caption)
     return drawn
 
 
