@@ -188,7 +188,12 @@ def _verdict(rivals: Sequence[Candidate], study: Study) -> Table | None:
         row += [Cell(rival.how, rival.full), Cell(style.words(rival.method))]
         for one in shown:
             figure = rival.figures.get(one.quantity)
-            row.append(Cell(str(figure.spread), best=figure.best) if figure else Cell(""))
+            if figure is None:
+                row.append(Cell(""))
+                continue
+            # No line ends within the spread.
+            text = str(figure.spread).replace(" to ", "\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}")
+            row.append(Cell(text, best=figure.best))
         warned = Cell(f"{len(rival.warned)} of {len(rival.runs)}") if rival.warned else Cell("0")
         rows.append([*row, warned, _links(rival.runs, study)])
     columns = [Cell(one.heading, one.meaning) for one in shown]
@@ -197,7 +202,7 @@ def _verdict(rivals: Sequence[Candidate], study: Study) -> Table | None:
             "What decides",
             "Medians over the runs, which differ in their seeds, and quartiles where these differ. "
             "Best among the configurations of a method are the one nearest to the aim and all that "
-            "its spread reaches; none where that is all. A heading says on hover what it means.",
+            "its spread reaches; none where that is all.",
             [
                 *["what is explained"] * several,
                 "configuration",
