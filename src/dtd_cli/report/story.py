@@ -17,8 +17,9 @@ from dtd_cli.plots import style
 from dtd_cli.records.folder import RunFolder
 from dtd_cli.records.replacement import replaced
 from dtd_cli.report.deciding import Row, deciding_figures, deciding_table
+from dtd_cli.report.elements import Picture
 from dtd_cli.report.explanations import Entry, Explanations, problems, read_explanations
-from dtd_cli.report.page import Picture, page
+from dtd_cli.report.page import page
 from dtd_cli.report.pictures import heatmaps, ledger, regions, similarity
 from dtd_cli.report.pictures.bands import MOST_CONFIGURATIONS
 from dtd_cli.report.pictures.dark import darken
