@@ -63,30 +63,6 @@ def is_seed(name: str) -> bool:
     return name.rpartition(".")[2] == "seed"
 
 
-def explains(name: str) -> bool:
-    """Whether runs that differ in this setting alone explain the same."""
-    return name.partition(".")[0] in _EXPLAINING
-
-
-def value(settings: Settings, name: str) -> Any:
-    """The value of a setting; where it refers to another, that one's. None if there is none."""
-    given = settings.get(name)
-    reference = _REFERENCE.fullmatch(given) if isinstance(given, str) else None
-    return settings.get(reference[1], given) if reference else given
-
-
-def label(settings: Settings, names: Sequence[str]) -> str:
-    """A configuration in words: the rule, and the settings ``names`` without seeds."""
-    names = [name for name in names if not is_seed(name)] or ["rule"]
-    short = [name.rpartition(".")[2] for name in names]
-    values = [value(settings, name) for name in names]
-    return ", ".join(
-        str(given) if name == "rule" else f"{last if short.count(last) == 1 else name}={given}"
-        for name, last, given in zip(names, short, values, strict=True)
-        if given is not None
-    )
-
-
 def short_labels(runs: Sequence[Settings], names: Sequence[str]) -> list[str]:
     """The label of each run in at most :data:`LONGEST_LABEL` letters; as many as there are labels.
 
@@ -114,3 +90,27 @@ def short_labels(runs: Sequence[Settings], names: Sequence[str]) -> list[str]:
 
 def _cut(text: str, end: str) -> str:
     return text[: LONGEST_LABEL - len(end)].rstrip(" ,") + end
+
+
+def explains(name: str) -> bool:
+    """Whether runs that differ in this setting alone explain the same."""
+    return name.partition(".")[0] in _EXPLAINING
+
+
+def value(settings: Settings, name: str) -> Any:
+    """The value of a setting; where it refers to another, that one's. None if there is none."""
+    given = settings.get(name)
+    reference = _REFERENCE.fullmatch(given) if isinstance(given, str) else None
+    return settings.get(reference[1], given) if reference else given
+
+
+def label(settings: Settings, names: Sequence[str]) -> str:
+    """A configuration in words: the rule, and the settings ``names`` without seeds."""
+    names = [name for name in names if not is_seed(name)] or ["rule"]
+    short = [name.rpartition(".")[2] for name in names]
+    values = [value(settings, name) for name in names]
+    return ", ".join(
+        str(given) if name == "rule" else f"{last if short.count(last) == 1 else name}={given}"
+        for name, last, given in zip(names, short, values, strict=True)
+        if given is not None
+    )
