@@ -14,7 +14,7 @@ from dtd_cli.plots import Tables
 from dtd_cli.records.columns import INPUT_TEXTS
 from dtd_cli.report.explanations import Explanations
 from dtd_cli.report.pictures.dark import darken
-from dtd_cli.report.pictures.heatmaps import finding, heatmaps
+from dtd_cli.report.pictures.heatmaps import finding, heatmaps, numbered
 from dtd_cli.report.pictures.ledger import ledger
 from dtd_cli.report.pictures.regions import regions
 from dtd_cli.report.pictures.similarity import finding as alike
@@ -171,6 +171,15 @@ def test_of_many_features_the_strongest_of_each_sample_are_shown():
             np.testing.assert_allclose(got, [*want[:11], want[11:].sum()], rtol=1e-12)
         given = panels[sample].images[0].get_array().ravel()
         np.testing.assert_array_equal(given[:11], group.inputs.values(sample)[order[:11]])
+
+
+def test_names_that_look_the_same_once_cut_are_numbered():
+    cut = [f"a long name {part} of a feature" for part in ("this", "that")]
+    group = some_explanations(features=cut)
+    below = next(axes for axes in heatmaps(group, "recursive").axes if axes.get_xticks().size)
+    assert [text.get_text()[:3] for text in below.get_xticklabels()] == ["0: ", "1: "]
+    assert numbered(group) == f" Feature 0 is {cut[0]}, 1 is {cut[1]}."
+    assert numbered(some_explanations(features=["age", "size"])) == ""
 
 
 def test_alternatives_say_what_is_seen():

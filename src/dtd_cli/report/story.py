@@ -143,7 +143,7 @@ def _heatmaps(
             f"{heatmaps.MOST_FIELDS} features that are no pixels the strongest of each sample are "
             "shown, and the sum of the others. Red speaks for the output, blue against it, white "
             "is zero; all fields are on one scale, in units of the output. ΣR / f above a field "
-            "says how much of f(x) it explains.",
+            f"says how much of f(x) it explains.{heatmaps.numbered(group)}",
         )
 
 

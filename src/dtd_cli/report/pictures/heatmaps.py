@@ -23,7 +23,7 @@ from dtd_cli.report.settings import LONGEST_LABEL
 from dtd_cli.report.verdict import number
 
 MOST_SAMPLES, MOST_FIELDS = 8, 12
-_LONGEST_NAME = 16
+_LONGEST_NAME, _MOST_NUMBERED = 16, 100
 # Inches: everything is placed, because images keep their shape.
 _RIGHT, _TOP, _BOTTOM, _LETTER = 0.25, 0.55, 0.95, 0.075
 _CELL, _SPACE, _CAPTION, _BAR = 1.0, 0.09, 0.2, 0.09
@@ -55,7 +55,8 @@ def heatmaps(group: Explanations, method: str) -> Figure:
 
     labels = ["input", *(style.literal(n, LONGEST_LABEL).replace(", ", ",\n") for n in names)]
     rest = [f"{len(features) - fields + 1} others"] * (fields < len(features))
-    below = [[] if image else [*(features[k] for k in chosen), *rest] for chosen in shown]
+    names_below = _below(features)
+    below = [[] if image else [*(names_below[k] for k in chosen), *rest] for chosen in shown]
     figure, cells, bar = _sheet(labels, pixels.shape, below, style.words(method))
     inputs = [group.inputs.values(sample.number) for sample in samples]
     gray = Normalize(min(v.min() for v in inputs), max(v.max() for v in inputs))
@@ -100,6 +101,28 @@ def finding(group: Explanations, method: str) -> str:
     return f"What matters most for {sample.title}, f = {number(sample.f)}. By {'; '.join(texts)}."
 
 
+def numbered(group: Explanations) -> str:
+    """The names of the features whose numbers stand below a strip; empty if there are none."""
+    features = group.inputs.features
+    if pixels_of(features) or not _are_numbered(features):
+        return ""
+    names = ", ".join(f"{k} is {name}" for k, name in enumerate(features[:_MOST_NUMBERED]))
+    return f" Feature {names}{', …' * (len(features) > _MOST_NUMBERED)}."
+
+
+def _below(features: Sequence[str]) -> list[str]:
+    """The features as they are written below strips, with their numbers if these are needed."""
+    short = [style.literal(name, _LONGEST_NAME) for name in features]
+    if _are_numbered(features):
+        return [f"{number}: {name}" for number, name in enumerate(short)]
+    return short
+
+
+def _are_numbered(features: Sequence[str]) -> bool:
+    """Whether names that had to be cut, or whose letters no font has, look the same."""
+    return len({style.literal(name, _LONGEST_NAME) for name in features}) < len(features)
+
+
 def strongest(relevance: Sequence[Vector]) -> list[int]:
     """The features of a sample that are shown: all, or of many the strongest in any row."""
     features = len(relevance[0])
@@ -138,8 +161,7 @@ def _sheet(
     height = 0.22 if strip else _CELL * shape[0] / max(shape)
     width = 1.3 if strip else max(0.8, _CELL * shape[1] / max(shape))
     left = 0.25 + _LETTER * max(len(line) for label in labels for line in label.splitlines())
-    names = [[style.literal(name, _LONGEST_NAME) for name in column] for column in below]
-    bottom = _BOTTOM + _LETTER * max(map(len, chain.from_iterable(names)), default=0)
+    bottom = _BOTTOM + _LETTER * max(map(len, chain.from_iterable(below)), default=0)
     total_width = max(style.LEAST_WIDTH, left + columns * (width + _SPACE) + _RIGHT)
     total_height = _TOP + len(labels) * (height + _CAPTION) + bottom
     figure = style.figure(total_width, total_height, f"Relevance of the input, {method}")
@@ -155,7 +177,7 @@ def _sheet(
     ]
     for row, label in zip(cells, labels, strict=True):
         style.beside(row[0], label)
-    for axes, own in zip(cells[-1], names, strict=True):
+    for axes, own in zip(cells[-1], below, strict=True):
         axes.set_xticks(range(len(own)), own, rotation=90, fontsize=style.SMALL)
         axes.tick_params(length=0)
     bar = place(left, _BOTTOM - 0.25, min(3.4, total_width - left - _RIGHT), _BAR)
