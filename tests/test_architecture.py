@@ -138,6 +138,7 @@ def test_the_library_does_not_know_the_program(path):
                 "dtd_cli.records.files",
                 "dtd_cli.records.limits",
                 "dtd_cli.records.methods",
+                "dtd_cli.records.reading",
             ),
         ),
         (
@@ -148,8 +149,10 @@ def test_the_library_does_not_know_the_program(path):
                 "dtd_cli.records.manifest",
                 "dtd_cli.records.replacement",
                 "dtd_cli.app.terminal",
+                "dtd_cli.records.columns",
                 "dtd_cli.records.limits",
                 "dtd_cli.records.methods",
+                "dtd_cli.records.reading",
                 "dtd_cli.config.composed",
                 "dtd_cli.config.errors",
                 "dtd_cli.run.progress",

@@ -384,10 +384,40 @@ def test_workers_end_with_their_parent():
             pytest.fail("a worker is left")
 
 
-def test_any_encoding_of_the_terminal():
+RC = "backend: nope\nnonsense: 3\nsavefig.dpi: 10\nfont.size: 40\ntext.usetex: True\n"
+
+
+def test_nothing_of_the_users_environment_is_in_what_is_written(monkeypatch):
+    """How pictures are drawn elsewhere, and which letters the terminal has."""
+    run = ["network=notebook", "network.seed=2", "training=none", "inputs=notebook", "plots=all"]
+    run.append("progress=false")
+    assert dtd_run(monkeypatch, *run, "hydra.run.dir=plain") == 0
+    home = Path("home/.config/matplotlib")
+    home.mkdir(parents=True)
+    for folder in (home, Path()):
+        (folder / "matplotlibrc").write_text(RC)
+    strange = {
+        "PYTHONIOENCODING": "ascii", "LC_ALL": "C", "LANG": "C", "MPLBACKEND": "module://nope",
+        "MATPLOTLIBRC": str(home), "MPLCONFIGDIR": str(home), "HOME": str(Path("home").resolve()),
+    }  # fmt: skip
     answer = subprocess.run(
-        [sys.executable, "-c", SCRIPT, *RUN[:-1], 'hydra.run.dir="ä"'],
-        env={**os.environ, "PYTHONIOENCODING": "ascii"}, capture_output=True, check=False,
+        [sys.executable, "-c", SCRIPT, *run, 'hydra.run.dir="ä"'],
+        env=os.environ | strange, capture_output=True, check=False,
     )  # fmt: skip
     assert (answer.returncode, answer.stderr) == (0, b"")
     assert rb"\xe4" in answer.stdout
+    drawn = {path for path in all_files("plain") if path.endswith((".png", ".csv"))}
+    assert len([path for path in drawn if path.endswith(".png")]) > 3
+    for name in drawn:
+        assert Path("ä", name).read_bytes() == Path("plain", name).read_bytes(), name
+
+
+@pytest.mark.parametrize("first", ["dtd_cli.plots", "dtd_cli.report.story"])
+def test_a_matplotlibrc_in_the_working_folder_is_not_read(first):
+    """It would be waited for."""
+    os.mkfifo("matplotlibrc")
+    code = f"import {first}, matplotlib; print(matplotlib.rcParams['font.size'])"
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=False
+    )
+    assert (answer.stdout, answer.stderr) == ("10.0\n", "")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import random
 import re
 import shutil
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -14,9 +16,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
+from dtd.networks.files import save
+from dtd.networks.reading import read as network_of
 from dtd_cli.app.choices import groups
 from dtd_cli.app.locations import EXPERIMENTS
 from dtd_cli.app.overrides import _keys
+from dtd_cli.config.errors import SettingError
+from dtd_cli.networks.files import File
 from test_cli import COLUMNS, OTHERS, dtd_run, visible
 from test_configs import composed
 
@@ -44,6 +50,7 @@ VALUES = [
     "true", "abc", "[]", "[1]", "[0,1]", "[2,3]", "[a]", "{a:1}", "''", "predicted", "relu", "real",
     "box", "nonnegative", "mse", "float32", "no_bias", "missing.csv", "net.pt", "rows.csv", "label",
 ]  # fmt: skip
+WEIGHTS = ["whole.pt", "old.pt", "own.safetensors"]
 RUBBISH = [
     "abc", "=", "rule=", "rule=z+=", "~rule", "~seed", "+x=1", "++x=1", "a.b.c=1", "rule=[",
     "seed=${nope}", "seed=${network.seed}", "rule.name=w2", "rule.gamma={}", "network=[mlp]",
@@ -59,6 +66,15 @@ MAY_BE_EMPTY = {
     "limits_at_root", "class", "predicted", "label", "row", "index", "part",
     *(f"unit_{layer}" for layer in range(4)),
 }  # fmt: skip
+EDGES = [
+    "9223372036854775807", "9223372036854775808", "-9223372036854775808", "1" * 400, "-0.0",
+    "5e-324", "1e308", "1e400", "0x10", "1_000", "٣", "1.", "+1", "é漢", "🎈", "'a\tb'",
+    "'a b'", "'\x1b[31m'", "\u202e", "\udcff", "../x", "a/b", "~", "$HOME", "%s", "'{'",
+    "\\", "'\"'", "'\n'", "'null'", "[nan]", "{é:1}", "[[[[]]]]",
+    "${nope:1}", "${oc.env:HOME}", "???", "&a", "*a",
+    "x" * 5000,
+]  # fmt: skip
+"""Values at the ends of what numbers and texts can be."""
 TEXTS = {path.stem: path.read_text() for path in EXPERIMENTS.rglob("*.yaml")}
 
 
@@ -104,7 +120,9 @@ def overrides(draw):
         given[group] = CHOICES[group][index % len(CHOICES[group])]
     known = keys(tuple(f"{key}={value}" for key, value in given.items() if key in CHOICES))
     small = {key: value for key, value in SMALL.items() if key in known}
-    values = st.dictionaries(st.sampled_from(known), st.sampled_from(VALUES), max_size=1)
+    values = st.dictionaries(
+        st.sampled_from(known), st.sampled_from(VALUES) | st.sampled_from(EDGES), max_size=1
+    )
     given = {**small, **given, **draw(values)}
     rubbish = draw(st.sampled_from([[]] * 5 * len(RUBBISH) + [[argument] for argument in RUBBISH]))
     return [*(f"{key}={value}" for key, value in given.items()), *rubbish, *FIXED]
@@ -120,6 +138,47 @@ def check_tables(folder):
                     assert value.lower() not in ("nan", "-inf"), (path, row)
                     assert value.lower() != "inf" or path.name == "solutions.csv", (path, row)
                     assert value or column in MAY_BE_EMPTY, (path, row)
+
+
+def mutated(chance, content):
+    """A few bytes of a file changed, taken away or doubled, or its end cut off."""
+    content = bytearray(content)
+    for _ in range(chance.choice([1, 1, 2, 9])):
+        # What a file begins with says what it is.
+        first = chance.randrange(chance.choice([len(content), min(len(content), 400)]))
+        last = first + chance.choice([1, 4, 99])
+        part = content[first:last]
+        content[first:last] = chance.choice(
+            [b"", part * 2, part[::-1], bytes(len(part)), chance.randbytes(len(part))]
+        )
+    return bytes(content[: chance.choice([len(content)] * 4 + [chance.randrange(len(content))])])
+
+
+@pytest.mark.parametrize("examples", [100, pytest.param(3000, marks=pytest.mark.exhaustive)])
+def test_mutated_files_of_weights(examples):
+    """Each is read, or refused in one line."""
+    net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
+    torch.save({"state_dict": net.state_dict(), "epoch": 3}, "whole.pt")
+    torch.save(net.state_dict(), "old.pt", _use_new_zipfile_serialization=False)
+    save(network_of(net).network, Path("own.safetensors"))
+    files = [(Path(name).suffix, Path(name).read_bytes()) for name in WEIGHTS]
+    count = Counter()
+    for seed in range(examples):
+        chance = random.Random(seed)
+        suffix, content = chance.choice(files)
+        path = Path(f"net{suffix}")
+        path.write_bytes(mutated(chance, content))
+        try:
+            network = File(seed=0, output_activation=None, path=str(path)).network
+        except SettingError as error:
+            said = str(error)
+        else:
+            said = ""
+            assert all(layer.weight.isfinite().all() for layer in network.layers)
+        assert said == "" or said.startswith("network.path=net.")
+        assert len(said.splitlines()) <= 1
+        count["refused" if said else "read"] += 1
+    assert min(count["read"], count["refused"]) > examples // 20
 
 
 @pytest.mark.parametrize("examples", [25, pytest.param(200, marks=pytest.mark.exhaustive)])

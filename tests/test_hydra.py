@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 from importlib import import_module
 from pathlib import Path
 
@@ -32,6 +33,8 @@ def mine(tmp_path):
         "experiment/ours": "# @package _global_\nseed: 7\n",
         "rule/soft": "name: gamma\ngamma: 0.125\n",
         "inputs/mine": "defaults: [csv]\npath: rows.csv\nn: 1\n",
+        "network/narrow": "defaults: [mlp]\nhidden: [2]\n",
+        "network/none": "name: nothing\noutputs: 1\n",
     }
     for name, text in own.items():
         path = tmp_path / "mine" / f"{name}.yaml"
@@ -62,6 +65,22 @@ def test_options_of_ones_own(mine, monkeypatch, capfd, where):
     assert dtd_run(monkeypatch, "-m", *SMALL, "rule=gamma", "rule.gamma=0.125", "sweep=b") == 0
     (soft,) = (name for name in runs("a") if "rule=gamma" in name)
     assert "rule.gamma=0.125" in soft
+
+
+def test_a_network_of_ones_own(mine, monkeypatch, capfd):
+    settings = [
+        "--config-dir", "mine", "training=none", "inputs=mine", "plots=none", "progress=false",
+        "network.outputs=2",
+    ]  # fmt: skip
+    assert dtd_run(monkeypatch, *settings, "network=narrow", "hydra.run.dir=run") == 0
+    assert figures("run")["network"][:2] == [3, 2]
+    assert dtd_run(monkeypatch, *settings, "network=none", "hydra.run.dir=other") == 2
+    assert capfd.readouterr().err.startswith("dtd-run: network=nothing: allowed are mlp, cnn,")
+    sweep = ["-m", *settings, "report=false"]
+    assert dtd_run(monkeypatch, *sweep, "network=narrow,mlp", "sweep=a") == 0
+    # The same network has the same folder, whoever named it.
+    assert dtd_run(monkeypatch, *sweep, "network=mlp", "network.hidden=[2]", "sweep=b") == 0
+    assert set(runs("b")) < set(runs("a"))
 
 
 def test_a_glob_sweeps_the_options_that_fit(monkeypatch, capfd):
@@ -208,6 +227,15 @@ def test_folders_with_names_of_ones_own(monkeypatch, capfd):
         (["-m", "seed=1,2", "hydra.sweep.subdir=x"], "hydra.sweep.subdir=x: two runs have"),
         (["-m", "hydra.mode=RUN"], "hydra.mode=RUN: allowed without -m"),
         (["hydra.job.chdir=true"], "hydra.job.chdir=true: paths are those"),
+        (["hydra.job.chdir=yes"], "hydra.job.chdir=true: paths are those"),
+        (["hydra.job={chdir:true}"], "hydra.job={chdir:true}: allowed are its settings one by one"),
+        (["hydra.job.name=../out"], "hydra.job.name=../out: allowed is a name for the log"),
+        (["hydra.job.name=''"], "hydra.job.name='': allowed is a name for the log"),
+        (["hydra.job.env_set={A:b}"], "write +hydra.job.env_set.NAME"),
+        (["hydra.mode=nope"], "Invalid value 'nope', expected one of [RUN, MULTIRUN]"),
+        (["hydra.mode=multirun", "seed=3,4"], "seed=3,4: several values need a sweep"),
+        (["-m", "+hydra.sweeper.params.rule='z+,nope'"], "rule=nope: allowed are gamma"),
+        (["-m", "+hydra.sweeper.params.nope='1,2'"], "nope: no such setting"),
         (["hydra.output_subdir=x"], "hydra.output_subdir=x: a run keeps its configuration in"),
         (["hydra.run.dir="], "hydra.run.dir: allowed is the name of a folder"),
         (["-m", "hydra.sweep.dir="], "hydra.sweep.dir: allowed is the name of a folder"),
@@ -240,6 +268,52 @@ def test_one_line_says_what_is_wrong(monkeypatch, capfd, tmp_path, arguments, wo
     assert words in line
     assert "Traceback" not in said.out
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_a_folder_is_not_entered(mine, monkeypatch, capfd):
+    """Wherever it is asked for."""
+    (mine / "experiment" / "ours.yaml").write_text(
+        "# @package _global_\nhydra: {job: {chdir: true}}\n"
+    )
+    arguments = ["--config-dir", "mine", *SMALL, "experiment=ours", "hydra.run.dir=run"]
+    assert dtd_run(monkeypatch, *arguments) == 2
+    assert "hydra.job.chdir=true: paths are those" in capfd.readouterr().err
+    assert not Path("run").exists()
+
+
+@pytest.mark.parametrize("place", [["hydra.run.dir=run"], ["-m", "report=false", "sweep=a"]])
+def test_a_job_has_its_environment_and_its_name(monkeypatch, place):
+    import dtd_cli.run.run
+
+    prepare, seen = dtd_cli.run.run.prepare, []
+    monkeypatch.setattr(
+        dtd_cli.run.run,
+        "prepare",
+        lambda config: seen.append(os.environ.get("SET_FOR_JOBS")) or prepare(config),
+    )
+    job = ["+hydra.job.env_set.SET_FOR_JOBS=told", "hydra.job.name=mine"]
+    assert dtd_run(monkeypatch, *SMALL, *job, *place) == 0
+    assert seen == ["told"]
+    assert "SET_FOR_JOBS" not in os.environ
+    (log,) = Path().rglob("*.log")
+    assert log.name == "mine.log"
+    assert "done in" in log.read_text()
+
+
+def test_what_a_sweeper_goes_through_may_be_a_setting(monkeypatch):
+    params = ["+hydra.sweeper.params.rule='z+,w2'", "+hydra.sweeper.params.seed='3,4'"]
+    assert dtd_run(monkeypatch, *SWEEP, *params, "sweep=a") == 0
+    assert dtd_run(monkeypatch, *SWEEP, "rule=z+,w2", "seed=3,4", "sweep=b") == 0
+    assert set(runs("a")) == set(runs("b"))
+    # What the command line says comes first.
+    assert dtd_run(monkeypatch, *SWEEP, *params, "seed=5", "sweep=c") == 0
+    assert len(runs("c")) == 2
+
+
+def test_the_mode_makes_a_sweep(monkeypatch):
+    settings = [*SMALL, "report=false", "seed=3,4", "hydra.mode=MULTIRUN", "sweep=a"]
+    assert dtd_run(monkeypatch, *settings) == 0
+    assert len(runs("a")) == 2
 
 
 def test_a_working_folder_that_hydra_would_resolve(monkeypatch, capfd, tmp_path):

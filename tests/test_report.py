@@ -16,8 +16,9 @@ import pytest
 from scipy.stats import spearmanr
 
 from dtd.errors import InvalidSetting
+from dtd_cli.records.reading import UnreadableError
 from dtd_cli.report import write_report
-from dtd_cli.report.results import BrokenRunError, read_results
+from dtd_cli.report.results import read_results
 from dtd_cli.report.scan import scan
 
 
@@ -280,8 +281,8 @@ def test_trouble_is_named_first_and_the_others_are_reported(sweep):
         ("layers.csv", None, "layers.csv: "),
         ("inputs.csv", lambda text: text[:100], "inputs.csv: cut off"),
         ("summary.json", lambda text: text[:50], "summary.json: "),
-        ("summary.json", lambda text: "{}", "its figures: "),
-        ("summary.json", lambda text: "[]", "its figures: "),
+        ("summary.json", lambda text: "{}", "summary.json: network: "),
+        ("summary.json", lambda text: "[]", "summary.json: "),
         ("environment.json", lambda text: "", "environment.json: "),
     ],
 )
@@ -293,7 +294,7 @@ def test_a_broken_file(sweep, name, broken, reason):
         path.unlink()
     else:
         path.write_text(broken(path.read_text()))
-    with pytest.raises(BrokenRunError) as error:
+    with pytest.raises(UnreadableError) as error:
         read_results(run)
     assert reason in str(error.value)
     assert "\n" not in str(error.value)

@@ -180,6 +180,14 @@ def _ended(config: DictConfig, context: HydraConf, folder: RunFolder, alone: boo
     """What became of one run, whose folder is held."""
     outcome = Outcome(ExitStatus.DONE)
     try:
+        if context.job.chdir:
+            # Back, so that the folder can be taken away.
+            os.chdir(context.runtime.cwd)
+            raise SettingError(
+                "hydra.job.chdir",
+                "true",
+                "paths are those of the folder where the command is given; allowed is false",
+            )
         # Slow to import, and not needed before.
         with interrupts_later():
             from dtd_cli.app.identity import check_unchanged, identity

@@ -66,7 +66,7 @@ def check_unchanged(config: DictConfig, named: str) -> None:
 def _sources(content: Mapping[str, Any]) -> dict[str, str]:
     """By the settings that name them: digests of files, and of what the network is read from."""
     sources = {
-        key: hashlib.sha256(Path(value).read_bytes()).hexdigest()
+        key: _digest(Path(value))
         for key, value in leaves(content)
         if key.endswith(".path") and isinstance(value, str) and Path(value).is_file()
     }
@@ -80,6 +80,11 @@ def _sources(content: Mapping[str, Any]) -> dict[str, str]:
         with suppress(InvalidSetting):
             sources |= option("network", NETWORKS, network).sources
     return sources
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _content(config: DictConfig) -> dict[str, Any]:

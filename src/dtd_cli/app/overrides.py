@@ -123,10 +123,10 @@ def _check_hydra(key: str, value: str, arguments: Sequence[str], sweep: bool) ->
         raise SettingError(key, value, "allowed is the name of a folder")
     if key == "hydra.mode" and sweep and value == "RUN":
         raise SettingError(key, value, "allowed without -m")
-    if key == "hydra.job.chdir" and value.lower() == "true":
-        raise SettingError(
-            key, value, "paths are those of the folder where the command is given; allowed is false"
-        )
+    if key == "hydra.job.name" and ("/" in value or not value.strip("'\"")):
+        raise SettingError(key, value, "allowed is a name for the log of a run, without /")
+    if key in ("hydra.job", "hydra.run", "hydra.sweep"):
+        raise SettingError(key, value, f"allowed are its settings one by one, as {key}.…")
     if key == "hydra.output_subdir":
         raise SettingError(
             key, value, "a run keeps its configuration in .hydra, where reports look for it"
@@ -208,6 +208,8 @@ def _hint(key: str, arguments: Sequence[str], where: Where) -> str:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         composed = compose(CONFIG, [*where, *choices], return_hydra_config=True)
     known = _keys(composed)
+    if key in known:
+        return f"to add one below it, write +{key}.NAME"
     if not key.startswith("hydra"):
         known = [name for name in known if not name.startswith("hydra.")]
     close = difflib.get_close_matches(key, known, n=3)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from matplotlib.figure import Figure
-
+import dtd_cli.plots.plain  # noqa: F401
 from dtd_cli.plots import nested, studies, style
 from dtd_cli.plots.heatmaps import heatmaps
 from dtd_cli.plots.interactions import interactions
@@ -21,6 +21,10 @@ from dtd_cli.plots.search_lines import search_lines
 from dtd_cli.plots.series import series
 from dtd_cli.plots.strategies import strategies
 from dtd_cli.plots.tables import Tables
+
+if TYPE_CHECKING:
+    # Not before it was imported as it comes.
+    from matplotlib.figure import Figure
 
 __all__ = ["PICTURES", "Tables", "draw"]
 

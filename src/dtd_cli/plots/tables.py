@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple, TypeGuard
 
@@ -14,9 +13,10 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from dtd_cli.plots import style
-from dtd_cli.records.columns import INPUT_TEXTS, INPUTS
+from dtd_cli.records.columns import INPUTS
 from dtd_cli.records.limits import IN_DOUBT, UNBOUNDED, UNSETTLED, is_finite, of_samples
 from dtd_cli.records.methods import named
+from dtd_cli.records.reading import read_table
 
 Vector = NDArray[np.float64]
 
@@ -203,23 +203,6 @@ class Tables:
             (str(method), int(sample)): row
             for method, sample, row in zip(methods, samples, values, strict=True)
         }
-
-
-def read_table(path: Path) -> pd.DataFrame:
-    """A table of a run.
-
-    Raises:
-        OSError: there is none.
-        ValueError: it is no table, or was cut off.
-    """
-    content = path.read_bytes()
-    if not content.endswith(b"\n"):
-        raise ValueError("cut off")
-    if path.name != "inputs.csv":
-        return pd.read_csv(BytesIO(content))
-    # Classes have names, also where these look like numbers or like missing ones.
-    texts = dict.fromkeys(INPUT_TEXTS, str)
-    return pd.read_csv(BytesIO(content), dtype=texts, keep_default_na=False)
 
 
 def has_rows(table: pd.DataFrame | None) -> TypeGuard[pd.DataFrame]:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from dtd_cli.config.errors import SettingError
 from dtd_cli.records.files import UNFINISHED, sync, write_whole
 from dtd_cli.records.lock import LOCK
-from dtd_cli.records.manifest import Manifest, is_file, is_inside
+from dtd_cli.records.manifest import Manifest, is_inside
+from dtd_cli.records.reading import LARGEST_TEXT, UnreadableError, is_file, read_bytes
 
 if TYPE_CHECKING:
     # Slow to import, and others write the tables.
@@ -56,8 +57,8 @@ class RunFolder:
     def reason(self) -> str:
         """Why the run has no result, in one line; empty if the folder does not say."""
         try:
-            return (self.path / FAILED).read_text("utf-8", "replace").strip()
-        except OSError:
+            return read_bytes(self.path / FAILED, LARGEST_TEXT).decode(errors="replace").strip()
+        except UnreadableError:
             return ""
 
     @property
@@ -72,10 +73,10 @@ class RunFolder:
         if not self.is_left:
             return False
         try:
-            written = {name: (self.path / name).read_text("utf-8") for name in self.origin}
-        except (OSError, ValueError):
+            written = {name: read_bytes(self.path / name) for name in self.origin}
+        except UnreadableError:
             return False
-        return written == self.origin
+        return written == {name: text.encode() for name, text in self.origin.items()}
 
     def check_own(self, setting: str) -> None:
         """Refuse a folder with files of others: they would be lost, or taken for results.
@@ -185,8 +186,8 @@ class RunFolder:
     def _begun(self) -> set[str]:
         """Those that are begun; a process that was killed may have left the last line short."""
         try:
-            names = (self.path / BEGUN).read_text("utf-8").splitlines()
-        except (OSError, ValueError):
+            names = read_bytes(self.path / BEGUN, LARGEST_TEXT).decode().splitlines()
+        except ValueError:
             return set()
         return {*filter(self._has, names)}
 

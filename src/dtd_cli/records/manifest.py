@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-import stat
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-_LARGEST = 10_000_000
-"""Bytes that are read of a file that may have been written by anybody."""
-_NO_MANIFEST = (
-    OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError,
-)  # fmt: skip
+from dtd_cli.records.reading import UnreadableError, is_file, one_line, opened, read_json
+
+_LARGEST = 2**36
+"""Bytes of a file of somebody else's that are compared at most: minutes."""
+
+
+@dataclass(frozen=True)
+class _Entry:
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """``DONE``, as it is written."""
+
+    identity: str
+    files: dict[str, _Entry]
 
 
 @dataclass(frozen=True)
@@ -33,17 +46,11 @@ class Manifest:
     def read(cls, path: Path) -> Manifest | None:
         """The manifest in a file; None where there is none, as in those of version 0.1."""
         try:
-            if not is_file(path) or path.stat().st_size > _LARGEST:
-                return None
-            content = json.loads(path.read_text("utf-8"))
-            files = {
-                name: (int(entry["size"]), str(entry["sha256"]))
-                for name, entry in content["files"].items()
-            }
-            identity = str(content["identity"])
-        except _NO_MANIFEST:
+            listed = read_json(path, _Listed)
+        except UnreadableError:
             return None
-        return cls(files, identity) if all(map(is_inside, files)) else None
+        files = {name: (entry.size, entry.sha256) for name, entry in listed.files.items()}
+        return cls(files, listed.identity) if all(map(is_inside, files)) else None
 
     @property
     def text(self) -> str:
@@ -65,28 +72,21 @@ class Manifest:
                     return f"{name} is missing"
                 if path.stat().st_size != size:
                     return f"{name} has another size than when it was written"
-                if verify and _size_and_digest(path)[1] != digest:
+                if verify and _size_and_digest(path, _LARGEST)[1] != digest:
                     return f"{name} has another content than when it was written"
-            except OSError as error:
-                return f"{name}: {error.strerror}"
+            except (OSError, UnreadableError) as error:
+                return one_line(f"{name}: {error}")
         return ""
-
-
-def is_file(path: Path) -> bool:
-    """Whether there is a file: a link or a pipe is none."""
-    try:
-        return stat.S_ISREG(path.lstat().st_mode)
-    except (OSError, ValueError):
-        return False
 
 
 def is_inside(name: str) -> bool:
     """Whether a name from a file names something in the folder itself."""
     path = PurePosixPath(name)
-    return bool(path.parts) and not path.is_absolute() and not {"..", ""} & set(path.parts)
+    plain = str(path) == name and "\0" not in name
+    return plain and bool(path.parts) and not path.is_absolute() and ".." not in path.parts
 
 
-def _size_and_digest(path: Path) -> tuple[int, str]:
-    with path.open("rb") as file:
+def _size_and_digest(path: Path, largest: int = sys.maxsize) -> tuple[int, str]:
+    with opened(path, largest) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         return file.tell(), digest

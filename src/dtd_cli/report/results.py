@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import pandas as pd
+from pydantic import Field
 
 from dtd.columns import LEDGER
 from dtd_cli.config.composed import leaves
-from dtd_cli.plots.tables import read_table
+from dtd_cli.records.columns import INPUTS
 from dtd_cli.records.limits import IN_DOUBT, adds_up, of_samples
 from dtd_cli.records.methods import named
-from dtd_cli.report.run import one_line
+from dtd_cli.records.reading import UnreadableError, read_bytes, read_json, read_table
 
-RELEVANCE_KEYS = ("method", "sample", "layer", "neuron")
 _ROOTED = ("found", "approximate")
 
 Figure = tuple[str, str, int | None, str, float]
@@ -36,8 +35,35 @@ class Doubt(NamedTuple):
     layers: tuple[int, ...]
 
 
-class BrokenRunError(Exception):
-    """A run says that it is done, and a file of it cannot be used; the message is one line."""
+_Name = Annotated[str, Field(max_length=100)]
+
+
+@dataclass(frozen=True)
+class _Roots:
+    status: dict[_Name, int]
+    admissible_share: float | None = None
+    same_region_share: float | None = None
+
+
+_Finders = Annotated[dict[_Name, _Roots], Field(max_length=60)]
+
+
+@dataclass(frozen=True)
+class _Summary:
+    """``summary.json``, as far as a report computes with it."""
+
+    network: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=2, max_length=1000)]
+    training: dict[_Name, float]
+    f_mean: float
+    roots_by_layer: dict[Annotated[str, Field(pattern=r"^\d{1,3}$")], _Finders]
+    taylor_roots: _Finders = field(default_factory=dict)
+    # Runs of earlier versions have none.
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Environment:
+    durations: dict[_Name, float]
 
 
 @dataclass(frozen=True)
@@ -64,69 +90,58 @@ def read_results(path: Path) -> Results:
     """The results in the folder of a finished run.
 
     Raises:
-        BrokenRunError: a file is missing, cut off, or not what it should be.
+        UnreadableError: a file is missing, cut off, or not what it should be.
     """
-    inputs = read_checked(path, "inputs.csv", ("sample", "status", "f"))
+    inputs, relevance, layers = (
+        read_table(path / f"{name}.csv") for name in ("inputs", "relevance", "layers")
+    )
+    summary = read_json(path / "summary.json", _Summary)
+    _check_whole(inputs, relevance, layers, depth=len(summary.network) - 1)
+    all_figures = read_json(path / "summary.json", dict[str, Any])
     f = inputs[inputs["status"] == "explained"].set_index("sample")["f"]
-    relevance = read_checked(path, "relevance.csv", (*RELEVANCE_KEYS, "relevance"))
-    _check_whole(relevance)
-    layers = read_checked(path, "layers.csv", ("method", "sample", "layer", *LEDGER))
-    summary, environment = (_json(path, f"{name}.json") for name in ("summary", "environment"))
-    try:
-        return Results(
-            columns=tuple(relevance.columns),
-            # f(x) to the last digit tells networks apart.
-            problem=hashlib.sha256((path / "inputs.csv").read_bytes()).hexdigest(),
-            duration=sum(environment["durations"].values()),
-            explaining=environment["durations"].get("explain", math.nan),
-            summary={
-                name: value for name, value in leaves(summary) if value != {} and name != "warnings"
-            },
-            figures=[*_run_figures(summary), *_ledger_figures(layers, f), *_root_figures(summary)],
-            doubts=list(_doubts(named(layers))),
-            # Runs of earlier versions have none.
-            warnings=[str(text) for text in summary.get("warnings", [])],
-        )
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise BrokenRunError(f"its figures: {type(error).__name__}: {one_line(error)}") from error
+    durations = read_json(path / "environment.json", _Environment).durations
+    return Results(
+        columns=tuple(relevance.columns),
+        # f(x) to the last digit tells networks apart.
+        problem=hashlib.sha256(read_bytes(path / "inputs.csv")).hexdigest(),
+        duration=sum(durations.values()),
+        explaining=durations.get("explain", math.nan),
+        summary={
+            name: value for name, value in leaves(all_figures) if value != {} and name != "warnings"
+        },
+        figures=[*_run_figures(summary), *_ledger_figures(layers, f), *_root_figures(summary)],
+        doubts=list(_doubts(named(layers))),
+        warnings=summary.warnings,
+    )
 
 
-def read_checked(path: Path, name: str, columns: Sequence[str]) -> pd.DataFrame:
-    """A table of a run, checked to be whole and to have ``columns``; all but words are numbers.
+def _check_whole(
+    inputs: pd.DataFrame, relevance: pd.DataFrame, layers: pd.DataFrame, depth: int
+) -> None:
+    """Refuse tables that are not of the same samples, or were cut off between two rows.
 
     Raises:
-        BrokenRunError: it is not.
+        UnreadableError: with the table.
     """
-    try:
-        table = read_table(path / name)
-    except (OSError, ValueError) as error:
-        raise BrokenRunError(f"{name}: {one_line(error)}") from error
-    absent = [column for column in columns if column not in table.columns]
-    if absent:
-        raise BrokenRunError(f"{name}: no column {', '.join(absent)}")
-    for column in columns:
-        if column not in ("method", "status") and not pd.api.types.is_numeric_dtype(table[column]):
-            raise BrokenRunError(f"{name}: {column} holds what is no number")
-    return table
-
-
-def _check_whole(relevance: pd.DataFrame) -> None:
-    """Of each method all samples have as many rows: a file may be cut off between two rows."""
+    explained = inputs.loc[inputs["status"] == "explained", "sample"]
+    for name, table in (("relevance.csv", relevance), ("layers.csv", layers)):
+        if table.empty or not table["sample"].isin(explained).all():
+            raise UnreadableError(f"{name}: it is not of the samples in inputs.csv")
+        if table["layer"].max() > depth:
+            raise UnreadableError(f"{name}: the network has no such layer")
     rows = named(relevance).groupby(["method", "sample"], sort=False).size()
     if rows.groupby(level="method").nunique().max() != 1:
-        raise BrokenRunError("relevance.csv: some samples have fewer rows than others")
+        raise UnreadableError("relevance.csv: some samples have fewer rows than others")
+    features = inputs.shape[1] - len(INPUTS)
+    of_input = relevance[relevance["layer"] == 0]
+    rows = named(of_input).groupby(["method", "sample"], sort=False).size()
+    if (rows % features).any() or of_input["neuron"].max() >= features:
+        raise UnreadableError("relevance.csv: it is not of the features in inputs.csv")
 
 
-def _json(path: Path, name: str) -> Any:
-    try:
-        return json.loads((path / name).read_text())
-    except (OSError, ValueError) as error:
-        raise BrokenRunError(f"{name}: {one_line(error)}") from error
-
-
-def _run_figures(summary: Mapping[str, Any]) -> Iterator[Figure]:
-    yield "", "", None, "f_mean", summary["f_mean"]
-    for name, value in summary["training"].items():
+def _run_figures(summary: _Summary) -> Iterator[Figure]:
+    yield "", "", None, "f_mean", summary.f_mean
+    for name, value in summary.training.items():
         yield "", "", None, name, value
 
 
@@ -158,20 +173,20 @@ def _ledger_figures(layers: pd.DataFrame, f: pd.Series) -> Iterator[Figure]:
             yield method, "", int(layer), str(name), value
 
 
-def _root_figures(summary: Mapping[str, Any]) -> Iterator[Figure]:
+def _root_figures(summary: _Summary) -> Iterator[Figure]:
     """Of the units that have something to decompose, the share with a root; what these are like."""
-    for layer, finders in summary["roots_by_layer"].items():
+    for layer, finders in summary.roots_by_layer.items():
         yield from _search_figures("", int(layer), finders)
-    yield from _search_figures("simple_taylor", 0, summary.get("taylor_roots", {}))
+    yield from _search_figures("simple_taylor", 0, summary.taylor_roots)
 
 
-def _search_figures(method: str, layer: int, finders: Mapping[str, Any]) -> Iterator[Figure]:
-    for finder, figures in finders.items():
-        status = figures["status"]
-        active = sum(status.values()) - status.get("inactive", 0)
+def _search_figures(method: str, layer: int, finders: Mapping[str, _Roots]) -> Iterator[Figure]:
+    for finder, roots in finders.items():
+        active = sum(roots.status.values()) - roots.status.get("inactive", 0)
         if active:
-            rooted = sum(status.get(name, 0) for name in _ROOTED)
+            rooted = sum(roots.status.get(name, 0) for name in _ROOTED)
             yield method, finder, layer, "root_share", rooted / active
-        for name, value in figures.items():
-            if name not in ("status", "limit"):
-                yield method, finder, layer, name, value
+        for name in ("admissible_share", "same_region_share"):
+            share = getattr(roots, name)
+            if share is not None:
+                yield method, finder, layer, name, share

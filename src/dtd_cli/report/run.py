@@ -8,14 +8,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from dtd_cli.config.composed import leaves
 from dtd_cli.records.folder import DONE, FAILED, RunFolder
-from dtd_cli.records.manifest import is_file
+from dtd_cli.records.reading import UnreadableError, is_file, one_line, read_yaml
 
 CONFIG = Path(".hydra", "config.yaml")
-OVERRIDES = Path(".hydra", "overrides.yaml")
 
 
 class Status(StrEnum):
@@ -51,29 +48,23 @@ class Run:
     def read(cls, path: Path, name: str, verify: bool) -> Run:
         """The run in the folder ``path``; with ``verify`` the content of its files is compared."""
         folder = RunFolder(path)
+        for link in (path, path / CONFIG.parent)[name == "." :]:
+            if link.is_symlink():
+                reason = f"{link.name} is a link, which is not followed"
+                return cls(path, name, {}, Status.BROKEN, reason)
         try:
-            settings = by_name(load_yaml(path / CONFIG))
-        except (OSError, ValueError, AttributeError, yaml.YAMLError) as error:
-            return cls(path, name, {}, Status.BROKEN, f"{CONFIG}: {one_line(error)}")
+            settings = by_name(read_yaml(path / CONFIG))
+        except UnreadableError as error:
+            return cls(path, name, {}, Status.BROKEN, f"{CONFIG.parent}/{error}")
         if is_file(path / DONE):
             # Version 0.1 did not list the files; those that a report reads are checked there.
-            listed = (path / DONE).stat().st_size > 0
+            listed = (path / DONE).lstat().st_size > 0
             problem = folder.problem(verify=verify) if listed else ""
             return cls(path, name, settings, Status.BROKEN if problem else Status.DONE, problem)
         if is_file(path / FAILED):
             return cls(path, name, settings, Status.FAILED, one_line(folder.reason))
         reason = f"neither {DONE} nor {FAILED}: it was cut off, or it is still running"
         return cls(path, name, settings, Status.INTERRUPTED, reason)
-
-
-def load_yaml(path: Path) -> Any:
-    """What a YAML file holds; libyaml's parser is ten times as fast as the one in Python."""
-    return yaml.load(path.read_text(), yaml.CSafeLoader)
-
-
-def one_line(message: object) -> str:
-    """A message without line breaks."""
-    return " ".join(str(message).split())
 
 
 def by_name(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,4 +75,9 @@ def by_name(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _shown(value: Any) -> Any:
-    return f"[{', '.join(map(str, value))}]" if isinstance(value, list) else value
+    """A value in one line, with code points in place of what a terminal would take for orders."""
+    if isinstance(value, list):
+        return f"[{', '.join(str(_shown(entry)) for entry in value)}]"
+    if isinstance(value, str) and not value.isprintable():
+        return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in value)
+    return value

@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from dtd_cli.records.folder import PLAN
-from dtd_cli.records.manifest import is_file, is_inside
+from dtd_cli.records.folder import DONE, PLAN
+from dtd_cli.records.manifest import Manifest, is_inside
+from dtd_cli.records.reading import UnreadableError, parse_yaml, read_json
 from dtd_cli.report.run import CONFIG, Run, Status, by_name
 from dtd_cli.run.progress import bars
 
 REPORT = "report"
+_LARGEST_PLAN = 2**24
 
 
 def scan(folder: Path, progress: bool, verify: bool = False) -> list[Run]:
     """All runs below ``folder``, in the natural order of their names; missing ones last."""
     folders = list(_folders(folder))
-    found = [path for path in folders if (path / CONFIG).is_file()]
+    found = [path for path in folders if _holds_a_run(path)]
     found.sort(key=lambda path: _natural(path.relative_to(folder).as_posix()))
     shown = bars(progress)(found, "finding runs")
     runs = [Run.read(path, path.relative_to(folder).as_posix(), verify) for path in shown]
-    sweeps = [path for path in folders if is_file(path / PLAN)]
-    return runs + [run for sweep in sweeps for run in _missing(sweep)]
+    sweeps = [path for path in folders if os.path.lexists(path / PLAN) and not path.is_symlink()]
+    return runs + [
+        run for sweep in sweeps for run in _missing(sweep, sweep.relative_to(folder).as_posix())
+    ]
 
 
 def _folders(top: Path) -> Iterator[Path]:
-    """``top`` and the folders below it, without hidden ones and the report."""
+    """``top`` and the folders below it, without hidden ones and the report; links are last."""
+    links = []
     for place, names, _ in os.walk(top):
         here = Path(place)
         names[:] = sorted(
@@ -39,7 +42,15 @@ def _folders(top: Path) -> Iterator[Path]:
             for name in names
             if not name.startswith(".") and not (here == top and name == REPORT)
         )
+        links += [here / name for name in names if (here / name).is_symlink()]
         yield here
+    # What they lead to is not read, and in its own place below ``top`` it is found anyway.
+    yield from (link for link in links if not link.resolve().is_relative_to(top.resolve()))
+
+
+def _holds_a_run(folder: Path) -> bool:
+    """Whether somebody's run is there, also one whose settings were taken away."""
+    return os.path.lexists(folder / CONFIG) or Manifest.read(folder / DONE) is not None
 
 
 def _natural(name: str) -> list[tuple[float, str]]:
@@ -49,20 +60,26 @@ def _natural(name: str) -> list[tuple[float, str]]:
     return [(float(p), "") if i % 2 else (-1.0, p) for i, p in enumerate(parts)]
 
 
-def _missing(sweep: Path) -> list[Run]:
+def _missing(sweep: Path, shown: str) -> list[Run]:
     """The runs that a sweep was to make and that have no folder: it ended before."""
     try:
-        plan = json.loads((sweep / PLAN).read_text("utf-8"))
-        return [
-            Run(sweep, "", _given(job), Status.MISSING, f"never begun: {' '.join(job)}")
-            for name, job in plan.items()
-            if is_inside(name) and not is_file(sweep / name / CONFIG)
-        ]
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError, yaml.YAMLError):
-        return []  # nothing can be said of what it was to make
+        plan = read_json(sweep / PLAN, dict[str, list[str]], _LARGEST_PLAN)
+    except UnreadableError as error:
+        return [Run(sweep, shown, {}, Status.BROKEN, str(error))]
+    return [
+        Run(sweep, "", _given(job), Status.MISSING, f"never begun: {' '.join(job)}")
+        for name, job in plan.items()
+        if is_inside(name) and not _holds_a_run(sweep / name)
+    ]
 
 
 def _given(job: list[str]) -> dict[str, Any]:
     """The settings that the overrides of a run name."""
-    pairs = (override.partition("=") for override in job)
-    return by_name({name: yaml.load(value, yaml.CSafeLoader) for name, _, value in pairs})
+    given: dict[str, Any] = {}
+    for override in job:
+        name, _, value = override.partition("=")
+        given[name] = value
+        # Other words are as they are.
+        with suppress(ValueError):
+            given[name] = parse_yaml(value)
+    return by_name(given)

@@ -109,8 +109,10 @@ def label(settings: Settings, names: Sequence[str]) -> str:
     names = [name for name in names if not is_seed(name)] or ["rule"]
     short = [name.rpartition(".")[2] for name in names]
     values = [value(settings, name) for name in names]
-    return ", ".join(
+    words = ", ".join(
         str(given) if name == "rule" else f"{last if short.count(last) == 1 else name}={given}"
         for name, last, given in zip(names, short, values, strict=True)
         if given is not None
     )
+    # A run that has none of these settings.
+    return words or str(value(settings, "rule"))

@@ -8,13 +8,14 @@ from dataclasses import replace
 from functools import partial
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from dtd_cli.config.errors import SettingError
 from dtd_cli.plots import style
 from dtd_cli.records.folder import RunFolder
+from dtd_cli.records.reading import UnreadableError
 from dtd_cli.records.replacement import replaced
 from dtd_cli.report.deciding import Row, deciding_figures, deciding_table
 from dtd_cli.report.elements import Picture
@@ -23,13 +24,17 @@ from dtd_cli.report.page import page
 from dtd_cli.report.pictures import heatmaps, ledger, regions, similarity
 from dtd_cli.report.pictures.bands import MOST_CONFIGURATIONS
 from dtd_cli.report.pictures.dark import darken
-from dtd_cli.report.results import BrokenRunError, Results, read_results
+from dtd_cli.report.results import Results, read_results
 from dtd_cli.report.run import Run, Status
 from dtd_cli.report.scan import REPORT, scan
 from dtd_cli.report.similarity import MOST_ENTRIES, similarity_table
 from dtd_cli.report.study import Study
 from dtd_cli.report.tables import figures_table, runs_table, summary_table, write_relevance
 from dtd_cli.run.progress import bars
+
+if TYPE_CHECKING:
+    # Not before it was imported as it comes.
+    from matplotlib.figure import Figure
 
 
 def write(folder: Path, progress: bool, verify: bool) -> Path:
@@ -62,7 +67,7 @@ def _read(runs: Sequence[Run], progress: bool) -> tuple[list[Run], dict[int, Res
         if run.status is Status.DONE:
             try:
                 results[number] = read_results(run.path)
-            except BrokenRunError as error:
+            except UnreadableError as error:
                 known[number] = replace(run, status=Status.BROKEN, reason=str(error))
     return known, results
 

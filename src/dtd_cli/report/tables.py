@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from dtd_cli.records.reading import read_bytes
 from dtd_cli.report import settings
 from dtd_cli.report.results import Results
 from dtd_cli.report.study import Study
@@ -63,7 +64,7 @@ def write_relevance(study: Study, path: Path, progress: bool) -> None:
         file.write(_line(["run", *names, *columns]) + b"\n")
         for number, results in shown:
             key = _line([number, *keys.iloc[number]]) + b","
-            text = (study.runs[number].path / "relevance.csv").read_bytes()
+            text = read_bytes(study.runs[number].path / "relevance.csv")
             if list(results.columns) != columns:
                 table = pd.read_csv(StringIO(text.decode()), dtype=str, keep_default_na=False)
                 text = table.reindex(columns=columns).to_csv(index=False).encode()
