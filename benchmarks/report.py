@@ -37,6 +37,8 @@ def main(count: int) -> None:
             # Other inputs for each seed: the first field of the first row is a white pixel.
             other = inputs.replace(",0.0,", f",{seed / 1000},", 1)
             (copy / "inputs.csv").write_text(other)
+            # What is listed there would not match.
+            (copy / "DONE").write_text("")
         start = time.perf_counter()
         subprocess.run([BIN / "dtd-report", folder / "runs"], check=True)
         seconds = time.perf_counter() - start

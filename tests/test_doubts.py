@@ -29,6 +29,7 @@ from dtd_cli.plots.series import remainder_shares, series
 from dtd_cli.plots.studies import continuity
 from dtd_cli.records.limits import adds_up, is_finite
 from dtd_cli.records.paths import root_table
+from dtd_cli.report.deciding import deciding_table
 from dtd_cli.report.page import page
 from dtd_cli.report.results import Doubt, read_results
 from dtd_cli.report.run import Run
@@ -158,16 +159,15 @@ def test_the_report_lists_and_leaves_out(folder):
     assert figures["train_free", 0, "left_out_share"] == 0
     assert all(abs(value) < HUGE / 100 for value in figures.values())
     study = Study.of([Run.read(folder, "run", verify=False)], {0: results})
-    columns = ["rule", "method", "layer", "quantity", "runs", "mean", "std", "q25", "median", "q75"]
-    nothing = pd.DataFrame(columns=columns)
-    html = page(study, nothing, [], "")
+    nothing = deciding_table(study, [])
+    html = page(study, nothing, {}, "")
     assert "Relevance in doubt" in html
     assert html.count("unbounded ∞") == 2
     many = replace(results, doubts=[Doubt("recursive", n, "unsettled", (0,)) for n in range(99)])
-    html = page(Study.of(study.runs, {0: many}), nothing, [], "")
+    html = page(Study.of(study.runs, {0: many}), nothing, {}, "")
     assert html.count("unsettled †") == 20
     assert "The first 20 of 99 rows" in html
-    sure = page(Study.of(study.runs, {0: replace(results, doubts=[])}), nothing, [], "")
+    sure = page(Study.of(study.runs, {0: replace(results, doubts=[])}), nothing, {}, "")
     assert "Relevance in doubt" not in sure
 
 

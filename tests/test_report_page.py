@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import re
 import shutil
@@ -18,7 +19,7 @@ from matplotlib.image import imread
 from dtd_cli.report import write_report
 
 CHROMIUM = shutil.which("chromium")
-VOID = {"meta", "link", "img", "br", "hr"}
+VOID = {"meta", "link", "img", "br", "hr", "source"}
 
 
 @pytest.fixture(scope="module")
@@ -70,17 +71,36 @@ def test_needs_nothing_from_elsewhere(page):
     sources = [
         a[name] for _, a in elements.found for name in ("src", "srcset", "data") if name in a
     ]
-    assert len(sources) == 6
+    # Six pictures on white paper and on dark.
+    assert len(sources) == 12
+    assert len(set(sources)) == 12
     for source in sources:
         head, _, data = source.partition(",")
         assert head == "data:image/png;base64"
         assert imread(BytesIO(base64.b64decode(data, validate=True)))[..., :3].std() > 0.01
     assert [a["href"] for a in elements.of("link")] == ["data:,"]
-    assert not {"script", "iframe", "object", "base"} & {tag for tag, _ in elements.found}
+    assert not {"iframe", "object", "base"} & {tag for tag, _ in elements.found}
     assert not re.search(r"https?:|url\(|@import", page.read_text())
     # Links lead to the report's tables and to the folders of the runs.
     for link in elements.of("a"):
-        assert (page.parent / unquote(link["href"])).exists()
+        if not link["href"].startswith("#"):
+            assert (page.parent / unquote(link["href"])).exists()
+    ids = [attributes["id"] for _, attributes in elements.found if "id" in attributes]
+    assert len(set(ids)) == len(ids)
+    assert {a["href"][1:] for a in elements.of("a") if a["href"][0] == "#"} <= set(ids)
+
+
+def test_nothing_but_its_own_script_and_style_may_run(page):
+    text = page.read_text()
+    (policy,) = [a["content"] for a in Elements(text).of("meta") if "http-equiv" in a]
+    rules = dict(rule.split(maxsplit=1) for rule in policy.split("; "))
+    assert rules["default-src"] == "'none'"
+    assert rules["img-src"] == "data:"
+    for tag in ("script", "style"):
+        (content,) = re.findall(f"<{tag}>(.*?)</{tag}>", text, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert rules[f"{tag}-src"] == f"'sha256-{digest}'"
+    assert not re.search(r'\s(style|on\w+)="', text)
 
 
 def test_hostile_names_stay_text(reported, tmp_path):
@@ -90,7 +110,8 @@ def test_hostile_names_stay_text(reported, tmp_path):
     (failed / "FAILED").write_text("<script>alert(1)</script>\n")
     failed.rename(sweep / "a#b?c%20<i>")
     elements = Elements(write_report(sweep, progress=False).read_text())
-    assert not {"script", "b", "i"} & {tag for tag, _ in elements.found}
+    assert not {"b", "i"} & {tag for tag, _ in elements.found}
+    assert elements.of("script") == [{}]
     assert "../a%23b%3Fc%2520%3Ci%3E/" in [link["href"] for link in elements.of("a")]
 
 
@@ -108,12 +129,14 @@ PROBE = """<!DOCTYPE html>
 <title>probe</title>
 <iframe src="{address}" width="1200" height="800"></iframe>
 <script>
-addEventListener("load", () => {{
+addEventListener("load", async () => {{
   const shown = document.querySelector("iframe");
+  const used = await ({use})(shown);
   const inside = shown.contentDocument;
   const requests = shown.contentWindow.performance.getEntriesByType("resource");
   document.body.dataset.seen = JSON.stringify({{
     title: inside.title,
+    used,
     images: [...inside.images].map(i => [i.complete, i.naturalWidth, i.naturalHeight]),
     width: inside.documentElement.scrollWidth,
     requests: requests.map(request => request.name),
@@ -123,11 +146,15 @@ addEventListener("load", () => {{
 """
 
 
-def seen(folder, page):
-    """What the browser made of the page, which a frame beside a script shows unchanged."""
+def seen(folder, page, use="() => null"):
+    """What the browser made of the page, which a frame beside a script shows unchanged.
+
+    ``use`` is a function that uses the frame.
+    """
     probe = folder / "probe.html"
-    probe.write_text(PROBE.format(address=page.as_uri()))
-    answer = browser(folder, "--allow-file-access-from-files", "--dump-dom", probe.as_uri())
+    probe.write_text(PROBE.format(address=page.as_uri(), use=use))
+    options = ("--allow-file-access-from-files", "--virtual-time-budget=5000", "--dump-dom")
+    answer = browser(folder, *options, probe.as_uri())
     (found,) = re.findall(r'data-seen="([^"]*)"', answer.stdout)
     return json.loads(unescape(found)), re.findall(r".*CONSOLE.*", answer.stderr)
 
@@ -147,6 +174,47 @@ def test_a_browser_shows_it(page, tmp_path):
     assert console == []
     # Nothing is wider than the window, so that only tables scroll sideways.
     assert found["width"] <= 1200
+
+
+USE = """async frame => {
+  const find = what => frame.contentDocument.querySelector(what);
+  const table = find("#all-runs table");
+  const heads = [...table.tHead.rows[0].cells];
+  const seed = heads.findIndex(head => head.textContent === "seed");
+  const sort = () => {
+    heads[seed].firstChild.click();
+    return [...table.tBodies[0].rows].map(row => row.cells[seed].textContent);
+  };
+  const sorted = [sort(), sort(), heads[seed].getAttribute("aria-sort")];
+
+  const field = find("#all-runs input");
+  field.value = "GAMMA seed=1";
+  field.dispatchEvent(new Event("input"));
+  const found = [...table.tBodies[0].rows].filter(row => !row.hidden).length;
+  const told = find("#all-runs output").value;
+
+  const was = find("#configurations").open;
+  find("#configurations").open = false;
+  await new Promise(done => setTimeout(done, 100));
+  const again = new Promise(done => frame.addEventListener("load", done));
+  frame.contentWindow.location.reload();
+  await again;
+  const folds = [was, find("#configurations").open, find("#files").open];
+  return {sorted, found, told, folds};
+}"""
+
+
+@needs_chromium
+def test_tables_sort_and_search_and_folds_stay(page, tmp_path):
+    found, console = seen(tmp_path, page, USE)
+    up = [str(seed) for seed in (0, 1, 2) for _ in range(3)]
+    assert found["used"] == {
+        "sorted": [up, up[::-1], "descending"],
+        "found": 1,
+        "told": "1 of 9 rows",
+        "folds": [True, False, True],
+    }
+    assert console == []
 
 
 @needs_chromium

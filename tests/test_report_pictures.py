@@ -8,15 +8,18 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 
 from dtd_cli.plots import Tables
 from dtd_cli.records.columns import INPUT_TEXTS
 from dtd_cli.report.explanations import Explanations
-from dtd_cli.report.pictures.heatmaps import heatmaps
+from dtd_cli.report.pictures.dark import darken
+from dtd_cli.report.pictures.heatmaps import finding, heatmaps, numbered
 from dtd_cli.report.pictures.ledger import ledger
 from dtd_cli.report.pictures.regions import regions
+from dtd_cli.report.pictures.similarity import finding as alike
 from dtd_cli.report.pictures.similarity import similarity
-from dtd_cli.report.settings import label, varied
+from dtd_cli.report.settings import label, short_labels, varied
 from dtd_cli.report.similarity import similarity_table
 
 LONG = "gamma, gamma=0.25, hidden=[64, 32, 16, 8, 4], candidates=1000"
@@ -151,9 +154,52 @@ def test_a_method_that_gives_the_same_everywhere_has_one_row():
     assert [axes.get_ylabel() for axes in images] == ["input", "", "all configurations", ""]
 
 
-def test_features_too_many_to_be_told_apart_have_no_heatmaps():
-    assert heatmaps(some_explanations(features=[f"x{i}" for i in range(41)]), "recursive") is None
-    assert heatmaps(some_explanations(features=["a", "b"]), "recursive") is not None
+def test_of_many_features_the_strongest_of_each_sample_are_shown():
+    group = some_explanations(features=[f"x{i}" for i in range(60)])
+    picture = readable(heatmaps(group, "recursive"))
+    panels = [axes for axes in picture.axes if axes.images]
+    values = np.array([group.relevance["recursive", name] for name in ("z+", "w2")])
+    below = [axes for axes in panels if axes.get_xticks().size]
+    assert len(below) == 3
+    for sample, axes in enumerate(below):
+        names = [text.get_text() for text in axes.get_xticklabels()]
+        order = sorted(range(60), key=lambda i: -np.abs(values[:, sample, i]).max())
+        assert names == [*(f"x{i}" for i in order[:11]), "49 others"]
+        for row in range(2):
+            got = panels[3 * (row + 1) + sample].images[0].get_array().ravel()
+            want = values[row, sample, order]
+            np.testing.assert_allclose(got, [*want[:11], want[11:].sum()], rtol=1e-12)
+        given = panels[sample].images[0].get_array().ravel()
+        np.testing.assert_array_equal(given[:11], group.inputs.values(sample)[order[:11]])
+
+
+def test_names_that_look_the_same_once_cut_are_numbered():
+    cut = [f"a long name {part} of a feature" for part in ("this", "that")]
+    group = some_explanations(features=cut)
+    below = next(axes for axes in heatmaps(group, "recursive").axes if axes.get_xticks().size)
+    assert [text.get_text()[:3] for text in below.get_xticklabels()] == ["0: ", "1: "]
+    assert numbered(group) == f" Feature 0 is {cut[0]}, 1 is {cut[1]}."
+    assert numbered(some_explanations(features=["age", "size"])) == ""
+
+
+def test_alternatives_say_what_is_seen():
+    group = some_explanations(names=("z+",), features=["age", "size"], samples=1)
+    group.relevance["recursive", "z+"][0] = [0.5, -0.25]
+    assert finding(group, "recursive").endswith("By z+: age (0.5), size (−0.25).")
+    same = similarity_table([group], [("recursive", "z+"), ("gradient_x_input", "z+")])
+    assert "Least alike are gradient × input and recursive (cosine " in alike(same)
+
+
+def test_on_dark_paper_ink_is_light_and_what_is_on_images_stays():
+    picture = similarity(table_of([some_explanations()], ("z+", "w2")))
+    left, *_ = picture.axes
+    before = {text: (text.get_text(), text.get_color()) for text in left.texts}
+    darken(picture)
+    assert {text: (text.get_text(), text.get_color()) for text in left.texts} == before
+    assert min(to_rgb(picture.get_suptitle() and picture._suptitle.get_color())) > 0.6
+    assert min(min(to_rgb(label.get_color())) for label in left.get_yticklabels()) > 0.6
+    assert max(to_rgb(picture.get_facecolor())) < 0.2
+    assert left.images[0].get_cmap().name == "RdBu_r"
 
 
 def test_similarity_shows_its_table():
@@ -232,3 +278,19 @@ def test_names_of_configurations():
     assert label(run, ["rule", "rule.gamma", "input_roots", "seed"]) == "gamma, gamma=0.5"
     names = ["rule.gamma", "input_rule.gamma"]
     assert label(run, names) == "rule.gamma=0.5, input_rule.gamma=2"
+
+
+def test_short_names_tell_configurations_apart():
+    runs = [
+        {"rule": "z+", "inputs.path": "/a/iris.csv", "network.hidden": [8], "inputs.n": 4},
+        {"rule": "w2", "inputs.path": "/a/iris.csv", "network.hidden": [8], "inputs.n": 4},
+        {"rule": "w2", "inputs.path": "/b/wine.csv", "network.hidden": [4], "inputs.n": 5},
+    ]
+    names = ["inputs.n", "network.hidden", "inputs.path", "rule", "seed"]
+    short = ["z+, path=iris.csv", "w2, path=iris.csv", "w2, path=wine.csv"]
+    assert short_labels(runs, names) == short
+    assert short_labels([*runs, runs[0]], names) == [*short, short[0]]
+    long = [{"rule": "w2", "network.name": f"{i}{'x' * 60}"} for i in range(12)]
+    labels = short_labels(long, ["rule", "network.name"])
+    assert len(set(labels)) == 12
+    assert max(map(len, labels)) <= 40

@@ -15,6 +15,7 @@ import torch
 from cases import box
 from dtd.domains import Domain
 from dtd_cli.records import warnings as of_runs
+from dtd_cli.report.deciding import deciding_table
 from dtd_cli.report.page import page
 from dtd_cli.report.results import read_results
 from dtd_cli.report.run import Run
@@ -253,7 +254,6 @@ def test_the_report_has_the_warnings(monkeypatch, capfd, tmp_path):
     assert len(summary["warnings"]) == 2
     study = Study.of([Run.read(tmp_path / "run", "run", verify=False)], {0: results})
     assert runs_table(study)["warnings"].tolist() == [2]
-    columns = ["rule", "method", "layer", "quantity", "runs", "mean", "std", "q25", "median", "q75"]
-    html = page(study, pd.DataFrame(columns=columns), [], "")
+    html = page(study, deciding_table(study, []), {}, "")
     assert "<h2>Warnings</h2>" in html
     assert "for inputs that are never negative" in html

@@ -55,7 +55,7 @@ def read_explanations(study: Study, runs: list[int]) -> Explanations:
     for number in runs:
         tables = Tables.read(study.runs[number].path, "inputs", "relevance", "layers")
         for method, values in _of_samples(tables, samples).items():
-            entry = method, study.label(number)
+            entry = method, study.labels[number]
             relevance[entry] = values
             doubts[entry] = [tables.doubt(method, sample, 0) for sample in samples]
     return Explanations(runs[0], inputs, relevance, doubts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,13 +71,15 @@ class Results:
     """A finished run on one page.
 
     ``columns`` are those of its ``relevance.csv``; runs with the same ``problem`` explain the same
-    samples of the same network; ``summary`` is ``summary.json`` by dotted name; ``doubts`` are the
-    samples whose relevance may be wrong, or does not exist; ``warnings`` are the run's own.
+    samples of the same network; ``explaining`` are the seconds of its ``duration`` that explaining
+    took; ``summary`` is ``summary.json`` by dotted name; ``doubts`` are the samples whose relevance
+    may be wrong, or does not exist; ``warnings`` are the run's own.
     """
 
     columns: tuple[str, ...]
     problem: str
     duration: float
+    explaining: float
     summary: Mapping[str, Any]
     figures: Sequence[Figure]
     doubts: Sequence[Doubt]
@@ -96,11 +99,13 @@ def read_results(path: Path) -> Results:
     _check_whole(inputs, relevance, layers, depth=len(summary.network) - 1)
     all_figures = read_json(path / "summary.json", dict[str, Any])
     f = inputs[inputs["status"] == "explained"].set_index("sample")["f"]
+    durations = read_json(path / "environment.json", _Environment).durations
     return Results(
         columns=tuple(relevance.columns),
         # f(x) to the last digit tells networks apart.
         problem=hashlib.sha256(read_bytes(path / "inputs.csv")).hexdigest(),
-        duration=sum(read_json(path / "environment.json", _Environment).durations.values()),
+        duration=sum(durations.values()),
+        explaining=durations.get("explain", math.nan),
         summary={
             name: value for name, value in leaves(all_figures) if value != {} and name != "warnings"
         },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from dtd_cli.config.composed import NOT_OF_THE_RESULTS
@@ -14,6 +15,21 @@ MAIN = (
     "network", "training", "inputs", "rule", "input_rule", "roots", "input_roots", "seed", "dtype",
 )  # fmt: skip
 """What every table of runs shows."""
+
+LONGEST_LABEL = 40
+"""Letters: what fits beside a picture and into a column."""
+
+_EXPLAINING = (
+    "rule", "input_rule", "roots", "input_roots", "taylor_roots", "compare_input_roots",
+    "relevance", "studies", "region_map",
+)  # fmt: skip
+"""The groups that say how is explained, and what is measured besides; the others say what."""
+
+_TELLING = (
+    "rule", "input_rule", "roots", "input_roots", "inputs.path", "inputs", "network.path",
+    "network",
+)  # fmt: skip
+"""What a short name says before all else."""
 
 _KEY = ("rule", "seed")
 _REFERENCE = re.compile(r"\$\{([\w.]+)\}")
@@ -47,6 +63,40 @@ def is_seed(name: str) -> bool:
     return name.rpartition(".")[2] == "seed"
 
 
+def short_labels(runs: Sequence[Settings], names: Sequence[str]) -> list[str]:
+    """The label of each run in at most :data:`LONGEST_LABEL` letters; as many as there are labels.
+
+    Only the settings that are needed to tell the configurations apart are named, and of files only
+    their names. What is longer is cut, and has the number of its configuration.
+    """
+    full = [label(run, names) for run in runs]
+    different = list(dict.fromkeys(full))
+    examples = [{**runs[full.index(one)]} for one in different]
+    for example in examples:
+        example.update({n: PurePath(str(example[n])).name for n in example if n.endswith(".path")})
+    # In the order of _TELLING, and the others behind.
+    needed = sorted((n for n in names if not is_seed(n)), key=lambda n: (*_TELLING, n).index(n))
+    for name in reversed(needed):
+        fewer = [other for other in needed if other != name]
+        if fewer and len({label(run, fewer) for run in examples}) == len(different):
+            needed = fewer
+    short: dict[str, str] = {}
+    for number, (one, example) in enumerate(zip(different, examples, strict=True), start=1):
+        text = label(example, needed)
+        fits = len(text) <= LONGEST_LABEL and text not in short.values()
+        short[one] = text if fits else _cut(text, f"… #{number}")
+    return [short[one] for one in full]
+
+
+def _cut(text: str, end: str) -> str:
+    return text[: LONGEST_LABEL - len(end)].rstrip(" ,") + end
+
+
+def explains(name: str) -> bool:
+    """Whether runs that differ in this setting alone explain the same."""
+    return name.partition(".")[0] in _EXPLAINING
+
+
 def value(settings: Settings, name: str) -> Any:
     """The value of a setting; where it refers to another, that one's. None if there is none."""
     given = settings.get(name)
@@ -55,7 +105,7 @@ def value(settings: Settings, name: str) -> Any:
 
 
 def label(settings: Settings, names: Sequence[str]) -> str:
-    """A configuration in a few words: the rule, and the settings ``names`` without seeds."""
+    """A configuration in words: the rule, and the settings ``names`` without seeds."""
     names = [name for name in names if not is_seed(name)] or ["rule"]
     short = [name.rpartition(".")[2] for name in names]
     values = [value(settings, name) for name in names]

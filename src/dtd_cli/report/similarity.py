@@ -48,7 +48,7 @@ def similarity_table(groups: Iterable[Explanations], entries: Sequence[Entry]) -
             continue
         vectors = np.stack([relevance[compared[i]] for i in there], axis=1)
         for kind, rows in enumerate((vectors, _centred_ranks(vectors))):
-            products = _cosines(rows)
+            products = cosines(rows)
             total[kind][np.ix_(there, there)] += np.nansum(products, axis=0)
             count[kind][np.ix_(there, there)] += np.isfinite(products).sum(axis=0)
     with np.errstate(invalid="ignore"):
@@ -74,8 +74,8 @@ def _centred_ranks(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
     return ranks
 
 
-def _cosines(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Between all entries: (samples, entries, features) to (samples, entries, entries)."""
+def cosines(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Cosines between all entries: (samples, entries, features) to (samples, entries, entries)."""
     # The largest entry as the unit, so that squares neither overflow nor vanish.
     size = np.abs(vectors).max(axis=-1, keepdims=True)
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,13 +17,13 @@ from dtd_cli.plots import style
 from dtd_cli.records.folder import RunFolder
 from dtd_cli.records.reading import UnreadableError
 from dtd_cli.records.replacement import replaced
+from dtd_cli.report.deciding import Row, deciding_figures, deciding_table
+from dtd_cli.report.elements import Picture
 from dtd_cli.report.explanations import Entry, Explanations, problems, read_explanations
-from dtd_cli.report.page import Picture, page
+from dtd_cli.report.page import page
+from dtd_cli.report.pictures import heatmaps, ledger, regions, similarity
 from dtd_cli.report.pictures.bands import MOST_CONFIGURATIONS
-from dtd_cli.report.pictures.heatmaps import MOST_SAMPLES, heatmaps
-from dtd_cli.report.pictures.ledger import ledger
-from dtd_cli.report.pictures.regions import regions
-from dtd_cli.report.pictures.similarity import similarity
+from dtd_cli.report.pictures.dark import darken
 from dtd_cli.report.results import Results, read_results
 from dtd_cli.report.run import Run, Status
 from dtd_cli.report.scan import REPORT, scan
@@ -44,8 +46,8 @@ def write(folder: Path, progress: bool, verify: bool) -> Path:
         )
     study = Study.of(*_read(runs, progress))
     figures = figures_table(study)
-    summary = summary_table(study, figures)
-    alike = _similarity(study, figures, progress)
+    alike, deciding = _compared(study, figures, progress)
+    summary = summary_table(study, pd.concat([figures, deciding]))
 
     with replaced(folder / REPORT) as report:
         report.write_table("runs.csv", runs_table(study))
@@ -54,7 +56,7 @@ def write(folder: Path, progress: bool, verify: bool) -> Path:
         report.write_table("similarity.csv", alike)
         pictures = _draw(report, _pictures(study, figures, alike))
         title = f"Runs in {folder.resolve().name}"
-        report.write_text("index.html", page(study, summary, pictures, title))
+        report.write_text("index.html", page(study, deciding, pictures, title))
     return folder / REPORT / "index.html"
 
 
@@ -70,24 +72,34 @@ def _read(runs: Sequence[Run], progress: bool) -> tuple[list[Run], dict[int, Res
     return known, results
 
 
-def _similarity(study: Study, figures: pd.DataFrame, progress: bool) -> pd.DataFrame:
+def _compared(
+    study: Study, figures: pd.DataFrame, progress: bool
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """How alike explanations are, and what decides between them; one problem is held at a time."""
     methods = [method for method in figures["method"].unique() if method]
     labels = figures["configuration"].unique()
     entries: list[Entry] = [(method, label) for method in methods for label in labels]
-    groups = bars(progress)(problems(study), "comparing")
-    return similarity_table(
-        (read_explanations(study, runs) for runs in groups), entries[:MOST_ENTRIES]
-    )
+    rows: list[Row] = []
+
+    def groups() -> Iterator[Explanations]:
+        for runs in bars(progress)(problems(study), "comparing"):
+            group = read_explanations(study, runs)
+            rows.extend(deciding_figures(study, runs, group))
+            yield group
+
+    alike = similarity_table(groups(), entries[:MOST_ENTRIES])
+    return alike, deciding_table(study, rows)
 
 
 def _pictures(
     study: Study, figures: pd.DataFrame, alike: pd.DataFrame
-) -> Iterator[tuple[str, Figure | None, str, str]]:
-    """File, figure, title and caption of each picture; None where it does not apply."""
+) -> Iterator[tuple[str, str, Figure | None, Callable[[], str], str]]:
+    """File, title, figure, finding and caption of each picture; None where it does not apply."""
     yield (
         "ledger.png",
-        ledger(figures),
         "Where f(x) goes",
+        ledger.ledger(figures),
+        lambda: ledger.finding(figures),
         "A row is a method, a column an entry of the ledger, a line a configuration. Read from "
         "left to right, from the output down to the input (layer 0). What a layer receives is "
         "what it passes on plus the other three entries. Each run counts with the mean of its "
@@ -97,8 +109,9 @@ def _pictures(
     yield from _heatmaps(study)
     yield (
         "similarity.png",
-        similarity(alike),
         "How alike the explanations are",
+        similarity.similarity(alike),
+        lambda: similarity.finding(alike),
         "Each cell compares two explanations of the same input of the same network: 1 means the "
         "same direction (cosine) or the same order of the units (Spearman), 0 no relation, −1 the "
         "opposite. Means over samples and seeds; a cell is empty where no seed has both. A method "
@@ -106,43 +119,56 @@ def _pictures(
     )
     yield (
         "same_region.png",
-        regions(figures),
         "Roots in their anchor's region",
+        regions.regions(figures),
+        lambda: regions.finding(figures),
         "The share of roots at which all gates but the unit's own are as they are at the sample, "
         "so that the Taylor expansion holds between the two. A colour is a configuration; bars "
         "reach from the lower to the upper quartile of the seeds.",
     )
 
 
-def _heatmaps(study: Study) -> Iterator[tuple[str, Figure | None, str, str]]:
+def _heatmaps(
+    study: Study,
+) -> Iterator[tuple[str, str, Figure | None, Callable[[], str], str]]:
     """A picture for each method, of the network that most configurations explain."""
     groups = problems(study)
     if not groups:
         return
     group: Explanations = read_explanations(study, max(groups, key=len))
     for method in dict.fromkeys(method for method, _ in group.relevance):
-        name = style.words(method)
         yield (
             f"heatmaps_{re.sub(r'[^a-z_]', '_', method)[:40]}.png",
-            heatmaps(group, method),
-            f"Relevance of the input, {name}",
+            f"Input relevance, {style.words(method)}",
+            heatmaps.heatmaps(group, method),
+            partial(heatmaps.finding, group, method),
             f"Run {group.run} and the others that explain the same samples of the same network: a "
             f"row is a configuration, a column a sample, at most the first "
-            f"{MOST_CONFIGURATIONS} and {MOST_SAMPLES}. "
-            "Red speaks for the output, blue against it, white is zero; all fields are on one "
-            "scale, in units of the output. ΣR / f above a field says how much of f(x) it "
-            "explains.",
+            f"{MOST_CONFIGURATIONS} and {heatmaps.MOST_SAMPLES}. Of more than "
+            f"{heatmaps.MOST_FIELDS} features that are no pixels the strongest of each sample are "
+            "shown, and the sum of the others. Red speaks for the output, blue against it, white "
+            "is zero; all fields are on one scale, in units of the output. ΣR / f above a field "
+            f"says how much of f(x) it explains.{heatmaps.numbered(group)}",
         )
 
 
 def _draw(
-    report: RunFolder, pictures: Iterator[tuple[str, Figure | None, str, str]]
-) -> list[Picture]:
-    """Save those that apply."""
-    drawn = []
-    for name, figure, title, caption in pictures:
+    report: RunFolder,
+    pictures: Iterator[tuple[str, str, Figure | None, Callable[[], str], str]],
+) -> dict[str, Picture]:
+    """Save those that apply, on white paper; the page has them on dark paper too."""
+    drawn = {}
+    for name, title, figure, finding, caption in pictures:
         if figure is not None:
-            report.begin(name)
-            style.save(figure, report.path / name)
-            drawn.append(Picture(report.path / name, title, caption))
+            light = _png(figure)
+            report.write(name, partial(Path.write_bytes, data=light))
+            darken(figure)
+            drawn[title] = Picture.of(light, _png(figure), finding(), caption)
     return drawn
+
+
+def _png(figure: Figure) -> bytes:
+    """The same bytes for the same picture."""
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import pandas as pd
 
@@ -34,13 +35,23 @@ class Study:
             last[tuple(runs[number].settings.get(name) for name in differing)] = number
         return cls(runs, results, differing, frozenset(results) - frozenset(last.values()))
 
-    @property
+    @cached_property
     def counted(self) -> dict[int, Results]:
         """The results that the statistics are made of: each configuration and seed once."""
         return {n: result for n, result in self.results.items() if n not in self.repeats}
 
-    def label(self, number: int) -> str:
-        """The configuration of a run in a few words."""
+    @cached_property
+    def labels(self) -> dict[int, str]:
+        """The configuration of each counted run in a few words."""
+        return self.short_labels(self.counted, self.differing)
+
+    def short_labels(self, numbers: Iterable[int], names: Sequence[str]) -> dict[int, str]:
+        """What tells these runs apart in some settings, in a few words."""
+        own = [self.runs[number].settings for number in numbers]
+        return dict(zip(numbers, settings.short_labels(own, names), strict=True))
+
+    def full_label(self, number: int) -> str:
+        """The configuration of a run with all that differs."""
         return settings.label(self.runs[number].settings, self.differing)
 
     def named(self, names: Sequence[str]) -> pd.DataFrame:

@@ -82,9 +82,8 @@ def figures_table(study: Study) -> pd.DataFrame:
     """A row for each figure of each counted run, with the run's number and configuration."""
     rows = [(n, *figure) for n, results in study.counted.items() for figure in results.figures]
     table = pd.DataFrame(rows, columns=["run", *_KEYS, "value"]).astype({"value": float})
-    labels = {number: study.label(number) for number in study.counted}
     return table.assign(
-        configuration=table["run"].map(labels), layer=table["layer"].astype("Int64")
+        configuration=table["run"].map(study.labels), layer=table["layer"].astype("Int64")
     )
 
 

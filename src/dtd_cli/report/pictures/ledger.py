@@ -52,6 +52,20 @@ def ledger(figures: pd.DataFrame) -> Figure | None:
     return picture
 
 
+def finding(figures: pd.DataFrame) -> str:
+    """How much of f(x) arrives in the input, by each method, in words."""
+    rows = figures[(figures["quantity"] == "relevance_sum_share") & (figures["layer"] == 0)]
+    texts = []
+    for method, book in rows.groupby("method", sort=False):
+        medians = book.groupby("configuration", sort=False)["value"].median()
+        shown = medians[: bands.MOST_CONFIGURATIONS]
+        texts.append(
+            f"{style.words(str(method))} "
+            + ", ".join(f"{style.number(share)} ({name})" for name, share in shown.items())
+        )
+    return f"Of f(x) arrives in the input: {'; '.join(texts)}."
+
+
 def _draw(axes: Axes, figures: pd.DataFrame, configurations: list[str]) -> None:
     widths = style.nested(len(configurations))
     lines = bands.over_seeds(figures, configurations)

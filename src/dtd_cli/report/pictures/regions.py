@@ -51,3 +51,13 @@ def regions(figures: pd.DataFrame) -> Figure | None:
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     bands.legend_below(picture, used[0], figures)
     return picture
+
+
+def finding(figures: pd.DataFrame) -> str:
+    """How many roots of each search lie in the region, in words."""
+    rows = figures[figures["quantity"] == "same_region_share"]
+    texts = []
+    for finder, shares in rows.groupby("finder", sort=False)["value"]:
+        low, high = (f"{100 * share:.3g}" for share in (shares.min(), shares.max()))
+        texts.append(f"{style.words(str(finder))} {low if low == high else f'{low} to {high}'} %")
+    return f"In the region of their anchor, by run and layer, lie: {'; '.join(texts)} of the roots."

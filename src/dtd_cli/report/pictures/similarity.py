@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dtd_cli.plots import style
-from dtd_cli.report.pictures.bands import LONGEST_CONFIGURATION
+from dtd_cli.report.settings import LONGEST_LABEL
 
 _CELL, _ROOM_FOR_NUMBERS, _LETTER = 0.42, 14, 0.075
 _TOP, _GAP, _BAR_AND_ITS_NUMBERS = 0.7, 0.2, 1.0
@@ -23,7 +23,7 @@ def similarity(table: pd.DataFrame) -> Figure | None:
     if len(entries) < 2:
         return None
     names = [
-        f"{style.words(method)} {style.literal(name, LONGEST_CONFIGURATION)}".strip()
+        f"{style.words(method)} {style.literal(name, LONGEST_LABEL)}".strip()
         for method, name in entries
     ]
     cell = _CELL if len(names) <= _ROOM_FOR_NUMBERS else 0.24
@@ -57,6 +57,26 @@ def similarity(table: pd.DataFrame) -> Figure | None:
     picture.colorbar(image, cax=bar).outline.set_visible(False)
     bar.tick_params(labelsize=style.SMALL, color=style.MUTED, length=2.5)
     return picture
+
+
+def finding(table: pd.DataFrame) -> str:
+    """Which explanations are most and which least alike, in words."""
+    first = table["method"] + table["configuration"]
+    other = table["other_method"] + table["other_configuration"]
+    pairs = table[(first < other) & table["cosine"].notna()].sort_values("cosine", kind="stable")
+    if pairs.empty:
+        return "No two explanations can be compared."
+    least, most = pairs.iloc[0], pairs.iloc[-1]
+    text = f"Least alike are {_pair(least)}"
+    return f"{text}." if len(pairs) == 1 else f"{text}; most alike are {_pair(most)}."
+
+
+def _pair(row: pd.Series) -> str:
+    names = [
+        f"{style.words(row[method])} {row[name]}".strip()
+        for method, name in (("method", "configuration"), ("other_method", "other_configuration"))
+    ]
+    return f"{names[0]} and {names[1]} (cosine {round(row['cosine'], 2) + 0.0:g})".replace("-", "−")
 
 
 def _numbers(axes: Axes, values: np.ndarray) -> None:
