@@ -195,8 +195,7 @@ def _ended(config: DictConfig, context: HydraConf, folder: RunFolder, alone: boo
         if not alone:
             folder.start()
         settings = read(config)
-        pictures = settings.draws_pictures(alone)
-        run(settings, folder, pictures, lambda: check_unchanged(config, named))
+        run(settings, folder, settings.plots.draws(alone), lambda: check_unchanged(config, named))
         folder.done(named)
     except (Exception, KeyboardInterrupt) as error:  # the boundary: nothing gets further
         if _interrupted(error):

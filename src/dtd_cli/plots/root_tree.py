@@ -10,11 +10,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from dtd_cli.config.plots import Plots
 from dtd_cli.plots import style
 from dtd_cli.plots.tables import Tables, has_rows
 
-MOST_NODES = 400
-"""A tree with more roots is not drawn."""
+MOST_NODES = 150
+"""Of a tree with more roots the strongest are drawn."""
 
 _WIDEST = 8.0
 _THINNEST = 0.6
@@ -23,28 +24,38 @@ _NAMED = 0.02
 """Where there is no room for all, roots through which this share of the widest passes are named."""
 
 
-def root_tree(tables: Tables) -> Figure | None:
+def root_tree(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     """The first sample's tree: x at the left, then the roots of its units, then theirs.
 
-    A branch is as wide as the relevance that passes, gray where none does. A unit without a root
-    ends its branch. A ring marks a root at which the derivative is a limit. Where no finite
-    relevance exists all branches are gray.
+    A branch is as wide as the relevance that passes, gray where none does; of the study of nested
+    roots, as the relevance of the unit. A unit without a root ends its branch. A ring marks a root
+    at which the derivative is a limit. Where no finite relevance exists all branches are gray. Of
+    a large tree the strongest branches are drawn.
     """
-    if not has_rows(tables.root_tree):
-        return None
-    sample = tables.root_tree["sample"].iloc[0]
-    tree = tables.root_tree[tables.root_tree["sample"] == sample].set_index("node")
-    if len(tree) > MOST_NODES:
-        return None
+    table = tables.root_tree
+    if not has_rows(table):
+        if not has_rows(tables.nested_roots):
+            return None
+        table = tables.nested_roots
+        table = table.assign(passed=table["relevance"], epsilon=np.nan)
+        table = table[table["status"] != "inactive"]
+    sample = int(table["sample"].iloc[0])
+    whole = table[table["sample"] == sample].set_index("node")
+    doubt = tables.doubt("recursive", sample, 0)
+    if doubt == "unbounded":
+        whole = whole.assign(passed=0.0)
+    tree = strongest(whole)
     places = heights(tree)
     leaves = len(tree) - tree["parent"].dropna().nunique()
-    doubt = tables.doubt("recursive", int(sample), 0)
-    if doubt == "unbounded":
-        tree = tree.assign(passed=0.0)
+    some = f", the {len(tree)} strongest of {len(whole)}" if len(tree) < len(whole) else ""
     picture = style.figure(
-        9.5,
-        min(12.0, 1.6 + 0.17 * max(leaves, 6)),
-        style.marked(f"Roots within roots, {tables.title(sample)}", doubt),
+        8.6,
+        min(10.0, 1.6 + 0.17 * max(leaves, 6)),
+        style.marked(f"Roots within roots, {tables.title(sample)}{some}", doubt),
+        "The sample x at the left, then the roots of the units of layer 1, and in each of these "
+        "the roots of the units above. A branch is as wide as the relevance that passes, on one "
+        "scale, and gray where there is none. Numbers are units. n = 1 sample.",
+        plots,
     )
     axes = picture.subplots()
     style.plain(axes)
@@ -59,8 +70,29 @@ def root_tree(tables: Tables) -> Figure | None:
     axes.invert_yaxis()
     axes.tick_params(axis="x", length=0)
     axes.spines[:].set_visible(False)
-    _legend(picture, tree, doubt)
+    _legend(picture, tree, doubt, plots)
     return picture
+
+
+def strongest(tree: pd.DataFrame) -> pd.DataFrame:
+    """The nodes through which the most relevance passes, with all that they are nested in.
+
+    A tree with at most :data:`MOST_NODES` nodes is whole.
+    """
+    if len(tree) <= MOST_NODES:
+        return tree
+    parents = tree["parent"].dropna().astype(int).to_dict()
+    order = np.argsort(-tree["passed"].abs().fillna(0).to_numpy(), kind="stable")
+    kept: set[int] = set()
+    for node in tree.index[order].tolist():
+        above = []
+        while node is not None and node not in kept:
+            above.append(node)
+            node = parents.get(node)
+        if len(kept) + len(above) > MOST_NODES:
+            break
+        kept.update(above)
+    return tree[tree.index.isin(kept)]
 
 
 def heights(tree: pd.DataFrame) -> dict[int, float]:
@@ -130,7 +162,7 @@ def _draw_roots(
             )  # fmt: skip
 
 
-def _legend(picture: Figure, tree: pd.DataFrame, doubt: str) -> None:
+def _legend(picture: Figure, tree: pd.DataFrame, doubt: str, plots: Plots) -> None:
     marks = [
         Line2D([], [], marker="o", linestyle="", color=colour, label=style.words(status))
         for status, colour in style.STATUS_COLOURS.items()
@@ -154,5 +186,9 @@ def _legend(picture: Figure, tree: pd.DataFrame, doubt: str) -> None:
             marks.append(Line2D([], [], color=colour, linewidth=4, alpha=0.6, label=label))
     marks += style.marks([doubt])
     picture.legend(
-        handles=marks, loc="outside lower center", ncols=5, fontsize=style.LABEL, frameon=False
+        handles=marks,
+        loc="outside lower center",
+        ncols=2 if plots.inches else 5,
+        fontsize=style.LABEL,
+        frameon=False,
     )
