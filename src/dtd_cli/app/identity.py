@@ -95,9 +95,9 @@ def _content(config: DictConfig) -> dict[str, Any]:
             else value
             for key, value in chosen.items()
         }
-        if isinstance(content.get("plots"), dict):
-            # Whether a run draws, not how: dtd-plot draws a finished one otherwise.
-            content["plots"] = content["plots"]["name"]
+        # Whether a run draws, not how: dtd-plot draws a finished one otherwise.
+        plots: Any = content.get("plots")
+        content["plots"] = plots["name"] if isinstance(plots, dict) else plots
         return canonical(content)
     except OmegaConfBaseException as error:
         raise SettingError(error.full_key or "configuration", "?", str(error)) from error

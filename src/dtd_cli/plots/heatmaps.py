@@ -13,12 +13,14 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from dtd_cli.config.plots import Plots
 from dtd_cli.plots import style
 from dtd_cli.plots.pixels import Pixels, pixels_of
 from dtd_cli.plots.sheet import Sheet, sheet
-from dtd_cli.plots.tables import Sample, Tables, Vector, has_rows
+from dtd_cli.plots.style import Vector
+from dtd_cli.plots.tables import Sample, Tables, has_rows
 
 _MOST_SAMPLES = 8
 _CERTAIN = 2.0
@@ -125,7 +127,8 @@ def _sheet(
     )
     grays = [Normalize(row.first.min(), row.first.max()) for row in rows]
     if first[0] == "input":
-        grays = [Normalize(min(g.vmin for g in grays), max(g.vmax for g in grays))] * len(rows)
+        values = np.concatenate([row.first for row in rows])
+        grays = [Normalize(values.min(), values.max())] * len(rows)
     for row, cells, gray, lines in zip(rows, paper.cells, grays, first[1], strict=True):
         row.pixels.show(cells[0], row.first, gray)
         _caption(cells[0], lines)
@@ -172,9 +175,10 @@ def symmetric(values: Iterable[Vector]) -> Normalize:
     return Normalize(-reach, reach) if reach > 0 else Normalize(-1.0, 1.0)
 
 
-def uncertain(heat: Vector, stderr: Vector) -> Vector:
+def uncertain(heat: Vector, stderr: Vector) -> NDArray[np.bool_]:
     """Where an estimate is less than two standard errors from zero; nowhere without an error."""
-    return np.abs(heat) < _CERTAIN * np.nan_to_num(stderr)
+    below: NDArray[np.bool_] = np.abs(heat) < _CERTAIN * np.nan_to_num(stderr)
+    return below
 
 
 def _hatch(axes: Axes, heat: Vector, stderr: Vector) -> None:

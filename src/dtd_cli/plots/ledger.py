@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,7 @@ def ledger(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
         min(12.0, 6.2 + 0.35 * depth),
         0.7 + 2.5 * rows,
         "The ledger: what becomes of f(x)",
-        f"Shares of f(x)"
+        "Shares of f(x)"
         + f", means of n = {len(f)} samples{tables.left_out}. {band}" * several
         + " The dashed line is a method that conserves f(x). Stacked: what each layer passed on, "
         "and what it did not; the diamond is what came from the layer above.",
@@ -75,12 +76,12 @@ def ledger(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     _draw_lines(grid[0], shares, tables.methods)
     doubts = ["unsettled" * tables.may_be_wrong(tables.methods, n) for n in range(depth + 1)]
     style.name_marks(grid[0], doubts)
-    _legend(grid[0], not narrow)
+    _legend(grid[0], not narrow, grid[:1])
     for axes, (method, book) in zip(grid[1:], books.items(), strict=True):
         style.plain(axes, f"Where it went: {style.words(method)}{title}")
         _draw_stack(axes, book)
     if books:
-        _legend(grid[1], not narrow)
+        _legend(grid[1], not narrow, grid[1:])
     grid[-1].set_xlim(depth + 0.5, -0.5)
     grid[-1].set_xticks(
         range(depth + 1), [_layer(n, depth, doubt) for n, doubt in enumerate(doubts)]
@@ -175,12 +176,16 @@ def _draw_stack(axes: Axes, book: pd.DataFrame) -> None:
     axes.set_ylabel("share of f(x)", fontsize=style.LABEL)
 
 
-def _legend(axes: Axes, beside: bool) -> None:
+def _legend(axes: Axes, beside: bool, panels: Sequence[Axes]) -> None:
+    """A legend beside or below a panel that says what is drawn in some."""
+    entries, handles = style.entries(panels)
     look: dict[str, Any] = {"fontsize": style.LABEL, "frameon": False}
     if beside:
-        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), **look)
+        axes.legend(handles, entries, loc="upper left", bbox_to_anchor=(1.0, 1.0), **look)
     else:
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, **look)
+        axes.legend(
+            handles, entries, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, **look
+        )
 
 
 def _decade(value: float) -> float:

@@ -11,7 +11,8 @@ from matplotlib.lines import Line2D
 
 from dtd_cli.config.plots import Plots
 from dtd_cli.plots import style
-from dtd_cli.plots.tables import Tables, Vector, has_rows
+from dtd_cli.plots.style import Vector
+from dtd_cli.plots.tables import Tables, has_rows
 
 _MOST_SAMPLES, _MOST_EDGES = 3, 24
 _WIDEST, _THINNEST = 13.0, 0.3

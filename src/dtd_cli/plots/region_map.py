@@ -16,7 +16,8 @@ from matplotlib.tri import Triangulation
 
 from dtd_cli.config.plots import Plots
 from dtd_cli.plots import style
-from dtd_cli.plots.tables import Tables, Vector, has_rows, searches_named
+from dtd_cli.plots.style import Vector
+from dtd_cli.plots.tables import Tables, has_rows, searches_named
 
 _MOST_ARROWS = 150
 _PANEL, _AROUND, _SHAPES = 3.3, 1.1, (0.4, 1.6)

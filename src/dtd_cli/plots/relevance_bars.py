@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,10 +12,11 @@ from numpy.typing import NDArray
 from dtd_cli.config.plots import Plots
 from dtd_cli.plots import style
 from dtd_cli.plots.pixels import pixels_of
-from dtd_cli.plots.tables import Sample, Tables, Vector
+from dtd_cli.plots.style import Vector
+from dtd_cli.plots.tables import Sample, Tables
 
 _MOST_SAMPLES, _MOST_FEATURES, _STRONGEST = 6, 30, 20
-_LONGEST_NAME, _LETTER, _PANEL, _VALUE = 32, 0.068, 2.0, 0.55
+_LONGEST_NAME, _LETTER, _PANEL, _VALUE, _TITLE = 32, 0.068, 2.0, 0.55, 34
 
 
 def relevance_bars(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
@@ -43,7 +46,7 @@ def relevance_bars(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None
         style.total_width(1, margin + columns * (_PANEL + _VALUE)),
         0.7 + height * rows,
         f"Relevance of each feature{others}",
-        f"Features in the order of their largest |R| in any panel, on one scale; at the right of "
+        "Features in the order of their largest |R| in any panel, on one scale; at the right of "
         f"each the value of the sample. n = {len(samples)} samples, a panel each."
         f"{_errors(tables)}",
         plots,
@@ -71,7 +74,8 @@ def _draw(axes: Axes, tables: Tables, sample: Sample, shown: NDArray[np.intp]) -
     thickness = 0.8 / len(methods)
     values = tables.values(sample.number)
     rest = len(shown) < len(values)
-    style.plain(axes, "\n".join([", ".join(sample.names), *_outcome(sample)]))
+    title = ", ".join([*sample.names, *sample.outcome, f"f = {style.number(sample.f)}"])
+    style.plain(axes, textwrap.fill(title, _TITLE))
     axes.axvline(0.0, color=style.MUTED, linewidth=0.8, zorder=1)
     for i, method in enumerate(methods):
         place = np.arange(len(shown) + rest) + (i - (len(methods) - 1) / 2) * thickness
@@ -90,16 +94,12 @@ def _draw(axes: Axes, tables: Tables, sample: Sample, shown: NDArray[np.intp]) -
             style.error_bars(axes, lengths[: len(shown)], place[: len(shown)], stderr, along="x")
         if doubt:
             style.above_bars(axes, place, lengths, upright=False)
-    for place, value in enumerate(values[shown]):
+    for at, value in enumerate(values[shown].tolist()):
         axes.annotate(
-            style.number(value), (1.0, place), (3, 0), xycoords=("axes fraction", "data"),
+            style.number(value), (1.0, at), (3, 0), xycoords=("axes fraction", "data"),
             textcoords="offset points", va="center", fontsize=style.SMALL, color=style.MUTED,
             annotation_clip=False,
         )  # fmt: skip
-
-
-def _outcome(sample: Sample) -> list[str]:
-    return [", ".join([*sample.outcome, f"f = {style.number(sample.f)}"])]
 
 
 def _errors(tables: Tables) -> str:

@@ -14,7 +14,7 @@ from dtd_cli.config.plots import Plots
 from dtd_cli.plots import style
 from dtd_cli.plots.tables import Tables, has_rows
 
-MOST_NODES = 150
+MOST_NODES = 100
 """Of a tree with more roots the strongest are drawn."""
 
 _WIDEST = 8.0
@@ -82,13 +82,13 @@ def strongest(tree: pd.DataFrame) -> pd.DataFrame:
     if len(tree) <= MOST_NODES:
         return tree
     parents = tree["parent"].dropna().astype(int).to_dict()
-    order = np.argsort(-tree["passed"].abs().fillna(0).to_numpy(), kind="stable")
+    passed = tree["passed"].abs().sort_values(ascending=False, kind="stable")
     kept: set[int] = set()
-    for node in tree.index[order].tolist():
-        above = []
-        while node is not None and node not in kept:
-            above.append(node)
-            node = parents.get(node)
+    for node in passed.index[(passed > 0) | (passed.max() == 0)].tolist():
+        above, at = [], node
+        while at is not None and at not in kept:
+            above.append(at)
+            at = parents.get(at)
         if len(kept) + len(above) > MOST_NODES:
             break
         kept.update(above)

@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 
 from dtd_cli.config.plots import Plots
 from dtd_cli.plots import style
+from dtd_cli.plots.style import Vector
 from dtd_cli.plots.tables import (
     OF_F,
     Tables,
-    Vector,
     by_index,
     has_rows,
     owners,

@@ -21,7 +21,8 @@ def series(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     """The ledger's remainder, as a share of f(x), against the degree of the expansions.
 
     A panel a layer, a line a recursion: the median of the samples, in a band between their
-    quartiles, or with the samples as points where they are few. Degree 0 is before anything is distributed; a series that converges ends at zero.
+    quartiles, or with the samples as points where they are few. Degree 0 is before anything is
+    distributed; a series that converges ends at zero.
     """
     if not has_rows(tables.layers) or "degree" not in tables.layers:
         return None

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from dtd_cli.config.plots import Plots
 from dtd_cli.plots import style
@@ -70,7 +71,8 @@ def interval(share: Vector, count: Vector) -> Vector:
     middle = (share + _Z**2 / (2 * count)) / (1 + _Z**2 / count)
     reach = np.sqrt(share * (1 - share) / count + (_Z / (2 * count)) ** 2)
     reach = _Z * reach / (1 + _Z**2 / count)
-    return np.clip([middle - reach, middle + reach], 0, 1)
+    bounds: Vector = np.clip(np.stack([middle - reach, middle + reach]), 0, 1)
+    return bounds
 
 
 def _draw_shares(axes: Axes, rows: pd.DataFrame) -> None:
@@ -81,8 +83,10 @@ def _draw_shares(axes: Axes, rows: pd.DataFrame) -> None:
         places = np.arange(len(rows)) + (number - (len(_SHARES) - 1) / 2) * height
         share = rows[column].to_numpy(dtype=np.float64)
         axes.barh(places, share, height * 0.92, color=colour, label=words)
-        axes.hlines(places, *interval(share, count), color=style.VERMILLION, linewidth=1.0)
-        _write(axes, places, share, only_without=True)
+        low, high = interval(share, count)
+        axes.hlines(places, low, high, color=style.VERMILLION, linewidth=1.0)
+        without = ~(share > 0)
+        _write(axes, places[without], share[without], np.where(np.isnan(high), 0, high)[without])
     axes.set_xlim(0, 1)
 
 
@@ -105,16 +109,15 @@ def _draw_cost(axes: Axes, rows: pd.DataFrame) -> None:
     places = np.arange(len(rows))
     axes.barh(places, rows["evaluations"], 0.5, color=style.GRAY)
     axes.set_xscale("symlog", linthresh=1)
-    _write(axes, places, rows["evaluations"].to_numpy(), only_without=False)
+    evaluations = rows["evaluations"].to_numpy(dtype=np.float64)
+    _write(axes, places, evaluations, np.nan_to_num(evaluations))
     axes.margins(x=0.25)
 
 
-def _write(axes: Axes, places: Vector, values: Vector, only_without: bool) -> None:
-    """Write the values behind their bars, or only those that have no bar: zeros and unknown."""
-    for place, value in zip(places, values, strict=True):
-        if not (only_without and value > 0):
-            axes.annotate(
-                style.number(value) if np.isfinite(value) else "–",
-                (max(np.nan_to_num(value), 0), place), (3, 0), textcoords="offset points",
-                va="center", fontsize=style.SMALL, color=style.INK,
-            )  # fmt: skip
+def _write(axes: Axes, places: ArrayLike, values: Vector, ends: Vector) -> None:
+    """Write the values at the ends of what is drawn for them, a dash for what is not known."""
+    for place, value, end in zip(np.asarray(places), values.tolist(), ends, strict=True):
+        axes.annotate(
+            style.number(value) if np.isfinite(value) else "–", (end, place), (3, 0),
+            textcoords="offset points", va="center", fontsize=style.SMALL, color=style.INK,
+        )  # fmt: skip

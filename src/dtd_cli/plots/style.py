@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
@@ -238,6 +239,17 @@ def panels(
     return used
 
 
+def entries(panels: Iterable[Axes]) -> tuple[list[str], list[Artist]]:
+    """What a legend of these panels says, each entry once and marks last."""
+    known = {
+        label: handle
+        for axes in panels
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    labels = sorted(known, key=lambda label: label in _MARKED.values())
+    return labels, [known[label] for label in labels]
+
+
 def legend_below(
     picture: Figure,
     panels: Iterable[Axes],
@@ -245,14 +257,8 @@ def legend_below(
     ncols: int = 5,
 ) -> None:
     """One legend for all panels, each entry once and marks last; none where nothing is named."""
-    entries = {
-        label: handle
-        for axes in panels
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-    }
-    labels = sorted(entries, key=lambda label: label in _MARKED.values())
+    labels, handles = entries(panels)
     if labels:
-        handles = [entries[label] for label in labels]
         picture.legend(handles, labels, loc=loc, ncols=ncols, fontsize=LABEL, frameon=False)
 
 
@@ -302,7 +308,8 @@ def error_bars(
         axes.errorbar(
             x,
             y,
-            **{f"{along}err": stderr},
+            xerr=stderr if along == "x" else None,
+            yerr=stderr if along == "y" else None,
             fmt="none",
             ecolor=INK,
             elinewidth=0.8,
@@ -328,11 +335,11 @@ def instead_of_bars(axes: Axes, places: ArrayLike, upright: bool = True) -> None
 def above_bars(axes: Axes, places: ArrayLike, lengths: ArrayLike, upright: bool = True) -> None:
     """The mark of bars whose lengths may be wrong, at their ends."""
     for place, length in zip(np.asarray(places), np.asarray(lengths), strict=True):
-        up, turn = (1 if length >= 0 else -1), 1 if upright else -1
+        up = 1 if length >= 0 else -1
         axes.annotate(
             MARKS["unsettled"],
-            (place, length)[::turn],
-            (0, up)[::turn],
+            (place, length) if upright else (length, place),
+            (0, up) if upright else (up, 0),
             textcoords="offset points",
             ha="center" if upright else {1: "left", -1: "right"}[up],
             va={1: "bottom", -1: "top"}[up] if upright else "center",

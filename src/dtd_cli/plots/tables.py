@@ -27,7 +27,8 @@ class Sample(NamedTuple):
     """One explained sample: its number, the output that is explained, and its value.
 
     ``name`` is the class that the output stands for, ``label`` that of the data, and ``row`` the
-    place in the data set. ``predicted`` is the class that the network names. Texts are empty where nothing is known.
+    place in the data set. ``predicted`` is the class that the network
+    names. Texts are empty where nothing is known.
     """
 
     number: int
