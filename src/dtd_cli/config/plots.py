@@ -43,6 +43,11 @@ class Plots:
         """The width that all pictures have, if they have one."""
         return None if self.width is None else self.width * (_COLUMN + _GAP) - _GAP
 
+    @property
+    def narrow(self) -> bool:
+        """Whether there is no room for panels side by side."""
+        return self.inches is not None and self.inches < 2 * _COLUMN
+
     def draws(self, alone: bool) -> bool:
         """Whether a run draws; ``alone`` is false in a sweep."""
         return alone

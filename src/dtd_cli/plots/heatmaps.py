@@ -27,7 +27,8 @@ _CERTAIN = 2.0
 """Standard errors that an estimate must exceed to count as other than zero."""
 _COLOURS = (
     "Red speaks for the explained output, blue against it, white is zero; the relevance of a "
-    "pixel is the sum of its channels. ΣR / f is what all of a picture holds of the output f."
+    "pixel is the sum of its channels. Above each picture: ΣR, the sum of its relevances, as a "
+    "share of the output f, and the largest |R| where the scale is its own."
 )
 
 
@@ -141,13 +142,16 @@ def _sheet(
                 style.leave_empty(axes, doubt)
                 continue
             axes.imshow(heat, cmap=style.DIVERGING, norm=symmetric([heat]) if own else together)
-            share = f"ΣR / f = {style.number(np.nansum(heat) / row.sample.f)}"
-            reach = [f"max |R| = {style.number(_reach(heat))}"] * own
-            _caption(axes, [style.marked(share, doubt), *reach])
+            share, reach = style.number(np.nansum(heat) / row.sample.f), style.number(_reach(heat))
+            if paper.small:
+                lines = [f"{share} f", f"± {reach}"]
+            else:
+                lines = [f"ΣR / f = {share}", f"max |R| = {reach}"]
+            _caption(axes, [style.marked(lines[0], doubt), *lines[1:] * own])
             if method in row.stderr:
                 _hatch(axes, heat, row.pixels.total(row.stderr[method]))
     for axes, name in zip(paper.cells[0], [first[0], *map(style.words, methods)], strict=True):
-        _name_column(axes, textwrap.fill(name, 14))
+        _name_column(axes, textwrap.fill(name, 10 if paper.small else 14))
     _colour_bar(paper, Normalize(-1, 1) if own else together, own)
     style.legend_below(paper.figure, chain.from_iterable(paper.cells), "lower left", ncols=1)
     return paper.figure
@@ -194,7 +198,7 @@ def _hatch(axes: Axes, heat: Vector, stderr: Vector) -> None:
                 linewidth=0,
                 hatch="//////",
                 label="|R| < 2 standard errors",
-            )  # fmt: skip
+            )
         )
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -69,19 +68,21 @@ def ledger(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
         "and what it did not; the diamond is what came from the layer above.",
         plots,
     )
-    narrow = plots.inches is not None and plots.inches < style.LEAST_WIDTH
-    grid = picture.subplots(rows, 1, sharex=True, squeeze=False).ravel()
+    grid = list(picture.subplots(rows, 1, sharex=True, squeeze=False).ravel())
     title = f", mean of {len(f)} samples" * several + tables.left_out
     style.plain(grid[0], f"Relevance that each layer holds{title}")
     _draw_lines(grid[0], shares, tables.methods)
     doubts = ["unsettled" * tables.may_be_wrong(tables.methods, n) for n in range(depth + 1)]
     style.name_marks(grid[0], doubts)
-    _legend(grid[0], not narrow, grid[:1])
     for axes, (method, book) in zip(grid[1:], books.items(), strict=True):
         style.plain(axes, f"Where it went: {style.words(method)}{title}")
         _draw_stack(axes, book)
-    if books:
-        _legend(grid[1], not narrow, grid[1:])
+    if plots.narrow:
+        style.legend_below(picture, grid, ncols=2)
+    else:
+        _legend(grid[0], grid[:1])
+        if books:
+            _legend(grid[1], grid[1:])
     grid[-1].set_xlim(depth + 0.5, -0.5)
     grid[-1].set_xticks(
         range(depth + 1), [_layer(n, depth, doubt) for n, doubt in enumerate(doubts)]
@@ -176,16 +177,13 @@ def _draw_stack(axes: Axes, book: pd.DataFrame) -> None:
     axes.set_ylabel("share of f(x)", fontsize=style.LABEL)
 
 
-def _legend(axes: Axes, beside: bool, panels: Sequence[Axes]) -> None:
-    """A legend beside or below a panel that says what is drawn in some."""
+def _legend(axes: Axes, panels: Iterable[Axes]) -> None:
+    """A legend beside a panel that says what is drawn in some."""
     entries, handles = style.entries(panels)
-    look: dict[str, Any] = {"fontsize": style.LABEL, "frameon": False}
-    if beside:
-        axes.legend(handles, entries, loc="upper left", bbox_to_anchor=(1.0, 1.0), **look)
-    else:
-        axes.legend(
-            handles, entries, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, **look
-        )
+    axes.legend(
+        handles, entries, loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=style.LABEL,
+        frameon=False,
+    )  # fmt: skip
 
 
 def _decade(value: float) -> float:

@@ -58,14 +58,15 @@ def summed_root(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     samples, others = style.first(list(table["sample"].unique()), _MOST_SAMPLES, plots)
     picture = style.figure(
         style.total_width(2, 4.0),
-        0.9 + 2.2 * len(samples),
+        0.9 + 2.2 * len(samples) * (1 + plots.narrow),
         f"The root of the summed relevance{others}",
         "Relevance of the units of layer 1, and the input, at the input itself and at the root of "
         f"the sum of these relevances. n = {len(samples)} samples, a row each.",
         plots,
     )
-    grid = picture.subplots(len(samples), 2, squeeze=False)
-    for (left, right), sample in zip(grid, samples, strict=True):
+    columns = 1 if plots.narrow else 2
+    grid = picture.subplots(2 * len(samples) // columns, columns, squeeze=False)
+    for (left, right), sample in zip(grid.reshape(-1, 2), samples, strict=True):
         rows = table[table["sample"] == sample]
         units = rows.drop_duplicates("neuron")
         inputs = rows.drop_duplicates("index")
@@ -82,7 +83,7 @@ def summed_root(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
             _bars(axes, place - 0.2, first, marks[0], color=style.DARK, label="at the input")
             _bars(axes, place + 0.2, second, marks[1], color=style.SKY, label="at the root")
             names = [style.literal(label) for label in labels]
-            turned = {"rotation": 45, "ha": "right"} if len(names) > _ROOM or plots.inches else {}
+            turned = {"rotation": 45, "ha": "right"} if len(names) > _ROOM or plots.narrow else {}
             axes.set_xticks(place, names, **turned)
     style.legend_below(picture, grid.ravel())
     return picture

@@ -46,8 +46,7 @@ def path_graph(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     methods = list(flows["method"].unique())
     most = max(map(len, units))
     width, height = style.MOST_WIDTH / 2, min(6.0, 1.0 + 0.22 * most)
-    narrow = plots.inches is not None and plots.inches < style.LEAST_WIDTH
-    rows = len(samples) * (len(methods) if narrow else 1)
+    rows = len(samples) * (len(methods) if plots.narrow else 1)
     hidden = sum(map(len, _units(flows, flows))) - sum(map(len, units))
     picture = style.figure(
         style.total_width(len(methods), width),

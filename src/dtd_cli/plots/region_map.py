@@ -43,11 +43,11 @@ def region_map(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     flat = len(tables.features) == 2
     points = _root_points(tables, sample)
     low, high = table[["x_i", "x_k"]].min().to_numpy(), table[["x_i", "x_k"]].max().to_numpy()
-    narrow = plots.inches is not None and plots.inches < style.LEAST_WIDTH
     height = _PANEL * np.clip((high[1] - low[1]) / (high[0] - low[0]), *_SHAPES)
     picture = style.figure(
         style.MOST_WIDTH,
-        _AROUND + (3 * height if narrow else height * (plots.inches or 12) / style.MOST_WIDTH),
+        _AROUND
+        + (3 * height if plots.narrow else height * (plots.inches or 12) / style.MOST_WIDTH),
         f"{len(cells)} linear regions"
         + ("" if flat else f" in the plane through sample {sample}")
         + f", {outcome}",
@@ -57,7 +57,7 @@ def region_map(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
         + f" n = 1 sample, number {sample}.",
         plots,
     )
-    shape = (3, 1) if narrow else (1, 3)
+    shape = (3, 1) if plots.narrow else (1, 3)
     first, second, third = picture.subplots(*shape, sharex=True, sharey=True)
     for axes, title in (
         (first, "f"),

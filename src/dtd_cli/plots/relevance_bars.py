@@ -64,7 +64,7 @@ def relevance_bars(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None
         if number + columns >= len(panels):
             axes.tick_params(labelbottom=True)
             axes.set_xlabel("relevance R", fontsize=style.LABEL)
-    style.legend_below(picture, panels, ncols=3 if plots.inches else 5)
+    style.legend_below(picture, panels, ncols=2 if plots.narrow else 5)
     return picture
 
 

@@ -66,7 +66,7 @@ def root_status(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     axes.invert_yaxis()
     axes.set_xlim(0, 1)
     axes.set_xticks([0, 0.5, 1], ["0", "50%", "100%"])
-    style.legend_below(picture, [axes], ncols=2 if plots.inches else 4)
+    style.legend_below(picture, [axes], ncols=2 if plots.narrow else 4)
     return picture
 
 

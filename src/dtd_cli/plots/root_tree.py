@@ -188,7 +188,7 @@ def _legend(picture: Figure, tree: pd.DataFrame, doubt: str, plots: Plots) -> No
     picture.legend(
         handles=marks,
         loc="outside lower center",
-        ncols=2 if plots.inches else 5,
+        ncols=2 if plots.narrow else 5,
         fontsize=style.LABEL,
         frameon=False,
     )

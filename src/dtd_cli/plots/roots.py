@@ -83,7 +83,7 @@ def roots(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
             )
         axes.set_title("\n".join(outcome), fontsize=style.LABEL, color=style.INK, loc="left")
         style.name_features(axes, features)
-    style.legend_below(picture, grid, ncols=2 if plots.inches else 5)
+    style.legend_below(picture, grid, ncols=2 if plots.narrow else 5)
     return picture
 
 

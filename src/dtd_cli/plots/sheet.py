@@ -15,7 +15,7 @@ from dtd_cli.plots import style
 # Inches: images keep their shape, so everything around them is placed rather than fitted.
 _RIGHT, _HEADING, _NAMES, _BOTTOM = 0.15, 0.55, 0.35, 0.62
 _LEAST_LEFT, _BESIDE, _LETTER = 0.95, 0.15, 0.066
-_SPACE, _AFTER_FIRST, _LINE, _LINES = 0.12, 0.2, 0.125, 0.06
+_SPACE, _AFTER_FIRST, _LINE, _LINES = 0.12, 0.2, 0.135, 0.06
 _BAR_HEIGHT, _BAR_BELOW, _LONGEST_BAR = 0.09, 0.17, 3.0
 _LONGER_SIDE, _LEAST_HEIGHT, _LEAST_WIDTH = 1.05, 0.45, 0.9
 
@@ -28,6 +28,8 @@ class Sheet(NamedTuple):
     """For each row a cell for each image."""
     bar: Axes
     """The place of the colour bar."""
+    small: bool
+    """Whether there is room for a number only above each image."""
 
 
 def sheet(
@@ -44,7 +46,7 @@ def sheet(
     Above each image there is room for so many ``lines``.
     """
     longest = max(len(line) for name in names for line in name.splitlines())
-    margin = max(_LEAST_LEFT, _BESIDE + _LETTER * longest)
+    margin = max(0 if plots.narrow else _LEAST_LEFT, _BESIDE + _LETTER * longest)
     between = _AFTER_FIRST + (images - 1) * _SPACE
     scale = _LONGER_SIDE / max(shape)
     width = max(shape[1] * scale, _LEAST_WIDTH)
@@ -72,4 +74,4 @@ def sheet(
         style.beside(row[0], name)
     length = min(_LONGEST_BAR, starts[-1] + width - starts[min(1, images - 1)])
     bar = place(starts[min(1, images - 1)], _BOTTOM - _BAR_BELOW - _BAR_HEIGHT, length, _BAR_HEIGHT)
-    return Sheet(figure, cells, bar)
+    return Sheet(figure, cells, bar, width < _LEAST_WIDTH)

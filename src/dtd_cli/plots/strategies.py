@@ -39,11 +39,10 @@ def strategies(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     draw = [_draw_shares, _draw_cost]
     if rows["distance_ratio_median"].notna().any():
         draw.insert(1, _draw_distances)
-    narrow = plots.inches is not None and plots.inches < style.LEAST_WIDTH
     height = 0.5 + 0.52 * len(rows)
     picture = style.figure(
         9.0,
-        1.1 + height * (len(draw) if narrow else 1),
+        1.1 + height * (len(draw) if plots.narrow else 1),
         f"Root searches for the {units} units with relevance, layer {layer}"
         + (f", without {left_out} where it is unbounded" if left_out else ""),
         f"n = {units} units of all samples. Lines on the bars: 95 % intervals (Wilson's) of the "
@@ -51,7 +50,7 @@ def strategies(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
         "nearest root, from the median (point) to the largest. 0 is none; – is not known.",
         plots,
     )
-    if narrow:
+    if plots.narrow:
         grid = picture.subplots(len(draw), 1, sharey=True)
     else:
         grid = picture.subplots(1, len(draw), sharey=True, width_ratios=(2, 1, 1)[: len(draw)])
@@ -62,7 +61,7 @@ def strategies(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
         range(len(rows)), [style.words(name) for name in searches_named(rows)["finder"]]
     )
     share.invert_yaxis()
-    style.legend_below(picture, [share], ncols=1 if narrow else 3)
+    style.legend_below(picture, [share], ncols=1 if plots.narrow else 3)
     return picture
 
 

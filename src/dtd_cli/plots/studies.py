@@ -21,14 +21,14 @@ def agreement(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     methods = [str(name) for name in table["method"].unique()]
     picture = style.figure(
         8.6,
-        1.5 + 0.42 * len(methods),
+        (1.5 + 0.42 * len(methods)) * (1 + plots.narrow),
         f"Agreement with f, and with the gradient{_without(_left_out(table))}",
         "Boxes are quartiles with the median, lines reach to 1.5 times their distance, points lie "
         f"beyond. n = {table['sample'].nunique()} samples.",
         plots,
     )
     colours = style.colours(methods, style.METHOD_COLOURS)
-    grid = picture.subplots(1, 2, sharey=True)
+    grid = picture.subplots(*((2, 1) if plots.narrow else (1, 2)), sharey=True)
     for axes, column, title in zip(
         grid,
         ("conserved", "cosine"),

@@ -287,7 +287,7 @@ def name_features(axes: Axes, names: Sequence[str], values: Sequence[float] | No
 
 def plain(axes: Axes, title: str = "") -> None:
     """Give a panel its title and only the lines that carry meaning."""
-    axes.set_title(title, fontsize=TITLE, color=INK, loc="left")
+    axes.set_title(title, fontsize=TITLE, color=INK, loc="left", wrap=True)
     axes.tick_params(labelsize=SMALL, color=MUTED, labelcolor=INK, length=2.5)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(MUTED)
