@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import textwrap
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import fields
@@ -22,12 +23,13 @@ from dtd_cli.records.folder import PLOTS, RunFolder
 _ABOUT = """\
 Draw the pictures of a finished run again, from its tables; nothing is computed.
 
-  dtd-plot DIR                                all that the run drew, as it drew them
-  dtd-plot DIR ledger plots.format=pdf        one of them, as a PDF
+  dtd-plot DIR                            all of them, as the run drew them
+  dtd-plot DIR ledger plots.format=pdf    one of them, as a PDF
   dtd-plot DIR --to paper plots.width=1 plots.font=serif plots.heading=false
 
-Pictures go to DIR/plots and belong to the run, or to another folder with --to. Each
-has its caption beside it, as a text file. Settings that are not given are the run's.
+Pictures go to DIR/plots and belong to the run, or to another folder with --to.
+Each has its caption beside it, as a text file. Settings that are not given are
+those of the run.
 """
 _STATUSES = """\
 Exit status: 0 done, 2 what was given is wrong, 1 a file cannot be written,
@@ -41,7 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         "dtd-plot",
         description=_ABOUT,
-        epilog=f"Settings: {_listed(_names())}\n\n{_STATUSES}",
+        epilog=f"{textwrap.fill(f'Settings: {_listed(_names())}', 79)}\n\n{_STATUSES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("folder", metavar="DIR", type=Path, help="the folder of a run")
@@ -122,7 +124,7 @@ def _plots(folder: Path, given: Sequence[str]) -> Plots:
 
 
 def _names() -> list[str]:
-    return [field.name for field in fields(Plots)]  # type: ignore[arg-type]
+    return [field.name for field in fields(Plots)]
 
 
 def _listed(names: Sequence[str]) -> str:

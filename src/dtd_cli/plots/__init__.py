@@ -65,8 +65,7 @@ def draw(
 ) -> list[Path]:
     """Draw those of these pictures that apply to the run's ``tables`` into ``folder``.
 
-    Each has its caption beside it, as a text file. Each file appears whole or not at all. What an
-    earlier drawing left under these names, of what does not apply, is removed.
+    Each has its caption beside it, as a text file. Each file appears whole or not at all.
     """
     tables = tables.of(plots.samples, plots.methods)
     drawn = []
@@ -75,8 +74,6 @@ def draw(
             path, caption = (folder / file for file in files(plots, [name]))
             figure = PICTURES[name](tables, plots)
             if figure is None:
-                for left in (path, caption):
-                    left.unlink(missing_ok=True)
                 continue
             folder.mkdir(parents=True, exist_ok=True)
             style.save(figure, path, plots.dpi)

@@ -177,7 +177,7 @@ class RunFolder:
             yield
             added = [*filter(self._has, names)]
             sync([*(self.path / name for name in added), self.path / BEGUN])
-            files = rest | Manifest.of(self.path, added).files
+            files = {**rest, **Manifest.of(self.path, added).files}
             self._conclude(Manifest(files, manifest.identity))
 
     def _conclude(self, manifest: Manifest) -> None:
