@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import cache
 
 from matplotlib import rc_context, rcParams
-from matplotlib.font_manager import findfont, fontManager, get_font
+from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 
 _OWN = {"sans": ("DejaVu Sans",), "serif": ("STIXGeneral", "DejaVu Serif", "DejaVu Sans")}
 """Fonts that come with Matplotlib; STIX looks as Times does, which papers are set in."""
@@ -45,5 +45,5 @@ def letters(text: str) -> list[str]:
 
 @cache
 def _is_drawn(letter: str, families: tuple[str, ...]) -> bool:
-    paths = (findfont(name) for name in families)
+    paths = (findfont(FontProperties(family=[name])) for name in families)
     return any(get_font(path).get_char_index(ord(letter)) for path in paths)

@@ -42,8 +42,10 @@ def root_tree(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     sample = int(table["sample"].iloc[0])
     whole = table[table["sample"] == sample].set_index("node")
     doubt = tables.doubt("recursive", sample, 0)
-    if doubt == "unbounded":
-        whole = whole.assign(passed=0.0)
+    limits = whole["limits"] if "limits" in whole else pd.Series("none", whole.index)
+    # What has no finite relevance has no width, and sets none.
+    endless = (limits == "unbounded") | (doubt == "unbounded")
+    whole = whole.assign(limits=limits, passed=whole["passed"].mask(endless, 0.0))
     tree = strongest(whole)
     places = heights(tree)
     leaves = len(tree) - tree["parent"].dropna().nunique()
@@ -63,6 +65,9 @@ def root_tree(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     widest = tree["passed"].abs().max()
     named = (tree["passed"].abs() > _NAMED * widest) | (leaves <= _ROOM_FOR_NUMBERS)
     _draw_roots(axes, tree, places, named.to_numpy())
+    for mark in style.MARKS:
+        nodes = tree[tree["limits"] == mark]
+        style.mark_points(axes, mark, nodes["layer"], [places[node] for node in nodes.index])
     depth = int(tree["layer"].max()) + 1
     names = [f"roots in layer {n}\nof units of layer {n + 1}" for n in range(depth)]
     axes.set_xticks(range(-1, depth), ["x", *names])
@@ -184,7 +189,7 @@ def _legend(picture: Figure, tree: pd.DataFrame, doubt: str, plots: Plots) -> No
     for label, colour, sign in signs:
         if (sign * tree["passed"] > 0).any():
             marks.append(Line2D([], [], color=colour, linewidth=4, alpha=0.6, label=label))
-    marks += style.marks([doubt])
+    marks += style.marks([doubt, *(set(tree["limits"]) & set(style.MARKS))])
     picture.legend(
         handles=marks,
         loc="outside lower center",

@@ -96,17 +96,18 @@ def words(label: str) -> str:
 
 def literal(text: str, longest: int = LONGEST_NAME) -> str:
     """A user's text, long ones without their middle, and never read as mathematics."""
-    drawn = letters(text)
-    short = " ".join("".join(drawn).split()) if "U+" in "".join(drawn) else text
+    parts = letters(text)
+    short = text if "".join(parts) == text else " ".join("".join(parts).split())
     if len(short) > longest:
-        head, tail = _begin(drawn, longest // 2), _begin(drawn[::-1], longest - longest // 2 - 1)
-        short = f"{''.join(drawn[:head])}…{''.join(drawn[len(drawn) - tail :])}".strip()
+        head, tail = _begin(parts, longest // 2), _begin(parts[::-1], longest - longest // 2 - 1)
+        ends = ("".join(parts[:head]), "".join(parts[len(parts) - tail :]))
+        short = "…".join(end.strip() if parts != list(text) else end for end in ends)
     return short.replace("$", r"\$")
 
 
 def _begin(parts: Sequence[str], room: int) -> int:
-    """How many of the first parts have room."""
-    return int((np.cumsum([len(part) for part in parts]) <= room).sum())
+    """How many of the first parts have room; at least one."""
+    return max(1, int((np.cumsum([len(part.strip() or " ") for part in parts]) <= room).sum()))
 
 
 def number(value: float) -> str:
