@@ -134,6 +134,7 @@ def test_the_library_does_not_know_the_program(path):
         (
             "plots",
             (
+                "dtd_cli.config.plots",
                 "dtd_cli.records.columns",
                 "dtd_cli.records.files",
                 "dtd_cli.records.limits",

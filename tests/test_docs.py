@@ -264,7 +264,7 @@ def test_every_file_is_described(written):
     for run in RUNS:
         files = {path.name for path in (written / run).iterdir() if path.suffix != ".csv"}
         assert files - {".hydra", "plots"} <= known
-    assert {f"plots/{name}" for name in PICTURES} <= known
+    assert {f"plots/{name}.png" for name in PICTURES} <= known
 
 
 # What can be set
@@ -272,7 +272,7 @@ def test_every_file_is_described(written):
 
 def options():
     """The settings of every option, as they come: (group, option, setting, default)."""
-    for group in ("network", "training", "inputs", "rule", "roots"):
+    for group in ("network", "training", "inputs", "rule", "roots", "plots"):
         for option in groups()[group]:
             settings = yaml.safe_load((CONF / group / f"{option}.yaml").read_text())
             # An option may set others besides its own.
@@ -299,7 +299,7 @@ def test_every_setting_of_an_option_has_its_row():
 
 def test_every_row_is_a_setting():
     known = {(group, option, setting) for group, option, setting, _ in options()}
-    for group in ("network", "training", "inputs", "rule", "roots"):
+    for group in ("network", "training", "inputs", "rule", "roots", "plots"):
         for names, setting, _ in settings_table(group):
             for name in names - {"all"}:
                 assert (group, name, setting) in known

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from matplotlib.colors import to_hex
 
 from cases import expansion, positive_input, random_network, recursion, spread, tensor
 from dtd.relevance.interactions import interactions
 from dtd.relevance.series.taylor import Taylor
-from dtd_cli.plots import Tables
+from dtd_cli.plots import Tables, style
 from dtd_cli.plots.interactions import interaction_matrix, strongest_pairs
 from dtd_cli.plots.interactions import interactions as draw_interactions
 from dtd_cli.plots.series import remainder_shares, series
@@ -125,22 +126,32 @@ def test_the_table_of_interactions(folder):
 
 
 def test_the_pictures(folder):
-    plots = {path.name for path in (folder / "run/plots").iterdir()}
-    assert plots - {path.name for path in (folder / "first/plots").iterdir()} == {
-        "series.png",
-        "interactions.png",
-    }
+    plots = {path.stem for path in (folder / "run/plots").iterdir()}
+    first = {path.stem for path in (folder / "first/plots").iterdir()}
+    assert plots - first == {"series", "interactions"}
     tables = Tables.read(folder / "run")
     picture = draw_interactions(tables)
     assert picture is not None
     rows = tables.interactions[tables.interactions["layer"] == 0]
     matrix = interaction_matrix(rows, 0)
-    assert np.array_equal(np.asarray(picture.axes[0].images[0].get_array()), matrix)
+    # On the image: pairs are lines, what is a pixel's own are discs, 25 together.
+    axes = picture.axes[0]
+    assert len(axes.lines) + len(axes.collections) == 25
+    i, k, value = strongest_pairs(matrix, 1)[0]
+    ends = {(i % 8, i // 8), (k % 8, k // 8)}
+    (line,) = [ln for ln in axes.lines if {*zip(*ln.get_data(), strict=True)} == ends]
+    assert to_hex(line.get_color()) == (style.POSITIVE if value > 0 else style.NEGATIVE)
+    plain = replace(tables, inputs=tables.inputs.rename(columns={"pixel_0_0": "other"}))
+    (image,) = draw_interactions(plain).axes[0].images
+    assert np.array_equal(np.asarray(image.get_array()), matrix)
     shares = remainder_shares(tables.layers, {s.number: s.f for s in tables.explained})
     lines = {axes.get_title(loc="left"): axes.lines for axes in series(tables).axes}
     for layer in (0, 1):
         drawn = np.concatenate([line.get_ydata() for line in lines[f"layer {layer}"]])
-        assert set(shares.loc[shares["layer"] == layer, "middle"]) <= set(drawn)
+        of_layer = shares[shares["layer"] == layer]
+        medians = of_layer.groupby("degree")["share"].median()
+        # Three samples are points.
+        assert {*of_layer["share"], *medians} <= set(drawn)
 
 
 def test_headings_fit(folder):

@@ -17,7 +17,7 @@ from dtd.relevance.paths.all import PATHS
 from dtd.relevance.plan import Scheme
 from dtd_cli.plots import Tables, style
 from dtd_cli.plots.path_graph import path_graph
-from dtd_cli.plots.root_tree import MOST_NODES, heights, root_tree
+from dtd_cli.plots.root_tree import MOST_NODES, heights, root_tree, strongest
 from dtd_cli.records.paths import REST, MethodPaths, path_tables
 
 SAMPLES = np.array([4, 1, 7])
@@ -212,10 +212,27 @@ class TestPictures:
         tree = pd.DataFrame({"parent": [None, None, 0, 0, 1]}, index=range(5))
         assert heights(tree) == {2: 0, 3: 1, 0: 0.5, 4: 2, 1: 2, -1: 1.25}
 
-    def test_only_small_trees(self):
+    def test_of_large_trees_the_strongest_branches(self):
         tree = tables()["root_tree.csv"].query("sample == 1")
-        many = pd.concat([tree.head(1)] * (MOST_NODES + 1)).assign(node=range(MOST_NODES + 1))
-        assert root_tree(Tables(root_tree=many)) is None
+        count = 2 * MOST_NODES
+        many = pd.concat([tree.head(1)] * count).assign(node=range(count), passed=1.0)
+        many = many.assign(parent=[np.nan, *[0] * (count - 1)])
+        many.loc[many["node"] == count - 1, "passed"] = 5.0
+        many.loc[many["node"] == 0, "passed"] = 0.1
+        drawn = strongest(many.set_index("node"))
+        # The strongest of all, and what it is nested in, however little passes there.
+        assert len(drawn) == MOST_NODES
+        assert {0, count - 1} <= set(drawn.index)
+        picture = root_tree(Tables(root_tree=many))
+        assert f"the {MOST_NODES} strongest of {count}" in picture.get_suptitle()
+
+    def test_of_many_units_those_with_an_edge(self):
+        pairs = [(i, j) for i in range(40) for j in range(2)]
+        flows = pd.DataFrame(pairs, columns=["lower", "upper"]).assign(
+            method="recursive", sample=0, layer=0, relevance=[1.0 * (i < 5) for i, _ in pairs]
+        )
+        (axes,) = path_graph(Tables(flows=flows)).axes
+        assert [t.get_text() for t in axes.texts] == ["0", "1", "2", "3", "4", "0", "1"]
 
     def test_without_paths_none(self):
         assert path_graph(Tables()) is None

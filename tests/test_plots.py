@@ -18,8 +18,10 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.lines import Line2D
 
+from dtd_cli.config.plots import Plots
 from dtd_cli.plots import PICTURES, Tables, draw, style
-from dtd_cli.plots.heatmaps import heatmaps, symmetric
+from dtd_cli.plots.fonts import fonts
+from dtd_cli.plots.heatmaps import heatmaps, layer_heatmaps, symmetric
 from dtd_cli.plots.ledger import PARTS, ledger, ledger_shares, relevance_shares
 from dtd_cli.plots.pixels import pixels_of
 from dtd_cli.plots.relevance_bars import relevance_bars
@@ -33,9 +35,9 @@ METHODS = ["recursive", "train_free", "gradient_x_input"]
 PIXELS = [f"pixel_{row}_{column}" for row in range(8) for column in range(8)]
 ABC = ["x0", "x1", "x2"]
 NEED_MORE = (
-    *("heatmaps.png", "region_map.png", "strategies.png", "series.png", "interactions.png"),
-    *("path_graph.png", "root_tree.png"),
-    *(f"{s}.png" for s in STUDIES),
+    *("heatmaps", "layer_heatmaps", "region_map", "strategies", "series", "interactions"),
+    *("path_graph", "root_tree"),
+    *STUDIES,
 )
 """Pictures of tables that :func:`some_tables` has not."""
 
@@ -140,6 +142,11 @@ def write(tables: Tables, folder: Path) -> Path:
     return folder
 
 
+def drawn(tables: Tables, folder: Path, **choice: object) -> list[Path]:
+    """The pictures of these tables, drawn from their files."""
+    return draw(Tables.read(write(tables, folder)), folder / "plots", Plots(**choice))
+
+
 def shown(picture: Figure | None) -> Figure:
     """The picture with everything placed, as it is when it is saved."""
     assert picture is not None
@@ -171,38 +178,62 @@ def frame(table: pd.DataFrame | None) -> pd.DataFrame:
 
 
 class TestDraw:
-    def test_draws_what_applies_and_says_so(self, tmp_path: Path) -> None:
-        drawn = draw(write(some_tables(), tmp_path))
-        assert [path.name for path in drawn] == [n for n in PICTURES if n not in NEED_MORE]
-        assert sorted(drawn) == sorted((tmp_path / "plots").iterdir())
-        for path in drawn:
+    def test_draws_what_applies_with_captions_and_says_so(self, tmp_path: Path) -> None:
+        paths = drawn(some_tables(samples=4), tmp_path)
+        assert [path.stem for path in paths] == [n for n in PICTURES if n not in NEED_MORE]
+        captions = [path.with_suffix(".txt") for path in paths]
+        assert sorted([*paths, *captions]) == sorted((tmp_path / "plots").iterdir())
+        for path in paths:
             assert imread(path)[..., :3].std() > 0.01
+        text = (tmp_path / "plots" / "ledger.txt").read_text()
+        assert "n = 4 samples" in text
+        assert "Bands: one standard deviation." in text
 
     def test_images_get_heat_maps_instead_of_bars(self, tmp_path: Path) -> None:
-        names = {path.name for path in draw(write(digits(), tmp_path))}
-        assert "heatmaps.png" in names
-        assert not names & {"relevance_bars.png", "roots.png"}
+        names = {path.stem for path in drawn(digits(), tmp_path)}
+        assert "heatmaps" in names
+        assert not names & {"relevance_bars", "roots"}
 
-    def test_same_tables_same_bytes(self, tmp_path: Path) -> None:
-        write(digits(2), tmp_path)
-        first = {path: path.read_bytes() for path in draw(tmp_path)}
-        assert first == {path: path.read_bytes() for path in draw(tmp_path)}
+    @pytest.mark.parametrize("kind", ["png", "pdf", "svg"])
+    def test_same_tables_same_bytes(self, tmp_path: Path, kind: str) -> None:
+        first = {path: path.read_bytes() for path in drawn(some_tables(), tmp_path, format=kind)}
+        assert {path.suffix for path in first} == {f".{kind}"}
+        again = drawn(some_tables(), tmp_path, format=kind)
+        assert first == {path: path.read_bytes() for path in again}
+
+    def test_letters_stay_letters(self, tmp_path: Path) -> None:
+        (svg,) = draw(some_tables(), tmp_path, Plots(format="svg", font="serif"), ["ledger"])
+        assert "The ledger: what becomes of f(x)</text>" in svg.read_text()
+        (pdf,) = draw(some_tables(), tmp_path, Plots(format="pdf", font="serif"), ["ledger"])
+        content = pdf.read_bytes()
+        # TrueType and embedded, none as outlines (Type 3).
+        assert b"/FontFile2" in content
+        assert b"STIXGeneral" in content
+        assert b"/Type3" not in content
+
+    def test_width_resolution_and_heading(self, tmp_path: Path) -> None:
+        for columns, inches in ((1, 3.3), (2, 6.85)):
+            choice = Plots(width=columns, dpi=100, heading=False)
+            for tables in (some_tables(samples=2), digits(2)):
+                for path in draw(tables, tmp_path, choice):
+                    assert imread(path).shape[1] == pytest.approx(100 * inches, abs=1), path.stem
+        assert not shown(ledger(some_tables(), Plots(heading=False))).get_suptitle()
+
+    def test_a_choice_of_samples_and_methods(self) -> None:
+        tables = some_tables(samples=9).of([8, 3], ["train_free"])
+        assert [sample.number for sample in tables.explained] == [3, 8]
+        assert tables.methods == ["train_free"]
+        further = some_tables(methods=["recursive", "recursive, near"]).of(None, ["recursive"])
+        assert further.methods == ["recursive", "recursive, near"]
 
     def test_an_empty_folder_gives_nothing(self, tmp_path: Path) -> None:
-        assert draw(tmp_path) == []
+        assert draw(Tables.read(tmp_path), tmp_path / "plots") == []
         assert list(tmp_path.iterdir()) == []
 
     def test_tables_without_rows_give_nothing(self, tmp_path: Path) -> None:
         there = {name: table for name, table in vars(some_tables()).items() if table is not None}
         empty = {name: table.iloc[:0] for name, table in there.items()}
-        assert draw(write(Tables(**empty), tmp_path)) == []
-
-    def test_a_picture_that_no_longer_applies_goes(self, tmp_path: Path) -> None:
-        draw(write(some_tables(), tmp_path))
-        (tmp_path / "search_lines.csv").unlink()
-        draw(tmp_path)
-        assert not (tmp_path / "plots" / "search_lines.png").exists()
-        assert (tmp_path / "plots" / "ledger.png").exists()
+        assert drawn(Tables(**empty), tmp_path) == []
 
     def test_a_failure_leaves_the_old_file_and_no_other(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -223,8 +254,9 @@ class TestDraw:
     def test_needs_neither_torch_nor_pyplot(self, tmp_path: Path) -> None:
         write(some_tables(), tmp_path)
         program = (
-            "import sys, pathlib; from dtd_cli.plots import draw;"
-            f"assert draw(pathlib.Path({str(tmp_path)!r}));"
+            "import sys, pathlib; from dtd_cli.plots import Tables, draw;"
+            f"folder = pathlib.Path({str(tmp_path)!r});"
+            "assert draw(Tables.read(folder), folder);"
             "print([m for m in ('torch', 'matplotlib.pyplot') if m in sys.modules])"
         )
         answer = subprocess.run(
@@ -253,7 +285,8 @@ class TestDraw:
         ],
     )
     def test_no_combination_fails_or_warns(self, tables: Tables, tmp_path: Path) -> None:
-        assert len(draw(write(tables, tmp_path))) >= 2
+        assert len(drawn(tables, tmp_path)) >= 2
+        assert len(drawn(tables, tmp_path, width=1)) >= 2
 
 
 class TestTables:
@@ -340,26 +373,59 @@ class TestHeatmaps:
             for row in rows
         ]
 
-    def test_one_symmetric_scale_for_all_and_one_for_each(self) -> None:
+    def test_scales_are_symmetric_and_own_or_shared(self) -> None:
         tables = digits(3)
         heat = tables.input_relevance()
-        rows = self.images(shown(heatmaps(tables)))
         reach = max(np.abs(values).max() for values in heat.values())
-        assert len(rows) == 3
-        for sample, row in enumerate(rows):
-            for i, method in enumerate(METHODS):
-                own = np.abs(heat[method, sample]).max()
-                assert row[1 + i].images[0].get_clim() == (-reach, reach)
-                assert row[1 + len(METHODS) + i].images[0].get_clim() == (-own, own)
+        for scale in ("own", "shared"):
+            rows = self.images(shown(heatmaps(tables, Plots(scale=scale))))
+            assert len(rows) == 3
+            for sample, row in enumerate(rows):
+                for i, method in enumerate(METHODS):
+                    own = np.abs(heat[method, sample]).max() if scale == "own" else reach
+                    assert row[1 + i].images[0].get_clim() == (-own, own)
 
     def test_shows_the_values_of_the_table(self) -> None:
         tables = digits(2)
         row = self.images(shown(heatmaps(tables)))[1]
         values = tables.input_relevance()["train_free", 1]
-        for column in (2, 2 + len(METHODS)):
-            np.testing.assert_array_equal(row[column].images[0].get_array(), values.reshape(8, 8))
+        np.testing.assert_array_equal(row[2].images[0].get_array(), values.reshape(8, 8))
         np.testing.assert_array_equal(row[0].images[0].get_array(), tables.values(1).reshape(8, 8))
-        assert row[2].get_title() == "ΣR / f = 1"
+        assert row[2].get_title() == f"ΣR / f = 1\nmax |R| = {style.number(abs(values).max())}"
+
+    def test_label_and_prediction_stand_above_the_image(self) -> None:
+        tables = digits(1)
+        inputs = frame(tables.inputs).assign(label="3", predicted="8")
+        row = self.images(shown(heatmaps(replace(tables, inputs=inputs))))[0]
+        assert row[0].get_title() == "label 3\npredicted 8"
+
+    def test_what_is_less_than_two_standard_errors_is_hatched(self) -> None:
+        tables = digits(1)
+        table = frame(tables.relevance)
+        factor = table["neuron"].map({0: 0.6, 1: 0.4}).fillna(0.1)
+        errors = (factor * table["relevance"].abs()).where(table["method"] == "recursive")
+        errors = errors.mask(table["neuron"] == 2)
+        picture = shown(heatmaps(replace(tables, relevance=table.assign(stderr=errors))))
+        row = self.images(picture)[0]
+        (hatched,) = row[1].collections
+        (square,) = hatched.get_paths()
+        assert square.get_extents().bounds == (-0.5, -0.5, 1, 1)
+        assert not row[2].collections
+        assert picture.legends[0].get_texts()[0].get_text() == "|R| < 2 standard errors"
+
+    def test_layers_of_convolutions(self) -> None:
+        tables = some_tables(PIXELS, (32, 5, 1), samples=2)
+        images = pd.DataFrame(
+            [(0, 1, 8, 8), (1, 2, 4, 4)], columns=["layer", "channels", "height", "width"]
+        )
+        tables = replace(tables, images=images)
+        rows = self.images(shown(layer_heatmaps(tables)))
+        table = frame(tables.relevance)
+        here = table[(table["layer"] == 1) & (table["sample"] == 0)]
+        values = here.loc[here["method"] == "recursive", "relevance"].to_numpy()
+        np.testing.assert_allclose(rows[1][1].images[0].get_array(), values.reshape(2, 4, 4).sum(0))
+        assert len(self.images(shown(layer_heatmaps(tables, Plots(layers=[1]))))) == 1
+        assert layer_heatmaps(digits()) is None
 
     def test_zero_is_white_and_positive_is_red(self) -> None:
         image = self.images(shown(heatmaps(digits(1))))[0][1].images[0]
@@ -371,13 +437,15 @@ class TestHeatmaps:
 
     def test_at_most_eight_samples(self) -> None:
         assert len(self.images(shown(heatmaps(digits(10))))) == 8
+        chosen = shown(heatmaps(digits(10), Plots(samples=list(range(10)))))
+        assert len(self.images(chosen)) == 10
 
     def test_no_relevance_at_all_is_white(self) -> None:
         tables = digits(1)
         tables = replace(tables, relevance=frame(tables.relevance).assign(relevance=0.0))
         row = self.images(shown(heatmaps(tables)))[0]
         assert row[1].images[0].get_clim() == (-1, 1)
-        assert row[1].get_title() == "ΣR / f = 0"
+        assert row[1].get_title() == "ΣR / f = 0\nmax |R| = 0"
 
     def test_values_that_are_missing_are_left_out(self) -> None:
         scale = symmetric([np.array([np.nan, -2.0]), np.array([1.0])])
@@ -389,22 +457,36 @@ class TestHeatmaps:
         table = frame(tables.relevance)
         table = table[(table["method"] != "train_free") | (table["sample"] != 1)]
         picture = shown(heatmaps(replace(tables, relevance=table)))
-        assert sum(bool(axes.images) for axes in picture.axes) == 2 * 7 - 2
+        assert sum(bool(axes.images) for axes in picture.axes) == 2 * 4 - 1
 
     def test_only_for_images(self) -> None:
         assert heatmaps(some_tables()) is None
         assert heatmaps(some_tables(PIXELS[:-1])) is None
 
 
+def strongest(tables: Tables) -> Vector:
+    """The features by their largest relevance."""
+    largest = np.abs([*tables.input_relevance().values()]).max(0)
+    return np.argsort(-largest, kind="stable")
+
+
 class TestRelevanceBars:
-    def test_bars_are_the_table(self) -> None:
+    def test_bars_are_the_table_the_strongest_first_on_one_scale(self) -> None:
         tables = some_tables(samples=2)
         picture = shown(relevance_bars(tables))
+        order = strongest(tables)
+        assert [text.get_text() for text in picture.axes[0].get_yticklabels()] == [
+            ABC[feature] for feature in order
+        ]
+        assert picture.axes[0].get_xlim() == picture.axes[1].get_xlim()
+        low, high = picture.axes[0].get_ylim()
+        assert low > high
         for sample, axes in enumerate(picture.axes):
             for i, method in enumerate(METHODS):
                 bars = axes.containers[i]
-                heights = [bar.get_height() for bar in bars]
-                np.testing.assert_array_equal(heights, tables.input_relevance()[method, sample])
+                lengths = [bar.get_width() for bar in bars]
+                values = tables.input_relevance()[method, sample][order]
+                np.testing.assert_array_equal(lengths, values)
                 assert to_hex(bars[0].get_facecolor()) == style.METHOD_COLOURS[method].lower()
 
     def test_at_most_six_samples(self) -> None:
@@ -422,16 +504,15 @@ class TestRelevanceBars:
         # A unit that no sampled path has met has none.
         stderr = stderr.mask((table["sample"] == 1) & (table["neuron"] == 2))
         picture = shown(relevance_bars(replace(tables, relevance=table.assign(stderr=stderr))))
+        order = strongest(tables)
         for sample, axes in enumerate(picture.axes):
-            bars = error_bars(axes)
-            heights = tables.input_relevance()["recursive", sample]
-            assert len(bars) == len(heights) - sample
-            for neuron, (bar, height) in enumerate(zip(bars, heights, strict=False)):
-                centre = (
-                    axes.containers[0][neuron].get_x() + axes.containers[0][neuron].get_width() / 2
-                )
-                np.testing.assert_allclose(bar[:, 0], centre)
-                np.testing.assert_allclose(bar[:, 1], [height - neuron - 1, height + neuron + 1])
+            ends = error_bars(axes)
+            lengths = tables.input_relevance()["recursive", sample]
+            shown_features = [n for n in order if (sample, n) != (1, 2)]
+            assert len(ends) == len(shown_features)
+            for neuron, bar in zip(shown_features, ends, strict=True):
+                reach = [lengths[neuron] - neuron - 1, lengths[neuron] + neuron + 1]
+                np.testing.assert_allclose(bar[:, 0], reach)
         assert "standard error" in [text.get_text() for text in picture.legends[0].get_texts()]
 
     def test_the_strongest_of_many(self) -> None:
@@ -439,13 +520,12 @@ class TestRelevanceBars:
         picture = shown(relevance_bars(tables))
         assert "the 20 strongest of 45" in picture.get_suptitle()
         axes, sample = picture.axes[0], tables.explained[0].number
-        heights = [bar.get_height() for bar in axes.containers[0]]
-        relevance = {m: tables.input_relevance()[m, sample] for m in tables.methods}
-        order = np.argsort(-np.abs([*relevance.values()]).max(0), kind="stable")
-        first = relevance[tables.methods[0]]
-        np.testing.assert_allclose(heights[:-1], first[order[:20]])
-        assert heights[-1] == pytest.approx(first[order[20:]].sum())
-        names = [label.get_text() for label in axes.get_xticklabels()]
+        lengths = [bar.get_width() for bar in axes.containers[0]]
+        order = strongest(tables)
+        first = tables.input_relevance()[tables.methods[0], sample]
+        np.testing.assert_allclose(lengths[:-1], first[order[:20]])
+        assert lengths[-1] == pytest.approx(first[order[20:]].sum())
+        names = [label.get_text() for label in axes.get_yticklabels()]
         assert names == [*(f"x{i}" for i in order[:20]), "25 others"]
 
     def test_only_for_tables_that_fit(self) -> None:
@@ -453,16 +533,36 @@ class TestRelevanceBars:
 
 
 class TestLedger:
-    def test_lines_are_medians_between_quartiles(self) -> None:
-        relevance = pd.DataFrame(
-            [("m", s, layer, 0, n, 1.0, r) for s, r in enumerate([1.0, 2.0, 10.0])
-             for layer in (0, 1) for n in (0, 1)],
-            columns=["method", "sample", "layer", "order", "neuron", "activation", "relevance"],
-        )  # fmt: skip
-        shares = relevance_shares(relevance, {0: 2.0, 1: 2.0, 2: 4.0})
-        assert shares["middle"].tolist() == [2.0, 2.0]
-        assert shares["low"].tolist() == [1.5, 1.5]
-        assert shares["high"].tolist() == [3.5, 3.5]
+    def test_lines_are_means_in_one_standard_deviation(self) -> None:
+        tables = some_tables(samples=4)
+        relevance = frame(tables.relevance)
+        grown = relevance["relevance"] * (1 + relevance["sample"])
+        tables = replace(tables, relevance=relevance.assign(relevance=grown))
+        axes = shown(ledger(tables)).axes[0]
+        f = {sample.number: sample.f for sample in tables.explained}
+        table = relevance_shares(frame(tables.relevance), f)
+        shares = table[(table["method"] == "recursive") & (table["layer"] == 0)]["share"]
+        np.testing.assert_allclose(shares, 0.36 * np.arange(1, 5))
+        (line,) = [ln for ln in axes.lines if ln.get_label() == "recursive"]
+        assert curve(line)[1][0] == pytest.approx(0.36 * 2.5)
+        band = axes.collections[0].get_paths()[0].vertices
+        reach = shares.std()
+        heights = band[band[:, 0] == 0, 1]
+        assert (heights.min(), heights.max()) == pytest.approx((0.9 - reach, 0.9 + reach))
+
+    def test_few_samples_are_points(self) -> None:
+        axes = shown(ledger(some_tables(samples=2))).axes[0]
+        assert not axes.collections
+        points = [ln for ln in axes.lines if ln.get_linestyle() == "None"]
+        assert len(points) == 2 * len(METHODS)
+
+    def test_an_entry_that_is_nothing_is_not_in_the_legend(self) -> None:
+        (_, legend) = (axes.get_legend() for axes in shown(ledger(some_tables())).axes)
+        entries = [text.get_text() for text in legend.get_texts()]
+        assert entries == [
+            "from the layer above", "passed on (ΣR)", "unresolved (no root)",
+            "remainder (higher terms)",
+        ]  # fmt: skip
 
     def test_lines_start_at_the_output_and_at_one(self) -> None:
         axes = shown(ledger(some_tables(samples=4))).axes[0]
@@ -487,7 +587,8 @@ class TestLedger:
         layers["zero_order"], layers["unresolved"] = -1.0, -0.5
         axes = shown(ledger(replace(tables, layers=layers))).axes[1]
         f = tables.explained[0].f
-        zero_order, unresolved = (axes.containers[list(PARTS).index(part)][0].get_bbox()
+        bars = {container.get_label(): container[0] for container in axes.containers}
+        zero_order, unresolved = (bars[PARTS[part][0]].get_bbox()
                                   for part in ("zero_order", "unresolved"))  # fmt: skip
         assert (zero_order.ymax, zero_order.ymin) == pytest.approx((0, -1 / f))
         assert (unresolved.ymax, unresolved.ymin) == pytest.approx((-1 / f, -1.5 / f))
@@ -612,7 +713,7 @@ class TestRoots:
     def test_a_point_that_is_no_root_is_not_drawn(self) -> None:
         tables = some_tables()
         tables = replace(tables, root_points=frame(tables.root_points).assign(value=1.0))
-        axes = shown(roots(tables)).axes[2]
+        axes = shown(roots(tables)).axes[1]
         closed, searched = ([bar.get_height() for bar in bars] for bars in axes.containers[1:])
         assert closed == [1, 1, 1]
         assert np.isnan(searched).all()
@@ -650,6 +751,11 @@ class TestRoots:
         assert roots(replace(tables, roots=table[table["layer"] > 0])) is None
         assert roots(replace(tables, root_points=None)) is None
 
+    def test_units_without_a_root_have_no_panel(self) -> None:
+        # Of five units the second and the fifth are inactive.
+        titles = panel_titles(shown(roots(some_tables())))
+        assert [title.partition(",")[0] for title in titles] == ["unit 0", "unit 2", "unit 3"]
+
 
 class TestRootStatus:
     def test_counts(self) -> None:
@@ -661,9 +767,20 @@ class TestRootStatus:
 
     def test_bars_fill_the_width_in_shares(self) -> None:
         axes = shown(root_status(some_tables())).axes[0]
-        widths = np.array([[bar.get_width() for bar in bars] for bars in axes.containers])
+        widths = np.array([[bar.get_width() for bar in bars] for bars in axes.containers[:3]])
         np.testing.assert_allclose(widths.sum(axis=0), 1.0)
         np.testing.assert_allclose(widths[:, 3], [0.4, 0.4, 0.2])
+
+    def test_thin_bars_are_admissible_and_in_the_region(self) -> None:
+        tables = some_tables()
+        known = frame(tables.roots)
+        known.loc[(known["layer"] == 0) & (known["neuron"] == 0), "same_region"] = True
+        axes = shown(root_status(replace(tables, roots=known))).axes[0]
+        bars = {container.get_label(): container for container in axes.containers}
+        # Rows are layers from the output, closed form first.
+        inside = [bar.get_width() for bar in bars["in the anchor's region"]]
+        np.testing.assert_allclose(inside, [0, 0, 0.2, 0.2])
+        np.testing.assert_allclose([b.get_width() for b in bars["in the domain"]][2:], [0.6, 0.4])
 
     def test_without_roots_none(self) -> None:
         assert root_status(Tables()) is None
@@ -683,18 +800,6 @@ class TestStyle:
                 right = heading.get_window_extent(canvas.get_renderer()).x1
                 assert right <= picture.bbox.width, name
 
-    def test_a_single_method_leaves_room_for_both_bars(self) -> None:
-        picture = shown(
-            heatmaps(replace(digits(1), relevance=some_tables(PIXELS, methods=["m"]).relevance))
-        )
-        canvas = FigureCanvasAgg(picture)
-        canvas.draw()
-        first, second = (
-            axes.xaxis.label.get_window_extent(canvas.get_renderer()) for axes in picture.axes[-2:]
-        )
-        assert first.x1 < second.x0
-        assert second.x1 <= picture.bbox.width
-
     def test_numbers(self) -> None:
         given = [0.0, -0.0, 0.12345, -1234.5, 999999.0, 1e7, 0.00001234, 1000.0]
         want = ["0", "0", "0.123", "−1230", "1e+06", "1e+07", "1.23e−05", "1000"]
@@ -709,3 +814,10 @@ class TestStyle:
     def test_a_users_name_is_not_mathematics(self) -> None:
         assert style.literal("$x$") == r"\$x\$"
         assert style.literal("a long feature's name 12") == "a long fe… name 12"
+
+    def test_letters_that_no_font_has_are_code_points(self) -> None:
+        with fonts("sans"):
+            assert style.literal("x\U0010fffd") == "x U+10FFFD"
+            assert style.literal("α → β") == "α → β"
+            many = style.literal("\U0010fffd" * 9)
+        assert many == "U+10FFFD…U+10FFFD"

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from dtd_cli.plots import Tables
-from dtd_cli.plots.strategies import strategies
+from dtd_cli.plots.strategies import interval, strategies
 from dtd_cli.records.strategies import strategies_table
 
 COLUMNS = [
@@ -84,6 +84,12 @@ def test_the_picture_shows_the_shares():
     widths = [bar.get_width() for bar in share.patches]
     assert widths == [0.5, 0.75, 0.5, 0.5, 0.5, 0.25]
     assert [bar.get_width() for bar in cost.patches] == [0, 100]
+    # 95 % of two of four: Wilson's interval, from his formula in a table.
+    np.testing.assert_allclose(
+        interval(np.array([0.0, 0.5]), np.array([10.0, 4.0])),
+        [[0.0, 0.15004], [0.27753, 0.84996]],
+        atol=2e-5,
+    )
     np.testing.assert_allclose(ratio.collections[1].get_offsets()[:, 0], [1, 1.5])
 
 

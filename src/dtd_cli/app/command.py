@@ -30,7 +30,7 @@ from dtd.errors import InvalidSetting
 from dtd_cli.app import overrides, workers
 from dtd_cli.app.choices import CONFIG, searchpath
 from dtd_cli.app.launchers import processes
-from dtd_cli.app.locations import CONF, ExperimentsSearchPath
+from dtd_cli.app.locations import CONF, ExperimentsSearchPath, experiments
 from dtd_cli.app.status import ExitStatus, Outcome, RunFailed, SweepFailed
 from dtd_cli.app.terminal import be_patient, draw_alike, interrupt_twice, interrupts_later
 from dtd_cli.config.errors import SettingError
@@ -62,6 +62,7 @@ def _status() -> ExitStatus:
     from dtd_cli.app.internals import get_args_parser, run_hydra
 
     OmegaConf.register_new_resolver("processes", processes, replace=True)
+    OmegaConf.register_new_resolver("experiments", experiments, replace=True)
     told = os.environ.get("HYDRA_FULL_ERROR") == "1"
     # Then Hydra raises its errors instead of printing them.
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -209,7 +210,7 @@ def _ended(
         if not alone:
             folder.start()
         settings = read(config) if bars else read(config).silent
-        pictures = settings.draws_pictures(alone)
+        pictures = settings.plots.draws(alone)
         run(settings, folder, pictures, lambda: check_unchanged(config, named))
         folder.done(named)
     except (Exception, KeyboardInterrupt) as error:  # the boundary: nothing gets further

@@ -94,14 +94,16 @@ def _content(config: DictConfig) -> dict[str, Any]:
 
     try:
         chosen = {str(key): config[key] for key in config if key not in ("hydra", *NOT_OF_THE_RUN)}
-        return canonical(
-            {
-                key: OmegaConf.to_container(value, resolve=True)
-                if OmegaConf.is_config(value)
-                else value
-                for key, value in chosen.items()
-            }
-        )
+        content = {
+            key: OmegaConf.to_container(value, resolve=True)
+            if OmegaConf.is_config(value)
+            else value
+            for key, value in chosen.items()
+        }
+        # Whether a run draws, not how: dtd-plot draws a finished one otherwise.
+        plots: Any = content.get("plots")
+        content["plots"] = plots["name"] if isinstance(plots, dict) else plots
+        return canonical(content)
     except OmegaConfBaseException as error:
         raise SettingError(error.full_key or "configuration", "?", str(error)) from error
 

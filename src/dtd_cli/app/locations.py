@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 from hydra.core.config_search_path import ConfigSearchPath
@@ -12,6 +13,12 @@ _TOP = _PACKAGE if (_PACKAGE / "conf").is_dir() else _PACKAGE.parents[1]
 
 CONF = _TOP / "conf"
 EXPERIMENTS = _TOP / "experiments"
+
+
+def experiments() -> str:
+    """The names of the experiments, by their files, as the help lists them."""
+    names = sorted(path.stem for path in (EXPERIMENTS / "experiment").glob("*.yaml"))
+    return textwrap.fill(" | ".join(names), 62).replace("\n", "\n" + 18 * " ")
 
 
 class ExperimentsSearchPath(SearchPathPlugin):

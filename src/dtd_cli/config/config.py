@@ -15,6 +15,7 @@ from dtd.errors import InvalidSetting
 from dtd.roots import ROOT_FINDERS, RootChoice
 from dtd.rules import RULES, Rule
 from dtd_cli.config.errors import SettingError
+from dtd_cli.config.plots import PLOTS, Plots
 from dtd_cli.config.settings import (
     ExplainSettings,
     RegionMapSettings,
@@ -43,6 +44,7 @@ class Config:
     explain: ExplainSettings
     relevance: RelevanceSettings
     region_map: RegionMapSettings
+    plots: Plots
     top: TopSettings
 
     @property
@@ -61,10 +63,6 @@ class Config:
         """The same run, without progress bars."""
         return replace(self, top=replace(self.top, progress=False))
 
-    def draws_pictures(self, alone: bool) -> bool:
-        """Whether the run draws; ``alone`` is false in a sweep."""
-        return {"all": True, "none": False, "auto": alone}[self.top.plots]
-
 
 OPTIONS: Mapping[str, Mapping[str, type]] = {
     "network": NETWORKS,
@@ -75,6 +73,7 @@ OPTIONS: Mapping[str, Mapping[str, type]] = {
     "roots": ROOT_FINDERS,
     "input_roots": ROOT_FINDERS,
     "taylor_roots": ROOT_FINDERS,
+    "plots": PLOTS,
 }
 """The config groups, and the classes of their options."""
 

@@ -100,7 +100,6 @@ class TopSettings:
     dtype: Literal["float64", "float32"]
     device: Literal["auto", "cpu", "cuda"]
     threads: Count
-    plots: Literal["auto", "all", "none"]
     progress: bool
     studies: list[Text]
     force: bool

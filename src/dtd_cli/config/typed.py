@@ -28,7 +28,8 @@ def option(group: str, options: Mapping[str, type[T]], settings: Any) -> T:
     """
     choices = f"allowed are {', '.join(options)}"
     if not isinstance(settings, dict):
-        raise SettingError(group, settings, choices)
+        in_a_file = f"; a file chooses by - override /{group}: OPTION, below defaults"
+        raise SettingError(group, settings, choices + in_a_file)
     name = settings.get("name")
     if not isinstance(name, str) or name not in options:
         raise SettingError(group, name, choices)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
+from numpy.typing import ArrayLike
 
+from dtd_cli.config.plots import Plots
 from dtd_cli.plots import style
 from dtd_cli.plots.tables import Tables, has_rows, is_recursive, whole_ledger
 from dtd_cli.records.limits import adds_up
@@ -25,18 +29,21 @@ what is passed on is the relevance of the recursion.
 """
 
 _MARKERS = "osD^vP*X"
+_NOTHING = 1e-9
+"""An entry with less of f(x) in every layer is rounding, and is not drawn."""
 _LINEAR_UP_TO = 20.0
 """Beyond so many times f(x) the lines stand on a logarithmic scale."""
 
 
-def ledger(tables: Tables) -> Figure | None:
+def ledger(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     """ΣR per layer as a share of f(x), and where the rest of it went.
 
-    Above: a line for each method, the median of the samples, in a band between their quartiles; a
-    method that conserves f stays at 1. Below, for each method with roots: the mean of the ledger's
-    four entries, stacked, those below zero downwards; the diamond is their sum, which is what the
-    layer above had to give. Where sampled paths estimate it, ΣR has an error bar. What is not
-    finite is left out, and layers are marked in which a limit may be wrong.
+    Means over the samples. Above: a line for each method, in a band of one standard deviation to
+    both sides, or with the samples as points where they are few; a method that conserves f stays
+    at 1. Below, for each method with roots: the ledger's four entries, stacked, those below zero
+    downwards; the diamond is their sum, which is what the layer above had to give. Where sampled
+    paths estimate it, ΣR has an error bar. What is not finite is left out, and layers are marked in
+    which a limit may be wrong.
     """
     relevance = tables.finite_relevance
     if not has_rows(relevance) or not tables.explained:
@@ -49,25 +56,33 @@ def ledger(tables: Tables) -> Figure | None:
 
     depth = int(shares["layer"].max())
     rows = 1 + len(books)
+    several = len(f) > 1
+    band = "Bands: one standard deviation." if len(f) >= style.FEW else "Points: the samples."
     picture = style.figure(
         min(12.0, 6.2 + 0.35 * depth),
         0.7 + 2.5 * rows,
         "The ledger: what becomes of f(x)",
+        "Shares of f(x)"
+        + f", means of n = {len(f)} samples{tables.left_out}. {band}" * several
+        + " The dashed line is a method that conserves f(x). Stacked: what each layer passed on, "
+        "and what it did not; the diamond is what came from the layer above.",
+        plots,
     )
-    grid = picture.subplots(rows, 1, sharex=True, squeeze=False).ravel()
-    several = len(f) > 1
-    title = f", median and quartiles of {len(f)} samples" if several else ""
-    style.plain(grid[0], f"Relevance that each layer holds{title}{tables.left_out}")
+    grid = list(picture.subplots(rows, 1, sharex=True, squeeze=False).ravel())
+    title = f", mean of {len(f)} samples" * several + tables.left_out
+    style.plain(grid[0], f"Relevance that each layer holds{title}")
     _draw_lines(grid[0], shares, tables.methods)
     doubts = ["unsettled" * tables.may_be_wrong(tables.methods, n) for n in range(depth + 1)]
     style.name_marks(grid[0], doubts)
-    _legend(grid[0])
     for axes, (method, book) in zip(grid[1:], books.items(), strict=True):
-        title = ", mean of the samples" if several else ""
-        style.plain(axes, f"Where it went: {style.words(method)}{title}{tables.left_out}")
+        style.plain(axes, f"Where it went: {style.words(method)}{title}")
         _draw_stack(axes, book)
-    if books:
-        _legend(grid[1])
+    if plots.narrow:
+        style.legend_below(picture, grid, ncols=2)
+    else:
+        _legend(grid[0], grid[:1])
+        if books:
+            _legend(grid[1], grid[1:])
     grid[-1].set_xlim(depth + 0.5, -0.5)
     grid[-1].set_xticks(
         range(depth + 1), [_layer(n, depth, doubt) for n, doubt in enumerate(doubts)]
@@ -77,14 +92,10 @@ def ledger(tables: Tables) -> Figure | None:
 
 
 def relevance_shares(relevance: pd.DataFrame, f: dict[int, float]) -> pd.DataFrame:
-    """``ΣR_l / f`` over the samples: columns method, layer, low, middle, high (quartiles)."""
+    """``ΣR_l / f`` of each sample: columns method, sample, layer, share."""
     rows = relevance[relevance["sample"].isin(list(f))]
     sums = rows.groupby(["method", "sample", "layer"])["relevance"].sum(min_count=1).reset_index()
-    sums["share"] = sums["relevance"] / sums["sample"].map(f)
-    groups = sums.groupby(["method", "layer"])["share"]
-    return pd.DataFrame(
-        {"low": groups.quantile(0.25), "middle": groups.median(), "high": groups.quantile(0.75)}
-    ).reset_index()
+    return sums.assign(share=sums["relevance"] / sums["sample"].map(f)).drop(columns="relevance")
 
 
 def ledger_shares(layers: pd.DataFrame, f: dict[int, float]) -> dict[str, pd.DataFrame]:
@@ -109,13 +120,18 @@ def _draw_lines(axes: Axes, shares: pd.DataFrame, methods: list[str]) -> None:
     axes.axhline(1.0, color=style.INK, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
     colours = style.colours(methods, style.METHOD_COLOURS)
     widths = style.nested(len(methods))
+    bounds: list[ArrayLike] = []
     for i, method in enumerate(methods):
-        line = shares[shares["method"] == method].sort_values("layer")
-        colour, layer = colours[method], line["layer"].to_numpy()
-        axes.fill_between(layer, line["low"], line["high"], color=colour, alpha=0.15, linewidth=0)
+        of_method = shares[shares["method"] == method]
+        samples = of_method.pivot(index="sample", columns="layer", values="share")
+        colour, layer = colours[method], samples.columns.to_numpy()
+        mean, spread = samples.mean(), samples.std()
+        band = np.stack([mean - spread, mean + spread])
+        style.scatter_or_band(axes, layer, samples.to_numpy(), band, colour)
+        bounds += [mean] if len(samples) == 1 else [*band]
         axes.plot(
             layer,
-            line["middle"],
+            mean,
             color=colour,
             marker=_MARKERS[i % len(_MARKERS)],
             markersize=3.0 + 1.6 * widths[i],
@@ -123,8 +139,8 @@ def _draw_lines(axes: Axes, shares: pd.DataFrame, methods: list[str]) -> None:
             label=style.words(method),
             zorder=3,
         )
-    bounds = shares[["low", "high"]].to_numpy()
-    low, high = np.nanmin(bounds, initial=0.0), np.nanmax(bounds, initial=1.0)
+    reached = np.concatenate([*map(np.asarray, bounds)])
+    low, high = np.nanmin(reached, initial=0.0), np.nanmax(reached, initial=1.0)
     if max(-low, high) > _LINEAR_UP_TO:
         axes.set_yscale("symlog", linthresh=1.0)
         axes.set_ylim(_decade(low), _decade(high))
@@ -137,6 +153,8 @@ def _draw_stack(axes: Axes, book: pd.DataFrame) -> None:
     above, below = np.zeros(len(book)), np.zeros(len(book))
     for name, (label, colour) in PARTS.items():
         share = book[name].fillna(0.0).to_numpy()
+        if np.abs(share).max() < _NOTHING:
+            continue
         start = np.where(share >= 0, above, below)
         axes.bar(layer, share, 0.56, start, color=colour, label=label, zorder=2)
         above, below = above + share.clip(min=0), below + share.clip(max=0)
@@ -159,8 +177,13 @@ def _draw_stack(axes: Axes, book: pd.DataFrame) -> None:
     axes.set_ylabel("share of f(x)", fontsize=style.LABEL)
 
 
-def _legend(axes: Axes) -> None:
-    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=style.LABEL, frameon=False)
+def _legend(axes: Axes, panels: Iterable[Axes]) -> None:
+    """A legend beside a panel that says what is drawn in some."""
+    entries, handles = style.entries(panels)
+    axes.legend(
+        handles, entries, loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=style.LABEL,
+        frameon=False,
+    )  # fmt: skip
 
 
 def _decade(value: float) -> float:

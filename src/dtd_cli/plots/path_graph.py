@@ -9,67 +9,100 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from dtd_cli.config.plots import Plots
 from dtd_cli.plots import style
-from dtd_cli.plots.tables import Tables, Vector, has_rows
+from dtd_cli.plots.style import Vector
+from dtd_cli.plots.tables import Tables, has_rows
 
-_MOST_SAMPLES = 3
+_MOST_SAMPLES, _MOST_EDGES = 3, 24
 _WIDEST, _THINNEST = 13.0, 0.3
 _UNSEEN = 0.004
 """Edges with less than this share of the widest are not drawn."""
-_ROOM_FOR_NUMBERS = 16
+_ROOM_FOR_ALL = 16
+"""Of a layer with more units only those are drawn that have an edge."""
+_LONGEST_NAME = 14
 
 
-def path_graph(tables: Tables) -> Figure | None:
+def path_graph(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     """For the first samples and each method: the sums of the paths through each pair of units.
 
-    Widths are on one scale for all methods of a sample; colour is the sign, of a unit that of
-    the relevance that passes through it. Where no finite relevance exists nothing is drawn.
+    Of each layer the strongest edges are drawn. Widths are on one scale for all methods of a
+    sample; colour is the sign, of a unit that of the relevance that passes through it. Where no
+    finite relevance exists nothing is drawn.
     """
     if not has_rows(tables.flows):
         return None
     flows = tables.flows
-    samples, others = style.first(list(flows["sample"].unique()), _MOST_SAMPLES)
+    samples, others = style.first(list(flows["sample"].unique()), _MOST_SAMPLES, plots)
+    flows = flows[flows["sample"].isin(samples)]
+    doubts = {
+        (method, sample): tables.doubt(method, sample, 0)
+        for method, sample in flows[["method", "sample"]].drop_duplicates().to_numpy()
+    }
+    states = pd.Series([doubts[key] for key in zip(flows["method"], flows["sample"], strict=True)])
+    finite = flows[(states != "unbounded").to_numpy()]
+    drawn = strongest_edges(finite)
+    units = _units(flows, drawn)
     methods = list(flows["method"].unique())
-    widest = flows.groupby(["sample", "layer"])[["lower"]].nunique().to_numpy().max()
-    width, height = style.MOST_WIDTH / 2, min(7.0, 1.6 + 0.24 * float(widest))
+    most = max(map(len, units))
+    width, height = style.MOST_WIDTH / 2, min(6.0, 1.0 + 0.22 * most)
+    rows = len(samples) * (len(methods) if plots.narrow else 1)
+    hidden = sum(map(len, _units(flows, flows))) - sum(map(len, units))
     picture = style.figure(
         style.total_width(len(methods), width),
-        0.7 + height * len(samples),
+        0.7 + height * rows,
         f"Relevance from the output to the input{others}",
+        f"Edges are as wide as the relevance that passes: the strongest {_MOST_EDGES} between two "
+        "layers, on one scale for all methods of a sample. Units without such an edge, in layers "
+        f"of more than {_ROOM_FOR_ALL}, are left out ({hidden}). n = {len(samples)} samples.",
+        plots,
     )
-    grid = picture.subplots(len(samples), len(methods), squeeze=False)
+    grid = picture.subplots(rows, -(-len(samples) * len(methods) // rows), squeeze=False)
     f = {sample.number: sample.f for sample in tables.explained}
-    for row, sample in zip(grid, samples, strict=True):
-        of_sample = flows[flows["sample"] == sample]
-        doubts = {method: tables.doubt(method, sample, 0) for method in methods}
-        finite = of_sample[of_sample["method"].map(doubts) != "unbounded"]
-        scale = finite["relevance"].abs().max() or 1.0
-        for axes, method in zip(row, methods, strict=True):
-            title = f"{style.words(method)}, {tables.title(sample)}"
-            if doubts[method] == "unbounded":
-                style.plain(axes, title)
-                style.leave_empty(axes, doubts[method])
-                continue
-            edges = finite[finite["method"] == method]
-            total = style.number(edges.loc[edges["layer"] == 0, "relevance"].sum())
-            of = f" of f = {style.number(f[sample])}" if sample in f else ""
-            style.plain(axes, style.marked(f"{title}: ΣR = {total}{of}", doubts[method]))
-            _draw(axes, edges, float(scale), tables.features)
-    _legend(picture, [tables.doubt(method, sample, 0) for method in methods for sample in samples])
+    keys = [(sample, method) for sample in samples for method in methods]
+    for axes, (sample, method) in zip(grid.ravel(), keys, strict=True):
+        doubt = doubts.get((method, sample), "")
+        if doubt == "unbounded":
+            style.plain(axes, f"{style.words(method)}, {tables.title(sample)}")
+            style.leave_empty(axes, doubt)
+            continue
+        own = finite[(finite["sample"] == sample) & (finite["method"] == method)]
+        total = style.number(own.loc[own["layer"] == 0, "relevance"].sum())
+        of = f" of f = {style.number(f[sample])}" if sample in f else ""
+        title = f"{style.words(method)}, {tables.title(sample)}:\nΣR = {total}{of}"
+        style.plain(axes, style.marked(title, doubt))
+        scale = finite.loc[finite["sample"] == sample, "relevance"].abs().max() or 1.0
+        _draw(axes, own, drawn.loc[drawn.index.intersection(own.index)], units, float(scale))
+        if axes.get_subplotspec().is_first_col():
+            _name(axes, units[0], tables.features)
+        if axes.get_subplotspec().is_last_row():
+            ends = {0: "input", len(units) - 1: "output"}
+            names = [ends.get(n, f"layer {n}") for n in range(len(units))]
+            axes.set_xticks(range(len(units)), names)
+    _legend(picture, list(doubts.values()))
     return picture
 
 
-def _draw(axes: Axes, edges: pd.DataFrame, scale: float, features: list[str]) -> None:
-    units = _units(edges)
-    places = {layer: _places(len(numbers)) for layer, numbers in enumerate(units)}
+def strongest_edges(flows: pd.DataFrame) -> pd.DataFrame:
+    """Of each sample, method and layer the edges with the most relevance, the widest last."""
+    size = flows["relevance"].abs()
+    scale = size.groupby(flows["sample"]).transform("max")
+    rank = size.groupby([flows["sample"], flows["method"], flows["layer"]]).rank(
+        ascending=False, method="first"
+    )
+    kept = flows[(rank <= _MOST_EDGES) & (size > _UNSEEN * scale)]
+    return kept.loc[kept["relevance"].abs().sort_values().index]
+
+
+def _draw(
+    axes: Axes, own: pd.DataFrame, drawn: pd.DataFrame, units: list[list[int]], scale: float
+) -> None:
+    places = [_places(len(numbers)) for numbers in units]
     at = {
         (layer, unit): place
         for layer, numbers in enumerate(units)
         for unit, place in zip(numbers, places[layer], strict=True)
     }
-    # The widest last, on top of the others.
-    drawn = edges[edges["relevance"].abs() > _UNSEEN * scale]
-    drawn = drawn.loc[drawn["relevance"].abs().sort_values().index]
     pairs = drawn[["layer", "lower", "upper"]].to_numpy(dtype=int).tolist()
     curves = [
         style.ribbon(layer, at[layer, lower], at[layer + 1, upper]) for layer, lower, upper in pairs
@@ -85,17 +118,8 @@ def _draw(axes: Axes, edges: pd.DataFrame, scale: float, features: list[str]) ->
         )
     )
     for layer, numbers in enumerate(units):
-        _draw_units(axes, layer, numbers, places[layer], _passing(edges, layer, numbers), scale)
-    depth = len(units) - 1
-    if 0 < len(features) <= _ROOM_FOR_NUMBERS:
-        for name, place in zip(features, places[0], strict=True):
-            axes.annotate(
-                style.literal(name), (0, place), (-11, 0), textcoords="offset points",
-                ha="right", va="center", fontsize=style.SMALL, color=style.INK,
-            )  # fmt: skip
-    ends = {0: "input", depth: "output"}
-    axes.set_xticks(range(depth + 1), [ends.get(n, f"layer {n}") for n in range(depth + 1)])
-    axes.set(xlim=(-0.35, depth + 0.2), ylim=(-0.06, 1.06), yticks=[])
+        _draw_units(axes, layer, numbers, places[layer], _passing(own, layer, numbers), scale)
+    axes.set(xlim=(-0.35, len(units) - 0.8), ylim=(-0.06, 1.06), xticks=[], yticks=[])
     axes.tick_params(axis="x", length=0)
     axes.spines[:].set_visible(False)
 
@@ -103,25 +127,44 @@ def _draw(axes: Axes, edges: pd.DataFrame, scale: float, features: list[str]) ->
 def _draw_units(
     axes: Axes, layer: int, numbers: list[int], places: Vector, passing: Vector, scale: float
 ) -> None:
-    several = len(numbers) <= _ROOM_FOR_NUMBERS
     faint = np.abs(passing) <= _UNSEEN * scale
     face = np.where(faint, "white", _colours(passing))
     axes.scatter(
-        np.full(len(numbers), layer), places, s=150 if several else 12, c=face,
+        np.full(len(numbers), layer), places, s=120, c=face,
         edgecolors=list(np.where(faint, style.GRAY, face)), linewidths=0.8, zorder=3,
     )  # fmt: skip
-    for number, place, quiet in zip(numbers, places, faint, strict=True) if several else ():
+    for number, place, quiet in zip(numbers, places, faint, strict=True):
         axes.text(
-            layer, place, str(number), ha="center", va="center_baseline", fontsize=style.SMALL,
+            layer, place, str(number), ha="center", va="center_baseline", fontsize=6,
             color=style.MUTED if quiet else "white", zorder=4,
         )  # fmt: skip
 
 
-def _units(edges: pd.DataFrame) -> list[list[int]]:
-    """The numbers of the units of every layer; of the output the explained one alone."""
-    depth = int(edges["layer"].max()) + 1
-    lower = [sorted(edges.loc[edges["layer"] == n, "lower"].unique()) for n in range(depth)]
-    return [*lower, sorted(edges.loc[edges["layer"] == depth - 1, "upper"].unique())]
+def _name(axes: Axes, inputs: list[int], features: list[str]) -> None:
+    """Write the names of the inputs beside them."""
+    for unit, place in zip(inputs, _places(len(inputs)), strict=True):
+        if unit < len(features):
+            axes.annotate(
+                style.literal(features[unit], _LONGEST_NAME), (0, place), (-9, 0),
+                textcoords="offset points", ha="right", va="center", fontsize=style.SMALL,
+                color=style.INK,
+            )  # fmt: skip
+
+
+def _units(flows: pd.DataFrame, drawn: pd.DataFrame) -> list[list[int]]:
+    """The units of every layer: all if there are few, else those with a drawn edge."""
+    depth = int(flows["layer"].max()) + 1
+    layers = []
+    for layer in range(depth + 1):
+        every, some = _touched(flows, layer), _touched(drawn, layer)
+        layers.append(every if len(every) <= _ROOM_FOR_ALL else some or every[:1])
+    return layers
+
+
+def _touched(flows: pd.DataFrame, layer: int) -> list[int]:
+    below = flows.loc[flows["layer"] == layer, "lower"]
+    above = flows.loc[flows["layer"] == layer - 1, "upper"]
+    return sorted({*below, *above})
 
 
 def _passing(edges: pd.DataFrame, layer: int, numbers: list[int]) -> Vector:
@@ -130,7 +173,7 @@ def _passing(edges: pd.DataFrame, layer: int, numbers: list[int]) -> Vector:
     if not own.any():
         own, side = (edges["layer"] == layer - 1, "upper")
     sums = edges[own].groupby(side)["relevance"].sum()
-    return np.asarray(sums.reindex(numbers), dtype=np.float64)
+    return np.nan_to_num(np.asarray(sums.reindex(numbers), dtype=np.float64))
 
 
 def _places(count: int) -> Vector:

@@ -14,8 +14,10 @@ from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.tri import Triangulation
 
+from dtd_cli.config.plots import Plots
 from dtd_cli.plots import style
-from dtd_cli.plots.tables import Tables, Vector, has_rows, searches_named
+from dtd_cli.plots.style import Vector
+from dtd_cli.plots.tables import Tables, has_rows, searches_named
 
 _MOST_ARROWS = 150
 _PANEL, _AROUND, _SHAPES = 3.3, 1.1, (0.4, 1.6)
@@ -26,7 +28,7 @@ _LIGHT = ListedColormap(colormaps["Purples"](np.linspace(0, 0.6, _COLOURS)))
 _MARKERS = "osD^vPX<>*"
 
 
-def region_map(tables: Tables) -> Figure | None:
+def region_map(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     """Three maps of one plane through a sample: f, ∇f region by region, and the roots in it.
 
     In a space of more than two dimensions the roots are projected onto the plane.
@@ -41,14 +43,22 @@ def region_map(tables: Tables) -> Figure | None:
     flat = len(tables.features) == 2
     points = _root_points(tables, sample)
     low, high = table[["x_i", "x_k"]].min().to_numpy(), table[["x_i", "x_k"]].max().to_numpy()
+    height = _PANEL * np.clip((high[1] - low[1]) / (high[0] - low[0]), *_SHAPES)
     picture = style.figure(
         style.MOST_WIDTH,
-        _AROUND + _PANEL * np.clip((high[1] - low[1]) / (high[0] - low[0]), *_SHAPES),
+        _AROUND
+        + (3 * height if plots.narrow else height * (plots.inches or 12) / style.MOST_WIDTH),
         f"{len(cells)} linear regions"
         + ("" if flat else f" in the plane through sample {sample}")
         + f", {outcome}",
+        "Thin gray or white lines are edges of regions. Arrows are directions of the gradient, its "
+        "length is the colour. Dashed lines lead from the sample x to its roots"
+        + ("." if flat else ", which are projected onto the plane.")
+        + f" n = 1 sample, number {sample}.",
+        plots,
     )
-    first, second, third = picture.subplots(1, 3, sharex=True, sharey=True)
+    shape = (3, 1) if plots.narrow else (1, 3)
+    first, second, third = picture.subplots(*shape, sharex=True, sharey=True)
     for axes, title in (
         (first, "f"),
         (second, "gradient of f, and its length"),
@@ -64,6 +74,7 @@ def region_map(tables: Tables) -> Figure | None:
     _draw_f(first, table, cells)
     _draw_gradient(second, cells)
     _draw_roots(third, tables.values(sample), points, cells, (i, k))
+    style.legend_below(picture, [third])
     return picture
 
 
@@ -127,13 +138,15 @@ def _draw_roots(
     cells: list[pd.DataFrame],
     shown: tuple[int, int],
 ) -> None:
-    axes.add_collection(_outlines(cells, facecolor="white", edgecolor=style.GRAY, linewidth=0.5))
+    axes.add_collection(_outlines(cells, facecolor="white", edgecolor=style.FAINT, linewidth=0.7))
     x = anchor[list(shown)]
     colours = style.colours(points, style.FINDER_COLOURS)
     for number, (finder, roots) in enumerate(points.items()):
         ends = roots[:, list(shown)]
         for end in ends:
-            axes.plot(*np.stack([x, end]).T, color=colours[finder], linewidth=0.6, alpha=0.5)
+            axes.plot(
+                *np.stack([x, end]).T, color=colours[finder], linewidth=1.1, linestyle=(0, (3, 2))
+            )
         axes.scatter(
             ends[:, 0],
             ends[:, 1],
@@ -145,7 +158,6 @@ def _draw_roots(
             linewidth=0,
         )
     axes.scatter(x[0], x[1], s=70, marker="*", color=style.INK, label="x", zorder=4)
-    axes.legend(fontsize=style.SMALL, frameon=True, framealpha=0.8, loc="best")
 
 
 def _root_points(tables: Tables, sample: int) -> dict[str, Vector]:

@@ -2,87 +2,116 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import textwrap
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from dtd_cli.config.plots import Plots
 from dtd_cli.plots import style
 from dtd_cli.plots.pixels import pixels_of
-from dtd_cli.plots.tables import Tables, Vector
+from dtd_cli.plots.style import Vector
+from dtd_cli.plots.tables import Sample, Tables
 
 _MOST_SAMPLES, _MOST_FEATURES, _STRONGEST = 6, 30, 20
+_LONGEST_NAME, _LETTER, _PANEL, _VALUE, _TITLE = 32, 0.068, 2.0, 0.55, 34
 
 
-def relevance_bars(tables: Tables) -> Figure | None:
-    """How much each feature contributes: one panel a sample, one colour a method.
+def relevance_bars(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
+    """How much each feature contributes: one panel a sample, one colour a method, one scale.
 
-    Of more than 30 features the 20 strongest of each sample are shown, the strongest first, and the
-    sum of the others. What is estimated from sampled paths has its standard error. Where a method
-    has no finite relevance, marks stand for its bars.
+    The features stand in the order of their largest |R| in any panel. Of more than 30 the 20
+    strongest are shown, and the sum of the others. What is estimated from sampled paths has its
+    standard error. Where a method has no finite relevance, marks stand for its bars.
     """
-    features, relevance, stderr = tables.features, tables.input_relevance(), tables.input_stderr()
-    samples = tables.explained if tables.methods else []
-    samples, others = style.first(samples, _MOST_SAMPLES)
-    if not samples or pixels_of(features) is not None:
-        return None
-
+    features, relevance = tables.features, tables.input_relevance()
+    samples, others = style.first(tables.explained, _MOST_SAMPLES, plots)
     methods = tables.methods
-    many = len(features) > _MOST_FEATURES
-    if many:
-        others += f", the {_STRONGEST} strongest of {len(features)}"
-    bars = _STRONGEST + 1 if many else len(features)
-    width = max(2.6, 0.5 + bars * (0.16 + 0.07 * len(methods)))
-    rows, columns = style.shape(len(samples), width)
+    if not samples or not methods or pixels_of(features) is not None:
+        return None
+    numbers = [sample.number for sample in samples]
+    here = [values for (_, number), values in relevance.items() if number in numbers]
+    shown = _strongest(here, len(features))
+    names = [style.literal(features[feature], _LONGEST_NAME) for feature in shown]
+    if len(shown) < len(features):
+        others += f", the {len(shown)} strongest of {len(features)}"
+        names.append(f"{len(features) - len(shown)} others")
+
+    margin = 0.3 + _LETTER * max(map(len, names))
+    rows, columns = style.shape(len(samples), _PANEL + _VALUE + margin / 2, plots)
+    height = 0.75 + len(names) * (0.08 + 0.085 * len(methods))
     picture = style.figure(
-        style.total_width(columns, width), 0.9 + 2.3 * rows, f"Relevance of each feature{others}"
+        style.total_width(1, margin + columns * (_PANEL + _VALUE)),
+        0.7 + height * rows,
+        f"Relevance of each feature{others}",
+        "Features in the order of their largest |R| in any panel, on one scale; at the right of "
+        f"each the value of the sample. n = {len(samples)} samples, a panel each."
+        f"{_errors(tables)}",
+        plots,
     )
-    grid = style.panels(picture, rows, columns, len(samples), "relevance")
-    colours = style.colours(methods, style.METHOD_COLOURS)
-    thickness = 0.8 / len(methods)
-    for axes, sample in zip(grid, samples, strict=True):
-        title = f"{sample.title}, f = {style.number(sample.f)}"
-        axes.set_title(title, fontsize=style.TITLE, color=style.INK, loc="left")
-        of_methods = {
-            m: relevance[m, sample.number] for m in methods if (m, sample.number) in relevance
-        }
-        shown = _strongest([*of_methods.values()], len(features)) if many else np.arange(bars)
-        for i, method in enumerate(methods):
-            centres = np.arange(bars) + (i - (len(methods) - 1) / 2) * thickness
-            doubt = tables.doubt(method, sample.number, 0)
-            style.name_marks(axes, [doubt])
-            if doubt == "unbounded":
-                style.instead_of_bars(axes, centres)
-            if method in of_methods:
-                heights = _with_rest(of_methods[method], shown)
-                axes.bar(
-                    centres,
-                    heights,
-                    thickness * 0.94,
-                    color=colours[method],
-                    label=style.words(method),
-                    zorder=2,
-                )
-                if (method, sample.number) in stderr:
-                    # A sum of estimates that depend on each other has an error that is not known.
-                    errors = stderr[method, sample.number][shown]
-                    style.error_bars(axes, centres[: len(shown)], heights[: len(shown)], errors)
-                if doubt:
-                    style.above_bars(axes, centres, heights)
-        values = tables.values(sample.number)[shown].tolist()
-        names = [features[feature] for feature in shown]
-        if many:
-            names.append(f"{len(features) - len(shown)} others")
-        style.name_features(axes, names, values)
-    style.legend_below(picture, grid)
+    grid = picture.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    for axes in grid.ravel()[len(samples) :]:
+        axes.remove()
+    panels = list(grid.ravel()[: len(samples)])
+    for axes, sample in zip(panels, samples, strict=True):
+        _draw(axes, tables, sample, shown)
+    places = np.arange(len(names))
+    panels[0].set_yticks(places, names)
+    panels[0].set_ylim(len(names) - 0.45, -0.55)
+    for number, axes in enumerate(panels):
+        if number + columns >= len(panels):
+            axes.tick_params(labelbottom=True)
+            axes.set_xlabel("relevance R", fontsize=style.LABEL)
+    style.legend_below(picture, panels, ncols=2 if plots.narrow else 5)
     return picture
 
 
-def _strongest(relevances: Sequence[Vector], count: int) -> NDArray[np.intp]:
-    """The features whose relevance is largest by any method, the largest first."""
+def _draw(axes: Axes, tables: Tables, sample: Sample, shown: NDArray[np.intp]) -> None:
+    methods, relevance, errors = tables.methods, tables.input_relevance(), tables.input_stderr()
+    colours = style.colours(methods, style.METHOD_COLOURS)
+    thickness = 0.8 / len(methods)
+    values = tables.values(sample.number)
+    rest = len(shown) < len(values)
+    title = ", ".join([*sample.names, *sample.outcome, f"f = {style.number(sample.f)}"])
+    style.plain(axes, textwrap.fill(title, _TITLE))
+    axes.axvline(0.0, color=style.MUTED, linewidth=0.8, zorder=1)
+    for i, method in enumerate(methods):
+        place = np.arange(len(shown) + rest) + (i - (len(methods) - 1) / 2) * thickness
+        doubt = tables.doubt(method, sample.number, 0)
+        style.name_marks(axes, [doubt])
+        if doubt == "unbounded":
+            style.instead_of_bars(axes, place, upright=False)
+        if (method, sample.number) not in relevance:
+            continue
+        lengths = _with_rest(relevance[method, sample.number], shown)
+        label = style.words(method)
+        axes.barh(place, lengths, thickness * 0.94, color=colours[method], label=label, zorder=2)
+        if (method, sample.number) in errors:
+            # A sum of estimates that depend on each other has an error that is not known.
+            stderr = errors[method, sample.number][shown]
+            style.error_bars(axes, lengths[: len(shown)], place[: len(shown)], stderr, along="x")
+        if doubt:
+            style.above_bars(axes, place, lengths, upright=False)
+    for at, value in enumerate(values[shown].tolist()):
+        axes.annotate(
+            style.number(value), (1.0, at), (3, 0), xycoords=("axes fraction", "data"),
+            textcoords="offset points", va="center", fontsize=style.SMALL, color=style.MUTED,
+            annotation_clip=False,
+        )  # fmt: skip
+
+
+def _errors(tables: Tables) -> str:
+    estimated = any(np.isfinite(errors).any() for errors in tables.input_stderr().values())
+    return " Error bars: one standard error of the sampled paths." if estimated else ""
+
+
+def _strongest(relevances: list[Vector], count: int) -> NDArray[np.intp]:
+    """The features by their largest relevance, the largest first; of very many some."""
     largest = np.nanmax(np.abs([np.zeros(count), *relevances]), axis=0)
-    return np.argsort(-largest, kind="stable")[:_STRONGEST]
+    order = np.argsort(-largest, kind="stable")
+    return order if count <= _MOST_FEATURES else order[:_STRONGEST]
 
 
 def _with_rest(relevance: Vector, shown: NDArray[np.intp]) -> Vector:

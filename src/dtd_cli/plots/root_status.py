@@ -4,37 +4,51 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from dtd_cli.config.plots import Plots
 from dtd_cli.plots import style
 from dtd_cli.plots.tables import Tables, has_rows, searches_named
 
 _ROOM_FOR_A_NUMBER = 0.06
+_KINDS = {"admissible": style.GREEN, "same_region": style.PURPLE}
+_KIND_NAMES = {"admissible": "in the domain", "same_region": "in the anchor's region"}
+_GROUP = ["layer", "finder"]
 
 
-def root_status(tables: Tables) -> Figure | None:
+def root_status(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     """The share of found, approximate, inactive, degenerate and missing roots.
 
-    One bar for each layer and finder, over all samples and units. At its right end stands how many,
-    and how many of the roots have limits that are in doubt.
+    One bar for each layer and finder, over all samples and units. The thin bars below it are the
+    shares whose root is admissible, and whose root lies in the anchor's region. At its right end
+    stands how many, and how many of the roots have limits that are in doubt.
     """
     if not has_rows(tables.roots):
         return None
-    counts = status_counts(tables.roots)
+    counts, kinds = status_counts(tables.roots), kind_counts(tables.roots)
     totals = counts.sum(axis=1).to_numpy()
-    picture = style.figure(7.0, 1.15 + 0.34 * len(counts), "What became of the roots")
+    picture = style.figure(
+        7.0,
+        1.25 + 0.42 * len(counts),
+        "What became of the roots",
+        "Shares of all units of all samples, by layer and root search; n is how many. Thin bars: "
+        "the shares that have a root, found or approximate, which lies in the domain of its layer, "
+        "and one which lies in the linear region of its anchor.",
+        plots,
+    )
     axes = picture.subplots()
     style.plain(axes)
     rows, start = np.arange(len(counts)), np.zeros(len(counts))
     for status in counts.columns:
         share = counts[status].to_numpy() / totals
         colour = style.STATUS_COLOURS[status]
-        axes.barh(rows, share, 0.68, start, color=colour, label=style.words(status))
+        axes.barh(rows - 0.12, share, 0.5, start, color=colour, label=style.words(status))
         ink = "white" if status in ("found", "not_found") else style.INK
         for row in np.flatnonzero(share >= _ROOM_FOR_A_NUMBER).tolist():
             axes.text(
                 start[row] + share[row] / 2,
-                row,
+                row - 0.12,
                 f"{share[row]:.0%}",
                 ha="center",
                 va="center",
@@ -42,8 +56,23 @@ def root_status(tables: Tables) -> Figure | None:
                 color=ink,
             )
         start = start + share
-    marks = limit_counts(tables.roots).reindex(counts.index, fill_value=0)
-    for row, total in enumerate(totals):
+    for offset, (kind, colour) in zip((0.2, 0.31), _KINDS.items(), strict=True):
+        share = kinds[kind].to_numpy() / totals
+        axes.barh(rows + offset, share, 0.1, color=colour, label=_KIND_NAMES[kind])
+    _number(axes, tables.roots, counts)
+    names = [f"layer {layer}, {style.words(finder)}" for layer, finder in counts.index]
+    axes.set_yticks(rows, names, fontsize=style.LABEL)
+    axes.tick_params(axis="y", length=0)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1)
+    axes.set_xticks([0, 0.5, 1], ["0", "50%", "100%"])
+    style.legend_below(picture, [axes], ncols=2 if plots.narrow else 4)
+    return picture
+
+
+def _number(axes: Axes, roots: pd.DataFrame, counts: pd.DataFrame) -> None:
+    marks = limit_counts(roots).reindex(counts.index, fill_value=0)
+    for row, total in enumerate(counts.sum(axis=1)):
         text = f"n = {total}" + "".join(
             f", {marks[state].iloc[row]} {mark}"
             for state, mark in style.MARKS.items()
@@ -51,21 +80,13 @@ def root_status(tables: Tables) -> Figure | None:
         )
         axes.text(1.01, row, text, va="center", fontsize=style.SMALL, color=style.MUTED)
     style.name_marks(axes, [state for state in style.MARKS if marks[state].any()])
-    names = [f"layer {layer}, {style.words(finder)}" for layer, finder in counts.index]
-    axes.set_yticks(rows, names, fontsize=style.LABEL)
-    axes.tick_params(axis="y", length=0)
-    axes.invert_yaxis()
-    axes.set_xlim(0, 1)
-    axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "25%", "50%", "75%", "100%"])
-    style.legend_below(picture, [axes])
-    return picture
 
 
 def limit_counts(roots: pd.DataFrame) -> pd.DataFrame:
     """How many roots have limits that are in doubt: as :func:`status_counts`, a column a state."""
     limits = roots["limit"] if "limit" in roots else pd.Series("none", roots.index)
     doubtful = searches_named(roots).assign(limit=limits)[limits.isin(style.MARKS)]
-    counts = doubtful.groupby(["layer", "finder", "limit"]).size().unstack(fill_value=0)
+    counts = doubtful.groupby([*_GROUP, "limit"]).size().unstack(fill_value=0)
     return counts.reindex(columns=list(style.MARKS), fill_value=0)
 
 
@@ -74,8 +95,16 @@ def status_counts(roots: pd.DataFrame) -> pd.DataFrame:
 
     Statuses that do not occur have no column.
     """
-    counts = (
-        searches_named(roots).groupby(["layer", "finder", "status"]).size().unstack(fill_value=0)
-    )
+    counts = searches_named(roots).groupby([*_GROUP, "status"]).size().unstack(fill_value=0)
     counts = counts[[status for status in style.STATUS_COLOURS if status in counts.columns]]
-    return counts.sort_index(level=["layer", "finder"], ascending=[False, True])
+    return counts.sort_index(level=_GROUP, ascending=[False, True])
+
+
+def kind_counts(roots: pd.DataFrame) -> pd.DataFrame:
+    """How many roots are admissible, and in their anchor's region: as :func:`status_counts`."""
+    is_point = roots["status"].isin(("found", "approximate"))
+    kinds = {
+        kind: is_point & roots[kind].astype("boolean").fillna(False).astype(bool) for kind in _KINDS
+    }
+    counts = searches_named(roots).assign(**kinds).groupby(_GROUP)[list(_KINDS)].sum()
+    return counts.sort_index(level=_GROUP, ascending=[False, True])

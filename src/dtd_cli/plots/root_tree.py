@@ -10,11 +10,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from dtd_cli.config.plots import Plots
 from dtd_cli.plots import style
 from dtd_cli.plots.tables import Tables, has_rows
 
-MOST_NODES = 400
-"""A tree with more roots is not drawn."""
+MOST_NODES = 100
+"""Of a tree with more roots the strongest are drawn."""
 
 _WIDEST = 8.0
 _THINNEST = 0.6
@@ -23,28 +24,40 @@ _NAMED = 0.02
 """Where there is no room for all, roots through which this share of the widest passes are named."""
 
 
-def root_tree(tables: Tables) -> Figure | None:
+def root_tree(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     """The first sample's tree: x at the left, then the roots of its units, then theirs.
 
-    A branch is as wide as the relevance that passes, gray where none does. A unit without a root
-    ends its branch. A ring marks a root at which the derivative is a limit. Where no finite
-    relevance exists all branches are gray.
+    A branch is as wide as the relevance that passes, gray where none does; of the study of nested
+    roots, as the relevance of the unit. A unit without a root ends its branch. A ring marks a root
+    at which the derivative is a limit. Where no finite relevance exists all branches are gray. Of
+    a large tree the strongest branches are drawn.
     """
-    if not has_rows(tables.root_tree):
-        return None
-    sample = tables.root_tree["sample"].iloc[0]
-    tree = tables.root_tree[tables.root_tree["sample"] == sample].set_index("node")
-    if len(tree) > MOST_NODES:
-        return None
+    table = tables.root_tree
+    if not has_rows(table):
+        if not has_rows(tables.nested_roots):
+            return None
+        table = tables.nested_roots
+        table = table.assign(passed=table["relevance"], epsilon=np.nan)
+        table = table[table["status"] != "inactive"]
+    sample = int(table["sample"].iloc[0])
+    whole = table[table["sample"] == sample].set_index("node")
+    doubt = tables.doubt("recursive", sample, 0)
+    limits = whole["limits"] if "limits" in whole else pd.Series("none", whole.index)
+    # What has no finite relevance has no width, and sets none.
+    endless = (limits == "unbounded") | (doubt == "unbounded")
+    whole = whole.assign(limits=limits, passed=whole["passed"].mask(endless, 0.0))
+    tree = strongest(whole)
     places = heights(tree)
     leaves = len(tree) - tree["parent"].dropna().nunique()
-    doubt = tables.doubt("recursive", int(sample), 0)
-    if doubt == "unbounded":
-        tree = tree.assign(passed=0.0)
+    some = f", the {len(tree)} strongest of {len(whole)}" if len(tree) < len(whole) else ""
     picture = style.figure(
-        9.5,
-        min(12.0, 1.6 + 0.17 * max(leaves, 6)),
-        style.marked(f"Roots within roots, {tables.title(sample)}", doubt),
+        8.6,
+        min(10.0, 1.6 + 0.17 * max(leaves, 6)),
+        style.marked(f"Roots within roots, {tables.title(sample)}{some}", doubt),
+        "The sample x at the left, then the roots of the units of layer 1, and in each of these "
+        "the roots of the units above. A branch is as wide as the relevance that passes, on one "
+        "scale, and gray where there is none. Numbers are units. n = 1 sample.",
+        plots,
     )
     axes = picture.subplots()
     style.plain(axes)
@@ -52,6 +65,9 @@ def root_tree(tables: Tables) -> Figure | None:
     widest = tree["passed"].abs().max()
     named = (tree["passed"].abs() > _NAMED * widest) | (leaves <= _ROOM_FOR_NUMBERS)
     _draw_roots(axes, tree, places, named.to_numpy())
+    for mark in style.MARKS:
+        nodes = tree[tree["limits"] == mark]
+        style.mark_points(axes, mark, nodes["layer"], [places[node] for node in nodes.index])
     depth = int(tree["layer"].max()) + 1
     names = [f"roots in layer {n}\nof units of layer {n + 1}" for n in range(depth)]
     axes.set_xticks(range(-1, depth), ["x", *names])
@@ -59,8 +75,29 @@ def root_tree(tables: Tables) -> Figure | None:
     axes.invert_yaxis()
     axes.tick_params(axis="x", length=0)
     axes.spines[:].set_visible(False)
-    _legend(picture, tree, doubt)
+    _legend(picture, tree, doubt, plots)
     return picture
+
+
+def strongest(tree: pd.DataFrame) -> pd.DataFrame:
+    """The nodes through which the most relevance passes, with all that they are nested in.
+
+    A tree with at most :data:`MOST_NODES` nodes is whole.
+    """
+    if len(tree) <= MOST_NODES:
+        return tree
+    parents = tree["parent"].dropna().astype(int).to_dict()
+    passed = tree["passed"].abs().sort_values(ascending=False, kind="stable")
+    kept: set[int] = set()
+    for node in passed.index[(passed > 0) | (passed.max() == 0)].tolist():
+        above, at = [], node
+        while at is not None and at not in kept:
+            above.append(at)
+            at = parents.get(at)
+        if len(kept) + len(above) > MOST_NODES:
+            break
+        kept.update(above)
+    return tree[tree.index.isin(kept)]
 
 
 def heights(tree: pd.DataFrame) -> dict[int, float]:
@@ -130,7 +167,7 @@ def _draw_roots(
             )  # fmt: skip
 
 
-def _legend(picture: Figure, tree: pd.DataFrame, doubt: str) -> None:
+def _legend(picture: Figure, tree: pd.DataFrame, doubt: str, plots: Plots) -> None:
     marks = [
         Line2D([], [], marker="o", linestyle="", color=colour, label=style.words(status))
         for status, colour in style.STATUS_COLOURS.items()
@@ -152,7 +189,11 @@ def _legend(picture: Figure, tree: pd.DataFrame, doubt: str) -> None:
     for label, colour, sign in signs:
         if (sign * tree["passed"] > 0).any():
             marks.append(Line2D([], [], color=colour, linewidth=4, alpha=0.6, label=label))
-    marks += style.marks([doubt])
+    marks += style.marks([doubt, *(set(tree["limits"]) & set(style.MARKS))])
     picture.legend(
-        handles=marks, loc="outside lower center", ncols=5, fontsize=style.LABEL, frameon=False
+        handles=marks,
+        loc="outside lower center",
+        ncols=2 if plots.narrow else 5,
+        fontsize=style.LABEL,
+        frameon=False,
     )

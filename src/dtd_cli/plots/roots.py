@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from dtd_cli.config.plots import Plots
 from dtd_cli.plots import style
+from dtd_cli.plots.style import Vector
 from dtd_cli.plots.tables import (
     OF_F,
     Tables,
-    Vector,
     by_index,
     has_rows,
     owners,
@@ -22,12 +23,12 @@ _MOST_FEATURES, _MOST_UNITS = 12, 12
 _IS_A_POINT = ("found", "approximate")
 
 
-def roots(tables: Tables) -> Figure | None:
+def roots(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     """How far from x its roots lie: x, its closed-form root and its searched roots side by side.
 
     The first explained sample that has roots at the input; one panel a unit of the first hidden
     layer, and one for f if it is decomposed at once. A finder that has no root there has
-    no bars, and the title says why.
+    no bars, and the title says why. Units for which no finder has one have no panel.
     """
     features = tables.features
     if not has_rows(tables.roots) or not has_rows(tables.root_points):
@@ -40,14 +41,22 @@ def roots(tables: Tables) -> Figure | None:
     table, points = (t[t["sample"] == sample] for t in (table, points))
     finders = sorted((str(f) for f in table["finder"].unique()), key=lambda f: f != "closed_form")
     h = table.groupby("neuron")["relevance"].first().fillna(0.0)
-    units = sorted(int(n) for n in h.abs().nlargest(_MOST_UNITS, keep="first").index)
+    rooted = table.loc[table["status"].isin(_IS_A_POINT), "neuron"].unique()
+    strongest = h[h.index.isin(rooted)].abs().nlargest(_MOST_UNITS, keep="first").index
+    units = sorted(map(int, strongest))
+    if not units:
+        return None
+    others = f", {len(units)} of {len(h)}" if len(units) < len(h) else ""
 
     width = max(2.5, 0.6 + len(features) * (0.16 + 0.07 * (1 + len(finders))))
-    rows, columns = style.shape(len(units), width)
+    rows, columns = style.shape(len(units), width, plots)
     picture = style.figure(
         style.total_width(columns, width),
         0.9 + rows * (1.75 + 0.13 * len(finders)),
-        f"The input x and its roots for {owners(units, layer=1)}, {tables.title(sample)}",
+        f"The input x and its roots for {owners(units, layer=1)}{others}, {tables.title(sample)}",
+        f"A panel a unit, with its relevance h(x) and what each search found; of {len(h)} units "
+        f"the {len(units)} strongest that have a root. n = 1 sample; all panels have one scale.",
+        plots,
     )
     grid = style.panels(picture, rows, columns, len(units), "value", sharey=True)
     colours = {"x": style.GRAY, **style.colours(finders, style.FINDER_COLOURS)}
@@ -74,7 +83,7 @@ def roots(tables: Tables) -> Figure | None:
             )
         axes.set_title("\n".join(outcome), fontsize=style.LABEL, color=style.INK, loc="left")
         style.name_features(axes, features)
-    style.legend_below(picture, grid)
+    style.legend_below(picture, grid, ncols=2 if plots.narrow else 5)
     return picture
 
 

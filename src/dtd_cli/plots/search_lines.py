@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from dtd_cli.config.plots import Plots
 from dtd_cli.plots import style
 from dtd_cli.plots.tables import OF_F, Tables, has_rows, owners, told_apart, unit_name
 
@@ -14,7 +15,7 @@ _MOST_UNITS, _WIDTH = 12, 2.5
 _UNIT = ["finder", "neuron"]
 
 
-def search_lines(tables: Tables) -> Figure | None:
+def search_lines(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     """The relevance of a unit from the far end of its search line to the anchor, root marked.
 
     The first explained sample that was searched, in its lowest searched layer; one panel a unit,
@@ -34,11 +35,14 @@ def search_lines(tables: Tables) -> Figure | None:
 
     units = _strongest(lines)
     finders = [str(finder) for finder in lines["finder"].unique()]
-    rows, columns = style.shape(len(units), _WIDTH)
+    rows, columns = style.shape(len(units), _WIDTH, plots)
     picture = style.figure(
         style.total_width(columns, _WIDTH),
         0.9 + rows * (1.75 + 0.13 * len(finders)),
         f"Relevance along the search lines of {owners(units, layer + 1)}, {tables.title(sample)}",
+        "From the far end of a search line (0) to the anchor (1); a dot is the root that was "
+        f"found. The {len(units)} strongest units of n = 1 sample; each panel has its own scale.",
+        plots,
     )
     grid = style.panels(picture, rows, columns, len(units), "relevance h")
     colours = style.colours(finders, style.FINDER_COLOURS)

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from dtd_cli.config.plots import Plots
 from dtd_cli.plots import style
 from dtd_cli.plots.tables import Tables, has_rows
 
 
-def agreement(tables: Tables) -> Figure | None:
+def agreement(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     """How much of f each method conserves, and its cosine with gradient × input: all samples."""
     if not has_rows(tables.agreement):
         return None
@@ -20,11 +21,14 @@ def agreement(tables: Tables) -> Figure | None:
     methods = [str(name) for name in table["method"].unique()]
     picture = style.figure(
         8.6,
-        1.5 + 0.42 * len(methods),
+        (1.5 + 0.42 * len(methods)) * (1 + plots.narrow),
         f"Agreement with f, and with the gradient{_without(_left_out(table))}",
+        "Boxes are quartiles with the median, lines reach to 1.5 times their distance, points lie "
+        f"beyond. n = {table['sample'].nunique()} samples.",
+        plots,
     )
     colours = style.colours(methods, style.METHOD_COLOURS)
-    grid = picture.subplots(1, 2, sharey=True)
+    grid = picture.subplots(*((2, 1) if plots.narrow else (1, 2)), sharey=True)
     for axes, column, title in zip(
         grid,
         ("conserved", "cosine"),
@@ -58,7 +62,7 @@ def _without(count: int) -> str:
     return f", without {count} {have} no finite relevance" if count else ""
 
 
-def continuity(tables: Tables) -> Figure | None:
+def continuity(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     """The largest change of relevance between two samples, relative to their distance."""
     if not has_rows(tables.continuity):
         return None
@@ -70,6 +74,8 @@ def continuity(tables: Tables) -> Figure | None:
         7.0,
         1.2 + 0.36 * len(methods) + 0.3 * any(doubts),
         f"Largest change of relevance between two inputs{_without(left_out)}",
+        "The largest ratio over all pairs of samples.",
+        plots,
     )
     axes = picture.subplots()
     style.name_marks(axes, doubts)
@@ -94,11 +100,18 @@ def continuity(tables: Tables) -> Figure | None:
     return picture
 
 
-def output_scaling(tables: Tables) -> Figure | None:
+def output_scaling(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     """f(c x) / f(x) for every sample, beside the line of a network without biases."""
     if not has_rows(tables.output_scaling):
         return None
-    picture = style.figure(style.LEAST_WIDTH, 3.8, "The output when the input is scaled")
+    count = tables.output_scaling["sample"].nunique()
+    picture = style.figure(
+        style.LEAST_WIDTH,
+        3.8,
+        "The output when the input is scaled",
+        f"A line a sample, n = {count}; dashed: a network without biases.",
+        plots,
+    )
     axes = picture.subplots()
     style.plain(axes)
     for _, rows in tables.output_scaling.groupby("sample"):
@@ -110,13 +123,17 @@ def output_scaling(tables: Tables) -> Figure | None:
     return picture
 
 
-def published_roots(tables: Tables) -> Figure | None:
+def published_roots(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     """For how many samples so many of the published points have another gradient."""
     if not has_rows(tables.published_roots):
         return None
     table = tables.published_roots
     picture = style.figure(
-        style.LEAST_WIDTH, 3.4, "Published protocol: points with another gradient"
+        style.LEAST_WIDTH,
+        3.4,
+        "Published protocol: points with another gradient",
+        f"n = {len(table)} inputs.",
+        plots,
     )
     axes = picture.subplots()
     any_share = style.number(100 * float(table["any_with_another_gradient"].mean()))
@@ -129,12 +146,19 @@ def published_roots(tables: Tables) -> Figure | None:
     return picture
 
 
-def rank_collapse(tables: Tables) -> Figure | None:
+def rank_collapse(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     """Cosine similarity of the columns of products of train-free layers, against their length."""
     if not has_rows(tables.rank_collapse):
         return None
     table = tables.rank_collapse
-    picture = style.figure(style.LEAST_WIDTH, 3.6, "Do all units of a layer explain alike?")
+    picture = style.figure(
+        style.LEAST_WIDTH,
+        3.6,
+        "Do all units of a layer explain alike?",
+        "Lines are medians, bands reach from the 10th to the 90th percentile of the samples; "
+        f"n = {table['sample'].nunique()}.",
+        plots,
+    )
     axes = picture.subplots()
     style.plain(axes, "columns of the product of the first layers, all pairs, all samples")
     for column, words, colour in (

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
@@ -16,11 +17,18 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 from numpy.typing import ArrayLike, NDArray
 
+from dtd_cli.config.plots import Plots
+from dtd_cli.plots.fonts import letters
 from dtd_cli.records.files import write_whole
 
 T = TypeVar("T")
 
+Vector = NDArray[np.float64]
+
 DPI = 120
+FEW = 4
+"""So many samples have a band; fewer are points."""
+SCREEN = Plots()
 HEADING, TITLE, LABEL, SMALL = 10.5, 9.0, 8.0, 7.0
 INK, MUTED, GRAY, FAINT = "#222222", "#767676", "#b3b3b3", "#d9d9d9"
 DIVERGING = "RdBu_r"
@@ -83,15 +91,23 @@ def colours(names: Iterable[str], known: Mapping[str, str]) -> dict[str, str]:
 
 def words(label: str) -> str:
     """A label of the tables as one reads it aloud: ``not_found`` is "not found"."""
-    return _WORDS.get(label, label.replace("_", " "))
+    return _WORDS.get(label, "".join(letters(label.replace("_", " "))))
 
 
 def literal(text: str, longest: int = LONGEST_NAME) -> str:
     """A user's text, long ones without their middle, and never read as mathematics."""
-    head = longest // 2
-    fits = len(text) <= longest
-    short = text if fits else f"{text[:head]}…{text[1 + head - longest :]}"
+    parts = letters(text)
+    short = text if "".join(parts) == text else " ".join("".join(parts).split())
+    if len(short) > longest:
+        head, tail = _begin(parts, longest // 2), _begin(parts[::-1], longest - longest // 2 - 1)
+        ends = ("".join(parts[:head]), "".join(parts[len(parts) - tail :]))
+        short = "…".join(end.strip() if parts != list(text) else end for end in ends)
     return short.replace("$", r"\$")
+
+
+def _begin(parts: Sequence[str], room: int) -> int:
+    """How many of the first parts have room; at least one."""
+    return max(1, int((np.cumsum([len(part.strip() or " ") for part in parts]) <= room).sum()))
 
 
 def number(value: float) -> str:
@@ -128,11 +144,25 @@ def name_marks(axes: Axes, doubts: Iterable[str]) -> None:
         axes.add_line(mark)
 
 
-def figure(width: float, height: float, heading: str) -> Figure:
-    """An empty figure of so many inches, with its heading on as many lines as it needs."""
-    heading = textwrap.fill(heading, int((width - 0.2) / _HEADING_LETTER))
-    picture = Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
-    picture.suptitle(heading, x=0.1 / width, ha="left", fontsize=HEADING, color=INK)
+class Picture(Figure):
+    """A figure with a caption: what it shows, of how many, and what bands and scales are."""
+
+    caption = ""
+
+
+def figure(
+    width: float, height: float, heading: str, caption: str = "", plots: Plots = SCREEN
+) -> Picture:
+    """An empty figure with its heading on as many lines as it needs.
+
+    It is so many inches wide, or as wide as ``plots`` says.
+    """
+    width = plots.inches or width
+    picture = Picture(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
+    picture.caption = " ".join(f"{heading}. {caption}".split())
+    if plots.heading:
+        lines = textwrap.fill(heading, int((width - 0.2) / _HEADING_LETTER))
+        picture.suptitle(lines, x=0.1 / width, ha="left", fontsize=HEADING, color=INK)
     return picture
 
 
@@ -161,22 +191,26 @@ def beside(axes: Axes, text: str) -> None:
     )
 
 
-def first(samples: list[T], most: int) -> tuple[list[T], str]:
-    """The samples that a picture has room for, and what its heading says of the others."""
+def first(samples: list[T], most: int, plots: Plots = SCREEN) -> tuple[list[T], str]:
+    """The samples that a picture has room for, and what its heading says of the others.
+
+    Those that were chosen are all drawn.
+    """
+    most = len(samples) if plots.samples else most
     note = f", first {most} of {len(samples)} samples" if len(samples) > most else ""
     return samples[:most], note
 
 
-def shape(count: int, width: float) -> tuple[int, int]:
+def shape(count: int, width: float, plots: Plots = SCREEN) -> tuple[int, int]:
     """Rows and columns for so many small panels, each so many inches wide."""
     square = count if count <= 3 else min(4, math.ceil(math.sqrt(count)))
-    columns = max(1, min(square, int(MOST_WIDTH / width)))
+    columns = max(1, min(square, int((plots.inches or MOST_WIDTH) / width)))
     return math.ceil(count / columns), columns
 
 
 def total_width(columns: int, width: float) -> float:
     """Inches for so many panels side by side, and for the heading above them."""
-    return max(LEAST_WIDTH, columns * width)
+    return min(MOST_WIDTH, max(LEAST_WIDTH, columns * width))
 
 
 def nested(count: int) -> list[float]:
@@ -206,6 +240,17 @@ def panels(
     return used
 
 
+def entries(panels: Iterable[Axes]) -> tuple[list[str], list[Artist]]:
+    """What a legend of these panels says, each entry once and marks last."""
+    known = {
+        label: handle
+        for axes in panels
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    labels = sorted(known, key=lambda label: label in _MARKED.values())
+    return labels, [known[label] for label in labels]
+
+
 def legend_below(
     picture: Figure,
     panels: Iterable[Axes],
@@ -213,15 +258,18 @@ def legend_below(
     ncols: int = 5,
 ) -> None:
     """One legend for all panels, each entry once and marks last; none where nothing is named."""
-    entries = {
-        label: handle
-        for axes in panels
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-    }
-    labels = sorted(entries, key=lambda label: label in _MARKED.values())
+    labels, handles = entries(panels)
     if labels:
-        handles = [entries[label] for label in labels]
         picture.legend(handles, labels, loc=loc, ncols=ncols, fontsize=LABEL, frameon=False)
+
+
+def scatter_or_band(axes: Axes, x: ArrayLike, samples: Vector, band: Vector, colour: str) -> None:
+    """How samples (samples, places) spread about a line: a band, or points where they are few."""
+    if len(samples) >= FEW:
+        axes.fill_between(x, band[0], band[1], color=colour, alpha=0.15, linewidth=0)
+    elif len(samples) > 1:
+        for values in samples:
+            axes.plot(x, values, "o", color=colour, markersize=3, alpha=0.6, zorder=2)
 
 
 def name_features(axes: Axes, names: Sequence[str], values: Sequence[float] | None = None) -> None:
@@ -240,7 +288,7 @@ def name_features(axes: Axes, names: Sequence[str], values: Sequence[float] | No
 
 def plain(axes: Axes, title: str = "") -> None:
     """Give a panel its title and only the lines that carry meaning."""
-    axes.set_title(title, fontsize=TITLE, color=INK, loc="left")
+    axes.set_title(title, fontsize=TITLE, color=INK, loc="left", wrap=True)
     axes.tick_params(labelsize=SMALL, color=MUTED, labelcolor=INK, length=2.5)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(MUTED)
@@ -253,13 +301,16 @@ def colour_bar(axes: Axes, scale: ScalarMappable) -> None:
     bar.ax.tick_params(labelsize=SMALL, color=MUTED, length=2.5)
 
 
-def error_bars(axes: Axes, x: ArrayLike, heights: ArrayLike, stderr: ArrayLike) -> None:
-    """One standard error up and down from the end of each bar; none where it is NaN."""
+def error_bars(
+    axes: Axes, x: ArrayLike, y: ArrayLike, stderr: ArrayLike, along: Literal["x", "y"] = "y"
+) -> None:
+    """One standard error to both sides of the end of each bar; none where it is NaN."""
     if np.isfinite(stderr).any():
         axes.errorbar(
             x,
-            heights,
-            stderr,
+            y,
+            xerr=stderr if along == "x" else None,
+            yerr=stderr if along == "y" else None,
             fmt="none",
             ecolor=INK,
             elinewidth=0.8,
@@ -276,21 +327,23 @@ def mark_points(axes: Axes, doubt: str, x: ArrayLike, y: ArrayLike) -> None:
     axes.plot(x, y, zorder=4, transform=axes.transData + beside, **_look(doubt))
 
 
-def instead_of_bars(axes: Axes, x: ArrayLike) -> None:
-    """At zero, the mark of bars that have no finite height; it sets no scale."""
-    axes.plot(x, np.zeros(np.shape(x)), zorder=3, **_look("unbounded"))
+def instead_of_bars(axes: Axes, places: ArrayLike, upright: bool = True) -> None:
+    """At zero, the mark of bars that have no finite length; it sets no scale."""
+    zeros = np.zeros(np.shape(places))
+    axes.plot(*(places, zeros)[:: 1 if upright else -1], zorder=3, **_look("unbounded"))
 
 
-def above_bars(axes: Axes, x: ArrayLike, heights: ArrayLike) -> None:
-    """The mark of bars whose heights may be wrong, at their ends."""
-    for place, height in zip(np.asarray(x), np.asarray(heights), strict=True):
+def above_bars(axes: Axes, places: ArrayLike, lengths: ArrayLike, upright: bool = True) -> None:
+    """The mark of bars whose lengths may be wrong, at their ends."""
+    for place, length in zip(np.asarray(places), np.asarray(lengths), strict=True):
+        up = 1 if length >= 0 else -1
         axes.annotate(
             MARKS["unsettled"],
-            (place, height),
-            (0, 1 if height >= 0 else -1),
+            (place, length) if upright else (length, place),
+            (0, up) if upright else (up, 0),
             textcoords="offset points",
-            ha="center",
-            va="bottom" if height >= 0 else "top",
+            ha="center" if upright else {1: "left", -1: "right"}[up],
+            va={1: "bottom", -1: "top"}[up] if upright else "center",
             fontsize=SMALL,
             color=INK,
         )
@@ -311,8 +364,14 @@ def zero_line(axes: Axes) -> None:
     axes.axhline(0.0, color=MUTED, linewidth=0.8, zorder=1)
 
 
-def save(picture: Figure, path: Path) -> None:
-    """Write a PNG that appears whole or not at all, the same bytes for the same picture."""
+def save(picture: Figure, path: Path, dpi: int = DPI) -> None:
+    """Write a file that appears whole or not at all, the same bytes for the same picture.
+
+    Its format is that of its name.
+    """
+    kind = path.suffix.removeprefix(".")
+    metadata = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
     write_whole(
-        path, lambda place: picture.savefig(place, format="png", metadata={"Software": None})
+        path,
+        lambda place: picture.savefig(place, format=kind, dpi=dpi, metadata=metadata[kind]),
     )

@@ -10,17 +10,16 @@ from typing import NamedTuple, TypeGuard
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from dtd_cli.plots import style
+from dtd_cli.plots.style import Vector
 from dtd_cli.records.columns import INPUTS
 from dtd_cli.records.limits import IN_DOUBT, UNBOUNDED, UNSETTLED, is_finite, of_samples
 from dtd_cli.records.methods import named
 from dtd_cli.records.reading import read_table
 
-Vector = NDArray[np.float64]
-
-
+_TEXTS = ("class", "label", "row", "predicted")
 _NUMBERED = {f"{name}.1": name for name in INPUTS}
 
 
@@ -28,7 +27,8 @@ class Sample(NamedTuple):
     """One explained sample: its number, the output that is explained, and its value.
 
     ``name`` is the class that the output stands for, ``label`` that of the data, and ``row`` the
-    place in the data set. Texts are empty where nothing is known.
+    place in the data set. ``predicted`` is the class that the network
+    names. Texts are empty where nothing is known.
     """
 
     number: int
@@ -37,6 +37,7 @@ class Sample(NamedTuple):
     name: str = ""
     label: str = ""
     row: str = ""
+    predicted: str = ""
 
     @property
     def names(self) -> list[str]:
@@ -49,6 +50,12 @@ class Sample(NamedTuple):
         named = f"class {style.literal(self.name)}" if self.name else f"output {self.output}"
         told = self.label and self.name and self.label != self.name
         return [named, *([f"label {style.literal(self.label)}"] if told else [])]
+
+    @property
+    def classes(self) -> list[str]:
+        """What pictures say of the label and of the prediction, where there are such."""
+        told = {"label": self.label, "predicted": self.predicted}
+        return [f"{what} {style.literal(name)}" for what, name in told.items() if name]
 
     @property
     def title(self) -> str:
@@ -80,6 +87,7 @@ class Tables:
     region_size: pd.DataFrame | None = None
     nested_roots: pd.DataFrame | None = None
     summed_root: pd.DataFrame | None = None
+    images: pd.DataFrame | None = None
 
     @classmethod
     def read(cls, folder: Path, *names: str) -> Tables:
@@ -88,6 +96,15 @@ class Tables:
         paths = {name: folder / f"{name}.csv" for name in wanted}
         read = {name: read_table(path) for name, path in paths.items() if path.exists()}
         return cls(**{name: named(table) for name, table in read.items()})
+
+    def of(self, samples: Sequence[int] | None, methods: Sequence[str] | None) -> Tables:
+        """The rows of these samples and methods alone; ``None`` is all.
+
+        A method includes its further root searches.
+        """
+        return Tables(
+            **{f.name: _of(getattr(self, f.name), samples, methods) for f in fields(self)}
+        )
 
     @property
     def features(self) -> list[str]:
@@ -104,10 +121,10 @@ class Tables:
         if not has_rows(self.inputs):
             return []
         rows = self.inputs[self.inputs["status"] == "explained"]
-        columns = (rows[name] for name in ("sample", "output", "f", "class", "label", "row"))
+        columns = (rows[name] for name in ("sample", "output", "f", *_TEXTS))
         return [
-            Sample(int(number), str(output), float(f), str(name), str(label), str(row))
-            for number, output, f, name, label, row in zip(*columns, strict=True)
+            Sample(int(number), str(output), float(f), *map(str, texts))
+            for number, output, f, *texts in zip(*columns, strict=True)
         ]
 
     def title(self, sample: int) -> str:
@@ -182,27 +199,44 @@ class Tables:
 
     def input_relevance(self) -> dict[tuple[str, int], Vector]:
         """The finite relevance of the input's neurons, by method and sample."""
-        return self._of_input("relevance")
+        return self.of_layer(0, len(self.features))
 
     def input_stderr(self) -> dict[tuple[str, int], Vector]:
         """The standard errors of these relevances; NaN where no sampled paths estimate them."""
-        return self._of_input("stderr")
+        return self.of_layer(0, len(self.features), "stderr")
 
-    def _of_input(self, column: str) -> dict[tuple[str, int], Vector]:
+    def of_layer(
+        self, layer: int, units: int, column: str = "relevance"
+    ) -> dict[tuple[str, int], Vector]:
+        """The finite relevance of a layer's units, by method and sample, or what a column says."""
         relevance = self.finite_relevance
         if not has_rows(relevance) or column not in relevance:
             return {}
-        rows = relevance[relevance["layer"] == 0]
+        rows = relevance[relevance["layer"] == layer]
         # With a series every degree has a row.
         sums = rows.groupby(["method", "sample", "neuron"], sort=False)[column].sum(min_count=1)
         wide = sums.unstack("neuron")
-        wide = wide.reindex(columns=range(len(self.features)))
+        wide = wide.reindex(columns=range(units))
         methods, samples = (wide.index.get_level_values(name) for name in ("method", "sample"))
         values = wide.to_numpy(dtype=np.float64)
         return {
             (str(method), int(sample)): row
             for method, sample, row in zip(methods, samples, values, strict=True)
         }
+
+
+def _of(
+    table: pd.DataFrame | None, samples: Sequence[int] | None, methods: Sequence[str] | None
+) -> pd.DataFrame | None:
+    if table is None:
+        return None
+    # A feature may be called sample, but never in the first column.
+    if samples is not None and "sample" in table:
+        table = table[table["sample"].isin(list(samples))]
+    if methods is not None and "method" in table:
+        own = table["method"].astype(str).str.partition(", ")[0]
+        table = table[own.isin(list(methods))]
+    return table
 
 
 def has_rows(table: pd.DataFrame | None) -> TypeGuard[pd.DataFrame]:

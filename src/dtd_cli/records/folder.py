@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dtd_cli.config.errors import SettingError
 from dtd_cli.records.files import UNFINISHED, sync, write_whole
-from dtd_cli.records.lock import LOCK
+from dtd_cli.records.lock import LOCK, held
 from dtd_cli.records.manifest import Manifest, is_inside
 from dtd_cli.records.reading import LARGEST_TEXT, UnreadableError, is_file, read_bytes
 
@@ -162,7 +162,31 @@ class RunFolder:
     def done(self, identity: str = "") -> None:
         """The run is complete: everything else is written, and the disk has it."""
         self.sync()
-        manifest = Manifest.of(self.path, self._begun(), identity)
+        self._conclude(Manifest.of(self.path, self._begun(), identity))
+
+    @contextmanager
+    def adding(self, names: Collection[str]) -> Iterator[None]:
+        """Files with these names are written into a finished run's folder, and ``DONE`` lists them.
+
+        It does not while they are written, so the folder is whole at every moment.
+
+        Raises:
+            SettingError: the folder holds no finished run, or another process works in it.
+        """
+        with held(self.path, "DIR", waits=False):
+            manifest = Manifest.read(self.path / DONE)
+            if manifest is None or manifest.difference(self.path, verify=False):
+                raise SettingError("DIR", self.path, f"no finished run: {self.problem()}")
+            rest = {name: entry for name, entry in manifest.files.items() if name not in names}
+            self._conclude(Manifest(rest, manifest.identity))
+            self.begin(*names)
+            yield
+            added = [*filter(self._has, names)]
+            sync([*(self.path / name for name in added), self.path / BEGUN])
+            files = {**rest, **Manifest.of(self.path, added).files}
+            self._conclude(Manifest(files, manifest.identity))
+
+    def _conclude(self, manifest: Manifest) -> None:
         write_whole(self.path / DONE, lambda path: _durable(path, manifest.text))
         sync([self.path])
 

@@ -50,10 +50,22 @@ def tables(prepared: Prepared, parts: Sequence[Explained]) -> dict[str, pd.DataF
         ),
         "inputs.csv": inputs_table(prepared),
     }
+    made |= images_table(prepared.network.shapes)
     optional = {name: table(parts) for name, table in OPTIONAL.items()}
     if len(roots[["method", "finder"]].drop_duplicates()) > 1:
         optional["strategies.csv"] = strategies_table(roots, layers)
     return made | {name: table for name, table in optional.items() if not table.empty}
+
+
+def images_table(shapes: Sequence[Sequence[int]]) -> dict[str, pd.DataFrame]:
+    """``images.csv``, where there is convolution: the layers whose activations are images."""
+    rows = [
+        (layer, shape[0], *(1, *shape[1:])[-2:])
+        for layer, shape in enumerate(shapes)
+        if len(shape) > 1
+    ]
+    columns = ["layer", "channels", "height", "width"]
+    return {"images.csv": pd.DataFrame(rows, columns=columns)} if rows else {}
 
 
 def inputs_table(prepared: Prepared) -> pd.DataFrame:

@@ -13,7 +13,8 @@ from dtd_cli.report import write_report
 _ABOUT = """\
 Tables, pictures and one page over all runs of dtd-run below a folder.
 
-Reads the files of the runs and nothing else; may be made again at any time. Writes into DIR/report:
+Reads the files of the runs and nothing else; may be made again at any time.
+Writes into DIR/report:
   index.html        the page; opens from disk, without a network
   runs.csv          a row for each run: settings, status, duration, key figures
   relevance.csv     relevance of every unit, of all runs
@@ -22,7 +23,8 @@ Reads the files of the runs and nothing else; may be made again at any time. Wri
   *.png             the pictures of the page
 """
 _STATUSES = """\
-Exit status: 0 done, 2 there is no run below DIR, 1 the report cannot be written, 130 interrupted.
+Exit status: 0 done, 2 there is no run below DIR, 1 the report cannot be
+written, 130 interrupted.
 """
 
 

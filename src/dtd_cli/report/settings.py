@@ -48,7 +48,7 @@ def varied(runs: Sequence[Settings]) -> list[str]:
         values = {run.get(name, _ABSENT) for run in runs}
         if name.rpartition(".")[0] in chosen:
             values.discard(_ABSENT)
-        if len(values) > 1 and name not in NOT_OF_THE_RESULTS:
+        if len(values) > 1 and name.partition(".")[0] not in NOT_OF_THE_RESULTS:
             chosen.append(name)
     return chosen
 

@@ -14,6 +14,7 @@ import pandas as pd
 
 from dtd_cli.config.errors import SettingError
 from dtd_cli.plots import style
+from dtd_cli.plots.fonts import fonts
 from dtd_cli.records.folder import RunFolder
 from dtd_cli.records.reading import UnreadableError
 from dtd_cli.records.replacement import replaced
@@ -54,7 +55,8 @@ def write(folder: Path, progress: bool, verify: bool) -> Path:
         report.write("relevance.csv", lambda path: write_relevance(study, path, progress))
         report.write_table("summary.csv", summary)
         report.write_table("similarity.csv", alike)
-        pictures = _draw(report, _pictures(study, figures, alike))
+        with fonts("sans"):
+            pictures = _draw(report, _pictures(study, figures, alike))
         title = f"Runs in {folder.resolve().name}"
         report.write_text("index.html", page(study, deciding, pictures, title))
     return folder / REPORT / "index.html"

@@ -59,6 +59,8 @@ def run(
         if config.relevance.paths:
             check_paths(prepared.network, config.relevance.max_paths)
         mapped = map_request(config.region_map, prepared)
+        if pictures:
+            _check_plots(config, prepared)
     check_unchanged()
     folder.start()
     if config.network.assumed:
@@ -80,10 +82,10 @@ def run(
     if pictures:
         with _timed(durations, "draw"):
             # Matplotlib is slow to import, and only needed here.
-            from dtd_cli.plots import PICTURES, draw
+            from dtd_cli.plots import Tables, draw, files
 
-            folder.begin(*(f"{PLOTS}/{name}" for name in PICTURES))
-            draw(folder.path)
+            folder.begin(*(f"{PLOTS}/{name}" for name in files(config.plots)))
+            draw(Tables.read(folder.path), folder.path / PLOTS, config.plots)
     came = environment(config.top.seed, config.device, durations, prepared.network)
     folder.write_json("environment.json", came)
     for line in closing(figures):
@@ -127,6 +129,14 @@ def _check_studies(config: Config) -> None:
         raise SettingError(
             "studies", studies, "published_roots needs recursive among the relevance.methods"
         )
+
+
+def _check_plots(config: Config, prepared: Prepared) -> None:
+    """Refuse pictures of what the run will not have."""
+    samples = prepared.explained.nonzero().flatten().tolist()
+    shapes = enumerate(prepared.network.shapes)
+    images = [layer for layer, shape in shapes if len(shape) > 1]
+    config.plots.check(samples, config.relevance.methods, images)
 
 
 def _check_regions(config: Config, prepared: Prepared) -> None:

@@ -80,9 +80,11 @@ class _Factor(NamedTuple):
     @classmethod
     def of(cls, parts: Sequence[_Factor]) -> _Factor:
         """Those of all paths."""
-        *columns, visits = zip(*parts, strict=True)
-        together = {l: Visits.of([found[l] for found in visits]) for l in visits[0]}
-        return cls(*map(torch.cat, columns), together)
+        value, limit_error, limited, undecided = (
+            torch.cat([getattr(part, name) for part in parts]) for name in cls._fields[:-1]
+        )
+        visits = {l: Visits.of([part.visits[l] for part in parts]) for l in parts[0].visits}
+        return cls(value, limit_error, limited, undecided, visits)
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,11 +187,11 @@ class Climb:
             plain, others = _told_apart(reached.limits.limited & ~revived)
             if len(others):
                 # These paths end here: what is left of each is in the expansion.
-                there = self._limits(at, pairs.rows(others), sample[others], draws[others])
-                slope = there.slope.gather(1, unit[others].unsqueeze(1)).squeeze(1)
+                at_limits = self._limits(at, pairs.rows(others), sample[others], draws[others])
+                slope = at_limits.slope.gather(1, unit[others].unsqueeze(1)).squeeze(1)
                 share = slope * (weight * t * layer.mask.entries(upper, unit))[others]
                 factor = factor.index_add(0, row[others], share)
-                limit_error = limit_error.index_copy(0, row[others], there.limit_error)
+                limit_error = limit_error.index_copy(0, row[others], at_limits.limit_error)
                 paths = tuple(column[plain] for column in paths)
             row, sample, draws, weight, unit, a, *columns = paths
             units = Units(*columns)

@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from dtd_cli.plots import style
 from dtd_cli.plots.heatmaps import symmetric
 from dtd_cli.plots.pixels import pixels_of, strip
-from dtd_cli.plots.tables import Vector
+from dtd_cli.plots.style import Vector
 from dtd_cli.report.explanations import Explanations
 from dtd_cli.report.pictures.bands import MOST_CONFIGURATIONS
 from dtd_cli.report.settings import LONGEST_LABEL
