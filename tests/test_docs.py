@@ -277,7 +277,7 @@ def options():
             settings = yaml.safe_load((CONF / group / f"{option}.yaml").read_text())
             # An option may set others besides its own.
             settings = settings.get(group, settings)
-            for setting in set(settings) - {"name"}:
+            for setting in set(settings) - {"name", "defaults"}:
                 yield group, option, setting, settings[setting]
 
 
