@@ -65,39 +65,51 @@ def by_degree(rows: pd.DataFrame) -> str:
 
 
 def draw(layers: pd.DataFrame, degrees: pd.DataFrame, path: Path) -> None:
-    """The figure: a panel for each of three depths, from the output down, and one by degree."""
+    """The figure: a panel for each rule, with a line for each depth, and one by degree."""
     layers = _finished(layers)
     depths = sorted(layers["depth"].unique())
     heading = "How much of f(x) is left in networks trained on digits: medians, and range of seeds"
-    picture = style.figure(8.6, 6.9, heading)
-    *above, last = style.panels(picture, 2, 2, 1 + len(depths), "ΣR / f(x)")
-    for axes, depth in zip(above, depths, strict=True):
-        _by_layer(axes, layers[layers["depth"] == depth], int(depth))
-    for axes in above[1:]:
-        axes.sharey(above[0])
+    picture = style.figure(11.0, 5.6, heading)
+    *rules, last = style.panels(picture, 2, 4, 1 + len(RULES), "ΣR / f(x)")
+    for axes, rule in zip(rules, RULES, strict=True):
+        _by_layer(axes, layers[layers["rule"] == rule], rule, depths)
+    for axes in rules[1:]:
+        axes.sharey(rules[0])
     shares = _input_shares(degrees).reset_index("depth")
     least = shares[shares["depth"] == depths[0]].drop(columns="depth")
     _by_degree(last, least, int(depths[0]))
-    style.legend_below(picture, above)
+    style.legend_below(picture, [rules[0], last], ncols=6)
     style.save(picture, path)
 
 
-def _by_layer(axes: Axes, rows: pd.DataFrame, depth: int) -> None:
-    style.plain(axes, f"{depth} layers")
-    free = rows[rows["method"] == "train_free"].groupby("below_output")["conserved"].median()
+_DEPTHS = (("-", "o"), ("--", "s"), (":", "D"))
+"""How the lines of networks of so many layers look, the shallowest first."""
+
+
+def _by_layer(axes: Axes, rows: pd.DataFrame, rule: str, depths: list[int]) -> None:
+    style.plain(axes, f"rule {rule}")
+    of_method = {method: rows[rows["method"] == method] for method in METHODS}
+    free = of_method["train_free"].groupby("below_output")["conserved"].median()
     axes.plot(
-        [0, *free.index], [1, *free], color=style.GRAY, linewidth=6, zorder=1,
-        label="train-free (LRP), all rules",
+        [0, *free.index], [1, *free], color=style.FAINT, linewidth=6, zorder=1,
+        label="train-free (LRP)",
     )  # fmt: skip
-    exact = rows[rows["method"] == "recursive"]
-    for rule, width in zip(RULES, style.nested(len(RULES)), strict=True):
-        kept = exact[exact["rule"] == rule].groupby("below_output")["conserved"]
+    for depth, (line, marker) in zip(depths, _DEPTHS, strict=True):
+        exact = of_method["recursive"][of_method["recursive"]["depth"] == depth]
+        kept = exact.groupby("below_output")["conserved"]
         low, middle, high = kept.min(), kept.median(), kept.max()
-        axes.fill_between(
-            [0, *low.index], [1, *low], [1, *high], color=_COLOURS[rule], alpha=0.1, linewidth=0
+        below = [0, *middle.index]
+        axes.fill_between(below, [1, *low], [1, *high], color=_COLOURS[rule], alpha=0.1, lw=0)
+        axes.plot(
+            below, [1, *middle], color=_COLOURS[rule], linestyle=line, marker=marker, markersize=4
         )
-        _line(axes, [0, *middle.index], [1, *middle], rule, width)
-    axes.set_xticks(range(depth + 1), ["f", *(f"R_{layer}" for layer in range(depth - 1, -1, -1))])
+        # What it means stands in the legend without the colour of a rule.
+        axes.plot(
+            [], [], color=style.INK, linestyle=line, marker=marker, markersize=4,
+            label=f"exact, {depth} layers",
+        )  # fmt: skip
+    axes.set_xticks(range(max(depths) + 1), ["f", *(f"L−{n}" for n in range(1, max(depths) + 1))])
+    axes.set_xlabel("layer", fontsize=style.LABEL)
 
 
 def _by_degree(axes: Axes, shares: pd.DataFrame, depth: int) -> None:
@@ -114,7 +126,7 @@ def _by_degree(axes: Axes, shares: pd.DataFrame, depth: int) -> None:
 def _line(axes: Axes, x: Iterable[int], y: Iterable[float], rule: str, width: float) -> None:
     axes.plot(
         list(x), list(y), color=_COLOURS[rule], linewidth=width, marker="o",
-        markersize=2 + 1.6 * width, label=f"exact, {rule}",
+        markersize=2 + 1.6 * width, label=f"rule {rule}",
     )  # fmt: skip
 
 

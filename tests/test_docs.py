@@ -192,6 +192,10 @@ RUNS = {
         "network=paper", "training=none", "inputs=positive", "inputs.n=2",
         "relevance.estimator=monte_carlo", "relevance.sampled_paths=40",
     ],
+    "convolution": [
+        "network=cnn", "network.channels=[2]", "network.hidden=[]", "training.epochs=1",
+        "inputs.n=2", "relevance.methods=[train_free]",
+    ],
     "trained": ["network.hidden=[6]", "training.epochs=2", "inputs.n=2", "seed=1"],
     "trained_again": ["network.hidden=[6]", "training.epochs=2", "inputs.n=2", "seed=1", "rule=x"],
 }  # fmt: skip
@@ -277,7 +281,7 @@ def options():
             settings = yaml.safe_load((CONF / group / f"{option}.yaml").read_text())
             # An option may set others besides its own.
             settings = settings.get(group, settings)
-            for setting in set(settings) - {"name"}:
+            for setting in set(settings) - {"name", "defaults"}:
                 yield group, option, setting, settings[setting]
 
 

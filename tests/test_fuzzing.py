@@ -90,7 +90,7 @@ SWEEPS = set(filter(is_sweep, TEXTS))
 CHOICES = {
     group: (*(option for option in options if option not in SWEEPS), "nonsense")
     for group, options in groups().items()
-    if group != "logger"
+    if group not in ("logger", "plots")
 }
 
 

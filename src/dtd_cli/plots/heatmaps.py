@@ -123,7 +123,8 @@ def _sheet(
         names,
         max(1 + own, *map(len, first[1])),
         heading,
-        f"{_COLOURS} {_scale(own, together)} {_hatching(rows)} n = {len(rows)} rows.",
+        f"{_COLOURS} {_scale(own, together)} {_hatching(rows)} "
+        f"n = {len({row.sample.number for row in rows})} samples.",
         plots,
     )
     grays = [Normalize(row.first.min(), row.first.max()) for row in rows]

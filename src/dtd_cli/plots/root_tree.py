@@ -39,6 +39,8 @@ def root_tree(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
         table = tables.nested_roots
         table = table.assign(passed=table["relevance"], epsilon=np.nan)
         table = table[table["status"] != "inactive"]
+        if table.empty:
+            return None
     sample = int(table["sample"].iloc[0])
     whole = table[table["sample"] == sample].set_index("node")
     doubt = tables.doubt("recursive", sample, 0)
