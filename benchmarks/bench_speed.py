@@ -17,9 +17,10 @@ from dtd.domains import Domain
 from dtd.networks.initial import initial
 from dtd.networks.network import Network
 from dtd.relevance import Problem
-from dtd.relevance.methods.sampled import sampled
-from dtd.relevance.methods.sampled import train_free_importance as importance
+from dtd.relevance.methods.sampled import sampled, train_free_factors
 from dtd.relevance.methods.train_free import propagate
+from dtd.relevance.paths.budget import Budget
+from dtd.relevance.paths.guess import Guess
 from dtd.relevance.paths.sampled import SampledPaths
 from dtd.relevance.plan import Plan, Scheme
 from dtd.relevance.recursion import Recursion
@@ -161,9 +162,10 @@ def sampled_paths(net, x, number):
     rec = recursion(net)
     path = net.activations(x)
     forward = rec.slopes.forward
+    guess = Guess.of(train_free_factors(forward, path))
     generator = torch.Generator().manual_seed(0)
-    sampling = SampledPaths(forward, number, importance(forward, path), generator)
-    return lambda: sampling.estimate(0, x)
+    sampling = SampledPaths(forward, rec.limits, Budget(number), generator)
+    return lambda: sampling.estimate(0, x, guess)
 
 
 def test_sampled_paths_and_a_forward_pass(compare):
@@ -178,7 +180,7 @@ def test_sampled_paths_in_every_layer(compare):
     net = drawn((784, 512, 512, 512, 512, 10))
     what, points = problem(net, uniform(1, 784)), uniform(2000, 784)
     compare("2000 sampled paths to each layer, 784-512-512-512-512-10",
-            lambda: sampled(what, 2000, 0),
+            lambda: sampled(what, Budget(2000), 0),
             "a forward pass on 2000 points", lambda: net.forward(points), rounds=5)  # fmt: skip
 
 

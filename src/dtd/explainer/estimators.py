@@ -134,7 +134,7 @@ class MonteCarlo:
 
 
 _PATHS, _MOST = 2000, 100_000
-_ENOUGH = Range(100, integer=True)
+_ENOUGH = Range(10, integer=True)
 """From a few paths nobody can say how far their mean is off."""
 _CARRYING = ", ".join(name for name, rule in RULES.items() if issubclass(rule, FactorRule))
 

@@ -63,7 +63,7 @@ class RelevanceSettings:
     max_points: Count
     max_visits: Count
     estimator: Literal["enumeration", "monte_carlo"]
-    sampled_paths: Annotated[int, Field(ge=100)] | None
+    sampled_paths: Annotated[int, Field(ge=10)] | None
     stderr: Positive | None
 
     def __post_init__(self) -> None:
