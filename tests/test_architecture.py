@@ -37,6 +37,8 @@ FLOORS = {
         ("slopes",),
         ("recursion",),
         ("problem", "evidence", "interactions", "root_tree", "paths.draws"),
+        ("paths.budget", "paths.guess"),
+        ("paths.beginnings", "paths.climb"),
         ("paths.sampled",),
         ("explanation",),
         ("methods",),

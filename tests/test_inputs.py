@@ -31,7 +31,7 @@ def generator(seed=0):
 
 
 def samples(inputs, size=None, output=nobody, seed=0):
-    return inputs.draw(inputs.open(size), output, generator(seed))
+    return inputs.open(size).draw(output, generator(seed))
 
 
 def table(path, **settings):

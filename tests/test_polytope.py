@@ -426,7 +426,7 @@ def test_share_of_units_with_an_admissible_root_in_the_region():
     net = Paper(seed=1, output_activation="relu").build((10,), 2).to(torch.float64)
     inputs = Positive(n=1000, threshold=0.1, features=None)
     generator = torch.Generator().manual_seed(1)
-    x = inputs.draw(inputs.open(10), lambda drawn: net.forward(drawn.double())[:, 0], generator)
+    x = inputs.open(10).draw(lambda drawn: net.forward(drawn.double())[:, 0], generator)
     x, domain = x.double(), Domain.nonnegative(10).to(torch.float64)
     given = problem(net, 0, x, domain)
     got, closed_form = PolytopeSearch()(given), ClosedForm()(given)

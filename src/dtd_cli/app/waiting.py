@@ -44,6 +44,7 @@ def runs_shown(folders: Sequence[Path], wanted: bool) -> Iterator[None]:
     finally:
         over.set()
         thread.join()
+        look()
         shown.close()
 
 
