@@ -235,7 +235,7 @@ def test_the_others_are_reported(all_cases):
 
 def test_nothing_in_a_configuration_is_resolved(pair, monkeypatch):
     monkeypatch.setenv("SECRET", "told")
-    changed("plots: auto", "plots: auto\nx: ${oc.env:SECRET}\ny: ${oc.decode:1}")(
+    changed("device: auto", "device: auto\nx: ${oc.env:SECRET}\ny: ${oc.decode:1}")(
         pair / "bad" / SETTINGS
     )
     row = reported(pair)["bad"]
