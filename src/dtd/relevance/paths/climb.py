@@ -7,7 +7,8 @@
 chance. Theory, section 5.6.
 
 Where the slope at a root exists as a one-sided limit only, what is left of the path is expanded in
-many digits (theory, section 2.4), with the same draws.
+many digits (theory, section 2.4), with the same draws. Where that limit is not continuous in its
+anchor, the path is expanded from its first root on.
 """
 
 from __future__ import annotations
@@ -51,9 +52,9 @@ class SampledExpansion(NamedTuple):
     """``h_unit`` at N roots, estimated from P paths, one each."""
 
     factor: Tensor
-    """(P,), the slope is ``factor w_unit``; zero for the others."""
+    """(P,), the slope is ``factor w_unit``."""
     others: Tensor
-    """(n,), which paths have an expansion instead of a factor."""
+    """(n,), which paths have an expansion beside the factor."""
     value: Tensor
     """(n,)."""
     shares: Tensor
@@ -61,30 +62,31 @@ class SampledExpansion(NamedTuple):
     limit_error: Tensor
     """(P,), the relative error of a limit on the path, NaN without one."""
     visits: dict[int, Visits]
-    """What the paths without limits found in the layers above; ``sample`` is that of the pairs'
+    """What the factors consist of in the layers above; ``sample`` is that of the pairs'
     ``anchor``."""
 
 
 class _Factor(NamedTuple):
-    """``C_unit`` at N anchors, estimated from one path each; all (N,)."""
+    """``C_unit`` at N anchors, estimated from one path each."""
 
     value: Tensor
+    """(N,)."""
     limit_error: Tensor
-    """The relative error of a limit on the path, NaN without one."""
-    limited: Tensor
-    """Whether there is an expansion in place of the factor."""
-    undecided: Tensor
-    """Whether the path met a limit that is not continuous in its anchor."""
+    """(N,), the relative error of a limit on the path, NaN without one."""
+    others: Tensor
+    """(N,), whether the path is expanded from its first root on, beside the factor."""
+    units: Tensor
+    """(N, L), the units that were drawn, -1 beyond the end; as :class:`Onward` has the draws."""
+    inverse: Tensor
+    """(N,), one over their probability."""
     visits: dict[int, Visits]
 
     @classmethod
     def of(cls, parts: Sequence[_Factor]) -> _Factor:
         """Those of all paths."""
-        value, limit_error, limited, undecided = (
-            torch.cat([getattr(part, name) for part in parts]) for name in cls._fields[:-1]
-        )
+        columns = (torch.cat([getattr(part, name) for part in parts]) for name in cls._fields[:-1])
         visits = {l: Visits.of([part.visits[l] for part in parts]) for l in parts[0].visits}
-        return cls(value, limit_error, limited, undecided, visits)
+        return cls(*columns, visits)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,17 +113,15 @@ class Climb:
             for chunk in self.track(paths.split(self._held_together), "paths")
         ]
         found = _Factor.of(parts)
-        # A limit that is not continuous has to be taken together with those around it: all paths
-        # of that anchor are expanded as limits, so that which are does not depend on the draws.
-        anchor = pairs.anchor[onward.root]
-        others = (found.limited | torch.isin(anchor, anchor[found.undecided])).nonzero().squeeze(1)
-        root = onward.root[others]
-        at_limits = self._limits(l, pairs.rows(root), anchor[others], onward.draws[others])
+        others = found.others.nonzero().squeeze(1)
+        root, inverse = onward.root[others], found.inverse[others]
+        there = pairs.rows(root)
+        at_limits = self._limits(l, there, there.anchor, onward.rows(others), found.units[others])
         return SampledExpansion(
-            found.value.index_fill(0, others, 0),
+            found.value,
             others,
-            at_limits.value,
-            at_limits.shares.squeeze(1),
+            at_limits.value * inverse,
+            at_limits.shares.squeeze(1) * inverse.unsqueeze(1),
             found.limit_error.index_copy(0, others, at_limits.limit_error),
             found.visits,
         )
@@ -137,17 +137,18 @@ class Climb:
         index, root = onward.root.unique(return_inverse=True)
         there = pairs.rows(index)
         reached = self.slopes.reach(l, there, size[index])
-        limited, undecided = (flags[root] for flags in reached.limits)
+        limited = reached.limits.limited[root]
         plain, _ = _told_apart(limited)
         at = root[plain]
         units = Units(*(column[at] for column in reached.units))
         found = self._factor(l + 1, reached.a[at], units, there.rows(at), onward.rows(plain))
-        nothing = torch.zeros_like(onward.weight)
+        ones = torch.ones_like(onward.weight)
         return _Factor(
-            nothing.index_copy(0, plain, found.value),
-            torch.full_like(nothing, torch.nan).index_copy(0, plain, found.limit_error),
-            limited,
-            undecided.index_copy(0, plain, undecided[plain] | found.undecided),
+            torch.zeros_like(ones).index_copy(0, plain, found.value),
+            torch.full_like(ones, torch.nan).index_copy(0, plain, found.limit_error),
+            limited.index_copy(0, plain, found.others),
+            _none_drawn(onward).index_copy(0, plain, found.units),
+            ones.index_copy(0, plain, found.inverse),
             found.visits,
         )
 
@@ -161,7 +162,8 @@ class Climb:
         unit, sample, draws = there.unit, there.anchor, onward.draws
         row, weight = torch.arange(len(a), device=a.device), torch.ones_like(a[:, 0])
         factor, limit_error = torch.zeros_like(weight), torch.full_like(weight, torch.nan)
-        undecided = torch.zeros_like(weight, dtype=torch.bool)
+        from_first = torch.zeros_like(weight, dtype=torch.bool)
+        drawn, product = _none_drawn(onward), torch.ones_like(weight)
         arrivals: dict[int, tuple[Tensor, ...]] = {}
         for at in range(l, depth - 1):
             layer = self.slopes.layers[at]
@@ -169,50 +171,76 @@ class Climb:
             expected = guess.mean[at + 1][sample]
             factor = factor.index_add(0, row, weight * (terms * expected).sum(1))
             # Also units whose term is zero, for their roots may need a limit that gives something.
-            active = ((units.step != 0) & layer.moves(unit, a)).to(a)
+            active = (units.rooted & layer.moves(unit, a)).to(a)
             shares = drawing_shares(active, terms.abs(), guess.spread[at + 1][sample])
             alive = shares.sum(1).nonzero().squeeze(1)
             row, sample, draws, unit, weight, a = (
                 column[alive] for column in (row, sample, draws, unit, weight, a)
             )
             upper, inverse = draw(shares[alive], draws[:, at - depth])
+            drawn[row, at - depth] = upper
+            product[row] *= inverse
             weight, t = weight * inverse, units.step[alive, upper]
             passed = weight * terms[alive, upper]
             factor = factor.index_add(0, row, -passed * expected[alive, upper])
             pairs = Pairs(a, layer.roots(a, t, upper), upper, row)
             reached = self.slopes.reach(at, pairs, units.size[alive])
-            revived = units.revived[alive, upper] & reached.limits.limited
-            undecided[row[reached.limits.undecided | revived]] = True
-            paths: tuple[Tensor, ...] = row, sample, draws, passed, upper, reached.a, *reached.units
-            plain, others = _told_apart(reached.limits.limited & ~revived)
+            limited, undecided = reached.limits
+            # Where other units are alive, limits further up depend on what is below this root.
+            shared = reached.a.any(1) if at + 2 < depth else torch.zeros_like(limited)
+            undecided = limited & (undecided | units.revived[alive, upper] | shared)
+            from_first[row[undecided]] = True
+            others = (limited & ~undecided & (t != 0)).nonzero().squeeze(1)
             if len(others):
                 # These paths end here: what is left of each is in the expansion.
-                at_limits = self._limits(at, pairs.rows(others), sample[others], draws[others])
+                path = row[others]
+                at_limits = self._limits(
+                    at, pairs.rows(others), sample[others], onward.rows(path), drawn[path]
+                )
                 slope = at_limits.slope.gather(1, unit[others].unsqueeze(1)).squeeze(1)
                 share = slope * (weight * t * layer.mask.entries(upper, unit))[others]
-                factor = factor.index_add(0, row[others], share)
-                limit_error = limit_error.index_copy(0, row[others], at_limits.limit_error)
-                paths = tuple(column[plain] for column in paths)
-            row, sample, draws, weight, unit, a, *columns = paths
+                factor = factor.index_add(0, path, share)
+                limit_error = limit_error.index_copy(0, path, at_limits.limit_error)
+            plain, _ = _told_apart(limited)
+            paths = row, sample, draws, passed, upper, reached.a, *reached.units
+            row, sample, draws, weight, unit, a, *columns = (column[plain] for column in paths)
             units = Units(*columns)
             arrivals[at + 1] = row, sample, unit, weight, factor[row]
         last = self.slopes.layers[depth - 1]
         terms = units.step.squeeze(1) * last.product.entries(torch.zeros_like(unit), unit, a)
         factor = factor.index_add(0, row, weight * terms)
         visits = {at: _visits(factor, onward.weight, *arrived) for at, arrived in arrivals.items()}
-        return _Factor(factor, limit_error, torch.zeros_like(undecided), undecided, visits)
+        return _Factor(factor, limit_error, from_first, drawn, product, visits)
 
-    def _limits(self, l: int, pairs: Pairs, sample: Tensor, draws: Tensor) -> Slope:
-        """The expansions at n roots where limits are needed, from one path each."""
+    def _limits(
+        self, l: int, pairs: Pairs, sample: Tensor, onward: Onward, units: Tensor
+    ) -> Slope:
+        """The expansions at n roots where limits are needed, from one path each.
+
+        ``units`` (n, L) are those that were drawn already, as :class:`_Factor` has them. Paths that
+        have all in common, but for draws that do not count, share an expansion.
+        """
         if not len(pairs.unit):
             nothing = pairs.roots[:0]
             numbers = nothing[:, 0]
             return Slope(numbers, nothing, nothing.unsqueeze(1), numbers, numbers.bool())
+        above = slice(l + 1 - self.slopes.network.depth, -1)
+        free = torch.where(units < 0, onward.draws, 0)[:, above]
+        which = torch.cat([onward.root.unsqueeze(1), units, free], 1)
+        distinct, inverse = which.unique(dim=0, return_inverse=True)
+        first = torch.full_like(distinct[:, 0], len(which)).long()
+        every = torch.arange(len(which), device=which.device)
+        first = first.scatter_reduce(0, inverse, every, "amin")
         # Every path is an expansion of its own.
-        alone = pairs._replace(anchor=torch.arange(len(pairs.unit), device=pairs.unit.device))
-        spread = {at: numbers[sample] for at, numbers in self.guess.spread.items() if at > l}
-        visits = Drawn(self.slopes.layers, spread, draws)
-        return self.limits.at(l, alone, graph=False, visits=visits)
+        alone = pairs.rows(first)._replace(anchor=every[: len(first)])
+        spread = {at: each[sample[first]] for at, each in self.guess.spread.items() if at > l}
+        visits = Drawn(self.slopes.layers, spread, onward.draws[first], units[first])
+        return self.limits.at(l, alone, graph=False, visits=visits).rows(inverse)
+
+
+def _none_drawn(onward: Onward) -> Tensor:
+    """Units (P, L) of paths for which none has been drawn."""
+    return torch.full_like(onward.draws, -1, dtype=torch.long)
 
 
 def _visits(

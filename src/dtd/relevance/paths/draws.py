@@ -25,18 +25,22 @@ class Drawn:
     """One path for each of N outermost pairs, drawn unit by unit with the numbers ``draws``
     (N, L), of which the last are for the layers above; see :class:`SampledPaths`.
 
-    ``spread[l]`` (N, d_l) is what is expected of the units of layer l.
+    ``spread[l]`` (N, d_l) is what is expected of the units of layer l. Instead of drawing it, a
+    path goes through its unit in ``units`` (N, L), where that is not -1, if the unit is alive.
     """
 
     layers: Mapping[int, FactorLayer]
     spread: Mapping[int, Tensor]
     draws: Tensor
+    units: Tensor
 
     def __call__(self, l: int, a: Balls, z: Balls, line: Indices, unit: Indices) -> Visited:
         layer, numbers = self.layers[l], self.draws[line, l - len(self.layers)]
         divisor, columns = layer.balls.preactivation(a), layer.balls.columns(unit, a)
         moved = layer.may_give(torch.from_numpy(unit).to(self.draws.device), columns)
-        active = z.positive & divisor.nonzero & moved
+        given = self.units[line, l - len(self.layers)].cpu().numpy()[:, None]
+        chosen = (given < 0) | (given == np.arange(z.value.shape[1]))
+        active = z.positive & divisor.nonzero & moved & chosen
         row = np.flatnonzero(active.any(1))
         step = z.value[row] / np.where(active, divisor.value, 1)[row] * active[row]
         terms = np.abs(step * columns[row])
