@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 
 from dtd.errors import InvalidSetting
-from dtd.networks.forms import Convolution, Dense
-from dtd.networks.layer import AnyLayer, Layer
+from dtd.networks.layers.affine import Layer
+from dtd.networks.layers.layer import AnyLayer
+from dtd.networks.matrices.convolution import Convolution
+from dtd.networks.matrices.dense import Dense
+from dtd.networks.matrices.windows import Shape
 from dtd.networks.network import Network
-from dtd.networks.windows import Shape
 
 Layers = tuple[AnyLayer, ...]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from dtd.networks import steps
+from dtd.networks.matrices.windows import Windows
 from dtd.networks.operation import Operation, each
 from dtd.networks.steps import Step
-from dtd.networks.windows import Windows
 
 
 def max_pool(operation: Operation) -> Step:

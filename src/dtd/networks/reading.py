@@ -17,11 +17,11 @@ from torch.nn.utils.weight_norm import WeightNorm
 
 from dtd.errors import InvalidSetting
 from dtd.networks.chain import Layers, network
+from dtd.networks.matrices.windows import Shape
 from dtd.networks.network import Network
 from dtd.networks.operation import Operation
 from dtd.networks.operations import ALLOWED, reader_of, step_of, unknown
 from dtd.networks.steps import Walk, agree
-from dtd.networks.windows import Shape
 
 _PROBES, _FEWER = 8, 3
 _ONES = ((), (1,), (1, 1))

@@ -24,10 +24,12 @@ from dtd.networks.chain import (
     rectified,
     shifted,
 )
-from dtd.networks.forms import Averaging, Convolution
-from dtd.networks.layer import AnyLayer, Layer
-from dtd.networks.maximum import Maximum
-from dtd.networks.windows import Shape, Windows
+from dtd.networks.layers.affine import Layer
+from dtd.networks.layers.layer import AnyLayer
+from dtd.networks.layers.maximum import Maximum
+from dtd.networks.matrices.averaging import Averaging
+from dtd.networks.matrices.convolution import Convolution
+from dtd.networks.matrices.windows import Shape, Windows
 
 Refused = Callable[[str], InvalidSetting]
 """The refusal of an operation with its place, for a reason."""

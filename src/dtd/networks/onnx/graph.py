@@ -19,8 +19,8 @@ from torch import Tensor
 
 from dtd.errors import InvalidSetting, shown
 from dtd.networks.checkpoints import refused
+from dtd.networks.matrices.windows import Shape
 from dtd.networks.steps import LARGEST
-from dtd.networks.windows import Shape
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from dtd.errors import InvalidSetting
 from dtd.networks import steps
+from dtd.networks.matrices.windows import Shape, Windows
 from dtd.networks.onnx.graph import Node
 from dtd.networks.steps import FLATTENING, NOTHING, RELU, Step
-from dtd.networks.windows import Shape, Windows
 
 COMMUTATIVE = frozenset({"Add"})
 """Operators that may take the activations at any place; the others take them first."""
