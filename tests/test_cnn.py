@@ -14,8 +14,8 @@ from torch import nn
 
 import dtd
 from dtd.errors import InvalidSetting
-from dtd.networks.checkpoints import DESCRIPTION, description_in
-from dtd.networks.files import load, save
+from dtd.networks.files.checkpoints import DESCRIPTION, description_in
+from dtd.networks.files.state_dicts import load, save
 from dtd.networks.layers.maximum import Maximum
 from dtd.networks.matrices.averaging import Averaging
 from dtd.networks.matrices.convolution import Convolution

@@ -11,7 +11,7 @@ from torch import nn
 
 from dtd.errors import InvalidSetting
 from dtd.networks.matrices.windows import Shape
-from dtd.networks.steps import Step
+from dtd.networks.steps.step import Step
 
 
 @dataclass(frozen=True, eq=False)
