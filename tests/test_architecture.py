@@ -22,6 +22,15 @@ FLOORS = {
         ("relevance",),
         ("explainer",),
     ),
+    LIBRARY / "networks": (
+        ("matrices",),
+        ("layers",),
+        ("network",),
+        ("initial", "steps"),
+        ("files", "modules"),
+        ("onnx",),
+        ("loading",),
+    ),
     LIBRARY / "explainer": (
         ("arguments", "objections", "output"),
         ("explained",),
@@ -78,8 +87,8 @@ OUTSIDE = {"torch", "numpy", "scipy", "daqp", "flint"}
 LAZY = {
     "explainer/frames.py": {"pandas"},
     "explainer/results.py": {"pandas"},
-    "networks/checkpoints.py": {"safetensors"},
-    "networks/files.py": {"safetensors"},
+    "networks/files/checkpoints.py": {"safetensors"},
+    "networks/files/state_dicts.py": {"safetensors"},
     "networks/onnx/graph.py": {"onnx"},
     "networks/onnx/reading.py": {"onnx"},
 }

@@ -14,12 +14,13 @@ from torch import nn
 
 import dtd
 from dtd.errors import InvalidSetting
-from dtd.networks.checkpoints import DESCRIPTION, description_in
-from dtd.networks.files import load, save
-from dtd.networks.forms import Averaging, Convolution
-from dtd.networks.maximum import Maximum
+from dtd.networks.files.checkpoints import DESCRIPTION, description_in
+from dtd.networks.files.state_dicts import load, save
+from dtd.networks.layers.maximum import Maximum
+from dtd.networks.matrices.averaging import Averaging
+from dtd.networks.matrices.convolution import Convolution
+from dtd.networks.matrices.windows import Windows
 from dtd.networks.network import Layer, Network
-from dtd.networks.windows import Windows
 from dtd_cli.config.typed import option
 from dtd_cli.networks import NETWORKS
 from test_cli import dtd_run

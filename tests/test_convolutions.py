@@ -13,10 +13,11 @@ from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule
 from torch import nn
 
 import dtd
-from dtd.networks.forms import Averaging, Convolution
-from dtd.networks.matrix import Matrix
+from dtd.networks.matrices.averaging import Averaging
+from dtd.networks.matrices.convolution import Convolution
+from dtd.networks.matrices.matrix import Matrix
+from dtd.networks.matrices.windows import Windows
 from dtd.networks.network import Layer, Network
-from dtd.networks.windows import Windows
 
 KINDS = {
     "plain": (nn.Conv2d(2, 3, 3), (2, 5, 4)),

@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from dtd.networks.files import save
-from dtd.networks.reading import read as network_of
+from dtd.networks.files.state_dicts import save
+from dtd.networks.modules.reading import read as network_of
 from dtd_cli.app.choices import groups
 from dtd_cli.app.locations import EXPERIMENTS
 from dtd_cli.app.overrides import _keys

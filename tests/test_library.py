@@ -19,7 +19,7 @@ from torch import nn
 
 import dtd
 from cases import box, network, positive_input, random_network
-from dtd.networks.files import save
+from dtd.networks.files.state_dicts import save
 from dtd.roots import ROOT_FINDERS
 from dtd.rules import RULES
 from dtd_cli.app.locations import CONF

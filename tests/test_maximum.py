@@ -11,10 +11,11 @@ from torch import nn
 
 import dtd
 from cases import random_network, tensor
-from dtd.networks.forms import Averaging, Convolution
-from dtd.networks.maximum import Maximum
+from dtd.networks.layers.maximum import Maximum
+from dtd.networks.matrices.averaging import Averaging
+from dtd.networks.matrices.convolution import Convolution
+from dtd.networks.matrices.windows import Windows
 from dtd.networks.network import Layer, Network
-from dtd.networks.windows import Windows
 from literal import Literal
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from cases import positive_input, random_network
-from dtd.networks.files import save
+from dtd.networks.files.state_dicts import save
 from test_cli import dtd_run
 
 LABELS = ["oak", "ash", "elm", "oak"]

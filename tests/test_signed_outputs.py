@@ -15,7 +15,7 @@ import torch
 
 import dtd
 from cases import box, lists, positive_input, random_network, spread
-from dtd.networks.files import save
+from dtd.networks.files.state_dicts import save
 from dtd.networks.network import Layer
 from literal import Literal
 from test_cli import dtd_run

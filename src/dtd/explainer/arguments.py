@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from dtd.domains import Domain
 from dtd.errors import InvalidSetting, check_seed, shown
+from dtd.networks.modules.reading import Reading, read
 from dtd.networks.network import Network
-from dtd.networks.reading import Reading, read
 from dtd.ranges import COUNT, Range, numbers_of
 from dtd.relevance.series.integral import Integral
 from dtd.relevance.series.series import Series

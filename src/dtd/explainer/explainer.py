@@ -25,8 +25,8 @@ from dtd.explainer.objections import (
 from dtd.explainer.output import Output
 from dtd.explainer.results import Contents, Result, RootPoint
 from dtd.explainer.targets import Targets, one_target, targets
+from dtd.networks.modules.reading import Reading
 from dtd.networks.network import Network
-from dtd.networks.reading import Reading
 from dtd.numerics.gradients import outside_inference
 from dtd.progress import Track, untracked
 from dtd.ranges import COUNT, check_choice, check_flag, index_of

@@ -53,7 +53,6 @@ class Output:
             return network
         *hidden, last = network.layers
         weight, bias = last.matrix.dense().clone(), last.parameters["bias"].clone()
-        rows = [(sign, last.only(unit)) for unit, sign in self.row]
-        weight[self.unit] = self.sign * sum(sign * row.weight[0] for sign, row in rows)
-        bias[self.unit] = self.sign * sum(sign * row.bias[0] for sign, row in rows)
+        for part in (weight, bias):
+            part[self.unit] = self.sign * sum(sign * part[unit] for unit, sign in self.row)
         return Network((*hidden, Layer(weight, bias, last.relu)))

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from dtd.errors import InvalidSetting
 from dtd.explainer.explained import Explained
-from dtd.networks.windows import Shape
+from dtd.networks.matrices.windows import Shape
 from dtd.numerics.gradients import outside_inference
 from dtd.ranges import index_of
 from dtd.relevance.evidence import Evidence

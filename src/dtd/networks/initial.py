@@ -10,9 +10,10 @@ from math import prod
 import torch
 from torch.nn.init import kaiming_uniform_
 
-from dtd.networks.forms import DENSE, Form
+from dtd.networks.matrices.dense import DENSE
+from dtd.networks.matrices.form import Form
+from dtd.networks.matrices.windows import Shape
 from dtd.networks.network import Layer, Network
-from dtd.networks.windows import Shape
 
 
 def initial(

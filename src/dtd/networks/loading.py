@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dtd.errors import InvalidSetting, shown
-from dtd.networks import files
+from dtd.networks.files import state_dicts
 from dtd.networks.network import Network
 from dtd.ranges import check_flag
 
@@ -21,13 +21,13 @@ def load(
 
     An ONNX file says all of its network: a chain of layers, which is compared with what the package
     ``onnx`` computes. It takes no ``layers``. What the others are to hold, and the arguments, are
-    those of :func:`dtd.networks.files.load`.
+    those of :func:`dtd.networks.files.state_dicts.load`.
 
     Raises:
         InvalidSetting: the file is missing, or something in it is no such network or in doubt.
     """
     if not isinstance(path, str | os.PathLike) or Path(path).suffix != ONNX:
-        return files.load(path, output_relu, layers)
+        return state_dicts.load(path, output_relu, layers)
     if output_relu is not None:
         check_flag("output_relu", output_relu)
     if layers is not None:

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from dtd.errors import InvalidSetting, shown
-from dtd.networks.layer import AnyLayer, Layer, without_matrix
-from dtd.networks.windows import Shape
+from dtd.networks.layers.affine import Layer
+from dtd.networks.layers.layer import AnyLayer, without_matrix
+from dtd.networks.matrices.windows import Shape
 
 __all__ = ["Layer", "Network"]
 

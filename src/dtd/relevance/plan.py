@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dtd.domains import Domain
-from dtd.networks.layer import AnyLayer
+from dtd.networks.layers.layer import AnyLayer
 from dtd.networks.network import Network
 from dtd.roots.contract import RootChoice, RootFinder
 from dtd.rules.formula import Formula

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 
 from dtd.domains import Domain
-from dtd.networks.layer import AnyLayer, Mask
+from dtd.networks.layers.layer import AnyLayer, Mask
 from dtd.roots.contract import RootFinder, RootProblem, Roots, Status
 from dtd.roots.location import Anywhere, OnKink
 from dtd.rules.formula import Formula

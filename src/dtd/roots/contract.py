@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from dtd.domains import Domain
-from dtd.networks.layer import AnyLayer, Mask
+from dtd.networks.layers.layer import AnyLayer, Mask
 from dtd.networks.network import Network
 from dtd.progress import Track, untracked
 from dtd.regions.region import Regions

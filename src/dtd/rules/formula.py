@@ -11,8 +11,8 @@ import torch
 from flint import arb, arb_mat, fmpq, fmpq_mat
 from torch import Tensor
 
-from dtd.networks.ball_layers import BallLayer
-from dtd.networks.matrix import Matrix
+from dtd.networks.layers.balls import BallLayer
+from dtd.networks.matrices.matrix import Matrix
 from dtd.numerics.balls import Balls, Indices, Numbers, exact, matrix
 
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from dtd.domains import Domain
-from dtd.networks.layer import AnyLayer, Mask, Product
-from dtd.networks.matrix import Matrix
+from dtd.networks.layers.layer import AnyLayer, Mask, Product
+from dtd.networks.matrices.matrix import Matrix
 from dtd.numerics.policy import policy
 from dtd.rules.formula import Formula, ToKink
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dtd.domains import Domain
-from dtd.networks.layer import AnyLayer
+from dtd.networks.layers.layer import AnyLayer
 from dtd.numerics.scale import size_of
 from dtd.rules.formula import Formula, ToKink
 from dtd.rules.rule import Rule, Term

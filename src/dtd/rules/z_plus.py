@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from dtd.domains import Domain
-from dtd.networks.layer import AnyLayer, Product
+from dtd.networks.layers.layer import AnyLayer, Product
 from dtd.rules.rule import FactorRule
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dtd.domains import Domain
-from dtd.networks.layer import AnyLayer
+from dtd.networks.layers.layer import AnyLayer
 from dtd.rules.formula import Formula, ToOrigin
 from dtd.rules.rule import Rule, Term
 

@@ -10,12 +10,14 @@ import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from dtd.networks.forms import DENSE, Averaging, Convolution
 from dtd.networks.initial import drawn
-from dtd.networks.layer import AnyLayer
-from dtd.networks.maximum import Maximum
+from dtd.networks.layers.layer import AnyLayer
+from dtd.networks.layers.maximum import Maximum
+from dtd.networks.matrices.averaging import Averaging
+from dtd.networks.matrices.convolution import Convolution
+from dtd.networks.matrices.dense import DENSE
+from dtd.networks.matrices.windows import Shape, Windows
 from dtd.networks.network import Layer, Network
-from dtd.networks.windows import Shape, Windows
 from dtd_cli.config.errors import SettingError
 from dtd_cli.config.values import Count, OneOf
 from dtd_cli.networks.initialisers import INITIALISERS

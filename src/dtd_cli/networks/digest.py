@@ -6,7 +6,7 @@ import hashlib
 
 import torch
 
-from dtd.networks.description import described
+from dtd.networks.files.description import described
 from dtd.networks.network import Network
 
 

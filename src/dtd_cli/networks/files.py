@@ -7,8 +7,8 @@ from functools import cached_property
 from typing import Literal
 
 from dtd.errors import InvalidSetting
-from dtd.networks.checkpoints import description_in
-from dtd.networks.files import load
+from dtd.networks.files.checkpoints import description_in
+from dtd.networks.files.state_dicts import load
 from dtd.networks.loading import ONNX
 from dtd.networks.network import Network
 from dtd_cli.config.errors import SettingError

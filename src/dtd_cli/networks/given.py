@@ -5,8 +5,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass
 
+from dtd.networks.matrices.windows import Shape
 from dtd.networks.network import Network
-from dtd.networks.windows import Shape
 from dtd_cli.networks.specification import NetworkSpec
 
 

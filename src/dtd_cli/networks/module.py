@@ -14,8 +14,8 @@ from typing import Any
 from torch import nn
 
 from dtd.errors import InvalidSetting, shown
+from dtd.networks.modules.reading import read
 from dtd.networks.network import Network
-from dtd.networks.reading import read
 from dtd_cli.config.errors import SettingError
 from dtd_cli.networks.digest import digest
 from dtd_cli.networks.given import Given

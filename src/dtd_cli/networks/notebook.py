@@ -10,8 +10,8 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from dtd.networks.initial import initial
+from dtd.networks.matrices.windows import Shape
 from dtd.networks.network import Network
-from dtd.networks.windows import Shape
 from dtd_cli.config.values import Positive
 from dtd_cli.networks.specification import Described
 

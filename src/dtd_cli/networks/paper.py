@@ -8,8 +8,8 @@ import torch
 from pydantic.dataclasses import dataclass
 
 from dtd.networks.initial import initial
+from dtd.networks.matrices.windows import Shape
 from dtd.networks.network import Layer, Network
-from dtd.networks.windows import Shape
 from dtd_cli.networks.specification import Described
 
 

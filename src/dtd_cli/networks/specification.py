@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from dtd.networks.matrices.windows import Shape
 from dtd.networks.network import Network
-from dtd.networks.windows import Shape
 from dtd_cli.config.values import Count, OneOf, Seed
 from dtd_cli.networks.initialisers import INITIALISERS
 

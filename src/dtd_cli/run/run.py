@@ -13,7 +13,7 @@ import torch
 
 from dtd.explainer.explainer import DTD
 from dtd.explainer.objections import check_paths, check_visits
-from dtd.networks.files import save
+from dtd.networks.files.state_dicts import save
 from dtd_cli.config.config import Config
 from dtd_cli.config.errors import SettingError
 from dtd_cli.records.closing import closing

@@ -14,7 +14,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from dtd.networks.forms import DENSE
+from dtd.networks.matrices.dense import DENSE
 from dtd.networks.network import Network
 from dtd_cli.config.errors import SettingError
 from dtd_cli.config.values import Count, OneOf, Positive

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from dtd.errors import InvalidSetting, shown
-from dtd.networks.checkpoints import refused
-from dtd.networks.steps import LARGEST
-from dtd.networks.windows import Shape
+from dtd.networks.files.checkpoints import refused
+from dtd.networks.matrices.windows import Shape
+from dtd.networks.steps.windows import LARGEST
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto

@@ -13,10 +13,10 @@ from typing import Any
 from torch import Tensor
 
 from dtd.errors import InvalidSetting
-from dtd.networks import steps
+from dtd.networks.matrices.windows import Shape, Windows
 from dtd.networks.onnx.graph import Node
-from dtd.networks.steps import FLATTENING, NOTHING, RELU, Step
-from dtd.networks.windows import Shape, Windows
+from dtd.networks.steps import affine_maps, convolutions, poolings, windows
+from dtd.networks.steps.step import FLATTENING, NOTHING, RELU, Step
 
 COMMUTATIVE = frozenset({"Add"})
 """Operators that may take the activations at any place; the others take them first."""
@@ -79,11 +79,11 @@ def _gemm(call: Call) -> Step:
     alpha, beta = call.attribute("alpha", 1.0), call.attribute("beta", 1.0)
     if (alpha, beta) != (1, 1):
         weight, bias = alpha * weight.double(), beta * bias.double()
-    return steps.affine(weight, bias)
+    return affine_maps.dense(weight, bias)
 
 
 def _matmul(call: Call) -> Step:
-    return steps.affine(_matrix(call).T.contiguous(), None)
+    return affine_maps.dense(_matrix(call).T.contiguous(), None)
 
 
 def _matrix(call: Call) -> Tensor:
@@ -95,7 +95,7 @@ def _matrix(call: Call) -> Tensor:
 
 def _add(call: Call) -> Step:
     (added,) = (one for one in call.inputs if one is not None)
-    return steps.shift(call.image, _per_unit(added, call.image))
+    return affine_maps.shift(call.image, _per_unit(added, call.image))
 
 
 def _per_unit(added: Tensor, image: Shape) -> Tensor:
@@ -116,23 +116,23 @@ def _conv(call: Call) -> Step:
         raise InvalidSetting("kernel_shape", given, f"allowed is that of its weight, {size}")
     stride, padding, dilation = _placed(call, size)
     groups = call.attribute("group", 1)
-    return steps.convolution(
+    return convolutions.convolution(
         call.image, weight, call.optional(2), stride, padding, dilation, groups
     )
 
 
 def _max_pool(call: Call) -> Step:
     call.check_one_output()
-    return steps.max_pool(call.image, _windows(call))
+    return poolings.max_pool(call.image, _windows(call))
 
 
 def _average_pool(call: Call) -> Step:
     padded = bool(call.attribute("count_include_pad", 0))
-    return steps.average_pool(call.image, _windows(call), padded=padded)
+    return poolings.average_pool(call.image, _windows(call), padded=padded)
 
 
 def _global_average_pool(call: Call) -> Step:
-    return steps.whole_mean(call.image)
+    return poolings.whole_mean(call.image)
 
 
 def _reduce_mean(call: Call) -> Step:
@@ -142,7 +142,7 @@ def _reduce_mean(call: Call) -> Step:
     dimensions = len(call.image) + 1
     if {axis % dimensions for axis in axes} != {*range(2, dimensions)}:
         raise InvalidSetting("axes", axes, "allowed are all places of each channel")
-    step = steps.whole_mean(call.image)
+    step = poolings.whole_mean(call.image)
     return step if call.attribute("keepdims", 1) else replace(step, reshaped=call.image[:1])
 
 
@@ -150,7 +150,7 @@ def _windows(call: Call) -> Windows:
     size = tuple(call.attribute("kernel_shape"))
     stride, padding, dilation = _placed(call, size)
     ceil_mode = bool(call.attribute("ceil_mode", 0))
-    return steps.windows(call.image, size, stride, padding, dilation, ceil_mode)
+    return windows.windows(call.image, size, stride, padding, dilation, ceil_mode)
 
 
 def _placed(call: Call, size: Shape) -> tuple[Shape, Shape, Shape]:
@@ -161,7 +161,7 @@ def _placed(call: Call, size: Shape) -> tuple[Shape, Shape, Shape]:
     if automatic == "VALID":
         return stride, tuple(0 for _ in size), dilation
     if automatic in ("SAME_UPPER", "SAME_LOWER"):
-        return stride, steps.same_padding(call.image, size, stride, dilation), dilation
+        return stride, convolutions.same_padding(call.image, size, stride, dilation), dilation
     if automatic != "NOTSET":
         raise InvalidSetting(
             "auto_pad", automatic, "allowed are NOTSET, VALID, SAME_UPPER, SAME_LOWER"
@@ -187,7 +187,7 @@ def _batch_normalization(call: Call) -> Step:
                 f"of {tuple(part.shape)}",
                 f"allowed is a number for each of {call.image[0]} channels",
             )
-    return steps.normalised(
+    return affine_maps.normalised(
         call.image, mean, variance, scale, bias, call.attribute("epsilon", 1e-5)
     )
 

@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 
 from dtd.errors import InvalidSetting
-from dtd.networks import chain
+from dtd.networks.matrices.windows import Shape
 from dtd.networks.network import Network
 from dtd.networks.onnx.constants import CONSTANT, given
 from dtd.networks.onnx.graph import Graph, Node, line, read_graph
 from dtd.networks.onnx.operators import COMMUTATIVE, OPERATORS, Call, step_of
-from dtd.networks.steps import LARGEST, Step, Walk, agree
-from dtd.networks.windows import Shape
+from dtd.networks.steps import chain
+from dtd.networks.steps.step import Step, Walk, agree
+from dtd.networks.steps.windows import LARGEST
 
 _PROBES = 2
 """Random samples on which the package ``onnx`` is asked, which takes its time for images."""

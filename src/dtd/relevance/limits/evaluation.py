@@ -11,7 +11,7 @@ import torch
 from flint import arb
 from torch import Tensor
 
-from dtd.networks.ball_layers import BallLayer
+from dtd.networks.layers.balls import BallLayer
 from dtd.networks.network import Network
 from dtd.numerics.ball_operation import apply, evaluate, rounded
 from dtd.numerics.balls import Balls, Indices, Numbers, gradient

@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from flint import arb
 
-from dtd.networks.ball_layers import BallLayer
+from dtd.networks.layers.balls import BallLayer
 from dtd.numerics.balls import Balls, Indices, Numbers, gradient, total, zeros
 from dtd.rules.formula import Formula
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from dtd.domains import Domain
-from dtd.networks.layer import AnyLayer
+from dtd.networks.layers.layer import AnyLayer
 from dtd.networks.network import Network
 from dtd.numerics.policy import policy
 from dtd.relevance.explanation import Explanation

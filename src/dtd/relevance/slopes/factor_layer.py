@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dtd.networks.ball_layers import BallLayer
-from dtd.networks.layer import AnyLayer, Product
-from dtd.networks.matrix import Matrix
+from dtd.networks.layers.balls import BallLayer
+from dtd.networks.layers.layer import AnyLayer, Product
+from dtd.networks.matrices.matrix import Matrix
 from dtd.numerics.balls import Numbers
 from dtd.numerics.policy import policy
 from dtd.relevance.plan import Plan

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from dtd.networks.layer import AnyLayer
+from dtd.networks.layers.layer import AnyLayer
 from dtd.networks.network import Network
 from dtd.numerics.policy import policy
 from dtd.relevance.limits.limits import Limits, Way
@@ -30,7 +30,7 @@ class Side(NamedTuple):
 
     open_gates: Tensor
     """(N, M), true where a unit has the anchor's gate at the root; see
-    :meth:`~dtd.networks.layer.AnyLayer.held_open`."""
+    :meth:`~dtd.networks.layers.layer.AnyLayer.held_open`."""
     epsilon: Tensor
     """(N,), the position on the segment at which to differentiate: 0, but where all positions
     have the same derivative."""

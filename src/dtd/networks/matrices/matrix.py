@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from dtd.errors import InvalidSetting
-from dtd.networks.forms import Form
+from dtd.networks.matrices.form import Form
 
 _MOST_ENTRIES = 2**27
 """A matrix of so many numbers in double precision takes a gibibyte."""
@@ -56,7 +56,7 @@ class Matrix:
         return Matrix(function(self.numbers), self.form, outside)
 
     def masked(self, mask: Callable[[Tensor], Tensor]) -> Matrix:
-        """The mask of a rule, made of each weight; see :class:`~dtd.networks.forms.Form`."""
+        """The mask of a rule, made of each weight; see :class:`Form`."""
         made = self.mapped(mask)
         return replace(made, outside=0.0) if self.form.is_pooling else made
 
@@ -70,7 +70,7 @@ class Matrix:
 
     @cached_property
     def together(self) -> Matrix:
-        """The same matrix, whose products are faster; see :class:`~dtd.networks.forms.Form`."""
+        """The same matrix, whose products are faster; see :class:`Form`."""
         return Matrix(self.numbers, self.form.together, self.outside)
 
     def rows(self, unit: Tensor) -> Tensor:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from dtd.networks import steps
-from dtd.networks.operation import Operation, each
-from dtd.networks.steps import Step
-from dtd.networks.windows import Windows
+from dtd.networks.matrices.windows import Windows
+from dtd.networks.modules.operation import Operation, each
+from dtd.networks.steps import poolings, windows
+from dtd.networks.steps.step import Step
 
 
 def max_pool(operation: Operation) -> Step:
@@ -17,7 +17,7 @@ def max_pool(operation: Operation) -> Step:
     )
     if indices:
         raise operation.refused("it returns indices; allowed is return_indices=False")
-    return steps.max_pool(operation.image, _windows(operation, *settings), operation.device)
+    return poolings.max_pool(operation.image, _windows(operation, *settings), operation.device)
 
 
 def average_pool(operation: Operation) -> Step:
@@ -31,7 +31,7 @@ def average_pool(operation: Operation) -> Step:
         divisor_override=None,
     )
     windows = _windows(operation, size, stride, padding, 1, ceil_mode)
-    return steps.average_pool(operation.image, windows, divisor, padded, operation.device)
+    return poolings.average_pool(operation.image, windows, divisor, padded, operation.device)
 
 
 def adaptive_average_pool(operation: Operation) -> Step:
@@ -51,7 +51,7 @@ def adaptive_average_pool(operation: Operation) -> Step:
         )
     size = [own // one for own, one in zip(image, wanted, strict=True)]
     windows = _windows(operation, size, None, 0, 1, ceil_mode=False)
-    return steps.average_pool(operation.image, windows, device=operation.device)
+    return poolings.average_pool(operation.image, windows, device=operation.device)
 
 
 def mean(operation: Operation) -> Step:
@@ -61,7 +61,7 @@ def mean(operation: Operation) -> Step:
     wanted = {d % (places + 2) for d in each(dimensions, 1)} if dimensions is not None else set()
     if wanted != {*range(2, places + 2)} or not places:
         raise operation.refused("allowed is the mean over height and width, of each channel")
-    return steps.whole_mean(operation.image, operation.device)
+    return poolings.whole_mean(operation.image, operation.device)
 
 
 def _windows(
@@ -72,4 +72,4 @@ def _windows(
     size, stride, padding, dilation = (
         each(setting, many) for setting in (size, stride, padding, dilation)
     )
-    return steps.windows(operation.image, size, stride, padding, dilation, ceil_mode)
+    return windows.windows(operation.image, size, stride, padding, dilation, ceil_mode)

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from dtd.errors import InvalidSetting
-from dtd.networks.ball_layers import MaximumBalls
-from dtd.networks.forms import Averaging
-from dtd.networks.layer import AnyLayer, Layer, Mask
-from dtd.networks.matrix import Matrix
-from dtd.networks.windows import Shape
+from dtd.networks.layers.affine import Layer
+from dtd.networks.layers.balls import MaximumBalls
+from dtd.networks.layers.layer import AnyLayer, Mask
+from dtd.networks.matrices.averaging import Averaging
+from dtd.networks.matrices.matrix import Matrix
+from dtd.networks.matrices.windows import Shape
 from dtd.numerics.policy import policy, safe_divide
 
 

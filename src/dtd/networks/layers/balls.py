@@ -11,7 +11,7 @@ from flint import arb, arb_mat
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dtd.networks.matrix import Matrix
+from dtd.networks.matrices.matrix import Matrix
 from dtd.numerics.balls import Balls, Indices, Numbers, exact, matrix
 
 

@@ -1,32 +1,20 @@
-"""Networks that are kept in files.
-
-A file of weights says neither activations nor, as ``.safetensors``, the order of layers. What is
-assumed is written at :func:`load`; what is in doubt is refused.
-"""
+"""The modules whose tensors a state dict holds: linear layers and batch normalisation."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise, takewhile
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from dtd.errors import InvalidSetting, shown
-from dtd.networks import chain
-from dtd.networks.checkpoints import (
-    COUNTER,
-    DESCRIPTION,
-    Checkpoint,
-    read_checkpoint,
-    refused,
-)
-from dtd.networks.description import described, network_of
-from dtd.networks.network import Layer, Network
-from dtd.ranges import check_flag
+from dtd.errors import InvalidSetting
+from dtd.networks.files.checkpoints import COUNTER, Checkpoint, refused
+from dtd.networks.layers.affine import Layer
+from dtd.networks.steps.affine_maps import normalisation
+from dtd.networks.steps.chain import Layers
 
 _EPS = 1e-5
 """Of batch normalisation, as PyTorch has it if not told otherwise; a state dict does not say it."""
@@ -46,71 +34,8 @@ _FOREIGN = {
 """What the last part of a name tells, where it is no linear layer's."""
 
 
-def load(
-    path: str | Path, output_relu: bool | None = None, layers: Sequence[str] | None = None
-) -> Network:
-    """The network in a state dict from ``torch.save``, or in a ``.safetensors`` file.
-
-    Linear layers, each a 2-D weight with its bias if it has one, in the order of the file, or in
-    that of the numbers in their names, if they differ in numbers only. What the file does not say
-    is assumed: between layers there is a ReLU, and after the last one too unless ``output_relu``
-    is false. Batch normalisation right after a linear layer (``0`` and ``1`` in a sequence) is
-    folded into it, with ``eps=1e-5``. A file that :func:`save` has left of a network with
-    convolutions or poolings says all of this itself. No tensor is left out, and no code in the
-    file is ever run.
-
-    Args:
-        path: the file; the state dict may be an entry of a trainer's checkpoint.
-        output_relu: whether the last layer has a ReLU, whatever the file says; None: as it says,
-            and a ReLU where it says nothing.
-        layers: the names of all layers, from the input up, where the file does not tell their
-            order. Normalisation that is named after a layer is folded into it.
-
-    Raises:
-        InvalidSetting: the file is missing, or something in it is no such network or in doubt.
-    """
-    if output_relu is not None:
-        check_flag("output_relu", output_relu)
-    checkpoint = read_checkpoint(path)
-    if checkpoint.description:
-        network = _described(path, checkpoint, layers)
-        return network if output_relu is None else network.with_output_relu(output_relu)
-    parts = _parts(path, checkpoint)
-    named = _named(layers, parts) if layers is not None else _ordered(path, parts, checkpoint)
-    made: chain.Layers = ()
-    for below, part in pairwise([None, *named]):
-        assert part is not None
-        part.check(below, told=layers is not None, layers=made)
-        made = chain.appended(chain.rectified(made) if made and part.is_linear else made, part.map)
-    return chain.network(made if output_relu is False else chain.rectified(made))
-
-
-def save(network: Network, path: Path) -> None:
-    """Keep a network as ``.safetensors``, which :func:`load` reads."""
-    import safetensors.torch
-
-    # The library's own file is readable by its owner alone.
-    text = described(network)
-    metadata = {DESCRIPTION: text} if text else None
-    path.write_bytes(safetensors.torch.save(network.state_dict(), metadata))
-
-
-def _described(path: str | Path, checkpoint: Checkpoint, layers: object) -> Network:
-    """The network of a file that says what its layers are."""
-    if layers is not None:
-        raise InvalidSetting("layers", shown(layers), f"{path} tells their order; allowed is none")
-    try:
-        return network_of(checkpoint.description, checkpoint.tensors)
-    except InvalidSetting as error:
-        raise refused(
-            path,
-            f"it is not the network that it describes: {error}; allowed is a file as a run or "
-            "dtd.networks.files.save leaves it",
-        ) from error
-
-
 @dataclass(frozen=True, eq=False)
-class _Part:
+class Part:
     """One module of a file: a linear layer, or batch normalisation."""
 
     path: str | Path
@@ -134,11 +59,11 @@ class _Part:
         weight, bias = given.get("weight"), given.get("bias")
         if not self.is_linear:
             mean, variance = given["running_mean"], given["running_var"]
-            return chain.normalisation(mean, variance, weight, bias, _EPS)
+            return normalisation(mean, variance, weight, bias, _EPS)
         assert weight is not None
         return Layer(weight, weight.new_zeros(len(weight)) if bias is None else bias, relu=False)
 
-    def check(self, below: _Part | None, told: bool, layers: chain.Layers) -> None:
+    def check(self, below: Part | None, told: bool, layers: Layers) -> None:
         """Refuse what is no layer, or does not go onto the layers below.
 
         Raises:
@@ -175,7 +100,7 @@ class _Part:
                 "bias", f"has shape {list(bias.shape)}; allowed is [{len(weight)}], as its weight"
             )
 
-    def _check_normalisation(self, below: _Part | None, told: bool) -> None:
+    def _check_normalisation(self, below: Part | None, told: bool) -> None:
         whole = [{*_STATISTICS}, {*_STATISTICS, "weight", "bias"}]
         first = next(iter(self.tensors))
         if self.tensors.keys() - {COUNTER} not in whole:
@@ -204,7 +129,7 @@ class _Part:
         return refused(self.path, f"{self.names[kind]} {reason}")
 
 
-def _parts(path: str | Path, checkpoint: Checkpoint) -> list[_Part]:
+def parts_of(path: str | Path, checkpoint: Checkpoint) -> list[Part]:
     """The modules of a file, in the order in which they come."""
     parts: dict[str, dict[str, str]] = {}
     weights: dict[str, str] = {}
@@ -231,50 +156,9 @@ def _parts(path: str | Path, checkpoint: Checkpoint) -> list[_Part]:
             raise refused(path, f"{name} is a second {kind}, after {part[kind]}; allowed is one")
         part[kind] = name
     return [
-        _Part(path, place, {kind: checkpoint.tensors[n] for kind, n in names.items()}, names)
+        Part(path, place, {kind: checkpoint.tensors[n] for kind, n in names.items()}, names)
         for place, names in parts.items()
     ]
-
-
-def _ordered(path: str | Path, parts: list[_Part], checkpoint: Checkpoint) -> list[_Part]:
-    """The modules in their order, which the file or the numbers in their names tell."""
-    names = [part.name for part in parts]
-    numbers = {name: [int(number) for number in re.findall(r"\d+", name)] for name in names}
-    by_number = sorted(parts, key=lambda part: numbers[part.name])
-    numbered = len({re.sub(r"\d+", "#", name) for name in names}) == 1
-    if numbered and (by_number == parts or not checkpoint.ordered):
-        return by_number
-    if checkpoint.ordered and not numbered:
-        return parts
-    why = "the numbers of its layers are not in order" if numbered else "it keeps no order"
-    raise refused(
-        path,
-        f"{why}, so that of {', '.join(_short(names))} is in doubt; allowed is "
-        "layers=[…] with these names from the input up",
-    )
-
-
-def _named(layers: Sequence[str], parts: list[_Part]) -> list[_Part]:
-    """The modules in the order that the caller gives."""
-    names = [part.name for part in parts]
-    found = dict(zip(names, parts, strict=True)) | dict(zip(_short(names), parts, strict=True))
-    listed = isinstance(layers, list | tuple) and all(isinstance(name, str) for name in layers)
-    chosen = [found.get(name) for name in layers] if listed else []
-    known = [part for part in chosen if part is not None]
-    if not listed or len(known) != len(chosen) or sorted(p.name for p in known) != sorted(names):
-        raise InvalidSetting(
-            "layers",
-            f"[{','.join(layers)}]" if listed else shown(layers),
-            f"allowed is a list of {', '.join(_short(names))}, each once, from the input up",
-        )
-    return known
-
-
-def _short(names: Sequence[str]) -> list[str]:
-    """The names without what all of them begin with, as ``model.``."""
-    parents = zip(*(name.split(".")[:-1] for name in names), strict=False)
-    shared = len(list(takewhile(lambda level: len(set(level)) == 1, parents)))
-    return [".".join(name.split(".")[shared:]) for name in names]
 
 
 def _follows(below: str, above: str) -> bool:

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dtd.errors import InvalidSetting
-from dtd.networks import poolings, steps
-from dtd.networks.operation import Operation, Reader, each
-from dtd.networks.steps import FLATTENING, NOTHING, RELU, Step
+from dtd.networks.modules import poolings
+from dtd.networks.modules.operation import Operation, Reader, each
+from dtd.networks.steps import affine_maps, convolutions
+from dtd.networks.steps.step import FLATTENING, NOTHING, RELU, Step
 
 _EVAL = "it is in training mode; call model.eval() first"
 
@@ -57,12 +58,12 @@ def is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
 
 def _linear_module(operation: Operation) -> Step:
     module = operation.called
-    return steps.affine(_kept(module.weight), _kept_if_any(module.bias))
+    return affine_maps.dense(_kept(module.weight), _kept_if_any(module.bias))
 
 
 def _linear(operation: Operation) -> Step:
     weight, bias = operation.settings(weight=None, bias=None)
-    return steps.affine(_kept(weight), _kept_if_any(bias))
+    return affine_maps.dense(_kept(weight), _kept_if_any(bias))
 
 
 def _convolution_module(operation: Operation) -> Step:
@@ -79,8 +80,8 @@ def _convolution(operation: Operation) -> Step:
     size = tuple(weight.shape[2:])
     stride, dilation = each(stride, len(size)), each(dilation, len(size))
     if padding == "same":
-        padding = steps.same_padding(operation.image, size, stride, dilation)
-    return steps.convolution(
+        padding = convolutions.same_padding(operation.image, size, stride, dilation)
+    return convolutions.convolution(
         operation.image,
         _kept(weight),
         _kept_if_any(bias),
@@ -101,7 +102,7 @@ def _batch_norm(operation: Operation) -> Step:
             "it normalises each batch by itself; allowed is track_running_stats=True"
         )
     weight, bias = _kept_if_any(module.weight), _kept_if_any(module.bias)
-    return steps.normalised(operation.image, mean, variance, weight, bias, module.eps)
+    return affine_maps.normalised(operation.image, mean, variance, weight, bias, module.eps)
 
 
 def _kept(tensor: Tensor) -> Tensor:

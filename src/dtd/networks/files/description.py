@@ -11,12 +11,14 @@ import torch
 from torch import Tensor
 
 from dtd.errors import InvalidSetting, shown
-from dtd.networks import chain
-from dtd.networks.forms import DENSE, Averaging, Convolution, Dense
-from dtd.networks.layer import AnyLayer
-from dtd.networks.maximum import Maximum
+from dtd.networks.layers.layer import AnyLayer
+from dtd.networks.layers.maximum import Maximum
+from dtd.networks.matrices.averaging import Averaging
+from dtd.networks.matrices.convolution import Convolution
+from dtd.networks.matrices.dense import DENSE, Dense
+from dtd.networks.matrices.windows import Shape, Windows
 from dtd.networks.network import Layer, Network
-from dtd.networks.windows import Shape, Windows
+from dtd.networks.steps import chain
 from dtd.ranges import Range, check_flag
 
 _MOST_CHARACTERS, _MOST_PLACES = 2**22, 2**28

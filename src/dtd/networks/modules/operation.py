@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from dtd.errors import InvalidSetting
-from dtd.networks.steps import Step
-from dtd.networks.windows import Shape
+from dtd.networks.matrices.windows import Shape
+from dtd.networks.steps.step import Step
 
 
 @dataclass(frozen=True, eq=False)

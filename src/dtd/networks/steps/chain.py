@@ -6,13 +6,12 @@ from dataclasses import replace
 from functools import reduce
 
 import torch
-from torch import Tensor
 
 from dtd.errors import InvalidSetting
-from dtd.networks.forms import Convolution, Dense
-from dtd.networks.layer import AnyLayer, Layer
+from dtd.networks.layers.affine import Layer
+from dtd.networks.layers.layer import AnyLayer
+from dtd.networks.matrices.dense import Dense
 from dtd.networks.network import Network
-from dtd.networks.windows import Shape
 
 Layers = tuple[AnyLayer, ...]
 
@@ -70,45 +69,6 @@ def rectified(layers: Layers) -> Layers:
         raise InvalidSetting("model", "ReLU", "it comes before the first affine layer")
     at = next(index for index in reversed(range(len(layers))) if layers[index].is_affine)
     return (*layers[:at], layers[at].with_relu(True), *layers[at + 1 :])
-
-
-def normalisation(
-    mean: Tensor,
-    variance: Tensor,
-    weight: Tensor | None,
-    bias: Tensor | None,
-    eps: float,
-    image: Shape | None = None,
-) -> Layer:
-    """Batch normalisation in evaluation mode, an affine map with a diagonal matrix.
-
-    ``(a - mean) / sqrt(variance + eps) * weight + bias`` in double precision; all tensors are
-    (channels,), and without ``weight`` and ``bias`` nothing is scaled or added. Inputs are images
-    (channels, height, width) of the shape ``image``, or a number for each channel.
-    """
-    scale = (variance.double() + eps).rsqrt()
-    if weight is not None:
-        scale = scale * weight.double()
-    shift = -mean.double() * scale
-    if bias is not None:
-        shift = shift + bias.double()
-    image = (len(scale),) if image is None else image
-    return diagonal(scale, per_unit(shift, image), image)
-
-
-def diagonal(scale: Tensor, bias: Tensor, image: Shape) -> Layer:
-    """Each unit times the factor of its channel, plus its bias; ``image`` is (channels, ...)."""
-    ones = tuple(1 for _ in image[1:])
-    if not ones:
-        return Layer(scale.diag(), bias, relu=False)
-    form = Convolution(image, ones, tuple(0 for _ in ones), ones, groups=image[0])
-    return Layer(scale.view(-1, 1, *ones), bias, relu=False, form=form)
-
-
-def per_unit(channels: Tensor, image: Shape) -> Tensor:
-    """A number for each unit of an image (channels, ...), from one for each channel, (J,)."""
-    places = [1 for _ in image[1:]]
-    return channels.view(-1, *places).expand(image).flatten().clone()
 
 
 def network(layers: Layers) -> Network:
