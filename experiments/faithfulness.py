@@ -129,7 +129,7 @@ def _area(
 class _Outputs(nn.Module):
     """The outputs of a network, for a batch of images."""
 
-    def __init__(self, network: dtd.networks.network.Network) -> None:
+    def __init__(self, network: dtd.Network) -> None:
         super().__init__()
         self.network = network.to(torch.float32)
         self.eval()

@@ -84,9 +84,11 @@ class _Factor(NamedTuple):
     @classmethod
     def of(cls, parts: Sequence[_Factor]) -> _Factor:
         """Those of all paths."""
-        columns = (torch.cat([getattr(part, name) for part in parts]) for name in cls._fields[:-1])
+        value, limit_error, others, units, inverse = (
+            torch.cat([getattr(part, name) for part in parts]) for name in cls._fields[:-1]
+        )
         visits = {l: Visits.of([part.visits[l] for part in parts]) for l in parts[0].visits}
-        return cls(*columns, visits)
+        return cls(value, limit_error, others, units, inverse, visits)
 
 
 @dataclass(frozen=True, eq=False)
