@@ -32,9 +32,9 @@ FLOORS = {
         ("loading",),
     ),
     LIBRARY / "explainer": (
-        ("arguments", "objections", "output"),
-        ("explained",),
-        ("estimators", "targets"),
+        ("arguments", "objections", "output", "samples"),
+        ("explained", "model"),
+        ("estimators", "relevance_function", "root_point", "targets"),
         ("frames",),
         ("results",),
         ("explainer",),

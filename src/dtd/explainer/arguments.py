@@ -1,21 +1,18 @@
-"""What a caller gives, made into the objects that it names."""
+"""What a caller chooses by a name or an object, made into the objects."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, fields, replace
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
 from dtd.domains import Domain
 from dtd.errors import InvalidSetting, check_seed, shown
-from dtd.networks.modules.reading import Reading, read
-from dtd.networks.network import Network
-from dtd.ranges import COUNT, Range, numbers_of
+from dtd.ranges import COUNT, Range
 from dtd.relevance.series.integral import Integral
 from dtd.relevance.series.series import Series
 from dtd.relevance.series.taylor import Taylor
@@ -23,33 +20,6 @@ from dtd.roots import ROOT_FINDERS, RootChoice, RootFinder
 from dtd.rules import RULES, Rule
 
 T = TypeVar("T")
-
-
-def reading_of(model: object, input_shape: object = None) -> Reading:
-    """The network that a module computes, or that is given.
-
-    Raises:
-        InvalidSetting: it is neither, or does not take samples of the shape.
-    """
-    if isinstance(model, nn.Module):
-        return read(model, None if input_shape is None else _shape(input_shape))
-    if isinstance(model, Network):
-        if input_shape is not None and _shape(input_shape) != model.shapes[0]:
-            raise InvalidSetting(
-                "input_shape", shown(input_shape), f"that of the network is {model.shapes[0]}"
-            )
-        return Reading(model)
-    raise InvalidSetting(
-        "model", shown(model), "allowed is an object: a torch.nn.Module or a dtd.Network"
-    )
-
-
-def _shape(value: object) -> tuple[int, ...]:
-    if not isinstance(value, list | tuple | torch.Size) or not all(size in COUNT for size in value):
-        raise InvalidSetting(
-            "input_shape", shown(value), "allowed are the sizes of one sample, as (1, 28, 28)"
-        )
-    return tuple(map(int, value))
 
 
 def named(
@@ -199,66 +169,3 @@ def generator_of(seed: object) -> torch.Generator:
     number = int(seed)  # type: ignore[call-overload]
     check_seed("seed", number)
     return torch.Generator().manual_seed(number)
-
-
-def placed(network: Network, dtype: torch.dtype, device: object) -> Network:
-    """A copy of the network in a dtype and on a device; on its own device where that is None.
-
-    Raises:
-        InvalidSetting: there is no such device, or a weight is no finite number of the dtype.
-    """
-    where: Any = network.device if device is None else device
-    try:
-        copy = network.to(dtype, torch.device(where))
-        finite = [layer.is_finite for layer in copy.layers]
-    except (RuntimeError, TypeError, ValueError, AssertionError) as error:
-        raise InvalidSetting(
-            "device", shown(where), "it has no numbers; allowed is one that torch knows here"
-        ) from error
-    if not all(finite):
-        raise InvalidSetting(
-            "model",
-            f"layer {finite.index(False) + 1}",
-            f"its weights are not all finite in {_name(dtype)}; allowed are smaller ones"
-            + ", or dtype=float64" * (dtype is torch.float32),
-        )
-    return copy
-
-
-def samples_of(
-    value: object,
-    shape: Callable[[torch.Size], bool],
-    allowed: str,
-    place: tuple[torch.dtype, torch.device],
-    argument: str = "x",
-) -> Tensor:
-    """A copy of samples (B, ...) in a dtype and on a device, as they came otherwise.
-
-    Args:
-        value: a tensor, an array or nested lists.
-        shape: whether a shape is allowed.
-        allowed: which ones are, in words.
-        place: the dtype and the device of the network.
-        argument: what the caller calls them.
-
-    Raises:
-        InvalidSetting: they have another shape, are no finite numbers or lie on another device.
-    """
-    dtype, device = place
-    if isinstance(value, Tensor) and value.device != device:
-        raise InvalidSetting(
-            argument, f"a tensor on {value.device}", f"the network is on {device}; move one of them"
-        )
-    numbers = numbers_of(argument, value)
-    if not shape(numbers.shape):
-        raise InvalidSetting(argument, f"shape {tuple(numbers.shape)}", f"allowed is {allowed}")
-    numbers = numbers.to(device, dtype, copy=True)
-    if not numbers.isfinite().all():
-        raise InvalidSetting(
-            argument, "NaN or infinity", f"allowed are finite numbers in {_name(dtype)}"
-        )
-    return numbers
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")

@@ -13,7 +13,8 @@ from dtd.domains import Domain
 from dtd.errors import InvalidSetting, shown
 from dtd.explainer import arguments
 from dtd.explainer.estimators import Estimator, Forecast, estimator_of
-from dtd.explainer.explained import Explained, check_squares, out_of_range
+from dtd.explainer.explained import Explained, check_squares
+from dtd.explainer.model import placed, reading_of
 from dtd.explainer.objections import (
     check_affine,
     check_integral,
@@ -23,7 +24,10 @@ from dtd.explainer.objections import (
     check_visits,
 )
 from dtd.explainer.output import Output
-from dtd.explainer.results import Contents, Result, RootPoint
+from dtd.explainer.relevance_function import RelevanceFunction
+from dtd.explainer.results import Contents, Result
+from dtd.explainer.root_point import RootPoint
+from dtd.explainer.samples import Place, samples_of
 from dtd.explainer.targets import Targets, one_target, targets
 from dtd.networks.modules.reading import Reading
 from dtd.networks.network import Network
@@ -31,7 +35,7 @@ from dtd.numerics.gradients import outside_inference
 from dtd.progress import Track, untracked
 from dtd.ranges import COUNT, check_choice, check_flag, index_of
 from dtd.relevance import METHODS, Explanation, Problem
-from dtd.relevance.opposite import negative, opposite
+from dtd.relevance.opposite import opposite
 from dtd.relevance.plan import Scheme
 from dtd.relevance.recursion import Recursion
 from dtd.relevance.series.series import Series
@@ -125,7 +129,7 @@ class DTD:
         Raises:
             InvalidSetting: the samples or the target are not possible, or it would take too long.
         """
-        samples = self._samples(x)
+        samples = samples_of(x, self._reading, self.scheme.domains[0], self._place)
         self._reading.check(samples.flatten(1))
         explained = targets(self.network, samples.flatten(1), target)
         self._check_cost(int(explained.explained.sum()))
@@ -170,35 +174,11 @@ class DTD:
             )
         output = one_target(self.network, target)
         self._check_cost(1)
+        nothing = self._nothing()
         recursions = {
-            sign: self._problem(replace(output, sign=sign), self._nothing()).recursion
-            for sign in (1, -1)
+            sign: self._problem(replace(output, sign=sign), nothing).recursion for sign in (1, -1)
         }
-
-        @outside_inference
-        def relevance(activations: Tensor) -> Tensor:
-            _, width = shape = self._nothing(layer).shape
-            numbers = arguments.samples_of(
-                activations, lambda given: given[1:] == shape[1:], f"(N, {width})", self._place, "a"
-            )
-            # The check is about the numbers; the graph is that of what was given.
-            graph = isinstance(activations, Tensor) and activations.requires_grad
-            given = activations.to(numbers) if graph else numbers
-            f = recursions[1].explained.forward(given.detach(), layer)
-            answer = torch.zeros_like(given)
-            for sign, recursion in recursions.items():
-                # Without rows there is a graph all the same.
-                rows = ((f < 0) == (sign < 0)).nonzero()[:, 0]
-                own = recursion.relevance(layer, given[rows], graph)
-                answer = answer.index_copy(0, rows, own if sign > 0 else negative(own))
-            # The derivative of a quotient is silently zero where the divisor's square overflows.
-            finite = torch.cat([answer, given.square(), f.square()], 1).isfinite().all(1)
-            if not finite.all():
-                sample = int((~finite).nonzero()[0])
-                raise out_of_range(sample, f"the relevance of layer {layer}", self.dtype, "a")
-            return answer
-
-        return relevance
+        return RelevanceFunction(layer, recursions, self._place)
 
     def problems(self, x: Tensor, explained: Targets) -> Iterator[tuple[Output, Problem, Tensor]]:
         """What is explained together: the output, what is decomposed, and its rows in ``x`` (B, d).
@@ -241,11 +221,11 @@ class DTD:
     @cached_property
     def network(self) -> Network:
         """The network of the model, as the library reads it."""
-        return arguments.placed(self._reading.network, self.dtype, self.device)
+        return placed(self._reading.network, self.dtype, self.device)
 
     @cached_property
     def _reading(self) -> Reading:
-        return arguments.reading_of(self.model, self.input_shape)
+        return reading_of(self.model, self.input_shape)
 
     @cached_property
     def scheme(self) -> Scheme:
@@ -266,7 +246,7 @@ class DTD:
         )
 
     @property
-    def _place(self) -> tuple[torch.dtype, torch.device]:
+    def _place(self) -> Place:
         return self.dtype, self.network.device
 
     @cached_property
@@ -295,11 +275,9 @@ class DTD:
     def _estimator(self) -> Estimator:
         return estimator_of(self.estimator)
 
-    def _nothing(self, layer: int = 0) -> Tensor:
-        """Activations of layer ``layer`` for no sample."""
-        return torch.empty(
-            0, self.network.widths[layer], dtype=self.dtype, device=self.network.device
-        )
+    def _nothing(self) -> Tensor:
+        """No samples."""
+        return torch.empty(0, self.network.widths[0], dtype=self.dtype, device=self.network.device)
 
     def _check_searches(self) -> None:
         check_together(self._roots, self._input_roots)
@@ -355,30 +333,3 @@ class DTD:
             interactions=bool(self.interactions),
             stderr=recursive and self._estimator.estimates,
         )
-
-    def _samples(self, x: object) -> Tensor:
-        """The samples (B, ...) in the network's dtype.
-
-        Raises:
-            InvalidSetting: they are not possible as inputs.
-        """
-        size, shape = self.network.widths[0], self.network.shapes[0]
-        any_shape = self._reading.flattens
-        allowed = f"(B, {', '.join(map(str, shape))})" + f" or (B, {size})" * (len(shape) > 1)
-        samples = arguments.samples_of(
-            x,
-            lambda given: (
-                len(given) > 1
-                and given[0] > 0
-                and (given[1:].numel() == size if any_shape else given[1:] in (shape, (size,)))
-            ),
-            allowed
-            + " or another shape of as many entries" * any_shape
-            + ", of one sample or more",
-            self._place,
-        )
-        inside = self.scheme.domains[0].contains(samples.flatten(1))
-        if not inside.all():
-            outside = int((~inside).nonzero()[0])
-            raise InvalidSetting("x", f"sample {outside}", "it lies outside the domain")
-        return samples

@@ -11,47 +11,15 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from dtd.errors import InvalidSetting
 from dtd.explainer.explained import Explained
+from dtd.explainer.root_point import RootPoint, root_point
 from dtd.networks.matrices.windows import Shape
 from dtd.numerics.gradients import outside_inference
-from dtd.ranges import index_of
-from dtd.relevance.evidence import Evidence
 from dtd.relevance.ledger import Ledger
 from dtd.relevance.limits.state import LimitState, states
-from dtd.roots.contract import Status
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-@dataclass(frozen=True, eq=False)
-class RootPoint:
-    """The roots of one unit for B samples; (B,) but for ``point`` (B, d).
-
-    Numbers are NaN, and flags false, where there is no root. ``status`` is ``found``,
-    ``approximate``, ``inactive``, ``degenerate`` or ``not_found``; of a sample with f(x) = 0,
-    which is not explained, it is ``inactive``.
-    """
-
-    point: Tensor
-    status: list[str]
-    relevance: Tensor
-    """``h_j`` at the anchor, what the root is to decompose."""
-    residual: Tensor
-    """``h_j`` at the root."""
-    distance: Tensor
-    admissible: Tensor
-    """Inside the domain of its layer."""
-    same_region: Tensor
-    """In the linear region of its anchor."""
-    certified: Tensor
-    """The search proves its answer."""
-    limit: list[str]
-    """What became of the one-sided limit that the slope at the root, or at one above it, is:
-    ``none`` is needed, it is ``taken``, or ``unsettled`` and may be wrong, or ``unbounded``."""
-    limit_error: Tensor
-    """Its relative error."""
 
 
 @dataclass(frozen=True)
@@ -190,22 +158,7 @@ class Result:
         Raises:
             InvalidSetting: the explanation has no roots there.
         """
-        layer = index_of("layer", layer, len(self.widths) - 1, "a layer")
-        searches = [part.explanation.evidence.get(layer, ()) for part in self.parts]
-        if not all(searches):
-            raise InvalidSetting(
-                "layer",
-                layer,
-                "allowed is one with roots: all for the method recursive by enumeration, 0 for "
-                "simple_taylor, none for other methods",
-            )
-        unit = index_of("unit", unit, self.widths[layer + 1], "a unit")
-        units = {unit for roots, *_ in searches for unit in roots.neurons}
-        if units and unit not in units:
-            raise InvalidSetting(
-                "unit", unit, f"allowed are those that are decomposed: {sorted(units)}"
-            )
-        return self._root_point([roots for roots, *_ in searches], self.widths[layer], unit)
+        return root_point(self.parts, self.f, self.widths, layer, unit)
 
     def to_frame(self) -> pd.DataFrame:
         """One unit's relevance a row: the columns of ``relevance.csv``."""
@@ -265,34 +218,6 @@ class Result:
             if layer in part.explanation.limit_errors:
                 errors[part.samples] = part.explanation.limit_errors[layer]
         return errors
-
-    def _root_point(self, searches: list[Evidence], width: int, unit: int) -> RootPoint:
-        samples = len(self.x)
-        nowhere = self.output_relevance.new_full((samples,), torch.nan)
-        columns = {
-            "point": nowhere.unsqueeze(1).repeat(1, width),
-            **{name: nowhere.clone() for name in _NUMBERS},
-            **{name: torch.zeros_like(self.explained) for name in _FLAGS},
-        }
-        status = [Status.INACTIVE] * samples
-        for part, roots in zip(self.parts, searches, strict=True):
-            if unit not in roots.neurons:
-                continue
-            at = roots.neurons.index(unit)
-            for name in (*_NUMBERS, *_FLAGS):
-                columns[name][part.samples] = getattr(roots, name)[:, at]
-            rooted = roots.rooted[:, at]
-            columns["point"][part.samples[rooted]] = roots.points[rooted, at]
-            for sample, value in zip(part.samples.tolist(), roots.status[:, at], strict=True):
-                status[sample] = Status(int(value))
-        limit = [
-            LimitState(state).name.lower() for state in states(columns["limit_error"]).tolist()
-        ]
-        return RootPoint(status=[value.name.lower() for value in status], limit=limit, **columns)
-
-
-_NUMBERS = ("relevance", "residual", "distance", "limit_error")
-_FLAGS = ("admissible", "same_region", "certified")
 
 
 def _relevances(part: Explained, layer: int) -> Tensor | None:

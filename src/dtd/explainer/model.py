@@ -1,0 +1,65 @@
+"""The network of the model that a caller gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from dtd.errors import InvalidSetting, shown
+from dtd.explainer.samples import dtype_name
+from dtd.networks.modules.reading import Reading, read
+from dtd.networks.network import Network
+from dtd.ranges import COUNT
+
+
+def reading_of(model: object, input_shape: object = None) -> Reading:
+    """The network that a module computes, or that is given.
+
+    Raises:
+        InvalidSetting: it is neither, or does not take samples of the shape.
+    """
+    if isinstance(model, nn.Module):
+        return read(model, None if input_shape is None else _shape(input_shape))
+    if isinstance(model, Network):
+        if input_shape is not None and _shape(input_shape) != model.shapes[0]:
+            raise InvalidSetting(
+                "input_shape", shown(input_shape), f"that of the network is {model.shapes[0]}"
+            )
+        return Reading(model)
+    raise InvalidSetting(
+        "model", shown(model), "allowed is an object: a torch.nn.Module or a dtd.Network"
+    )
+
+
+def placed(network: Network, dtype: torch.dtype, device: object) -> Network:
+    """A copy of the network in a dtype and on a device; on its own device where that is None.
+
+    Raises:
+        InvalidSetting: there is no such device, or a weight is no finite number of the dtype.
+    """
+    where: Any = network.device if device is None else device
+    try:
+        copy = network.to(dtype, torch.device(where))
+        finite = [layer.is_finite for layer in copy.layers]
+    except (RuntimeError, TypeError, ValueError, AssertionError) as error:
+        raise InvalidSetting(
+            "device", shown(where), "it has no numbers; allowed is one that torch knows here"
+        ) from error
+    if not all(finite):
+        raise InvalidSetting(
+            "model",
+            f"layer {finite.index(False) + 1}",
+            f"its weights are not all finite in {dtype_name(dtype)}; allowed are smaller ones"
+            + ", or dtype=float64" * (dtype is torch.float32),
+        )
+    return copy
+
+
+def _shape(value: object) -> tuple[int, ...]:
+    if not isinstance(value, list | tuple | torch.Size) or not all(size in COUNT for size in value):
+        raise InvalidSetting(
+            "input_shape", shown(value), "allowed are the sizes of one sample, as (1, 28, 28)"
+        )
+    return tuple(map(int, value))
