@@ -16,7 +16,7 @@ from dtd.errors import InvalidSetting
 from dtd.networks.network import Layer, Network
 from dtd.regions.region import Regions
 from dtd.roots import ROOT_FINDERS
-from dtd.roots.contract import Outcome, RootProblem, Status
+from dtd.roots.contract import Outcome, RootProblem, Status, Zeros
 from dtd.roots.location import OnKink
 from dtd.roots.milp import Milp
 from dtd.roots.nearest import Target, nearest_zero
@@ -202,7 +202,7 @@ def search(net, x, domain, output=0, **settings):
         rule=X(),
         generator=torch.Generator(),
         regions=Regions(net, 0, net.depth, torch.tensor([output])),
-        layer_is_local=True,
+        zeros=Zeros.IN_REGION,
     )
     return ROOT_FINDERS["milp"](**settings)(problem)
 

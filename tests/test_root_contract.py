@@ -125,7 +125,7 @@ def case(request):
 
 
 def needs_f(name, case):
-    if finder(name).objection(0, case.net.depth):
+    if finder(name).objection(case.net.depth):
         pytest.skip("searches roots of f alone")
 
 

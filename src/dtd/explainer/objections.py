@@ -38,7 +38,7 @@ def check_search(argument: str, roots: RootChoice, network: Network) -> None:
     Raises:
         InvalidSetting: with what is allowed instead.
     """
-    objection = roots.objection(0, network.depth)
+    objection = roots.objection(network.depth)
     if objection is not None:
         raise InvalidSetting(argument, roots.name, objection)
     check_affine(argument, roots, network)
@@ -82,12 +82,9 @@ def check_together(roots: RootChoice, input_roots: RootChoice) -> None:
     Raises:
         InvalidSetting: with what is allowed instead.
     """
-    if input_roots.prescription != roots.prescription:
-        raise InvalidSetting(
-            "input_roots",
-            input_roots.name,
-            "prescribed roots are for all layers together; allowed is roots=prescribed alone",
-        )
+    objection = roots.objection_beside(input_roots) or input_roots.objection_beside(roots)
+    if objection is not None:
+        raise InvalidSetting("input_roots", input_roots.name, objection)
 
 
 def check_visits(network: Network, samples: int, visits: int, max_visits: int) -> None:

@@ -17,6 +17,8 @@ def concatenate(parts: Sequence[T]) -> T:
     first = parts[0]
     if isinstance(first, Tensor):
         return torch.cat(parts)  # type: ignore[arg-type, return-value]
+    if isinstance(first, tuple):
+        return tuple(map(concatenate, zip(*parts, strict=True)))  # type: ignore[return-value]
     if is_dataclass(first) and not isinstance(first, type):
         joined: dict[str, Any] = {
             field.name: concatenate([getattr(part, field.name) for part in parts])

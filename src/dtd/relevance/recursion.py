@@ -25,7 +25,7 @@ from dtd.relevance.series.series import Series
 from dtd.relevance.slopes.automatic import AutomaticSlopes
 from dtd.relevance.slopes.choice import ChosenSlopes
 from dtd.relevance.slopes.slope import Pairs
-from dtd.roots.contract import RootProblem, Roots
+from dtd.roots.contract import RootProblem, Roots, Zeros
 from dtd.roots.implicit import moving_roots
 
 
@@ -144,7 +144,7 @@ class Recursion:
             plan.rule,
             plan.generator,
             Regions(self.network, l, l + 1, own.to(a.device)),
-            vanishes_on_kinks=last or self._carries_factor[l + 1],
+            zeros=Zeros.EVERYWHERE if last or self._carries_factor[l + 1] else Zeros.UNKNOWN,
             track=self.track,
         )
 

@@ -42,8 +42,7 @@ class ClosedForm(RootFinder):
         points = a.unsqueeze(1) - step.unsqueeze(-1) * direction(terms)
         on_kink = divisor is not None
         # The formula proves a zero of z_j; whether that is one of h_j is the problem's to say.
-        exact = on_kink and problem.vanishes_on_kinks and not problem.layer_is_local
-        reached = Status.FOUND if exact else Status.APPROXIMATE
+        reached = problem.zeros.found_anywhere if on_kink else Status.APPROXIMATE
         status = torch.full_like(z, reached, dtype=torch.int8)
         status[degenerate] = Status.DEGENERATE
         status[inactive] = Status.INACTIVE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from enum import IntEnum
+from enum import Enum, IntEnum, auto
 from typing import ClassVar
 
 import torch
@@ -29,6 +29,27 @@ class Status(IntEnum):
     INACTIVE = 2
     DEGENERATE = 3
     NOT_FOUND = 4
+
+
+class Zeros(Enum):
+    """Where a zero of ``z_j`` is known to be a zero of ``h_j``, and so a root."""
+
+    EVERYWHERE = auto()
+    """In the last layer, and where relevance carries the activation as a factor."""
+    IN_REGION = auto()
+    """In the linear region of the anchor: the problem's layer is what h is there alone."""
+    UNKNOWN = auto()
+    """What ``h_j`` is there has to be measured."""
+
+    @property
+    def found_anywhere(self) -> Status:
+        """The status of a zero of ``z_j``, until ``h_j`` is measured there."""
+        return Status.FOUND if self is Zeros.EVERYWHERE else Status.APPROXIMATE
+
+    @property
+    def found_in_region(self) -> Status:
+        """The status of a zero of ``z_j`` in the linear region of the anchor."""
+        return Status.APPROXIMATE if self is Zeros.UNKNOWN else Status.FOUND
 
 
 class Outcome(IntEnum):
@@ -60,12 +81,7 @@ class RootProblem:
     rule: Rule
     generator: torch.Generator
     regions: Regions
-    vanishes_on_kinks: bool = field(default=True, kw_only=True)
-    """h_j vanishes where z_j does: in the last layer, and where the layer above is decomposed such
-    that relevance carries the activation as a factor."""
-    layer_is_local: bool = field(default=False, kw_only=True)
-    """``layer`` is what h is in the regions of the anchors only: beyond them its zeros need not be
-    zeros of h."""
+    zeros: Zeros = field(default=Zeros.EVERYWHERE, kw_only=True)
     track: Track = field(default=untracked, kw_only=True)
     """Shows how far the search is."""
 
@@ -264,11 +280,12 @@ class RootChoice(ABC):
         """
         return False
 
-    def objection(self, layer: int, depth: int) -> str | None:
-        """Why there are no such roots in the layer ``layer`` of ``depth`` ones, and what can be.
+    def objection(self, depth: int) -> str | None:
+        """Why there are no such roots in a network of ``depth`` layers; None where there are."""
+        return None
 
-        None where there are.
-        """
+    def objection_beside(self, other: RootChoice) -> str | None:
+        """Why these roots cannot be in some layers and others in the rest; None where they can."""
         return None
 
 

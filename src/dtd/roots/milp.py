@@ -85,8 +85,8 @@ class Milp(RootFinder):
         # Not counting the rays, which do not need h: the network is at hand.
         return 1 + units
 
-    def objection(self, layer: int, depth: int) -> str | None:
-        if layer + 1 == depth:
+    def objection(self, depth: int) -> str | None:
+        if depth == 1:
             return None
         return (
             "it decomposes f at once, not layer by layer; allowed are other searches, a "

@@ -61,7 +61,7 @@ class PolytopeSearch(RootFinder):
             torch.from_numpy(flags).to(a.device) for flags in (reached, ~active, proven)
         )
         status = torch.full_like(found, Status.NOT_FOUND, dtype=torch.int8)
-        status[found] = Status.FOUND if problem.vanishes_on_kinks else Status.APPROXIMATE
+        status[found] = problem.zeros.found_in_region
         status[inactive] = Status.INACTIVE
         certified &= ~found | _in_region(problem, points)
         return Roots(points, status, OnKink(), certified)

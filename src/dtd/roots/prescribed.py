@@ -71,6 +71,11 @@ class Prescribed(RootChoice):
     def prescription(self) -> list[float]:
         return self.target
 
+    def objection_beside(self, other: RootChoice) -> str | None:
+        if other == self:
+            return None
+        return "prescribed roots are for all layers together; allowed is roots=prescribed alone"
+
 
 @dataclass(frozen=True)
 class _OneUnit(RootFinder):

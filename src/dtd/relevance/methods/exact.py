@@ -71,15 +71,10 @@ class Decomposition:
     terms: Tensor
     interactions: Tensor | None
     ledger: Ledger
-    roots: Evidence
-    closed_form: Evidence | None
+    evidence: tuple[Evidence, ...]
+    """Of the roots, and of the closed-form roots beside them."""
     limit_error: Tensor
     """(B,), the largest relative error of the limits."""
-
-    @property
-    def evidence(self) -> tuple[Evidence, ...]:
-        """Of the roots, and of the closed-form roots beside them."""
-        return tuple(roots for roots in (self.roots, self.closed_form) if roots is not None)
 
 
 def decompose(
@@ -98,10 +93,10 @@ def decompose(
     roots = plan.finder(search)
     expansion = expand(roots)
     evidence_for = partial(evidence, search.regions, problem.output, a, upper)
-    closed_form = None
-    if plan.finder != ClosedForm():
-        other = ClosedForm()(search)
-        closed_form = evidence_for(plan.domain, ClosedForm.name, other, expand(other))
+    found = [evidence_for(plan.domain, plan.finder.name, roots, expansion)]
+    for finder in {ClosedForm()} - {plan.finder}:
+        others = finder(search)
+        found.append(evidence_for(plan.domain, finder.name, others, expand(others)))
     relevance, limit_error, _ = expansion.summed(a)
     zero_order = torch.zeros_like(upper[:, 0]).index_add(0, expansion.anchor, expansion.value)
     unresolved = torch.where(roots.contributes, 0, upper).sum(1)
@@ -110,7 +105,6 @@ def decompose(
         expansion.terms(a),
         None if interact is None else interact(roots),
         ledger(upper, relevance, zero_order, unresolved),
-        evidence_for(plan.domain, plan.finder.name, roots, expansion),
-        closed_form,
+        tuple(found),
         limit_error,
     )

@@ -17,7 +17,7 @@ from dtd.relevance.explanation import Explanation
 from dtd.relevance.methods.exact import decompose
 from dtd.relevance.problem import Problem
 from dtd.relevance.slopes.slope import Pairs
-from dtd.roots.contract import RootProblem, Roots
+from dtd.roots.contract import RootProblem, Roots, Zeros
 
 
 @torch.no_grad()
@@ -60,7 +60,7 @@ def _search(problem: Problem, x: Tensor) -> RootProblem:
         rule=plan.rule,
         generator=plan.generator,
         regions=Regions(problem.network, 0, problem.network.depth, own),
-        layer_is_local=True,
+        zeros=Zeros.IN_REGION,
         track=problem.track,
     )
 
