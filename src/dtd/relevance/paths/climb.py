@@ -214,9 +214,7 @@ class Climb:
         visits = {at: _visits(factor, onward.weight, *arrived) for at, arrived in arrivals.items()}
         return _Factor(factor, limit_error, from_first, drawn, product, visits)
 
-    def _limits(
-        self, l: int, pairs: Pairs, sample: Tensor, onward: Onward, units: Tensor
-    ) -> Slope:
+    def _limits(self, l: int, pairs: Pairs, sample: Tensor, onward: Onward, units: Tensor) -> Slope:
         """The expansions at n roots where limits are needed, from one path each.
 
         ``units`` (n, L) are those that were drawn already, as :class:`_Factor` has them. Paths that
