@@ -16,6 +16,7 @@ from hydra.core.plugins import Plugins
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from dtd_cli.app.internals import config_repository
 from dtd_cli.app.locations import CONF, ExperimentsSearchPath
 from dtd_cli.config.errors import SettingError
 
@@ -65,13 +66,9 @@ def _groups(where: tuple[str, ...], known: str, folder: str) -> dict[str, tuple[
         Plugins.instance().register(ExperimentsSearchPath)
         with initialize_config_dir(str(CONF), version_base="1.3"):
             return _groups(where, known, folder)
-    loader = GlobalHydra.instance().config_loader()
-
-    def listed(group: str, kind: ObjectType) -> list[str]:
-        return loader.get_group_options(group, kind, CONFIG, list(where))
-
-    names = [name for name in listed("", ObjectType.GROUP) if name != "hydra"]
-    options = {name: tuple(sorted(listed(name, ObjectType.CONFIG))) for name in sorted(names)}
+    repository = config_repository(GlobalHydra.instance().config_loader(), CONFIG, where)
+    names = [name for name in repository.get_group_options("", ObjectType.GROUP) if name != "hydra"]
+    options = {name: tuple(sorted(repository.get_group_options(name))) for name in sorted(names)}
     return {name: found for name, found in options.items() if found}
 
 

@@ -1,21 +1,35 @@
 """All that is used of Hydra's inside, which its next version may change without a word.
 
 Hydra has no public way to give its command line other words for errors, to sweep as its own
-sweeper does but for what is done, or to run a job from a configuration that is composed already.
+sweeper does but for what is done, to run a job from a configuration that is composed already, or
+to list the options of several groups without reading the configuration anew for each.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import IConfigRepository
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import _run_hydra as run_hydra
 from hydra._internal.utils import get_args_parser
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.utils import JobReturn, run_job
 
 __all__ = [
-    "WORKS_WITH", "BasicLauncher", "BasicSweeper", "JobReturn", "get_args_parser", "run_hydra",
-    "run_job",
+    "WORKS_WITH", "BasicLauncher", "BasicSweeper", "JobReturn", "config_repository", "get_args_parser",
+    "run_hydra", "run_job",
 ]  # fmt: skip
 
 WORKS_WITH = ("1.3.8",)
 """The versions of Hydra that this was tried with."""
+
+
+def config_repository(
+    loader: ConfigLoader, config: str, overrides: Sequence[str]
+) -> IConfigRepository:
+    """Where the options of the config groups are listed, also those that overrides add."""
+    assert isinstance(loader, ConfigLoaderImpl)
+    return loader._parse_overrides_and_create_caching_repo(config, list(overrides))[1]

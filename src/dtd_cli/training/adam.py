@@ -13,6 +13,7 @@ import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
+from torch.optim.adam import adam
 
 from dtd.networks.matrices.dense import DENSE
 from dtd.networks.network import Network
@@ -163,17 +164,16 @@ class Adam(Training):
             parameter.requires_grad_()
         for bias, weight in zip(biases, weights, strict=True):
             bias.register_hook(partial(_by_channel, len(weight)))
-        optimizer = torch.optim.Adam([*biases, *weights], lr=self.learning_rate)
+        steps = _Steps([*biases, *weights], self.learning_rate)
         generator = torch.Generator().manual_seed(seed)
         train = torch.from_numpy(split.train)
         best, kept, since = math.inf, network, self.epochs
         for epoch in bars(progress)(range(1, self.epochs + 1), "training"):
             order = torch.randperm(len(train), generator=generator)
             for batch in train[order].split(self.batch_size):
-                optimizer.zero_grad()
                 with torch.enable_grad():
-                    loss.value(network.forward(rows[batch]), targets[batch]).backward()
-                optimizer.step()
+                    missed = loss.value(network.forward(rows[batch]), targets[batch])
+                steps.down(missed)
                 if self.nonpositive_biases:
                     with torch.no_grad():
                         for bias in biases:
@@ -188,6 +188,39 @@ class Adam(Training):
             if epoch - since >= self.patience:
                 break
         return kept.detached(), since
+
+
+class _Steps:
+    """Adam's steps, with PyTorch's defaults.
+
+    They are what ``torch.optim.Adam`` makes. That class imports PyTorch's compiler, which takes
+    longer than to train on the digits.
+    """
+
+    def __init__(self, parameters: list[Tensor], learning_rate: float) -> None:
+        self.parameters, self.learning_rate = parameters, learning_rate
+        self.means, self.squares = ([torch.zeros_like(p) for p in parameters] for _ in range(2))
+        self.counts = [torch.zeros(()) for _ in parameters]
+
+    def down(self, loss: Tensor) -> None:
+        """Take one step that lowers the loss, which is freed with its graph."""
+        gradients = list(torch.autograd.grad(loss, self.parameters))
+        with torch.no_grad():
+            adam(
+                self.parameters,
+                gradients,
+                self.means,
+                self.squares,
+                [],
+                self.counts,
+                amsgrad=False,
+                beta1=0.9,
+                beta2=0.999,
+                lr=self.learning_rate,
+                weight_decay=0.0,
+                eps=1e-8,
+                maximize=False,
+            )
 
 
 def _outputs(network: Network, factor: float, shift: float) -> Network:
