@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from dtd.domains import Domain
-from dtd.errors import InvalidSetting, shown
+from dtd.errors import InvalidSetting, OutOfRange, shown
 from dtd.explainer import arguments
 from dtd.explainer.estimators import Estimator, Forecast, estimator_of
-from dtd.explainer.explained import Explained, check_squares, out_of_range
+from dtd.explainer.explained import Explained, check_squares
 from dtd.explainer.objections import (
     check_affine,
     check_integral,
@@ -195,7 +195,8 @@ class DTD:
             finite = torch.cat([answer, given.square(), f.square()], 1).isfinite().all(1)
             if not finite.all():
                 sample = int((~finite).nonzero()[0])
-                raise out_of_range(sample, f"the relevance of layer {layer}", self.dtype, "a")
+                what = f"the relevance of layer {layer}"
+                raise OutOfRange("a", sample, what, str(self.dtype))
             return answer
 
         return relevance
