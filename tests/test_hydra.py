@@ -372,12 +372,15 @@ def test_mlflow_has_a_finished_run(monkeypatch, tmp_path):
     assert visible("run") <= artifacts
 
 
-def test_weights_and_biases_have_a_finished_run(monkeypatch, tmp_path):
+def test_weights_and_biases_have_a_finished_run(monkeypatch, capfd, tmp_path):
     pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_SILENT", "true")
+    monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "data"))
     assert dtd_run(monkeypatch, *SMALL, "logger=wandb", 'hydra.run.dir="run[1]"') == 0
-    (kept,) = tmp_path.glob("wandb/offline-run-*/files")
-    assert visible("run[1]") <= visible(kept)
+    assert "not logged" not in capfd.readouterr().err
+    assert list(tmp_path.glob("wandb/offline-run-*/*.wandb"))
+    kept = {path.read_bytes() for path in Path("data").rglob("*") if path.is_file()}
+    assert all(Path("run[1]", name).read_bytes() in kept for name in visible("run[1]"))
 
 
 @pytest.mark.parametrize("sweeper", ["dtd", "basic"])

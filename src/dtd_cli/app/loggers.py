@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -72,10 +71,7 @@ class WeightsAndBiases(_Logger):
             project=self._project, mode=self._mode, name=folder.name, config=settings
         ) as run:
             run.summary.update(figures)
-            for path in folder.rglob("*"):
-                if path.is_file():
-                    # The name of a folder may hold what a pattern is made of.
-                    run.save(escape(str(path)), base_path=str(folder), policy="now")
+            run.log_artifact(str(folder), f"run-{run.id}", "dtd-run")
 
 
 def _folder(config: DictConfig) -> RunFolder:
