@@ -372,6 +372,37 @@ def test_mlflow_has_a_finished_run(monkeypatch, tmp_path):
     assert visible("run") <= artifacts
 
 
+def test_weights_and_biases_have_a_finished_run(monkeypatch, capfd, tmp_path):
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "data"))
+    assert dtd_run(monkeypatch, *SMALL, "logger=wandb", 'hydra.run.dir="run[1]"') == 0
+    assert "not logged" not in capfd.readouterr().err
+    assert list(tmp_path.glob("wandb/offline-run-*/*.wandb"))
+    kept = {path.read_bytes() for path in Path("data").rglob("*") if path.is_file()}
+    assert all(Path("run[1]", name).read_bytes() in kept for name in visible("run[1]"))
+
+
+@pytest.mark.parametrize("sweeper", ["dtd", "basic"])
+def test_a_run_is_logged_once(monkeypatch, capfd, sweeper):
+    """Not again where it is skipped; a logger that fails takes no result away."""
+    monkeypatch.setattr("dtd_cli.app.launchers.find_spec", lambda name: True)
+    logged = []
+
+    def log(self, folder, settings, figures):
+        logged.append((settings["seed"], figures["f_mean"]))
+        raise ValueError("no\nserver")
+
+    monkeypatch.setattr("dtd_cli.app.loggers.MLflow.log", log)
+    sweep = ["-m", *SMALL, f"hydra/sweeper={sweeper}", "logger=mlflow", "report=false", "sweep=a"]
+    for seeds in ("1", "1,2"):
+        assert dtd_run(monkeypatch, *sweep, f"seed={seeds}") == 0
+    assert [seed for seed, _ in logged] == [1, 2]
+    said = capfd.readouterr().err.splitlines()
+    assert len(said) == 2
+    assert all(line.endswith(": not logged: ValueError: no server") for line in said)
+
+
 @pytest.mark.parametrize("logger", ["mlflow", "wandb"])
 def test_a_logger_that_is_not_installed(monkeypatch, capfd, logger):
     monkeypatch.setattr("dtd_cli.app.launchers.find_spec", lambda name: None)

@@ -106,9 +106,10 @@ def test_a_run_whose_numbers_leave_the_range(tmp_path, monkeypatch, capfd):
     assert dtd_run(monkeypatch, *shell) == 2
     said = capfd.readouterr().err.splitlines()[-1]
     assert said.startswith(
-        "dtd-run: inputs=sample 1: the square of an activation of layer 0 leaves the range"
+        "dtd-run: inputs=2e+200: row 1 (the first is 0), column 'b', the largest there: the square "
+        "of an activation of layer 0 leaves the range of float64"
     )
-    assert "sample 1" in Path("run/FAILED").read_text()
+    assert "row 1" in Path("run/FAILED").read_text()
     assert not Path("run/DONE").exists()
     assert not list(Path("run").glob("*.csv"))
 

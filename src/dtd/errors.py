@@ -1,4 +1,4 @@
-"""The one error that a caller can make: an argument has a value that it cannot have."""
+"""The errors that a caller can make: an argument has a value that it cannot have."""
 
 from __future__ import annotations
 
@@ -14,9 +14,28 @@ class InvalidSetting(ValueError):
         given = f"{argument}={value}" if f"{value}" else argument
         super().__init__(" ".join(f"{given}: {allowed}".split()))
 
-    def __reduce__(self) -> tuple[type[InvalidSetting], tuple[str, object, str]]:
+    def __reduce__(self) -> tuple[type[InvalidSetting], tuple[object, ...]]:
         # Worker processes send their errors home.
         return type(self), (self.argument, self.value, self.allowed)
+
+
+class OutOfRange(InvalidSetting):
+    """On the way of one sample a number leaves the range of the dtype.
+
+    ``sample`` is its place in the batch, and ``what`` the number that leaves.
+    """
+
+    def __init__(self, argument: str, sample: int, what: str, dtype: str) -> None:
+        self.sample, self.what, self.dtype = sample, what, dtype
+        super().__init__(
+            argument,
+            f"sample {sample}",
+            f"{what} leaves the range of {dtype.removeprefix('torch.')}; allowed are inputs and "
+            "weights of a size nearer to 1",
+        )
+
+    def __reduce__(self) -> tuple[type[OutOfRange], tuple[object, ...]]:
+        return type(self), (self.argument, self.sample, self.what, self.dtype)
 
 
 def check_seed(argument: str, seed: int) -> None:

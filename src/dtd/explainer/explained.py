@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from dtd.errors import InvalidSetting
+from dtd.errors import OutOfRange
 from dtd.explainer.output import Output
 from dtd.relevance import Explanation
 
@@ -23,7 +23,7 @@ class Explained:
     ``roots`` is the name of a further search that stands beside the method's own, else empty.
 
     Raises:
-        InvalidSetting: on the way a number left the range of the dtype.
+        OutOfRange: on the way a number left the range of the dtype.
     """
 
     method: str
@@ -42,7 +42,7 @@ class Explained:
             finite = numbers.isfinite().flatten(1).all(1)
             if not finite.all():
                 sample = int(self.samples[int((~finite).nonzero()[0])])
-                raise out_of_range(sample, what, numbers.dtype)
+                raise OutOfRange("x", sample, what, str(numbers.dtype))
 
     def _numbers(self) -> Iterator[tuple[str, Tensor]]:
         """All numbers (n, ...) that have to be finite, and what they are."""
@@ -72,20 +72,11 @@ def check_squares(path: Sequence[Tensor], samples: Tensor) -> None:
         samples: (n,), the rows that are explained.
 
     Raises:
-        InvalidSetting: with the first of these samples, and the layer.
+        OutOfRange: with the first of these samples, and the layer.
     """
     for layer, a in enumerate(path):
         finite = a[samples].square().isfinite().all(1)
         if not finite.all():
             sample = int(samples[int((~finite).nonzero()[0])])
-            raise out_of_range(sample, f"the square of an activation of layer {layer}", a.dtype)
-
-
-def out_of_range(sample: int, what: str, dtype: torch.dtype, argument: str = "x") -> InvalidSetting:
-    """The refusal of a sample with numbers that ``dtype`` does not have."""
-    return InvalidSetting(
-        argument,
-        f"sample {sample}",
-        f"{what} leaves the range of {str(dtype).removeprefix('torch.')}; allowed are inputs and "
-        "weights of a size nearer to 1",
-    )
+            what = f"the square of an activation of layer {layer}"
+            raise OutOfRange("x", sample, what, str(a.dtype))

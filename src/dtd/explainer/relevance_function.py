@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dtd.explainer.explained import out_of_range
+from dtd.errors import OutOfRange
 from dtd.explainer.samples import Place, batch_of
 from dtd.numerics.gradients import outside_inference
 from dtd.relevance.opposite import negative
@@ -49,5 +49,5 @@ class RelevanceFunction:
         if not finite.all():
             sample = int((~finite).nonzero()[0])
             what = f"the relevance of layer {self.layer}"
-            raise out_of_range(sample, what, given.dtype, "a")
+            raise OutOfRange("a", sample, what, str(given.dtype))
         return answer

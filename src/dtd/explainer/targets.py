@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from dtd.errors import InvalidSetting, shown
-from dtd.explainer.explained import out_of_range
+from dtd.errors import InvalidSetting, OutOfRange, shown
 from dtd.explainer.output import Output
 from dtd.networks.network import Network
 from dtd.ranges import Range, index_of, numbers_of
@@ -57,7 +56,7 @@ def targets(network: Network, x: Tensor, target: object) -> Targets:
         sample = int((~finite).nonzero()[0])
         path = network.activations(x[sample : sample + 1])
         layer = [bool(a.isfinite().all()) for a in path].index(False)
-        raise out_of_range(sample, f"the activation of layer {layer}", y.dtype)
+        raise OutOfRange("x", sample, f"the activation of layer {layer}", str(y.dtype))
     if isinstance(target, tuple):
         pair = _pair(network, target)
         # What is decomposed has the sign that is chosen here, to the last bit.

@@ -5,6 +5,7 @@ Hydra calls them when a run has ended. What they log to is imported when a run i
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
@@ -15,17 +16,27 @@ from omegaconf import DictConfig, OmegaConf
 from dtd_cli.config.composed import leaves
 from dtd_cli.records.folder import RunFolder
 from dtd_cli.records.objective import figures
+from dtd_cli.records.reading import one_line
 
 
 class _Logger(Callback, ABC):
-    """What is logged: the settings by dotted name, the figures, and the folder with its files."""
+    """What is logged: the settings by dotted name, the figures, and the files of the folder."""
+
+    def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
+        self._before = _folder(config).end
 
     def on_job_end(self, config: DictConfig, job_return: Any, **kwargs: Any) -> None:
-        folder = Path(config.hydra.runtime.output_dir)
-        if not RunFolder(folder).problem():
-            content: Any = OmegaConf.to_container(job_return.cfg, resolve=True)
-            settings = {name: value for name, value in leaves(content) if value is not None}
-            self.log(folder, settings, figures(folder))
+        folder = _folder(config)
+        # What was there before was logged before.
+        if folder.end == self._before or folder.problem():
+            return
+        content: Any = OmegaConf.to_container(job_return.cfg, resolve=True)
+        settings = {name: value for name, value in leaves(content) if value is not None}
+        try:
+            self.log(folder.path, settings, figures(folder.path))
+        except Exception as error:  # whatever a logger raises, the run is done
+            said = one_line(f"{type(error).__name__}: {error}")
+            print(f"dtd-run: {folder.path}: not logged: {said}", file=sys.stderr)
 
     @abstractmethod
     def log(self, folder: Path, settings: dict[str, Any], figures: dict[str, float]) -> None: ...
@@ -60,4 +71,8 @@ class WeightsAndBiases(_Logger):
             project=self._project, mode=self._mode, name=folder.name, config=settings
         ) as run:
             run.summary.update(figures)
-            run.save(f"{folder}/*", base_path=str(folder), policy="now")
+            run.log_artifact(str(folder), f"run-{run.id}", "dtd-run")
+
+
+def _folder(config: DictConfig) -> RunFolder:
+    return RunFolder(Path(config.hydra.runtime.output_dir))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import textwrap
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -13,8 +12,7 @@ from typing import Any
 
 import yaml
 
-from dtd.errors import InvalidSetting
-from dtd_cli.app.terminal import be_patient, draw_alike, interrupt_twice
+from dtd_cli.app.program import execute
 from dtd_cli.config.errors import SettingError
 from dtd_cli.config.plots import Plots
 from dtd_cli.config.typed import typed
@@ -51,19 +49,7 @@ def main() -> None:
         "given", metavar="NAME | SETTING=VALUE", nargs="*", help="pictures, and how"
     )
     parser.add_argument("--to", metavar="FOLDER", type=Path, help="where to, if not DIR/plots")
-    be_patient()
-    draw_alike()
-    interrupt_twice()
-    arguments = parser.parse_intermixed_args()
-    try:
-        for path in redraw(arguments.folder, arguments.given, arguments.to):
-            print(path)
-    except InvalidSetting as error:
-        sys.exit(_said(str(error), 2))
-    except OSError as error:
-        sys.exit(_said(f"{type(error).__name__}: {error}", 1))
-    except KeyboardInterrupt:
-        sys.exit(130)
+    execute(parser, lambda given: redraw(given.folder, given.given, given.to))
 
 
 def redraw(folder: Path, given: Sequence[str], to: Path | None = None) -> list[Path]:
@@ -129,8 +115,3 @@ def _names() -> list[str]:
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(f"plots.{name}" for name in names)
-
-
-def _said(message: str, status: int) -> int:
-    print(f"dtd-plot: {message}", file=sys.stderr)
-    return status

@@ -10,7 +10,7 @@ from threading import Event, Thread
 
 from tqdm import tqdm
 
-from dtd_cli.records.folder import DONE, FAILED
+from dtd_cli.records.folder import RunFolder
 from dtd_cli.run.progress import bar
 
 _EVERY = 0.5
@@ -26,10 +26,11 @@ def runs_shown(folders: Sequence[Path], wanted: bool) -> Iterator[None]:
     if shown.disable:
         yield
         return
-    before = [_end(folder) for folder in folders]
+    runs = [RunFolder(folder) for folder in folders]
+    before = [run.end for run in runs]
 
     def look() -> None:
-        ends = zip(map(_end, folders), before, strict=True)
+        ends = zip((run.end for run in runs), before, strict=True)
         # What an earlier run left says nothing of this one.
         shown.update(sum(end not in (None, first) for end, first in ends) - shown.n)
 
@@ -46,17 +47,6 @@ def runs_shown(folders: Sequence[Path], wanted: bool) -> Iterator[None]:
         thread.join()
         look()
         shown.close()
-
-
-def _end(folder: Path) -> tuple[int, int] | None:
-    """The file that says that the run has ended, and when it came; None while it has not."""
-    for name in (DONE, FAILED):
-        try:
-            found = (folder / name).stat()
-        except OSError:
-            continue
-        return found.st_ino, found.st_mtime_ns
-    return None
 
 
 def say(line: str, another_process: bool) -> None:

@@ -63,6 +63,15 @@ class RunFolder:
             return ""
 
     @property
+    def end(self) -> tuple[int, int] | None:
+        """The file that says that a run has ended here, and when it came; None while none does."""
+        for name in (DONE, FAILED):
+            with suppress(OSError):
+                found = (self.path / name).stat()
+                return found.st_ino, found.st_mtime_ns
+        return None
+
+    @property
     def is_left(self) -> bool:
         """Whether some run began here and left neither a result nor a reason."""
         marks = (DONE, FAILED)

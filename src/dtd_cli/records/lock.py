@@ -36,7 +36,7 @@ def held(folder: Path, setting: str, waits: bool, name: str = "") -> Iterator[No
     """
     folder.mkdir(parents=True, exist_ok=True)
     said = folder / f"{name}{_HOLDER}"
-    lock = FileLock(folder / f"{name}{LOCK}", poll_interval=0.2)
+    lock = FileLock(folder / f"{name}{LOCK}")
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -45,7 +45,7 @@ def held(folder: Path, setting: str, waits: bool, name: str = "") -> Iterator[No
                 setting, folder, f"{_holder(said)} works in it; allowed is another folder"
             ) from None
         print(f"{folder}: {_holder(said)} works in it; waiting", file=sys.stderr, flush=True)
-        lock.acquire()
+        lock.acquire(poll_interval=0.2)
     try:
         # Only for people, so a full disk is no reason to stop.
         with suppress(OSError):

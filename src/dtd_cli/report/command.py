@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
-from dtd.errors import InvalidSetting
-from dtd_cli.app.terminal import be_patient, draw_alike, interrupt_twice
+from dtd_cli.app.program import execute
 from dtd_cli.report import write_report
 
 _ABOUT = """\
@@ -41,21 +39,4 @@ def main() -> None:
     parser.add_argument(
         "--verify", action="store_true", help="read all files of the runs: do they still match?"
     )
-    be_patient()
-    draw_alike()
-    interrupt_twice()
-    arguments = parser.parse_args()
-    try:
-        page = write_report(arguments.folder, not arguments.quiet, arguments.verify)
-    except InvalidSetting as error:
-        sys.exit(_said(str(error), 2))
-    except OSError as error:
-        sys.exit(_said(f"{type(error).__name__}: {error}", 1))
-    except KeyboardInterrupt:
-        sys.exit(130)
-    print(page)
-
-
-def _said(message: str, status: int) -> int:
-    print(f"dtd-report: {message}", file=sys.stderr)
-    return status
+    execute(parser, lambda given: [write_report(given.folder, not given.quiet, given.verify)])

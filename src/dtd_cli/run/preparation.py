@@ -25,7 +25,7 @@ from dtd_cli.inputs.labels import name
 from dtd_cli.inputs.source import Scaling, Source
 from dtd_cli.run.outputs import target_of
 from dtd_cli.run.progress import bars
-from dtd_cli.run.selection import Candidates, Rows, chosen, predicted
+from dtd_cli.run.selection import Candidates, Rows, chosen, predicted, rows_named
 from dtd_cli.training.training import Split
 
 
@@ -163,7 +163,8 @@ def prepare(config: Config) -> Prepared:
     x = x.to(config.device, config.dtype)
     # The search of the input layer goes on where the inputs' draws ended, as in the seed notebook.
     explainer = replace(_explainer(config, trained.network, source.domain), seed=generator)
-    explained = targets(explainer.network, x, output)
+    with rows_named(source.names, rows):
+        explained = targets(explainer.network, x, output)
     if not explained.explained.any():
         raise SettingError(
             "explain.output",

@@ -25,6 +25,7 @@ from dtd_cli.records.summary import summary
 from dtd_cli.records.tables import tables
 from dtd_cli.run.explanations import Explanations, Way, explain, explainers, paths
 from dtd_cli.run.preparation import Prepared, prepare
+from dtd_cli.run.selection import rows_named
 from dtd_cli.run.studies import STUDIES
 
 log = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ def run(
         "-".join(map(str, prepared.network.widths)),
     )
     _log_forecast(prepared, ways)
-    with _timed(durations, "explain"):
+    with _timed(durations, "explain"), rows_named(prepared.names, prepared.rows):
         explanations = explain(ways, prepared.x, prepared.target)
         of_paths = path_tables(paths(config, prepared), config.relevance.top)
     with _timed(durations, "write"):

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 
 import numpy as np
 from torch import Tensor
 
+from dtd.errors import OutOfRange
 from dtd.networks.network import Network
 from dtd_cli.config.errors import SettingError
 from dtd_cli.config.settings import ExplainSettings
 from dtd_cli.inputs.labels import name
-from dtd_cli.inputs.source import Inputs, Source
+from dtd_cli.inputs.source import Inputs, Source, place
 from dtd_cli.training.training import Split
 
 _RANDOM = 1
@@ -49,6 +51,27 @@ class Rows:
             parts[numbers].tolist(),
             unknown if source.labels is None else [*map(name, source.labels[numbers].tolist())],
         )
+
+
+@contextmanager
+def rows_named(names: Sequence[str], rows: Rows | None) -> Iterator[None]:
+    """Have a refusal of a sample name its row in the data, and the feature that is largest there.
+
+    Args:
+        names: of the features.
+        rows: of the samples, if they are of a data set.
+    """
+    try:
+        yield
+    except OutOfRange as error:
+        if rows is None:
+            raise
+        features = rows.features[error.sample]
+        column = int(features.abs().argmax())
+        cell = place(int(rows.numbers[error.sample]), names[column])
+        raise SettingError(
+            "inputs", f"{features[column].item():g}", f"{cell}, the largest there: {error.allowed}"
+        ) from error
 
 
 @dataclass(frozen=True, eq=False)
