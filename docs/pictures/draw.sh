@@ -24,4 +24,6 @@ draw regions.png region_map.png experiment=root_strategies network=mlp network.s
     compare_input_roots.random.sigma=0.5 plots.dpi=100
 draw strategies.png strategies.png experiment=root_strategies
 draw any_explanation.png heatmaps.png experiment=any_explanation inputs.n=2
-draw paths.png path_graph.png experiment=notebook relevance.paths=true
+draw paths.png path_graph.png inputs=csv inputs.path=wine.csv inputs.label=target \
+    inputs.standardize=true 'network.hidden=[8]' rule=z+ input_rule=w2 'plots.samples=[5]' \
+    relevance.paths=true
