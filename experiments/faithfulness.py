@@ -1,9 +1,17 @@
-"""Which explanation names the pixels that matter: pixel flipping, as Quantus has it."""
+"""Which explanation names the pixels that matter: pixel flipping, as Quantus has it.
+
+``python experiments/faithfulness.py DIR`` measures it in all finished runs below ``DIR`` that
+explain digits or MNIST, and adds ``faithfulness.csv`` to each. A report over them shows it then.
+"""
 
 from __future__ import annotations
 
+import argparse
 import math
+import sys
 import warnings
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,7 +22,8 @@ from torch import Tensor, nn
 
 import dtd
 from document import grid
-from runs import Run
+from dtd_cli.records.folder import RunFolder
+from runs import Run, runs
 
 METHODS = {
     "recursive": "exact recursion",
@@ -23,6 +32,8 @@ METHODS = {
     "simple_taylor": "simple Taylor",
     "random": "random",
 }
+NAME = "faithfulness.csv"
+_IMAGES = ("digits", "mnist")
 _STEPS = 32
 """Pixels are flipped in about so many steps."""
 _ORDERS = 5
@@ -38,7 +49,8 @@ def areas(run: Run) -> pd.DataFrame:
     left out, since there is no order.
     """
     x, inputs = run.features(), run.table("inputs").set_index("sample")
-    relevances = {method: run.relevance(method) for method in METHODS if method != "random"}
+    there = set(run.table("relevance")["method"])
+    relevances = {method: run.relevance(method) for method in METHODS if method in there}
     ordered = np.all([np.ptp(given, axis=1) > 0 for given in relevances.values()], axis=0)
     images, chosen = x.to_numpy()[ordered], inputs.loc[x.index[ordered]]
     outputs = _Outputs(dtd.load(run.path / "network.safetensors"))
@@ -84,6 +96,23 @@ def by_width(rows: pd.DataFrame) -> str:
     head = ["data", "flipped to", "units a layer", "images", *METHODS.values(),
             "exact less train-free"]  # fmt: skip
     return grid(head, lines)
+
+
+def main() -> None:
+    """Add the areas to all runs below a folder."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", metavar="DIR", type=Path, help="where the runs are, at any depth")
+    folder = parser.parse_args().folder
+    if find_spec("quantus") is None:
+        sys.exit("it needs quantus: pip install -e '.[metrics]'")
+    for run in runs(folder):
+        if run.done and run.setting("inputs.name") in _IMAGES:
+            own = RunFolder(run.path)
+            with own.adding([NAME]):
+                own.write_table(NAME, areas(run))
+            print(run.path / NAME)
+        else:
+            print(f"{run.path}: it explains no images of {' or '.join(_IMAGES)}", file=sys.stderr)
 
 
 def _area(
@@ -136,3 +165,7 @@ class _Outputs(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.network.forward(images.flatten(1))
+
+
+if __name__ == "__main__":
+    main()

@@ -717,7 +717,7 @@ class TestRoots:
         closed, searched = ([bar.get_height() for bar in bars] for bars in axes.containers[1:])
         assert closed == [1, 1, 1]
         assert np.isnan(searched).all()
-        assert axes.get_title(loc="left").endswith("closed form: found\nrandom: not found")
+        assert axes.get_title(loc="left").endswith("found: closed\xa0form\nnot found: random")
 
     def test_negative_relevance_keeps_its_sign(self) -> None:
         tables = some_tables()
@@ -736,7 +736,7 @@ class TestRoots:
         )
         without, figure = shown(roots(tables)), shown(roots(both))
         first, *rest = panel_titles(figure)
-        assert first == "f, h(x) = 9\nnearest (MILP): found"
+        assert first == "f, h(x) = 9\nfound: nearest\xa0(MILP)"
         assert rest == panel_titles(without)
         heights = [bar.get_height() for bar in figure.axes[0].containers[-1]]
         np.testing.assert_array_equal(heights, own[1].loc[own[1]["layer"] == 0, "value"])

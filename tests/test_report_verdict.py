@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import statistics
 from collections import defaultdict
 from operator import mul
@@ -11,6 +12,8 @@ from operator import mul
 import pandas as pd
 import pytest
 
+from dtd_cli.records.folder import RunFolder
+from dtd_cli.report import write_report
 from dtd_cli.report.answer import in_words
 from dtd_cli.report.run import Run, Status
 from dtd_cli.report.study import Study
@@ -149,3 +152,27 @@ def test_rounding_is_zero():
     assert [number(v) for v in (1.57e-16, -1.57e-16, 1e-7, -0.12345)] == [
         "0", "0", "1e−07", "−0.123"
     ]  # fmt: skip
+
+
+def test_faithfulness_is_told_where_it_was_measured(reported, tmp_path):
+    shutil.copytree(runs_of(reported)["z+", 0], tmp_path / "run")
+    folder = RunFolder(tmp_path / "run")
+    areas = [("train_free", "low", 0, 0.25), ("train_free", "low", 1, 0.5),
+             ("train_free", "mean", 0, 0.125), ("random", "low", 0, 9.0)]  # fmt: skip
+    table = pd.DataFrame(areas, columns=["method", "baseline", "sample", "area"])
+    with folder.adding(["faithfulness.csv"]):
+        folder.write_table("faithfulness.csv", table)
+    page = write_report(tmp_path, progress=False).read_text()
+    told = rows(tmp_path / "report" / "summary.csv")
+    flipped = {
+        (r["method"], r["quantity"], float(r["median"])) for r in told if "flipped" in r["quantity"]
+    }
+    assert flipped == {
+        ("train_free", "flipped_to_low", 0.375), ("train_free", "flipped_to_mean", 0.125)
+    }  # fmt: skip
+    assert "flipped to black" in page
+    with folder.adding(["faithfulness.csv"]):
+        folder.write_table("faithfulness.csv", table.assign(area="a lot"))
+    page = write_report(tmp_path, progress=False).read_text()
+    assert "faithfulness.csv: " in page
+    assert "flipped to black" not in page

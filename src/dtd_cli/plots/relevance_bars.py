@@ -74,7 +74,9 @@ def _draw(axes: Axes, tables: Tables, sample: Sample, shown: NDArray[np.intp]) -
     thickness = 0.8 / len(methods)
     values = tables.values(sample.number)
     rest = len(shown) < len(values)
-    title = ", ".join([*sample.names, *sample.outcome, f"f = {style.number(sample.f)}"])
+    parts = [*sample.names, *sample.outcome, f"f = {style.number(sample.f)}"]
+    # No line ends within a part.
+    title = ", ".join(part.replace(" ", "\N{NO-BREAK SPACE}") for part in parts)
     style.plain(axes, textwrap.fill(title, _TITLE))
     axes.axvline(0.0, color=style.MUTED, linewidth=0.8, zorder=1)
     for i, method in enumerate(methods):

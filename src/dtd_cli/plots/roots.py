@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -20,6 +22,8 @@ from dtd_cli.plots.tables import (
 )
 
 _MOST_FEATURES, _MOST_UNITS = 12, 12
+_LETTER, _LINE = 0.07, 0.13
+"""Inches: how wide a letter of a panel's title is, and how high a line."""
 _IS_A_POINT = ("found", "approximate")
 
 
@@ -50,9 +54,18 @@ def roots(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
 
     width = max(2.5, 0.6 + len(features) * (0.16 + 0.07 * (1 + len(finders))))
     rows, columns = style.shape(len(units), width, plots)
+    outcomes = {unit: _outcomes(table, finders, unit) for unit in units}
+    doubts = {unit: "" if unit == OF_F else tables.doubt("recursive", sample, 1) for unit in units}
+    titles = {
+        unit: [
+            style.marked(f"{unit_name(unit)}, h(x) = {style.number(h[unit])}", doubts[unit]),
+            *_told(outcomes[unit], int(width / _LETTER)),
+        ]
+        for unit in units
+    }
     picture = style.figure(
         style.total_width(columns, width),
-        0.9 + rows * (1.75 + 0.13 * len(finders)),
+        0.9 + rows * (1.75 + _LINE * max(map(len, titles.values()))),
         f"The input x and its roots for {owners(units, layer=1)}{others}, {tables.title(sample)}",
         f"A panel a unit, with its relevance h(x) and what each search found; of {len(h)} units "
         f"the {len(units)} strongest that have a root. n = 1 sample; all panels have one scale.",
@@ -62,15 +75,9 @@ def roots(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     colours = {"x": style.GRAY, **style.colours(finders, style.FINDER_COLOURS)}
     thickness = 0.84 / len(colours)
     for axes, unit in zip(grid, units, strict=True):
+        style.name_marks(axes, [doubts[unit], *(doubt for _, doubt in outcomes[unit].values())])
         bars = {"x": tables.values(sample)}
-        doubt = "" if unit == OF_F else tables.doubt("recursive", sample, 1)
-        outcome = [style.marked(f"{unit_name(unit)}, h(x) = {style.number(h[unit])}", doubt)]
-        style.name_marks(axes, [doubt])
-        searched = set(table.loc[table["neuron"] == unit, "finder"])
-        for finder in (finder for finder in finders if finder in searched):
-            status, doubt = _status(table, finder, unit)
-            outcome.append(style.marked(f"{style.words(finder)}: {style.words(status)}", doubt))
-            style.name_marks(axes, [doubt])
+        for finder, (status, _) in outcomes[unit].items():
             bars[finder] = _point(points, finder, unit, len(features), status)
         for i, (name, heights) in enumerate(bars.items()):
             axes.bar(
@@ -81,17 +88,36 @@ def roots(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
                 label=style.words(name),
                 zorder=2,
             )
-        axes.set_title("\n".join(outcome), fontsize=style.LABEL, color=style.INK, loc="left")
+        axes.set_title("\n".join(titles[unit]), fontsize=style.LABEL, color=style.INK, loc="left")
         style.name_features(axes, features)
     style.legend_below(picture, grid, ncols=2 if plots.narrow else 5)
     return picture
 
 
-def _status(table: pd.DataFrame, finder: str, unit: int) -> tuple[str, str]:
-    """What became of a root, and whether its limit is in doubt."""
-    row = table[(table["finder"] == finder) & (table["neuron"] == unit)].iloc[0]
-    limit = str(row.get("limit"))
-    return str(row["status"]), limit if limit in style.MARKS else ""
+def _outcomes(table: pd.DataFrame, finders: list[str], unit: int) -> dict[str, tuple[str, str]]:
+    """What became of the root of each finder that looked for it, and its limit if in doubt."""
+    rows = table[table["neuron"] == unit].drop_duplicates("finder").set_index("finder")
+    limits = rows["limit"] if "limit" in rows else pd.Series("", rows.index)
+    return {
+        finder: (str(rows["status"][finder]), limit if limit in style.MARKS else "")
+        for finder in finders
+        if finder in rows.index
+        for limit in [str(limits[finder])]
+    }
+
+
+def _told(outcomes: dict[str, tuple[str, str]], letters: int) -> list[str]:
+    """A status with its finders, on lines of so many letters."""
+    by_status: dict[str, list[str]] = {}
+    for finder, (status, doubt) in outcomes.items():
+        # No line ends within a name.
+        name = style.marked(style.words(finder), doubt).replace(" ", "\N{NO-BREAK SPACE}")
+        by_status.setdefault(status, []).append(name)
+    return [
+        line
+        for status, names in by_status.items()
+        for line in textwrap.wrap(f"{style.words(status)}: {', '.join(names)}", letters)
+    ]
 
 
 def _point(points: pd.DataFrame, finder: str, unit: int, size: int, status: str) -> Vector:

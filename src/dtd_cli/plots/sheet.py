@@ -13,7 +13,7 @@ from dtd_cli.config.plots import Plots
 from dtd_cli.plots import style
 
 # Inches: images keep their shape, so everything around them is placed rather than fitted.
-_RIGHT, _HEADING, _NAMES, _BOTTOM = 0.15, 0.55, 0.35, 0.62
+_RIGHT, _HEADING, _NAMES, _BOTTOM = 0.15, 0.42, 0.35, 0.62
 _LEAST_LEFT, _BESIDE, _LETTER = 0.95, 0.15, 0.066
 _SPACE, _AFTER_FIRST, _LINE, _LINES = 0.12, 0.2, 0.135, 0.06
 _BAR_HEIGHT, _BAR_BELOW, _LONGEST_BAR = 0.09, 0.17, 3.0

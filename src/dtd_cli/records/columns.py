@@ -38,5 +38,7 @@ SCHEMAS = {
         ("method", *_FURTHER), ("sample", "layer", "neuron"), ("relevance",), _FURTHER
     ),
     "layers.csv": Schema(("method", *_FURTHER), ("sample", "layer"), LEDGER, _FURTHER),
+    "continuity.csv": Schema(("method", "roots"), (), ("score",), ("roots",)),
+    "faithfulness.csv": Schema(("method", "baseline"), ("sample",), ("area",)),
 }
 """The tables that reports read."""

@@ -9,14 +9,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dtd_cli.plots.tables import Tables
 from dtd_cli.report.explanations import Explanations
 from dtd_cli.report.results import Results
 from dtd_cli.report.similarity import cosines
 from dtd_cli.report.study import Study
 
 KEPT, COSINE, LARGEST = "kept", "cosine_to_train_free", "largest_input_relevance"
-IN_DOUBT, CONTINUITY, SECONDS = "in_doubt_share", "continuity", "explain_seconds"
+IN_DOUBT, SECONDS = "in_doubt_share", "explain_seconds"
 
 Row = tuple[int, str, str, float]
 """run, method, quantity, value."""
@@ -47,11 +46,10 @@ def deciding_figures(study: Study, runs: Sequence[int], group: Explanations) -> 
             if math.isfinite(value):
                 yield run, method, quantity, value
     for run in runs:
-        scores = Tables.read(study.runs[run].path, "continuity").continuity
-        if scores is not None:
-            for method, score in zip(scores["method"], scores["score"], strict=True):
-                if math.isfinite(score):
-                    yield run, str(method), CONTINUITY, float(score)
+        explained = {method for method, label in group.relevance if numbers[label] == run}
+        for score in study.results[run].scores:
+            if score.method in explained:
+                yield run, *score
 
 
 def deciding_table(study: Study, rows: Sequence[Row]) -> pd.DataFrame:

@@ -17,12 +17,24 @@ from dtd_cli.config.composed import leaves
 from dtd_cli.records.columns import INPUTS
 from dtd_cli.records.limits import IN_DOUBT, adds_up, of_samples
 from dtd_cli.records.methods import named
-from dtd_cli.records.reading import UnreadableError, read_bytes, read_json, read_table
+from dtd_cli.records.reading import UnreadableError, is_file, read_bytes, read_json, read_table
 
 _ROOTED = ("found", "approximate")
 
 Figure = tuple[str, str, int | None, str, float]
 """method, finder, layer, quantity, value; the first three empty where they do not apply."""
+
+
+CONTINUITY, FLIPPED_LOW, FLIPPED_MEAN = "continuity", "flipped_to_low", "flipped_to_mean"
+
+
+class Score(NamedTuple):
+    """What a method scores in a measurement that was made besides."""
+
+    method: str
+    quantity: str
+    """``CONTINUITY``, ``FLIPPED_LOW`` or ``FLIPPED_MEAN``."""
+    value: float
 
 
 class Doubt(NamedTuple):
@@ -72,8 +84,9 @@ class Results:
 
     ``columns`` are those of its ``relevance.csv``; runs with the same ``problem`` explain the same
     samples of the same network; ``explaining`` are the seconds of its ``duration`` that explaining
-    took; ``summary`` is ``summary.json`` by dotted name; ``doubts`` are the samples whose relevance
-    may be wrong, or does not exist; ``warnings`` are the run's own.
+    took; ``summary`` is ``summary.json`` by dotted name; ``scores`` are what was measured besides;
+    ``doubts`` are the samples whose relevance may be wrong, or does not exist; ``warnings`` are the
+    run's own.
     """
 
     columns: tuple[str, ...]
@@ -82,6 +95,7 @@ class Results:
     explaining: float
     summary: Mapping[str, Any]
     figures: Sequence[Figure]
+    scores: Sequence[Score]
     doubts: Sequence[Doubt]
     warnings: Sequence[str]
 
@@ -110,6 +124,7 @@ def read_results(path: Path) -> Results:
             name: value for name, value in leaves(all_figures) if value != {} and name != "warnings"
         },
         figures=[*_run_figures(summary), *_ledger_figures(layers, f), *_root_figures(summary)],
+        scores=list(_scores(path)),
         doubts=list(_doubts(named(layers))),
         warnings=summary.warnings,
     )
@@ -151,6 +166,22 @@ def _doubts(layers: pd.DataFrame) -> Iterator[Doubt]:
     for _, group in rows.groupby(["method", "sample", "limits"], sort=False):
         first, places = group.iloc[0], tuple(sorted(group["layer"].tolist()))
         yield Doubt(first["method"], int(first["sample"]), first["limits"], places)
+
+
+def _scores(path: Path) -> Iterator[Score]:
+    """Those that are there, and finite."""
+    tables = {name: path / f"{name}.csv" for name in ("continuity", "faithfulness")}
+    read = {name: named(read_table(file)) for name, file in tables.items() if is_file(file)}
+    found: list[Score] = []
+    if "continuity" in read:
+        scores = read["continuity"].set_index("method")["score"]
+        found += [Score(str(method), CONTINUITY, value) for method, value in scores.items()]
+    if "faithfulness" in read:
+        areas = read["faithfulness"].groupby(["baseline", "method"], sort=False)["area"].mean()
+        for baseline, quantity in (("low", FLIPPED_LOW), ("mean", FLIPPED_MEAN)):
+            if baseline in areas.index.get_level_values("baseline"):
+                found += [Score(str(m), quantity, area) for m, area in areas.loc[baseline].items()]
+    return (score for score in found if math.isfinite(score.value))
 
 
 def _ledger_figures(layers: pd.DataFrame, f: pd.Series) -> Iterator[Figure]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from dtd_cli.plots import style
-from dtd_cli.report import deciding, settings
+from dtd_cli.report import deciding, results, settings
 from dtd_cli.report.study import Study
 
 _ROUNDING = 1e-12
@@ -38,10 +38,23 @@ CRITERIA = (
         "of the input's relevance with the train-free one, mean over the samples",
     ),
     Criterion(
-        deciding.CONTINUITY,
+        results.CONTINUITY,
         "continuity",
         "the largest change of relevance between two samples beside their distance; best is least",
         lambda score: score,
+    ),
+    *(
+        Criterion(
+            quantity,
+            f"flipped to {colour}",
+            "faithfulness by pixel flipping: the mean of f, as a share of f(x), while pixels turn "
+            f"{colour}, the most relevant first; best is least",
+            lambda area: area,
+        )
+        for quantity, colour in (
+            (results.FLIPPED_LOW, "black"),
+            (results.FLIPPED_MEAN, "the mean"),
+        )
     ),
     Criterion(
         deciding.LARGEST, "largest |R| / |f|", "of one feature; much more than 1 cancels elsewhere"
