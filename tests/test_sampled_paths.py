@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from cases import network, positive_input, random_network, recursion, relevances, tensor
+from dtd.relevance.paths import sampled as sampled_paths
 from dtd.relevance.paths.budget import Budget
 from dtd.relevance.paths.guess import Guess
 from dtd.relevance.paths.sampled import SampledPaths
@@ -41,6 +42,12 @@ def estimates(rec, x, seed=0, number=PATHS, stderr=None, guess=None, layers=None
         return [sampled.estimate(l, path[l], guess)[0] for l in layers or range(rec.network.depth)]
 
 
+@pytest.fixture
+def short_prefixes(monkeypatch):
+    """As if there were too many longer ones: paths begin with one unit, also in small networks."""
+    monkeypatch.setattr(sampled_paths, "extended", lambda slopes, first, anchors, most: [first])
+
+
 def answered(widths, seed, bias, n=1):
     net = random_network(widths, seed, bias)
     x = positive_input(widths[0], seed, 40)
@@ -60,7 +67,7 @@ def networks(count):
         seed += 1
 
 
-def test_twenty_networks():
+def test_twenty_networks(short_prefixes):
     """Everywhere within four standard errors; the mean of z² is 1, and its own error about
     √(2 / 20), since the numbers of one network hang together.
 
@@ -81,7 +88,7 @@ def test_twenty_networks():
     assert 0.4 < np.mean(means) < 1.8
 
 
-def test_errors_are_those_of_repetition():
+def test_errors_are_those_of_repetition(short_prefixes):
     """Independent paths scatter as their standard errors say, and their mean has no bias."""
     net, x = answered((5, 8, 7, 1), 40, "positive")
     rec = recursion(net, "z+")
@@ -100,7 +107,7 @@ def test_errors_are_those_of_repetition():
 
 @pytest.mark.parametrize("mean", [0.0, 1.0, -5.0])
 @pytest.mark.parametrize("spread", [0.0, 1.0])
-def test_any_guess_is_unbiased(monkeypatch, mean, spread):
+def test_any_guess_is_unbiased(monkeypatch, short_prefixes, mean, spread):
     """Also one that learns nothing, and is far off."""
     monkeypatch.setattr(Guess, "learned", lambda guess, visits: guess)
     net, x = answered((5, 8, 7, 1), 40, "positive")
@@ -122,7 +129,7 @@ def test_roots_on_kinks():
     torch.testing.assert_close(estimate.relevance, tensor([[2.5, 0.5]]), rtol=1e-9, atol=0)
 
 
-def test_a_limit_inside_a_limit():
+def test_a_limit_inside_a_limit(short_prefixes):
     """Without biases and with the rule x all roots are the origin: gradient × input."""
     net, x = answered((4, 6, 5, 1), 3, "zero")
     rec = recursion(net, "x")
@@ -133,7 +140,7 @@ def test_a_limit_inside_a_limit():
 
 
 @pytest.mark.parametrize("seed", [26, 61, 128])
-def test_a_limit_gives_to_a_weight_of_zero(seed):
+def test_a_limit_gives_to_a_weight_of_zero(short_prefixes, seed):
     """There the path has a term of zero and goes on, because the slope at the root has more."""
     net = fed_by_one(random_network((3, 4, 3, 1), seed, "zero"))
     x = positive_input(3, seed)
@@ -143,7 +150,7 @@ def test_a_limit_gives_to_a_weight_of_zero(seed):
     assert ((got.relevance - want).abs() <= 4 * got.stderr + 1e-4 * want.abs().max()).all()
 
 
-def test_a_path_stands_once_in_every_layer(monkeypatch):
+def test_a_path_stands_once_in_every_layer(monkeypatch, short_prefixes):
     """Also where it takes limits: so a layer costs the same however many are above it."""
     net, x = answered((4, 5, 4, 4, 1), 7, "positive")
     rec = recursion(net, "z+")
@@ -175,7 +182,7 @@ def same(first, second):
     return all(map(partial(torch.allclose, rtol=0, atol=0, equal_nan=True), first, second))
 
 
-def test_the_same_generator_gives_the_same_paths():
+def test_the_same_generator_gives_the_same_paths(short_prefixes):
     net, x = answered((5, 8, 7, 1), 40, "positive", n=7)
     rec = recursion(net, "z+")
     before = torch.random.get_rng_state()
@@ -186,7 +193,7 @@ def test_the_same_generator_gives_the_same_paths():
 
 
 @pytest.mark.parametrize("max_points", [7, 2000])
-def test_chunks_change_nothing(max_points):
+def test_chunks_change_nothing(short_prefixes, max_points):
     net, x = answered((33, 17, 9, 1), 40, "positive", n=25)
     whole = estimates(recursion(net, "z+"), x, number=200)
     chunked = estimates(recursion(net, "z+", max_points=max_points), x, number=200)
@@ -261,7 +268,10 @@ def test_a_run(monkeypatch, tmp_path):
     folders = {name: tmp_path / name for name in ("enumeration", "monte_carlo")}
     for name, folder in folders.items():
         chosen = [f"relevance.estimator={name}", f"hydra.run.dir={folder}"]
-        assert dtd_run(monkeypatch, *PAPER, "relevance.sampled_paths=4000", *chosen) == 0
+        # Paths through fewer units would be visited one and all.
+        wide = ["inputs.features=5", "network.hidden=[40,40]", "relevance.sampled_paths=40"]
+        wide += PAPER[2:]
+        assert dtd_run(monkeypatch, *wide, *chosen) == 0
     exact, estimated = (
         pd.read_csv(folder / "relevance.csv").query("method == 'recursive'")
         for folder in folders.values()

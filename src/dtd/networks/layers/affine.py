@@ -87,6 +87,10 @@ class Layer(AnyLayer):
         """``z = W a + b``."""
         return self.matrix(a) + self.bias
 
+    def of_units(self, units: Tensor, a: Tensor) -> Tensor:
+        rows = self.matrix.rows(units.flatten()).view(*units.shape, -1)
+        return torch.einsum("nkd,nd->nk", rows, a) + self.bias[units]
+
     def magnitude(self, a: Tensor) -> Tensor:
         """``|W| |a| + |b|``."""
         return self._magnitudes(a.abs()) + self.bias.abs()
@@ -127,7 +131,7 @@ class Layer(AnyLayer):
     def product_balls(self, mask: Mask) -> AffineBalls:
         return AffineBalls(self.product(mask), torch.zeros_like(self.bias), relu=False)
 
-    @property
+    @cached_property
     def largest(self) -> tuple[Tensor, Tensor]:
         return self.bias.abs().amax(), self._magnitudes.row_sums().amax()
 

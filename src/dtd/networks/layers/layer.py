@@ -111,6 +111,17 @@ class AnyLayer(ABC):
         """``z`` (N, J) for activations (N, d)."""
 
     @abstractmethod
+    def of_units(self, units: Tensor, a: Tensor) -> Tensor:
+        """The pre-activations of some units (N, K) for activations ``a`` (N, d), up to rounding."""
+
+    def competitors(self, place: Tensor) -> Tensor:
+        """Which inputs a unit chooses from that has the input (N,), and that itself, (N, K).
+
+        Only where windows are apart.
+        """
+        return place.new_zeros(len(place), 0)
+
+    @abstractmethod
     def magnitude(self, a: Tensor) -> Tensor:
         """The size (N, J) against which rounding in ``z`` is measured."""
 

@@ -129,6 +129,24 @@ class Maximum(AnyLayer):
         flat = a.reshape(-1, a.shape[-1])
         return self.values(flat).amax(2).view(*a.shape[:-1], self.units)
 
+    def of_units(self, units: Tensor, a: Tensor) -> Tensor:
+        values = _padded(a)[
+            torch.arange(len(a), device=a.device)[:, None, None], self.places[units]
+        ]
+        return values.amax(2)
+
+    def competitors(self, place: Tensor) -> Tensor:
+        window = self._window[place].unsqueeze(1)
+        inside = self.places[self._window[place]]
+        return torch.where((window < 0) | (inside == self.size), place.unsqueeze(1), inside)
+
+    @cached_property
+    def _window(self) -> Tensor:
+        """The window of each input (d,), of several one; -1 where there is none."""
+        window = self.places.new_full((self.size + 1,), -1)
+        units = torch.arange(self.units, device=self.device).repeat_interleave(self.places.shape[1])
+        return window.scatter(0, self.places.flatten(), units)[: self.size]
+
     def magnitude(self, a: Tensor) -> Tensor:
         return self.preactivation(a.abs())
 

@@ -1,51 +1,105 @@
-"""With which units paths begin."""
+"""With which prefixes paths begin."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from dtd.relevance.paths.draws import draw, drawing_shares
-from dtd.relevance.slopes.factor_layer import Units
+from dtd.relevance.paths.guess import Guess
+from dtd.relevance.paths.prefixes import Prefixes
 
 
 @dataclass(frozen=True, eq=False)
 class Beginnings:
-    """P paths that begin at B anchors with N roots.
+    """P paths that begin with N prefixes.
 
-    They are drawn in strata: the mean of each stratum is estimated, and these add up. A unit from
-    which many paths begin is a stratum, and all other units of an anchor together are another.
+    They are drawn in strata: the mean of each stratum is estimated, and these add up. A prefix with
+    which many paths begin is a stratum, and all other prefixes of an anchor together are another.
     """
 
-    row: Tensor
-    """(N,), the anchor of each root."""
-    unit: Tensor
-    """(N,)."""
-    root: Tensor
-    """(P,)."""
+    groups: Sequence[Prefixes]
+    """Those of one length each."""
+    prefix: Tensor
+    """(P,), the prefix of each path, counted through the groups."""
     draws: Tensor
     """(P, L), the uniform numbers of each path."""
     weight: Tensor
-    """(P,), one over the probability of the root within the stratum."""
+    """(P,), one over the probability of the prefix within the stratum."""
     alone: Tensor
-    """(P,), whether the stratum is a unit."""
+    """(P,), whether the stratum is a prefix."""
     size: Tensor
     """(P,), how many paths the stratum has."""
 
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to chance."""
+        return bool((self.size == 1).all())
+
     def rows(self, index: Tensor) -> Beginnings:
         """Some of the paths."""
-        of_paths = self.root, self.draws, self.weight, self.alone, self.size
-        return Beginnings(self.row, self.unit, *(column[index] for column in of_paths))
+        columns = self.prefix, self.draws, self.weight, self.alone, self.size
+        return Beginnings(self.groups, *(column[index] for column in columns))
+
+    @cached_property
+    def all_rows(self) -> Tensor:
+        """The anchor of each prefix, (N,)."""
+        return torch.cat([group.row for group in self.groups])
+
+    @cached_property
+    def all_first(self) -> Tensor:
+        """The first unit of each prefix, (N,)."""
+        return torch.cat([group.first for group in self.groups])
+
+    @cached_property
+    def all_weights(self) -> Tensor:
+        """The product of the terms of each prefix, (N,)."""
+        return torch.cat([group.weight for group in self.groups])
+
+    @cached_property
+    def row(self) -> Tensor:
+        """The anchor of each path, (P,)."""
+        return self.all_rows[self.prefix]
+
+    @cached_property
+    def first(self) -> Tensor:
+        """The first unit of each path, (P,)."""
+        return self.all_first[self.prefix]
+
+    @property
+    def by_group(self) -> list[tuple[Tensor, Tensor]]:
+        """For each group the places (p,) of its paths among all, and their prefixes in it."""
+        found, before = [], 0
+        for group in self.groups:
+            after = before + len(group.row)
+            place = ((self.prefix >= before) & (self.prefix < after)).nonzero().squeeze(1)
+            found.append((place, self.prefix[place] - before))
+            before = after
+        return found
+
+    def expected(self, numbers: Guess) -> Tensor:
+        """What each prefix is expected to pass on, (N,)."""
+        return torch.cat(
+            [numbers.mean[group.at + 1][group.row, group.unit] for group in self.groups]
+        )
+
+    def importance(self, z: Tensor) -> Tensor:
+        """How much of the sum of relevances each path stands for, (P,).
+
+        ``z`` (B, J) are the pre-activations of the first units.
+        """
+        size = self.weight * self.all_weights[self.prefix].abs()
+        return size * z[self.row, self.first]
 
     def means(self, values: Tensor) -> Tensor:
         """For each path the mean of the values (P, ...) of its stratum."""
-        anchor = self.row[self.root]
-        _, stratum = torch.where(self.alone, self.root, -1 - anchor).unique(return_inverse=True)
-        sums = values.new_zeros(len(stratum), *values.shape[1:])
-        size = self.size.view(-1, *[1] * (values.dim() - 1))
-        return sums.index_add(0, stratum, values)[stratum] / size
+        stratum = torch.where(self.alone, self.prefix, -1 - self.row).unique(return_inverse=True)[1]
+        sums = torch.zeros_like(values).index_add(0, stratum, values)[stratum]
+        return sums / self.size.view(-1, *[1] * (values.dim() - 1))
 
     @property
     def parts(self) -> Tensor:
@@ -58,52 +112,53 @@ class Beginnings:
         return 1 / (self.size * (self.size - 1)).clamp(min=1)
 
 
-def one_each(units: Units, draws: Tensor) -> Beginnings:
-    """One path from every unit that has a root; each is a stratum."""
-    row, unit = (units.step != 0).nonzero(as_tuple=True)
-    ones = torch.ones_like(units.z[row, unit])
-    root = torch.arange(len(row), device=row.device)
-    return Beginnings(row, unit, root, draws[:1].expand(len(row), -1), ones, ones > 0, ones)
-
-
-def drawn(units: Units, spread: Tensor, draws: Tensor) -> Beginnings:
+def drawn(
+    groups: Sequence[Prefixes], z: Tensor, guess: Guess, draws: Tensor, depth: int
+) -> Beginnings:
     """As many paths from each anchor as there are ``draws`` (n, L), two or more.
 
-    Each unit has paths in proportion to its pre-activation times its ``spread`` (B, J), but for an
-    even part. Units with less than two of them are drawn.
+    Each prefix has paths in proportion to the pre-activation ``z`` (B, J) of its first unit times
+    its weight times the spread of its last unit, but for an even part. Those with less than two of
+    them are drawn. A prefix above which nothing is drawn has one, in a network of ``depth`` layers.
     """
-    active = (units.step != 0).to(units.z)
-    shares = drawing_shares(active, units.z * active, spread)
-    count = (len(draws) - 2) * shares / shares.sum(1, keepdim=True).clamp(min=1e-300)
+    row = torch.cat([group.row for group in groups])
+    terms = torch.cat([z[group.row, group.first] * group.weight.abs() for group in groups])
+    spread = torch.cat([guess.spread[group.at + 1][group.row, group.unit] for group in groups])
+    ends = [torch.full_like(group.row, group.at + 2 >= depth) for group in groups]
+    complete = (torch.cat(ends) > 0).nonzero().squeeze(1)
+    ones = torch.ones_like(terms[complete])
+    parts: list[tuple[Tensor, ...]] = [
+        (complete, draws[:1].expand(len(ones), -1), ones, ones > 0, ones)
+    ]
+    for anchor in row[~(torch.cat(ends) > 0)].unique():
+        index = (row == anchor).nonzero().squeeze(1)
+        prefix, *columns = _drawn(terms[index], spread[index], draws)
+        parts.append((index[prefix], *columns))
+    return Beginnings(groups, *(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
+def _drawn(terms: Tensor, spread: Tensor, draws: Tensor) -> tuple[Tensor, ...]:
+    """Of one anchor the prefix, draws, weight, alone and size of each path."""
+    rows = torch.ones_like(terms), terms, spread
+    shares = drawing_shares(*(row.unsqueeze(0) for row in rows)).squeeze(0)
+    count = (len(draws) - 2) * shares / shares.sum()
     count = torch.where(count >= 2, count.floor(), 0).long()
     rest = torch.where(count > 0, 0, shares)
-    left = torch.where(shares.sum(1) > 0, len(draws) - count.sum(1), 0)
-    # Where no unit is left to be drawn, the largest has the paths that rounding leaves over.
-    complete = rest.sum(1) == 0
-    largest = shares.argmax(1, keepdim=True)
-    count = count.scatter_add(1, largest, (left * complete).unsqueeze(1))
-    left = torch.where(complete, 0, left)
-
-    own = torch.arange(count.numel(), device=count.device).repeat_interleave(count.flatten())
-    others = torch.arange(len(left), device=count.device).repeat_interleave(left)
-    own_row, width = own // count.shape[1], count.shape[1]
-    numbers = torch.cat([_numbered(own_row, len(left)), _numbered(others, len(left))])
-    numbers[len(own) :] += count.sum(1)[others]
-    unit, weight = draw(rest[others], draws[numbers[len(own) :], 0])
-    entries, root = torch.cat([own, others * width + unit]).unique(return_inverse=True)
-    return Beginnings(
-        entries // width,
-        entries % width,
-        root,
-        draws[numbers],
-        torch.cat([torch.ones_like(own).to(weight), weight]),
-        torch.arange(len(root), device=root.device) < len(own),
-        torch.cat([count.flatten()[own], left[others]]).to(weight),
-    )
-
-
-def _numbered(groups: Tensor, number: int) -> Tensor:
-    """The place of each element among those of its group; ``groups`` (P,) ascend."""
-    sizes = torch.bincount(groups, minlength=number)
-    before = sizes.cumsum(0) - sizes
-    return torch.arange(len(groups), device=groups.device) - before[groups]
+    left = len(draws) - int(count.sum())
+    if not rest.any():
+        # Where no prefix is left to be drawn, the largest has the paths that rounding leaves over.
+        count[shares.argmax()] += left
+        left = 0
+    own = torch.arange(len(count), device=count.device).repeat_interleave(count)
+    weight = torch.ones_like(draws[:, 0])
+    size = torch.cat([count[own], count.new_full((left,), left)]).to(weight)
+    others = own[:0]
+    if left:
+        drawn, inverse = (one.squeeze(0) for one in draw(rest.unsqueeze(0), draws[-left:, :1].T))
+        # Paths with one prefix stand together.
+        others, order = drawn.sort(stable=True)
+        weight[-left:] = inverse[order]
+        draws = torch.cat([draws[:-left], draws[-left:][order]])
+    prefix = torch.cat([own, others])
+    alone = torch.arange(len(draws), device=count.device) < len(own)
+    return prefix, draws, weight, alone, size

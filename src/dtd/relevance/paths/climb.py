@@ -24,6 +24,7 @@ from dtd.progress import Track, untracked
 from dtd.relevance.limits.limits import Limits
 from dtd.relevance.paths.draws import Drawn, draw, drawing_shares
 from dtd.relevance.paths.guess import Guess, Visits
+from dtd.relevance.paths.prefixes import Anchors, Prefixes
 from dtd.relevance.slopes.factor_layer import Units
 from dtd.relevance.slopes.forward import ForwardSlopes
 from dtd.relevance.slopes.slope import Pairs, Slope
@@ -34,10 +35,10 @@ caches of a processor, and enough for the cost of a call not to matter."""
 
 
 class Onward(NamedTuple):
-    """Where P paths go on from the roots that they stand at; each belongs to one of N roots."""
+    """How P paths go on from the roots that they stand at; each belongs to one of N prefixes."""
 
-    root: Tensor
-    """(P,), the root of each path."""
+    prefix: Tensor
+    """(P,), the prefix of each path."""
     draws: Tensor
     """(P, L), uniform numbers, of which number ``l - L`` chooses a unit of layer l + 1."""
     weight: Tensor
@@ -49,21 +50,33 @@ class Onward(NamedTuple):
 
 
 class SampledExpansion(NamedTuple):
-    """``h_unit`` at N roots, estimated from P paths, one each."""
+    """What each of P paths finds from the root of its prefix on."""
 
     factor: Tensor
-    """(P,), the slope is ``factor w_unit``."""
+    """(P,), the slope is ``factor w_unit``, there."""
     others: Tensor
-    """(n,), which paths have an expansion beside the factor."""
+    """(n,), which paths have an expansion beside the factor, from their first root on."""
     value: Tensor
     """(n,)."""
     shares: Tensor
-    """(n, d)."""
+    """(n, d), given to the anchor in layer l."""
     limit_error: Tensor
     """(P,), the relative error of a limit on the path, NaN without one."""
     visits: dict[int, Visits]
-    """What the factors consist of in the layers above; ``sample`` is that of the pairs'
-    ``anchor``."""
+    """What the factors consist of in the layers above; ``sample`` is the anchor in layer l."""
+
+    @classmethod
+    def together(cls, parts: Sequence[tuple[Tensor, SampledExpansion]]) -> SampledExpansion:
+        """Those of all paths, from the places (p,) that each part has among them."""
+        expansions = [one for _, one in parts]
+        order = torch.cat([place for place, _ in parts]).argsort()
+        factor, value, shares, limit_error = (
+            torch.cat([getattr(one, name) for one in expansions])
+            for name in ("factor", "value", "shares", "limit_error")
+        )
+        others = torch.cat([place[one.others] for place, one in parts])
+        visits = Visits.merged([one.visits for one in expansions])
+        return cls(factor[order], others, value, shares, limit_error[order], visits)
 
 
 class _Factor(NamedTuple):
@@ -100,25 +113,22 @@ class Climb:
     guess: Guess
     track: Track = untracked
 
-    def expand(self, l: int, pairs: Pairs, size: Tensor, onward: Onward) -> SampledExpansion:
-        """Paths on from N roots in layer ``l``; ``pairs.anchor`` is the sample.
-
-        ``size`` (N,) is the largest activation of layer l + 1 at each anchor.
-        """
-        nothing = torch.full_like(size[onward.root], torch.nan)
-        if l + 1 == self.slopes.network.depth:
-            no_others = pairs.unit[:0], size[:0], pairs.roots[:0]
+    def expand(self, anchors: Anchors, prefixes: Prefixes, onward: Onward) -> SampledExpansion:
+        """Paths on from the roots of prefixes."""
+        nothing = torch.full_like(onward.weight, torch.nan)
+        if prefixes.at + 1 == self.slopes.network.depth:
+            no_others = onward.prefix[:0], nothing[:0], anchors.a[:0]
             return SampledExpansion(torch.ones_like(nothing), *no_others, nothing, {})
         paths = torch.arange(len(nothing), device=nothing.device)
         parts = [
-            self._from_roots(l, pairs, size, onward.rows(chunk))
-            for chunk in self.track(paths.split(self._held_together), "paths")
+            self._from_roots(prefixes, onward.rows(chunk))
+            for chunk in self.track(paths.split(self._held_together(prefixes.at)), "paths")
         ]
         found = _Factor.of(parts)
         others = found.others.nonzero().squeeze(1)
-        root, inverse = onward.root[others], found.inverse[others]
-        there = pairs.rows(root)
-        at_limits = self._limits(l, there, there.anchor, onward.rows(others), found.units[others])
+        inverse, path = found.inverse[others], onward.rows(others)
+        there = anchors.pairs(self.slopes, *prefixes.beginnings(path.prefix))
+        at_limits = self._limits(anchors.l, there, there.anchor, path, found.units[others])
         return SampledExpansion(
             found.value,
             others,
@@ -128,44 +138,50 @@ class Climb:
             found.visits,
         )
 
-    @property
-    def _held_together(self) -> int:
-        """How many paths stand at their roots together."""
-        network = self.slopes.network
-        return max(1, min(self.slopes.batching.max_points, _ENTRIES // max(network.widths)))
+    def _held_together(self, l: int) -> int:
+        """How many paths stand at their roots in layer ``l`` together."""
+        most = _ENTRIES // max(self.slopes.network.widths[l:])
+        return max(1, min(self.slopes.batching.max_points, most))
 
-    def _from_roots(self, l: int, pairs: Pairs, size: Tensor, onward: Onward) -> _Factor:
+    def _from_roots(self, prefixes: Prefixes, onward: Onward) -> _Factor:
         """The factors of the slopes at the roots of P paths; zero where a limit is needed."""
-        index, root = onward.root.unique(return_inverse=True)
-        there = pairs.rows(index)
-        reached = self.slopes.reach(l, there, size[index])
-        limited = reached.limits.limited[root]
+        index, prefix = onward.prefix.unique(return_inverse=True)
+        some = prefixes.rows(index)
+        there = some.pairs(self.slopes)
+        reached = self.slopes.reach(prefixes.at, there, some.sizes)
+        limited = reached.limits.limited[prefix]
         plain, _ = _told_apart(limited)
-        at = root[plain]
+        at = prefix[plain]
         units = Units(*(column[at] for column in reached.units))
-        found = self._factor(l + 1, reached.a[at], units, there.rows(at), onward.rows(plain))
+        go_on, drawn = onward.rows(plain), some.units[prefix]
+        found = self._factor(
+            prefixes.at + 1, reached.a[at], units, there.rows(at), go_on, drawn[plain]
+        )
         ones = torch.ones_like(onward.weight)
         return _Factor(
             torch.zeros_like(ones).index_copy(0, plain, found.value),
             torch.full_like(ones, torch.nan).index_copy(0, plain, found.limit_error),
             limited.index_copy(0, plain, found.others),
-            _none_drawn(onward).index_copy(0, plain, found.units),
+            drawn.index_copy(0, plain, found.units),
             ones.index_copy(0, plain, found.inverse),
             found.visits,
         )
 
-    def _factor(self, l: int, a: Tensor, units: Units, there: Pairs, onward: Onward) -> _Factor:
+    def _factor(
+        self, l: int, a: Tensor, units: Units, there: Pairs, onward: Onward, drawn: Tensor
+    ) -> _Factor:
         """An estimate of ``C_{l,unit}(a)`` from one path for each row, (N,).
 
-        The unit and the sample are those of the pairs ``there``, from whose roots paths come. All
-        paths climb together, a layer at a time, and nothing is kept of the layers below.
+        The unit and the sample are those of the pairs ``there``, from whose roots paths come, and
+        ``drawn`` (N, L) the units before. All paths climb together, a layer at a time, and nothing
+        is kept of the layers below.
         """
         depth, guess = self.slopes.network.depth, self.guess
         unit, sample, draws = there.unit, there.anchor, onward.draws
         row, weight = torch.arange(len(a), device=a.device), torch.ones_like(a[:, 0])
         factor, limit_error = torch.zeros_like(weight), torch.full_like(weight, torch.nan)
         from_first = torch.zeros_like(weight, dtype=torch.bool)
-        drawn, product = _none_drawn(onward), torch.ones_like(weight)
+        drawn, product = drawn.clone(), torch.ones_like(weight)
         arrivals: dict[int, tuple[Tensor, ...]] = {}
         for at in range(l, depth - 1):
             layer = self.slopes.layers[at]
@@ -179,7 +195,8 @@ class Climb:
             row, sample, draws, unit, weight, a = (
                 column[alive] for column in (row, sample, draws, unit, weight, a)
             )
-            upper, inverse = draw(shares[alive], draws[:, at - depth])
+            found = draw(shares[alive], draws[:, at - depth].unsqueeze(1))
+            upper, inverse = (column.squeeze(1) for column in found)
             drawn[row, at - depth] = upper
             product[row] *= inverse
             weight, t = weight * inverse, units.step[alive, upper]
@@ -226,7 +243,7 @@ class Climb:
             return Slope(numbers, nothing, nothing.unsqueeze(1), numbers, numbers.bool())
         above = slice(l + 1 - self.slopes.network.depth, -1)
         free = torch.where(units < 0, onward.draws, 0)[:, above]
-        which = torch.cat([onward.root.unsqueeze(1), units, free], 1)
+        which = torch.cat([onward.prefix.unsqueeze(1), units, free], 1)
         distinct, inverse = which.unique(dim=0, return_inverse=True)
         first = torch.full_like(distinct[:, 0], len(which)).long()
         every = torch.arange(len(which), device=which.device)
@@ -236,11 +253,6 @@ class Climb:
         spread = {at: each[sample[first]] for at, each in self.guess.spread.items() if at > l}
         visits = Drawn(self.slopes.layers, spread, onward.draws[first], units[first])
         return self.limits.at(l, alone, graph=False, visits=visits).rows(inverse)
-
-
-def _none_drawn(onward: Onward) -> Tensor:
-    """Units (P, L) of paths for which none has been drawn."""
-    return torch.full_like(onward.draws, -1, dtype=torch.long)
 
 
 def _visits(

@@ -52,8 +52,8 @@ class Drawn:
             torch.from_numpy(scaled).to(self.draws),
             self.spread[l + 1][torch.from_numpy(line[row])],
         )
-        upper, inverse = draw(shares, numbers[torch.from_numpy(row)])
-        return Visited(row, upper.cpu().numpy(), exact(inverse))
+        upper, inverse = draw(shares, numbers[torch.from_numpy(row)].unsqueeze(1))
+        return Visited(row, upper.squeeze(1).cpu().numpy(), exact(inverse.squeeze(1)))
 
     def entries(self, widths: Sequence[int]) -> int:
         return max(widths)
@@ -77,13 +77,12 @@ def drawing_shares(active: Tensor, terms: Tensor, spread: Tensor) -> Tensor:
 
 
 def draw(shares: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
-    """For each row of shares (N, J), not all zero, a unit drawn, and one over its probability.
+    """For each row of shares (N, J), not all zero, n units drawn, and one over their probabilities.
 
-    ``uniform`` (N,) lies in [0, 1].
+    ``uniform`` (N, n) lies in [0, 1].
     """
     cumulated = shares.cumsum(1)
     total = cumulated[:, -1:]
     below = torch.nextafter(total, torch.zeros_like(total))
-    level = torch.minimum(uniform.unsqueeze(1) * total, below)
-    unit = torch.searchsorted(cumulated, level, right=True)
-    return unit.squeeze(1), (total / shares.gather(1, unit)).squeeze(1)
+    unit = torch.searchsorted(cumulated, torch.minimum(uniform * total, below), right=True)
+    return unit, total / shares.gather(1, unit)

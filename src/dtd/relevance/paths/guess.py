@@ -30,6 +30,12 @@ class Visits(NamedTuple):
         """Those of all parts."""
         return cls(*map(torch.cat, zip(*parts, strict=True)))
 
+    @classmethod
+    def merged(cls, by_layer: Sequence[Mapping[int, Visits]]) -> dict[int, Visits]:
+        """Those of all, for each layer that one of them has visited."""
+        layers = sorted({l for visits in by_layer for l in visits})
+        return {l: cls.of([visits[l] for visits in by_layer if l in visits]) for l in layers}
+
 
 @dataclass(frozen=True, eq=False)
 class Guess:

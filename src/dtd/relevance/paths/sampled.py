@@ -9,36 +9,24 @@ stands at one root, and needs the layer above it and no other.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from dtd.progress import Track, untracked
 from dtd.relevance.limits.limits import Limits
-from dtd.relevance.paths.beginnings import Beginnings, drawn, one_each
+from dtd.relevance.paths.beginnings import drawn
 from dtd.relevance.paths.budget import Budget
 from dtd.relevance.paths.climb import Climb, Onward, SampledExpansion
+from dtd.relevance.paths.estimate import Estimate, Found
 from dtd.relevance.paths.guess import Guess, Visits
-from dtd.relevance.slopes.factor_layer import Units
+from dtd.relevance.paths.prefixes import Anchors, Prefixes, extended
 from dtd.relevance.slopes.forward import ForwardSlopes
-from dtd.relevance.slopes.slope import Pairs, worst
 
-
-class Estimate(NamedTuple):
-    """``R_l`` at B anchors, with standard errors."""
-
-    relevance: Tensor
-    """(B, d)."""
-    stderr: Tensor
-    """(B, d)."""
-    total_stderr: Tensor
-    """(B,), of the sum of the relevances."""
-    zero_order: Tensor
-    """(B,), the estimated relevance at the roots of the anchors."""
-    limit_error: Tensor
-    """(B,), the largest relative error of a limit on the paths; NaN where none was needed."""
+_PREFIXES = 4
+"""How many prefixes are visited for each path that is planned: in so many layers a path stands."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,95 +65,48 @@ class SampledPaths:
         return estimate, Guess.together(guesses)
 
     def _estimate(self, l: int, a: Tensor, guess: Guess, draws: Tensor) -> tuple[Estimate, Guess]:
-        units = self.slopes.layers[l].units(a, torch.zeros_like(a[:, 0]))
-        if l + 2 >= self.slopes.network.depth:
-            # Nothing above the first unit is drawn.
-            begun = one_each(units, draws)
-            there = self._expansion(l, a, units, guess, begun)
-            return self._mean(l, a, units, guess, begun, there), guess
-        spent, planned = 0, self.budget.planned
-        while pilots := self.budget.pilots(spent, planned):
-            begun = drawn(units, guess.spread[l + 1], draws[spent : spent + pilots])
-            there = self._expansion(l, a, units, guess, begun)
-            found = self._mean(l, a, units, guess, begun, there)
-            total = float(found.relevance.sum())
-            planned = self.budget.revised(pilots, total, float(found.total_stderr.max()))
-            guess = guess.learned({l + 1: _first_visits(units, begun, there), **there.visits})
+        anchors = Anchors(l, a, self.slopes.layers[l].units(a, torch.zeros_like(a[:, 0])))
+        first = Prefixes.of(self.slopes, anchors)
+        spent, planned, most, prefixes = 0, self.budget.planned, 0, [first]
+        while True:
+            if _PREFIXES * planned > most:
+                most = _PREFIXES * planned
+                prefixes = extended(self.slopes, first, len(a), most)
+            pilots = self.budget.pilots(spent, planned)
+            number = pilots or self.budget.counting(spent, planned)
+            found = self._found(anchors, prefixes, guess, draws[spent : spent + number])
+            estimate = found.estimate
+            if not pilots or found.begun.complete:
+                return estimate, guess
+            total, stderr = estimate.relevance.sum(), estimate.total_stderr.max()
+            planned = self.budget.revised(pilots, float(total), float(stderr))
+            guess = guess.learned(Visits.merged([_last_visits(found), found.there.visits]))
             spent += pilots
-        counting = draws[spent : spent + self.budget.counting(spent, planned)]
-        begun = drawn(units, guess.spread[l + 1], counting)
-        there = self._expansion(l, a, units, guess, begun)
-        return self._mean(l, a, units, guess, begun, there), guess
 
-    def _expansion(
-        self, l: int, a: Tensor, units: Units, guess: Guess, begun: Beginnings
-    ) -> SampledExpansion:
-        """What the paths find from their first roots on."""
-        row, unit = begun.row, begun.unit
-        roots = self.slopes.layers[l].roots(a[row], units.step[row, unit], unit)
-        importance = begun.weight * units.z[row, unit][begun.root]
+    def _found(
+        self, anchors: Anchors, prefixes: Sequence[Prefixes], guess: Guess, draws: Tensor
+    ) -> Found:
+        """What paths find from some prefixes on."""
+        depth, z = self.slopes.network.depth, anchors.units.z
         climb = Climb(self.slopes, self.limits, guess, self.track)
-        onward = Onward(begun.root, begun.draws, importance)
-        return climb.expand(l, Pairs(a[row], roots, unit, row), units.size[row], onward)
-
-    def _mean(
-        self,
-        l: int,
-        a: Tensor,
-        units: Units,
-        guess: Guess,
-        begun: Beginnings,
-        there: SampledExpansion,
-    ) -> Estimate:
-        """The sum of the means of all strata, with its standard error."""
-        product, expected = self.slopes.layers[l].product, guess.mean[l + 1]
-        row, unit = begun.row[begun.root], begun.unit[begun.root]
-        t, z = units.step[row, unit], units.z[row, unit]
-        # What each path adds to what its unit is expected to pass on.
-        beyond = begun.weight * (there.factor - expected[row, unit])
-
-        def gathered(numbers: Tensor, steps: Tensor = t) -> Tensor:
-            """The sum over the paths, for each anchor and unit, (B, J)."""
-            return torch.zeros_like(units.z).index_put(
-                (row, unit), numbers * steps, accumulate=True
-            )
-
-        gains = units.step * expected + gathered(beyond * begun.parts)
-        relevance = a * product.transposed(gains, a)
-        plain = torch.ones_like(beyond).index_fill(0, there.others, 0)
-        centred = (beyond - begun.means(beyond) * begun.alone) * plain
-        noise = gathered(centred.square() * begun.variances, t.square())
-        square = a.square() * product.mapped(torch.square).transposed(noise, a)
-        drawn = gathered(beyond * begun.parts * plain * ~begun.alone)
-        mean = a * product.transposed(drawn, a)
-        totals, zero_order = beyond * z, torch.zeros_like(a[:, 0])
-        if len(there.others):
-            others, where = begun.rows(there.others), row[there.others]
-            shares = others.weight.unsqueeze(1) * there.shares
-            parts, alone = others.parts.unsqueeze(1), others.alone.unsqueeze(1)
-            relevance.index_add_(0, where, shares * parts)
-            zero_order.index_add_(0, where, others.weight * there.value * others.parts)
-            totals.index_add_(0, there.others, shares.sum(1))
-            gives = units.z.new_zeros(len(where), units.z.shape[1])
-            gives.scatter_(
-                1, unit[there.others].unsqueeze(1), (beyond * t)[there.others].unsqueeze(1)
-            )
-            whole = shares + a[where] * product.transposed(gives, a[where])
-            centred = whole - others.means(whole) * alone
-            square.index_add_(0, where, centred.square() * others.variances.unsqueeze(1))
-            mean.index_add_(0, where, whole * parts * ~alone)
-        # Of the mean of n values the variance is (Σ v² - n mean²) / (n (n - 1)).
-        n = torch.zeros_like(zero_order).scatter_reduce(0, row, begun.size * ~begun.alone, "amax")
-        square = (square - mean.square() / (n - 1).clamp(min=1).unsqueeze(1)).clamp(min=0)
-        deviations = (totals - begun.means(totals)).square() * begun.variances
-        total_square = torch.zeros_like(zero_order).index_add(0, row, deviations)
-        limit_error = worst(there.limit_error, row, len(a))
-        return Estimate(relevance, square.sqrt(), total_square.sqrt(), zero_order, limit_error)
+        begun = drawn(prefixes, z, guess, draws, depth)
+        importance = begun.importance(z)
+        parts = []
+        for group, (place, inside) in zip(prefixes, begun.by_group, strict=True):
+            onward = Onward(inside, begun.draws[place], importance[place])
+            parts.append((place, climb.expand(anchors, group, onward)))
+        there, layer = SampledExpansion.together(parts), self.slopes.layers[anchors.l]
+        return Found(layer, anchors, begun, there, begun.expected(guess))
 
 
-def _first_visits(units: Units, begun: Beginnings, there: SampledExpansion) -> Visits:
-    """What the paths without limits found at the units that they begin with."""
-    row, unit = begun.row[begun.root], begun.unit[begun.root]
-    found = Visits(row, unit, begun.weight * units.z[row, unit], there.factor)
-    plain = torch.ones_like(row, dtype=torch.bool).index_fill(0, there.others, False)
-    return Visits(*(column[plain] for column in found))
+def _last_visits(found: Found) -> dict[int, Visits]:
+    """What the paths without limits found at the last units of their prefixes."""
+    begun, there = found.begun, found.there
+    weight = begun.importance(found.anchors.units.z)
+    plain = torch.ones_like(begun.alone).index_fill(0, there.others, False)
+    visits = {}
+    for group, (place, inside) in zip(begun.groups, begun.by_group, strict=True):
+        unit, kept = group.unit[inside], plain[place]
+        columns = begun.row[place], unit, weight[place], there.factor[place]
+        visits[group.at + 1] = Visits(*(column[kept] for column in columns))
+    return visits

@@ -75,6 +75,18 @@ class FactorLayer:
         balls = layer.product_balls(mask)
         return kind(layer, layer.mask(mask), layer.product(mask), balls, not cancels)
 
+    @property
+    def has_rivals(self) -> bool:
+        """Whether units of the lower layer decide about each other, see :meth:`rivals`."""
+        return False
+
+    def passes(self, lower: AnyLayer, unit: Tensor, points: Tensor, size: Tensor) -> Tensor:
+        """At which points (N, d) below the ``lower`` layer its unit (N,) may be given something.
+
+        There the unit is zero. It is a quick look at a few units, which may say yes to all.
+        """
+        return torch.ones_like(unit, dtype=torch.bool)
+
     def gives(self, unit: Tensor, a: Tensor) -> Tensor:
         """Where ``w_ji mask_ji`` is not zero, (N, J), for units i (N,) of the lower layer.
 
@@ -103,6 +115,15 @@ class FactorLayer:
             size: the largest activation on the anchor's side, (N,).
         """
         return torch.zeros_like(unit, dtype=torch.bool)
+
+    def never_needs_limits(self, lower: AnyLayer, size: Tensor) -> bool:
+        """Whether roots of units of the ``lower`` layer need no limit for units without a term.
+
+        ``size`` (N,) are the largest activations there. Limits by coincidence do not count.
+        """
+        # A unit whose bias is negative is dead where all that its direction is made of is.
+        dead = (self.layer.parameters["bias"] < -self.slack(size).amax()).all()
+        return self.never_cancels and bool(dead)
 
     @cached_property
     def sizes(self) -> Product:
@@ -176,12 +197,31 @@ class PoolingLayer(FactorLayer):
         z = self.layer.preactivation(a)
         return self._units(z, z > 0)
 
+    def never_needs_limits(self, lower: AnyLayer, size: Tensor) -> bool:
+        if self.layer.is_affine:
+            return True
+        # Which input of a window rises first is in question only where several are on their kinks.
+        bias = lower.parameters.get("bias")
+        return bias is not None and bool((bias.abs() > self.slack(size).amax()).all())
+
     @cached_property
     def _is_apart(self) -> bool:
         """Whether no two windows have an input in common."""
         inside = self.mask.mapped(lambda entry: (entry != 0).to(entry))
         units = torch.ones(1, self.layer.units, dtype=self.layer.dtype, device=self.layer.device)
         return bool((inside.transposed(units) <= 1).all())
+
+    @property
+    def has_rivals(self) -> bool:
+        return not self.layer.is_affine
+
+    def passes(self, lower: AnyLayer, unit: Tensor, points: Tensor, size: Tensor) -> Tensor:
+        if not self._is_apart:
+            return super().passes(lower, unit, points, size)
+        # What is zero in a window that has another winner gets nothing.
+        others = self.layer.competitors(unit)
+        z = lower.of_units(others, points)
+        return ~((z > self.slack(size)) & (others != unit.unsqueeze(1))).any(1)
 
     def moves(self, unit: Tensor, a: Tensor) -> Tensor:
         # An input of one window alone gets nothing where another wins, not even at a limit.

@@ -171,6 +171,13 @@ class ForwardSlopes:
         limits = forward_limits(self.network, l, above, pairs, z, a, units, size)
         return Reached(own, a, units, limits)
 
+    def may_need_limits(self, l: int, size: Tensor) -> bool:
+        """Whether roots in layer ``l`` < L - 1 may need limits that give to units without a term.
+
+        ``size`` (N,) are the largest activations of layer l + 1 at the anchors.
+        """
+        return not self.layers[l + 1].never_needs_limits(self.network.layers[l], size)
+
     def _factor(self, l: int, a: Tensor, units: Units, unit: Tensor) -> _Factor:
         """``C_{l,unit}(a)`` at the points ``a`` (N, d); unit has shape (N,)."""
         layer = self.layers[l]

@@ -159,6 +159,18 @@ class ForwardLimits(NamedTuple):
         return ForwardLimits(above.limited | self.limited, undecided)
 
 
+def _other_ties(layer: AnyLayer, pairs: Pairs, z: Tensor) -> Tensor:
+    """Which units of the layer other than the root's own are on their kinks at roots, (N, J)."""
+    tie, (bias, weight) = policy(z.dtype).tie, layer.largest
+    # A bound that needs no product leaves few rows to look at.
+    bound = tie * (weight * pairs.anchors.abs().amax(1, keepdim=True) + bias)
+    ties = (z.abs() <= bound).scatter(1, pairs.unit.unsqueeze(1), False)
+    index = ties.any(1).nonzero().squeeze(1)
+    if len(index):
+        ties[index] &= _ties(z[index], tie * layer.magnitude(pairs.anchors[index]))
+    return ties
+
+
 def loses_digits(pairs: Pairs) -> Tensor:
     """Whether digits are lost at roots (N,) that are next to the origin."""
     small, large = (points.norm(inf, dim=1) for points in (pairs.roots, pairs.anchors))
@@ -194,9 +206,8 @@ def forward_limits(
     some = limited.nonzero().squeeze(1)
     given = torch.zeros_like(units.undirected)
     given[some] = gives(pairs.unit[some], a[some])
-    own = pairs.unit.unsqueeze(1)
-    tied = _ties(z, policy(z.dtype).tie * network.layers[l].magnitude(pairs.anchors))
-    rivals = above.rivals(pairs.unit, a, tied.scatter(1, own, False), size)
+    ties = _other_ties(network.layers[l], pairs, z) if above.has_rivals else units.undirected[:0]
+    rivals = above.rivals(pairs.unit, a, ties, size)
     limited = (units.undirected & given).any(1)
     undecided = limited.clone()
     if limited.any():

@@ -1,0 +1,152 @@
+"""What paths have found, added up: relevances, and how far chance may have moved them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from dtd.relevance.paths.beginnings import Beginnings
+from dtd.relevance.paths.climb import SampledExpansion
+from dtd.relevance.paths.prefixes import Anchors
+from dtd.relevance.slopes.factor_layer import FactorLayer
+from dtd.relevance.slopes.slope import worst
+
+
+class Estimate(NamedTuple):
+    """``R_l`` at B anchors, with standard errors."""
+
+    relevance: Tensor
+    """(B, d)."""
+    stderr: Tensor
+    """(B, d)."""
+    total_stderr: Tensor
+    """(B,), of the sum of the relevances."""
+    zero_order: Tensor
+    """(B,), the estimated relevance at the roots of the anchors."""
+    limit_error: Tensor
+    """(B,), the largest relative error of a limit on the paths; NaN where none was needed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What P paths from B anchors have found.
+
+    What a path gives to the units is a multiple of a column of the ``layer``'s product, and where
+    it is expanded from its first root on, there are ``shares`` beside it. ``expected`` (N,) is what
+    each prefix passes on without any path.
+    """
+
+    layer: FactorLayer
+    anchors: Anchors
+    begun: Beginnings
+    there: SampledExpansion
+    expected: Tensor
+
+    @property
+    def estimate(self) -> Estimate:
+        """The sum of the means of all strata, with its standard error."""
+        zero_order = torch.zeros_like(self.anchors.a[:, 0])
+        value = self._others.weight * self.there.value * self._others.parts
+        return Estimate(
+            self._relevance,
+            self._variance.sqrt(),
+            self._total_variance.sqrt(),
+            zero_order.index_add(0, self._others.row, value),
+            worst(self.there.limit_error, self.begun.row, len(self.anchors.a)),
+        )
+
+    @cached_property
+    def _others(self) -> Beginnings:
+        """The paths that are expanded from their first roots on."""
+        return self.begun.rows(self.there.others)
+
+    @cached_property
+    def _steps(self) -> Tensor:
+        """The step to the root of each path's first unit, (P,)."""
+        return self.anchors.units.step[self.begun.row, self.begun.first]
+
+    @cached_property
+    def _beyond(self) -> Tensor:
+        """What each path adds to what its first unit is expected to pass on, (P,)."""
+        begun = self.begun
+        weight = begun.weight * begun.all_weights[begun.prefix]
+        return weight * (self.there.factor - self.expected[begun.prefix])
+
+    @cached_property
+    def _shares(self) -> Tensor:
+        """What the others give to the units beside that, (n, d)."""
+        return self._others.weight.unsqueeze(1) * self.there.shares
+
+    @cached_property
+    def _plain(self) -> Tensor:
+        """0 for the others, and 1 for the rest, (P,)."""
+        return torch.ones_like(self._beyond).index_fill(0, self.there.others, 0)
+
+    def _by_unit(self, numbers: Tensor) -> Tensor:
+        """The sum over the paths (P,) with the same first unit, (B, J)."""
+        index = self.begun.row, self.begun.first
+        return torch.zeros_like(self.anchors.units.z).index_put(index, numbers, accumulate=True)
+
+    def _given(self, gains: Tensor) -> Tensor:
+        """What the units of the lower layer get where those above pass on ``gains`` (B, J)."""
+        return self.anchors.a * self.layer.product.transposed(gains, self.anchors.a)
+
+    @property
+    def _relevance(self) -> Tensor:
+        """(B, d)."""
+        begun, parts = self.begun, self.begun.parts
+        expected = torch.zeros_like(self.anchors.units.z).index_put(
+            (begun.all_rows, begun.all_first), begun.all_weights * self.expected, accumulate=True
+        )
+        gains = self.anchors.units.step * expected + self._by_unit(
+            self._beyond * parts * self._steps
+        )
+        shares = self._shares * self._others.parts.unsqueeze(1)
+        return self._given(gains).index_add(0, self._others.row, shares)
+
+    @property
+    def _variance(self) -> Tensor:
+        """Of each unit's relevance, (B, d).
+
+        The values of a stratum of one prefix are centred. Of the mean of n values that are not, the
+        variance is ``(Σ v² - n mean²) / (n (n - 1))``.
+        """
+        begun, given = self.begun, self._beyond * self._steps
+        centred = (given - begun.means(given) * begun.alone) * self._plain
+        squares = self._by_unit(centred.square() * begun.variances)
+        product = self.layer.product.mapped(torch.square)
+        square = self.anchors.a.square() * product.transposed(squares, self.anchors.a)
+        mean = self._given(self._by_unit(given * begun.parts * self._plain * ~begun.alone))
+        if len(self.there.others):
+            others, whole = self._others, self._wholes
+            centred = whole - others.means(whole) * others.alone.unsqueeze(1)
+            square.index_add_(0, others.row, centred.square() * others.variances.unsqueeze(1))
+            parts = (others.parts * ~others.alone).unsqueeze(1)
+            mean.index_add_(0, others.row, whole * parts)
+        n = torch.zeros_like(self.anchors.a[:, 0])
+        n = n.scatter_reduce(0, begun.row, begun.size * ~begun.alone, "amax")
+        return (square - mean.square() / (n - 1).clamp(min=1).unsqueeze(1)).clamp(min=0)
+
+    @property
+    def _wholes(self) -> Tensor:
+        """All that the others give to the units, (n, d)."""
+        index, row = self.there.others, self._others.row
+        gains = self.anchors.units.z.new_zeros(len(index), self.anchors.units.z.shape[1])
+        given = (self._beyond * self._steps)[index]
+        gains.scatter_(1, self._others.first.unsqueeze(1), given.unsqueeze(1))
+        return self._shares + self.anchors.a[row] * self.layer.product.transposed(
+            gains, self.anchors.a[row]
+        )
+
+    @property
+    def _total_variance(self) -> Tensor:
+        """Of the sum of the relevances, (B,)."""
+        begun = self.begun
+        totals = self._beyond * self.anchors.units.z[begun.row, begun.first]
+        totals = totals.index_add(0, self.there.others, self._shares.sum(1))
+        deviations = (totals - begun.means(totals)).square() * begun.variances
+        return torch.zeros_like(self.anchors.a[:, 0]).index_add(0, begun.row, deviations)
