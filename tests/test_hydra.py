@@ -61,8 +61,9 @@ def test_options_of_ones_own(mine, monkeypatch, capfd, where):
     capfd.readouterr()
     assert dtd_run(monkeypatch, *where, *SMALL, "rule=hard") == 2
     assert capfd.readouterr().err.startswith("dtd-run: rule=hard: allowed are gamma, pinv, soft,")
-    assert dtd_run(monkeypatch, *where, "-m", *base, *own, "rule=soft,x", "sweep=a") == 0
-    assert dtd_run(monkeypatch, "-m", *SMALL, "rule=gamma", "rule.gamma=0.125", "sweep=b") == 0
+    sweep = ["-m", *base, "report=false", "sweep=a"]
+    assert dtd_run(monkeypatch, *where, *sweep, *own, "rule=soft,x") == 0
+    assert dtd_run(monkeypatch, *SWEEP, "rule=gamma", "rule.gamma=0.125", "sweep=b") == 0
     (soft,) = (name for name in runs("a") if "rule=gamma" in name)
     assert "rule.gamma=0.125" in soft
 
