@@ -1,4 +1,12 @@
-"""Relevance: the exact recursion, what it is compared with, and the ledger."""
+"""Relevance: the exact recursion, what it is compared with, and the ledger.
+
+``recursion`` defines R_l, with ``plan`` for the rule and the roots of each layer. ``slopes`` give
+∇⁺h_j at a root; where that is a limit only, ``limits`` take it. ``series`` have the higher degrees,
+``paths`` the relevance of single paths, and ``methods`` explain samples by all of these.
+
+Nothing here names a rule: one whose relevance carries the activation as a factor derives from
+``dtd.rules.rule.FactorRule``, and ``slopes.forward`` then gives its slopes.
+"""
 
 from collections.abc import Callable
 
