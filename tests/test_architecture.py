@@ -36,6 +36,7 @@ FLOORS = {
         ("explained", "model"),
         ("estimators", "relevance_function", "root_point", "targets"),
         ("frames",),
+        ("root_frames",),
         ("results",),
         ("explainer",),
     ),
@@ -87,6 +88,7 @@ OUTSIDE = {"torch", "numpy", "scipy", "daqp", "flint"}
 LAZY = {
     "explainer/frames.py": {"pandas"},
     "explainer/results.py": {"pandas"},
+    "explainer/root_frames.py": {"pandas"},
     "networks/files/checkpoints.py": {"safetensors"},
     "networks/files/state_dicts.py": {"safetensors"},
     "networks/onnx/graph.py": {"onnx"},

@@ -19,8 +19,9 @@ from dtd.domains import Domain
 from dtd.networks.network import Layer
 from dtd.relevance.recursion import Recursion
 from dtd.roots import ClosedForm
-from dtd.roots.contract import RootFinder, RootProblem, Segments
+from dtd.roots.contract import RootFinder, RootProblem
 from dtd.roots.implicit import moving_roots
+from dtd.roots.moving_lines import Segments
 from dtd.roots.random_search import RandomSearch
 from dtd.rules import X
 

@@ -174,7 +174,7 @@ class Result:
 
     def roots_frame(self) -> pd.DataFrame:
         """One root a row, whatever became of it: the columns of ``roots.csv``."""
-        from dtd.explainer.frames import roots_frame
+        from dtd.explainer.root_frames import roots_frame
 
         return roots_frame(self.parts)
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from dtd.numerics.policy import safe_divide
-from dtd.roots.contract import Curve
+from dtd.roots.moving_lines import Curve
 
 Slope = Callable[[Tensor, Tensor, bool], Tensor]
 """``(anchors, roots, graph) -> ∇⁺h(root)``, all (N, d); with a graph it is differentiable."""

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from dtd.numerics.policy import policy
 from dtd.ranges import COUNT, TOLERANCE
-from dtd.roots.contract import Ray, RootFinder, RootProblem, Roots, Status
+from dtd.roots.contract import RootFinder, RootProblem, Roots, Status
 from dtd.roots.location import OnBoundary
+from dtd.roots.moving_lines import Ray
 from dtd.rules.rule import Divisor, Rule, direction, direction_of
 
 

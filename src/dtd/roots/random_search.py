@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from dtd.ranges import COUNT, POSITIVE, TOLERANCE, Range, check_flag
-from dtd.roots.contract import RootFinder, RootProblem, Roots, Scan, Segments, Status
+from dtd.roots.contract import RootFinder, RootProblem, Roots, Scan, Status
 from dtd.roots.location import OnBoundary
+from dtd.roots.moving_lines import Segments
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from dtd.explainer.explained import Explained
-from dtd.explainer.frames import in_order, names, numbers, searches, unit_keys
+from dtd.explainer.frames import in_order, names, numbers
+from dtd.explainer.root_frames import searches, unit_keys
 from dtd.roots.contract import Outcome, Status
 
 CHAIN_COLUMNS = ("accepted", "effective_sample_size", "scale")

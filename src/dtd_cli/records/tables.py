@@ -8,14 +8,8 @@ import numpy as np
 import pandas as pd
 
 from dtd.explainer.explained import Explained
-from dtd.explainer.frames import (
-    interactions_frame,
-    ledger_frame,
-    numbers,
-    relevance_frame,
-    root_points_frame,
-    roots_frame,
-)
+from dtd.explainer.frames import interactions_frame, ledger_frame, numbers, relevance_frame
+from dtd.explainer.root_frames import root_points_frame, roots_frame
 from dtd_cli.inputs.source import Scaling
 from dtd_cli.records.searches import (
     chains_table,
