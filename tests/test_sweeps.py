@@ -15,10 +15,8 @@ from pathlib import Path
 import pytest
 
 from dtd.errors import InvalidSetting
-from dtd_cli.app.identity import folder_name
 from dtd_cli.app.launchers import check_installed, processes
 from test_cli import COLUMNS, OTHERS, TINY, dtd_run, interruptible, tables, visible
-from test_configs import composed
 
 NOTEBOOK = [
     "network=notebook", "network.seed=2", "training=none", "inputs=notebook", "plots=none",
@@ -130,11 +128,15 @@ def test_the_same_configuration_finds_its_folder(monkeypatch, one_run, settings)
     ["seed=4", "dtype=float32", "threads=2", "relevance.max_points=7", "plots=all", "roots=random",
      "input_rule=z+", "explain.output=0", "network.output_activation=linear"],
 )  # fmt: skip
-def test_another_configuration_has_another_folder(setting):
-    first = [*NOTEBOOK, "seed=3"]
-    other = [a for a in first if a.partition("=")[0] != setting.partition("=")[0]]
-    names = [folder_name(composed(*given, hydra=True)) for given in (first, [*other, setting])]
-    assert len({name.rpartition("-")[2] for name in names}) == 2
+def test_another_configuration_has_another_folder(monkeypatch, one_run, setting):
+    """The folder is named before the run begins, which here fails at once."""
+    import dtd_cli.run.run
+
+    monkeypatch.setattr(dtd_cli.run.run, "prepare", lambda config: 1 / 0)
+    shutil.copytree(one_run, "outputs")
+    base = [a for a in [*NOTEBOOK, "seed=3"] if a.partition("=")[0] != setting.partition("=")[0]]
+    assert swept(monkeypatch, "a", *base, setting) == 1
+    assert len(runs("a")) == 2
 
 
 def test_another_content_of_a_file_is_another_run(monkeypatch):
@@ -336,6 +338,8 @@ def test_processes_share_the_cores():
 
 
 def test_a_cluster_job_asks_for_the_threads_of_a_run():
+    from test_configs import composed
+
     for launch in ("slurm", "slurm_local"):
         config = composed(f"launch={launch}", "threads=3", hydra=True)
         assert config.hydra.launcher.cpus_per_task == 3
