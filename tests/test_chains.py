@@ -494,7 +494,10 @@ def test_acceptance_out_of_range(acceptance):
 def test_chains_have_a_table(max_points):
     net = random_network(WIDTHS, 2)
     x = positive_input(4, 2, n=3)
-    finders = [Metropolis(chains=3, steps=30), ClosedForm(), HitAndRun(chains=2, steps=10)]
+    finders = [
+        Metropolis(chains=3, steps=12, warmup=5), ClosedForm(),
+        HitAndRun(chains=2, steps=8, warmup=4),
+    ]  # fmt: skip
     rec = recursion(net, "z+", finders)
     problem = Problem(net, 0, x, Scheme.of(rec.plans), max_points, taylor_plan=rec.plans[0])
     explanation = recursive(problem)
