@@ -19,8 +19,8 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.utils import JobReturn, run_job
 
 __all__ = [
-    "WORKS_WITH", "BasicLauncher", "BasicSweeper", "JobReturn", "config_repository", "get_args_parser",
-    "run_hydra", "run_job",
+    "WORKS_WITH", "BasicLauncher", "BasicSweeper", "JobReturn", "config_repository",
+    "get_args_parser", "run_hydra", "run_job",
 ]  # fmt: skip
 
 WORKS_WITH = ("1.3.8",)
