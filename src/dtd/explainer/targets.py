@@ -62,7 +62,7 @@ def targets(network: Network, x: Tensor, target: object) -> Targets:
         # What is decomposed has the sign that is chosen here, to the last bit.
         f = pair.decomposed(network).forward(x)[:, pair.unit]
         return Targets(_signed([pair] * len(x), f), f, pair.relevance(y))
-    units = y.argmax(1) if target is None else _outputs(network, target, len(x)).to(x.device)
+    units = y.argmax(1) if target is None else _outputs(network, target, len(x))
     f = y.gather(1, units.unsqueeze(1))
     relevance = torch.zeros_like(y).scatter(1, units.unsqueeze(1), f)
     return Targets(_signed(map(Output, units.tolist()), f.squeeze(1)), f.squeeze(1), relevance)
@@ -93,7 +93,7 @@ def _outputs(network: Network, target: object, samples: int) -> Tensor:
         "for their difference, or None for each sample's largest"
     )
     if target in Range(-math.inf, integer=True):
-        return torch.tensor(_output(network, target)).expand(samples)
+        return torch.tensor(_output(network, target), device=network.device).expand(samples)
     try:
         numbers = numbers_of("target", target)
     except InvalidSetting as error:
@@ -102,7 +102,7 @@ def _outputs(network: Network, target: object, samples: int) -> Tensor:
         said = target if isinstance(target, float) else f"shape {tuple(numbers.shape)}"
         raise InvalidSetting("target", said, allowed)
     outputs = [_output(network, output) for output in numbers.flatten().tolist()]
-    return torch.tensor(outputs).expand(samples)
+    return torch.tensor(outputs, device=network.device).expand(samples)
 
 
 def _output(network: Network, target: object) -> int:

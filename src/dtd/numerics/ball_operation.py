@@ -46,7 +46,9 @@ def apply(program: Program, inputs: Sequence[Tensor], first: int) -> tuple[Tenso
 def rounded(balls: Numbers, like: Tensor) -> Tensor:
     """The midpoints as floating point numbers, zero for what may be zero, and NaN for what may be
     anything."""
-    numbers = torch.tensor([_rounded(ball) for ball in balls.ravel()], dtype=torch.float64)
+    numbers = torch.tensor(
+        [_rounded(ball) for ball in balls.ravel()], dtype=torch.float64, device=like.device
+    )
     return numbers.to(like).view(balls.shape)
 
 

@@ -63,8 +63,9 @@ def branch(network: Network, pattern: list[Tensor], a: Tensor) -> Tensor:
 
 def gradient(network: Network, start: int, pattern: list[Tensor], output: int = 0) -> Tensor:
     """The gradient of ``a_L[output]`` by ``a_start`` where the gates are as given, (N, d)."""
-    upper = torch.zeros(len(pattern[-1]), network.widths[-1], dtype=network.dtype)
-    upper = upper.to(network.device)
+    upper = torch.zeros(
+        len(pattern[-1]), network.widths[-1], dtype=network.dtype, device=network.device
+    )
     upper[:, output] = 1
     for layer, gate in reversed(list(zip(network.layers[start:], pattern, strict=True))):
         upper = layer.pulled(gate, upper)

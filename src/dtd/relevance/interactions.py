@@ -35,7 +35,7 @@ def interactions(recursion: Recursion, l: int, a: Tensor, roots: Roots) -> Tenso
         if len(some.unit):
             matrices.index_add_(0, some.anchor, recursion.limits.interactions(l, some))
         pairs, gates, epsilon = pairs.rows(~limited), gates[~limited], epsilon[~limited]
-    chunks = torch.arange(len(gates)).split(recursion.batching.points(l))
+    chunks = torch.arange(len(gates), device=gates.device).split(recursion.batching.points(l))
     for index in recursion.track(chunks, "interactions"):
         stencil = stencil_of(gates[index], epsilon[index])
         _add(matrices, recursion, l, pairs.rows(index), stencil)

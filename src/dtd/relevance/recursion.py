@@ -135,7 +135,7 @@ class Recursion:
         """The search for roots of all units of layer l + 1, anchors ``a`` (B, d)."""
         plan, layer = self.plans[l], self.explained.layers[l]
         last = l + 1 == self.network.depth
-        own = torch.tensor([self.output]) if last else torch.arange(layer.units)
+        own = [self.output] if last else list(range(layer.units))
         return RootProblem(
             a,
             layer,
@@ -143,7 +143,7 @@ class Recursion:
             plan.domain,
             plan.rule,
             plan.generator,
-            Regions(self.network, l, l + 1, own.to(a.device)),
+            Regions(self.network, l, l + 1, torch.tensor(own, device=a.device)),
             zeros=Zeros.EVERYWHERE if last or self._carries_factor[l + 1] else Zeros.UNKNOWN,
             track=self.track,
         )

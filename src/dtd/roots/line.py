@@ -111,7 +111,9 @@ class LineSearch(RootFinder):
 
     def _nodes(self, like: Tensor) -> Tensor:
         """Places in a piece from 0 to 1: just inside both ends, Chebyshev's between, the end."""
-        inner = (torch.arange(self.samples).to(like) + 0.5) / self.samples
+        inner = (
+            torch.arange(self.samples, dtype=like.dtype, device=like.device) + 0.5
+        ) / self.samples
         beside = like.new_tensor([policy(like.dtype).epsilon])
         inner = (1 - torch.cos(math.pi * inner)) / 2
         return torch.cat([beside, inner, 1 - beside, torch.ones_like(beside)])

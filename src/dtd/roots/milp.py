@@ -57,7 +57,7 @@ class Milp(RootFinder):
 
         def column(name: str) -> Tensor:
             values = [getattr(answer, name) for answer in answers]
-            return torch.tensor(values, dtype=torch.float64).view(f.shape).to(f)
+            return torch.tensor(values, dtype=torch.float64, device=f.device).view(f.shape).to(f)
 
         points = a.unsqueeze(1).repeat(1, f.shape[1], 1)
         for point, answer in zip(points.flatten(0, 1), answers, strict=True):

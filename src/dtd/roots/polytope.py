@@ -121,7 +121,7 @@ class _Programs:
         z = layer.preactivation(regions.network.forward(a, regions.start, regions.upper - 1))
         if not layer.relu:
             kinks = polytope.kink_normals
-            planes = normals.shape[1] + torch.arange(kinks.shape[1])
+            planes = normals.shape[1] + torch.arange(kinks.shape[1], device=a.device)
             normals = torch.cat([normals, kinks], 1)
             slack = torch.cat([slack, torch.full_like(kinks[..., 0], torch.inf)], 1)
         length = normals.norm(dim=2)

@@ -164,7 +164,9 @@ def _split(
     rest: int,
 ) -> Callable[[Tensor], Tensor]:
     """``ã(a)``: the relevance of the unit goes to ``chosen`` as ψ = ``part``, else to ``rest``."""
-    to_chosen, to_rest = torch.eye(len(weight)).to(weight)[[chosen, rest]]
+    to_chosen, to_rest = torch.eye(len(weight), dtype=weight.dtype, device=weight.device)[
+        [chosen, rest]
+    ]
 
     def root(a: Tensor) -> Tensor:
         z, psi = preactivation(a)[:, unit] - beta, part(a) / alpha

@@ -63,7 +63,7 @@ def train_free_paths(problem: Problem, start: int = 0) -> Iterator[Paths]:
         parts = zip(network.layers, lower, rules, domains, strict=True)
         for layer, a, rule, domain in reversed(list(parts)[start:]):
             units = layer.units
-            each = torch.eye(units).to(a).repeat(len(a), 1)
+            each = torch.eye(units, dtype=a.dtype, device=a.device).repeat(len(a), 1)
             repeated = a.repeat_interleave(units, 0)
             shares, _ = redistribute(repeated, layer, rule, domain, each)
             shares = shares.view(len(a), units, -1).transpose(1, 2)

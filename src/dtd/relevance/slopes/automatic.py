@@ -95,10 +95,10 @@ class AutomaticSlopes:
 
         Inside another expansion what is distributed counts alone.
         """
-        gates = self.network.layers[l].held_open(
-            torch.zeros(len(pairs.unit), self.network.widths[l + 1], dtype=torch.bool),
-            pairs.anchors,
+        none = pairs.anchors.new_zeros(
+            len(pairs.unit), self.network.widths[l + 1], dtype=torch.bool
         )
+        gates = self.network.layers[l].held_open(none, pairs.anchors)
         shares, error = series.shares(self._segments(l, pairs, pairs.roots, gates), graph)
         if graph:
             at_roots = _nothing(pairs, shares.shape[1])
