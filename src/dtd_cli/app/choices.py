@@ -16,7 +16,6 @@ from hydra.core.plugins import Plugins
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from dtd_cli.app.internals import config_repository
 from dtd_cli.app.locations import CONF, ExperimentsSearchPath
 from dtd_cli.config.errors import SettingError
 
@@ -66,6 +65,10 @@ def _groups(where: tuple[str, ...], known: str, folder: str) -> dict[str, tuple[
         Plugins.instance().register(ExperimentsSearchPath)
         with initialize_config_dir(str(CONF), version_base="1.3"):
             return _groups(where, known, folder)
+    # Not before Hydra has its plugins. It executes their modules again then, which breaks a class
+    # that was imported earlier, such as its sweeper.
+    from dtd_cli.app.internals import config_repository
+
     repository = config_repository(GlobalHydra.instance().config_loader(), CONFIG, where)
     names = [name for name in repository.get_group_options("", ObjectType.GROUP) if name != "hydra"]
     options = {name: tuple(sorted(repository.get_group_options(name))) for name in sorted(names)}
