@@ -16,6 +16,7 @@ from dtd_cli.plots.style import Vector
 from dtd_cli.plots.tables import Sample, Tables
 
 _MOST_SAMPLES, _MOST_FEATURES, _STRONGEST = 6, 30, 20
+_ROUNDING = 1e-12
 _LONGEST_NAME, _LETTER, _PANEL, _VALUE, _TITLE = 32, 0.068, 2.0, 0.55, 34
 
 
@@ -57,6 +58,10 @@ def relevance_bars(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None
     panels = list(grid.ravel()[: len(samples)])
     for axes, sample in zip(panels, samples, strict=True):
         _draw(axes, tables, sample, shown)
+    largest = max(np.nanmax(np.abs(values), initial=0.0) for values in here)
+    if largest <= _ROUNDING * (whole := max(abs(sample.f) for sample in samples)):
+        # What is nothing beside f is rounding, and shall not look like something.
+        panels[0].set_xlim(-whole, whole)
     places = np.arange(len(names))
     panels[0].set_yticks(places, names)
     panels[0].set_ylim(len(names) - 0.45, -0.55)

@@ -187,7 +187,7 @@ def _legend(picture: Figure, tree: pd.DataFrame, doubt: str, plots: Plots) -> No
                 label="derivative is a limit",
             )
         )
-    signs = (("positive passes", style.POSITIVE, 1), ("negative", style.NEGATIVE, -1))
+    signs = (("positive relevance", style.POSITIVE, 1), ("negative", style.NEGATIVE, -1))
     for label, colour, sign in signs:
         if (sign * tree["passed"] > 0).any():
             marks.append(Line2D([], [], color=colour, linewidth=4, alpha=0.6, label=label))

@@ -39,10 +39,12 @@ def strategies(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     draw = [_draw_shares, _draw_cost]
     if rows["distance_ratio_median"].notna().any():
         draw.insert(1, _draw_distances)
-    height = 0.5 + 0.52 * len(rows)
+    # One above the other they are lower, and lowest those with a single mark for each search.
+    single = 0.6 + 0.22 * len(rows)
+    heights = [0.5 + 0.36 * len(rows), *[single] * (len(draw) - 1)]
     picture = style.figure(
         9.0,
-        1.1 + height * (len(draw) if plots.narrow else 1),
+        1.1 + (sum(heights) if plots.narrow else 0.5 + 0.52 * len(rows)),
         f"Root searches for the {units} units with relevance, layer {layer}"
         + (f", without {left_out} where it is unbounded" if left_out else ""),
         f"n = {units} units of all samples. Lines on the bars: 95 % intervals (Wilson's) of the "
@@ -51,7 +53,7 @@ def strategies(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
         plots,
     )
     if plots.narrow:
-        grid = picture.subplots(len(draw), 1, sharey=True)
+        grid = picture.subplots(len(draw), 1, sharey=True, height_ratios=heights)
     else:
         grid = picture.subplots(1, len(draw), sharey=True, width_ratios=(2, 1, 1)[: len(draw)])
     for panel, axes in zip(draw, grid, strict=True):

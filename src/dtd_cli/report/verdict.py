@@ -47,8 +47,8 @@ CRITERIA = (
         Criterion(
             quantity,
             f"flipped to {colour}",
-            "faithfulness by pixel flipping: the mean of f, as a share of f(x), while pixels turn "
-            f"{colour}, the most relevant first; best is least",
+            "faithfulness by pixel flipping: the mean of f, as a share of f(x), while pixels are "
+            f"set to {colour}, the most relevant first; best is least",
             lambda area: area,
         )
         for quantity, colour in (
