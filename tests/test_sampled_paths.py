@@ -269,8 +269,8 @@ def test_a_run(monkeypatch, tmp_path):
     for name, folder in folders.items():
         chosen = [f"relevance.estimator={name}", f"hydra.run.dir={folder}"]
         # Paths through fewer units would be visited one and all.
-        wide = ["inputs.features=5", "network.hidden=[40,40]", "relevance.sampled_paths=40"]
-        wide += PAPER[2:]
+        wide = ["inputs.features=5", "inputs.threshold=0", "network.hidden=[80,80]"]
+        wide += [*PAPER[2:], "relevance.sampled_paths=200"]
         assert dtd_run(monkeypatch, *wide, *chosen) == 0
     exact, estimated = (
         pd.read_csv(folder / "relevance.csv").query("method == 'recursive'")
