@@ -15,7 +15,7 @@ from dtd.relevance.ledger import Ledger
 class StandardErrors:
     """Of estimated relevances: of each unit's, by layer (B, d_l), and of each layer's sum (B,).
 
-    ``paths`` (B,) is on how many paths, effectively, that of the sum rests: infinite without chance.
+    ``paths`` (B,) is on how many paths, effectively, the last one rests: infinite without chance.
     """
 
     relevances: tuple[Tensor, ...]
