@@ -269,8 +269,8 @@ def test_a_run(monkeypatch, tmp_path):
     for name, folder in folders.items():
         chosen = [f"relevance.estimator={name}", f"hydra.run.dir={folder}"]
         # Paths through fewer units would be visited one and all.
-        wide = ["inputs.features=5", "network.hidden=[40,40]", "relevance.sampled_paths=40"]
-        wide += PAPER[2:]
+        wide = ["inputs.features=5", "inputs.threshold=0", "network.hidden=[80,80]"]
+        wide += [*PAPER[2:], "relevance.sampled_paths=200"]
         assert dtd_run(monkeypatch, *wide, *chosen) == 0
     exact, estimated = (
         pd.read_csv(folder / "relevance.csv").query("method == 'recursive'")
@@ -286,3 +286,16 @@ def test_a_run(monkeypatch, tmp_path):
     parts = ["relevance_sum", "zero_order", "unresolved", "remainder"]
     assert np.allclose(layers["upper_sum"], layers[parts].sum(axis=1))
     assert layers["relevance_sum_stderr"].notna().equals(layers["method"] == "recursive")
+
+
+def test_standard_errors_that_are_too_large_or_hardly_known(monkeypatch, capfd):
+    """The run says so, and in which layers."""
+    wide = ["inputs.features=5", "inputs.threshold=0", "network.hidden=[40,40,40]", *PAPER[2:]]
+    chosen = ["relevance.estimator=monte_carlo", "relevance.sampled_paths=10"]
+    assert dtd_run(monkeypatch, *wide, *chosen, "relevance.stderr=0.0001") == 0
+    said = capfd.readouterr()
+    assert "are above relevance.stderr=0.0001 for" in said.out + said.err
+    assert "rest on fewer than 10 paths for" in said.out + said.err
+    assert dtd_run(monkeypatch, *wide[:2], "network.hidden=[3,3]", *wide[3:], *chosen) == 0
+    said = capfd.readouterr()
+    assert "standard errors" not in said.out + said.err

@@ -35,6 +35,10 @@ class Estimator(Protocol):
     def estimates(self) -> bool:
         """Whether relevances come with standard errors."""
 
+    @property
+    def stderr(self) -> float | None:
+        """The standard error of each layer's sum that is wanted, relative to it; None without."""
+
     def check(self, problem: Problem) -> None:
         """Refuse a problem that is not for this estimator.
 
@@ -57,6 +61,7 @@ class Enumeration:
     """Every root is visited: the relevances are exact."""
 
     estimates: ClassVar[bool] = False
+    stderr: ClassVar[None] = None
 
     def check(self, problem: Problem) -> None:
         """Nothing is refused: all problems can be enumerated."""

@@ -160,7 +160,12 @@ def _layer_errors(errors: StandardErrors, layer: int, units: int) -> np.ndarray:
 
 
 def _sum_errors(errors: StandardErrors | None, layer: int) -> dict[str, np.ndarray]:
-    return {} if errors is None else {"relevance_sum_stderr": numbers(errors.sums[layer])}
+    if errors is None:
+        return {}
+    return {
+        "relevance_sum_stderr": numbers(errors.sums[layer]),
+        "stderr_paths": numbers(errors.paths[layer]),
+    }
 
 
 def _limits(part: Explained, layer: int) -> np.ndarray:

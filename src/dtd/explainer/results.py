@@ -15,6 +15,7 @@ from dtd.explainer.explained import Explained
 from dtd.explainer.root_point import RootPoint, root_point
 from dtd.networks.matrices.windows import Shape
 from dtd.numerics.gradients import outside_inference
+from dtd.relevance.explanation import StandardErrors
 from dtd.relevance.ledger import Ledger
 from dtd.relevance.limits.state import LimitState, states
 
@@ -121,6 +122,29 @@ class Result:
             return None
         output = self._gathered([None] * len(self.parts), self.widths[-1])
         return [*self._below_output(_errors), output]
+
+    @cached_property
+    def sum_stderr(self) -> list[Tensor] | None:
+        """The standard error of the sum of each layer from 0 to L - 1, each (B,), or None."""
+        return self._of_sums(lambda errors: errors.sums)
+
+    @cached_property
+    def stderr_paths(self) -> list[Tensor] | None:
+        """On how many paths ``sum_stderr`` rests, effectively: below 10 it is hardly known.
+
+        Infinite where nothing was drawn, so that the relevance is exact; zero for samples that are
+        not explained.
+        """
+        return self._of_sums(lambda errors: errors.paths)
+
+    def _of_sums(self, each: Callable[[StandardErrors], Sequence[Tensor]]) -> list[Tensor] | None:
+        found = [part.explanation.errors for part in self.parts]
+        if not self.contents.stderr:
+            return None
+        return [
+            self._gathered([None if one is None else each(one)[layer] for one in found])
+            for layer in range(len(self.widths) - 1)
+        ]
 
     @cached_property
     def degrees(self) -> list[Tensor] | None:

@@ -13,10 +13,14 @@ from dtd.relevance.ledger import Ledger
 
 @dataclass(frozen=True, eq=False)
 class StandardErrors:
-    """Of estimated relevances: of each unit's, by layer (B, d_l), and of each layer's sum (B,)."""
+    """Of estimated relevances: of each unit's, by layer (B, d_l), and of each layer's sum (B,).
+
+    ``paths`` (B,) is on how many paths, effectively, the last one rests: infinite without chance.
+    """
 
     relevances: tuple[Tensor, ...]
     sums: tuple[Tensor, ...]
+    paths: tuple[Tensor, ...]
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from dtd.explainer.estimators import estimator_of
 from dtd.explainer.objections import rule_name
 from dtd_cli.records.limits import UNBOUNDED, UNSETTLED
 from dtd_cli.records.methods import named
@@ -14,6 +15,8 @@ from dtd_cli.run.preparation import Prepared
 
 FAR = 10
 """Relevance or a residual of more than so many times f is said to be far beyond it."""
+FEW = 10
+"""A standard error that rests on fewer paths is hardly known."""
 _NAMED = 5
 """So many samples are named, and the others counted."""
 
@@ -175,6 +178,39 @@ def _doubtful(prepared: Prepared, tables: Tables, figures: Figures) -> Iterator[
     )
 
 
+def _errors_above(prepared: Prepared, tables: Tables, figures: Figures) -> Iterator[str]:
+    """Where the standard errors of sums are larger than was wanted."""
+    layers, wanted = tables["layers.csv"], estimator_of(prepared.explainer.estimator).stderr
+    if wanted is None or "relevance_sum_stderr" not in layers:
+        return
+    share = layers["relevance_sum_stderr"] / layers["relevance_sum"].abs()
+    above = layers.assign(share=share)[share > wanted]
+    if len(above):
+        worst = above.loc[above["share"].idxmax()]
+        yield (
+            f"standard errors of sums of relevances are above relevance.stderr={wanted:g} for "
+            f"{above['sample'].nunique()} of {layers['sample'].nunique()} samples, in layers "
+            f"{', '.join(map(str, sorted(above['layer'].unique())))}; the largest is "
+            f"{worst['share']:.2g} of the sum (sample {worst['sample']}, layer {worst['layer']}); "
+            "where relevance.sampled_paths are not enough, raise it"
+        )
+
+
+def _errors_of_few_paths(prepared: Prepared, tables: Tables, figures: Figures) -> Iterator[str]:
+    """Where standard errors rest on few paths."""
+    layers = tables["layers.csv"]
+    if "stderr_paths" not in layers:
+        return
+    few = layers[layers["stderr_paths"] < FEW]
+    if len(few):
+        yield (
+            f"standard errors of sums of relevances rest on fewer than {FEW} paths for "
+            f"{few['sample'].nunique()} of {layers['sample'].nunique()} samples, in layers "
+            f"{', '.join(map(str, sorted(few['layer'].unique())))}, and may be far too small there "
+            "(stderr_paths in layers.csv); raise relevance.sampled_paths"
+        )
+
+
 def _some(things: list[Any], what: str) -> str:
     more = ", …" if len(things) > _NAMED else ""
     return f"{what} {', '.join(map(str, things[:_NAMED]))}{more}"
@@ -189,4 +225,6 @@ _WARNINGS: tuple[Callable[[Prepared, Tables, Figures], Iterator[str]], ...] = (
     _large_residuals,
     _inadmissible,
     _doubtful,
+    _errors_above,
+    _errors_of_few_paths,
 )

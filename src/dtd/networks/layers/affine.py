@@ -88,7 +88,7 @@ class Layer(AnyLayer):
         return self.matrix(a) + self.bias
 
     def of_units(self, units: Tensor, a: Tensor) -> Tensor:
-        rows = self.matrix.rows(units.flatten()).view(*units.shape, -1)
+        rows = self.matrix.rows(units.flatten()).view(*units.shape, a.shape[1])
         return torch.einsum("nkd,nd->nk", rows, a) + self.bias[units]
 
     def magnitude(self, a: Tensor) -> Tensor:

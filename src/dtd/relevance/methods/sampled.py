@@ -12,6 +12,7 @@ from dtd.relevance.explanation import Explanation, StandardErrors
 from dtd.relevance.ledger import ledger
 from dtd.relevance.paths.budget import Budget
 from dtd.relevance.paths.draws import draw, drawing_shares
+from dtd.relevance.paths.estimate import Estimate
 from dtd.relevance.paths.guess import Guess
 from dtd.relevance.paths.sampled import SampledPaths
 from dtd.relevance.problem import Problem
@@ -36,8 +37,8 @@ def sampled(problem: Problem, budget: Budget, seed: int) -> Explanation:
     generator = torch.Generator().manual_seed(seed)
     seeds = torch.randint(2**62, (len(problem.plans),), generator=generator).tolist()
     upper = path[-1]
-    relevances, ledgers, errors, total_errors = [upper], [], [torch.zeros_like(upper)], []
-    limit_errors: dict[int, Tensor] = {}
+    relevances, ledgers, errors = [upper], [], [torch.zeros_like(upper)]
+    estimates: dict[int, Estimate] = {}
     for start in problem.track(range(len(problem.plans))[::-1], "layers"):
         numbers = torch.Generator().manual_seed(seeds[start])
         a = path[start]
@@ -47,16 +48,19 @@ def sampled(problem: Problem, budget: Budget, seed: int) -> Explanation:
         rooted = slopes.layers[start].units(a, torch.zeros_like(a[:, 0])).step != 0
         unresolved = torch.where(rooted, 0, upper).sum(1)
         ledgers.append(ledger(upper, estimate.relevance, estimate.zero_order, unresolved))
-        limit_errors[start] = estimate.limit_error
+        estimates[start] = estimate
         upper = estimate.relevance
         relevances.append(upper)
         errors.append(estimate.stderr)
-        total_errors.append(estimate.total_stderr)
     return Explanation(
         dict(enumerate(reversed(relevances))),
         dict(enumerate(reversed(ledgers))),
-        errors=StandardErrors(tuple(reversed(errors)), tuple(reversed(total_errors))),
-        limit_errors=limit_errors,
+        errors=StandardErrors(
+            tuple(reversed(errors)),
+            tuple(one.total_stderr for one in reversed(estimates.values())),
+            tuple(one.error_paths for one in reversed(estimates.values())),
+        ),
+        limit_errors={start: one.limit_error for start, one in estimates.items()},
     )
 
 
@@ -79,7 +83,7 @@ def seconds(problem: Problem, paths: int) -> float:
             units = layer.units(rows, torch.zeros_like(rows[:, 0]))
             unit = units.z.argmax(1)
             terms = units.step * layer.product.columns(torch.zeros_like(unit), rows)
-            draw(drawing_shares(torch.ones_like(terms), terms.abs(), terms[0].abs()), rows[:, 0])
+            draw(drawing_shares(torch.ones_like(terms), terms.abs(), terms[0].abs()), rows[:, :1])
             points = layer.roots(rows, units.step.gather(1, unit.unsqueeze(1)).squeeze(1), unit)
             slopes.reach(l, Pairs(rows, points, unit, unit), units.size)
             took = min(took, perf_counter() - begin)

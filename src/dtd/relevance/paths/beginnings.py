@@ -124,14 +124,15 @@ def drawn(
     row = torch.cat([group.row for group in groups])
     terms = torch.cat([z[group.row, group.first] * group.weight.abs() for group in groups])
     spread = torch.cat([guess.spread[group.at + 1][group.row, group.unit] for group in groups])
-    ends = [torch.full_like(group.row, group.at + 2 >= depth) for group in groups]
-    complete = (torch.cat(ends) > 0).nonzero().squeeze(1)
+    ends = [torch.full_like(group.row, group.at + 2 >= depth, dtype=torch.bool) for group in groups]
+    whole = torch.cat(ends)
+    complete = whole.nonzero().squeeze(1)
     ones = torch.ones_like(terms[complete])
     parts: list[tuple[Tensor, ...]] = [
         (complete, draws[:1].expand(len(ones), -1), ones, ones > 0, ones)
     ]
-    for anchor in row[~(torch.cat(ends) > 0)].unique():
-        index = (row == anchor).nonzero().squeeze(1)
+    for anchor in row[~whole].unique():
+        index = ((row == anchor) & ~whole).nonzero().squeeze(1)
         prefix, *columns = _drawn(terms[index], spread[index], draws)
         parts.append((index[prefix], *columns))
     return Beginnings(groups, *(torch.cat(column) for column in zip(*parts, strict=True)))

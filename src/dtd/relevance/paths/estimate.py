@@ -25,6 +25,8 @@ class Estimate(NamedTuple):
     """(B, d)."""
     total_stderr: Tensor
     """(B,), of the sum of the relevances."""
+    error_paths: Tensor
+    """(B,), on how many paths this error rests, effectively; infinite where nothing is drawn."""
     zero_order: Tensor
     """(B,), the estimated relevance at the roots of the anchors."""
     limit_error: Tensor
@@ -54,7 +56,8 @@ class Found:
         return Estimate(
             self._relevance,
             self._variance.sqrt(),
-            self._total_variance.sqrt(),
+            self._by_anchor(self._squares).sqrt(),
+            self._error_paths,
             zero_order.index_add(0, self._others.row, value),
             worst(self.there.limit_error, self.begun.row, len(self.anchors.a)),
         )
@@ -142,11 +145,25 @@ class Found:
             gains, self.anchors.a[row]
         )
 
-    @property
-    def _total_variance(self) -> Tensor:
-        """Of the sum of the relevances, (B,)."""
+    @cached_property
+    def _squares(self) -> Tensor:
+        """What each path adds to the variance of the sum of the relevances, (P,)."""
         begun = self.begun
         totals = self._beyond * self.anchors.units.z[begun.row, begun.first]
         totals = totals.index_add(0, self.there.others, self._shares.sum(1))
-        deviations = (totals - begun.means(totals)).square() * begun.variances
-        return torch.zeros_like(self.anchors.a[:, 0]).index_add(0, begun.row, deviations)
+        return (totals - begun.means(totals)).square() * begun.variances
+
+    @property
+    def _error_paths(self) -> Tensor:
+        """``(Σ s)² / Σ s²`` for the parts s of the variance, (B,): n where n are alike.
+
+        A stratum of two paths has the same deviation twice, and in general one too many.
+        """
+        again = self.begun.size / (self.begun.size - 1).clamp(min=1)
+        fourth = self._by_anchor(self._squares.square() * again)
+        whole = self._by_anchor(self._squares)
+        return torch.where(fourth > 0, whole.square() / fourth, torch.inf)
+
+    def _by_anchor(self, numbers: Tensor) -> Tensor:
+        """The sum over the paths (P,) of each anchor, (B,)."""
+        return torch.zeros_like(self.anchors.a[:, 0]).index_add(0, self.begun.row, numbers)

@@ -104,72 +104,59 @@ class Prefixes:
 def extended(slopes: ForwardSlopes, first: Prefixes, anchors: int, most: int) -> list[Prefixes]:
     """The prefixes of each of so many anchors as far up as there are no more than ``most`` of them.
 
-    ``first`` are those of one unit. Where a root needs a limit, prefixes end below it.
+    ``first`` are those of one unit. A prefix ends at a root that needs a limit.
     """
-    done, below, here = list[Prefixes](), first, first
+    done, here = list[Prefixes](), first
     while len(here.row):
-        found = _extensions(slopes, here, anchors, most)
-        done += [below.where(found.limited), here.where(found.last & ~found.limited)]
-        below, here = here, found.longer
-    return [prefixes for prefixes in done if len(prefixes.row)] or [below]
+        stay, longer = _extensions(slopes, here, anchors, most)
+        done.append(here.rows(stay.nonzero().squeeze(1)))
+        here = longer
+    return [prefixes for prefixes in done if len(prefixes.row)] or [here]
 
 
-class _Extensions(NamedTuple):
-    """What becomes of the prefixes of B anchors."""
-
-    limited: Tensor
-    """(B,), whether a root of the last units needs a limit."""
-    last: Tensor
-    """(B,), whether they are as long as they get."""
-    longer: Prefixes
-    """Those with one unit more, of the other anchors."""
-
-
-def _extensions(slopes: ForwardSlopes, prefixes: Prefixes, anchors: int, most: int) -> _Extensions:
-    at, depth = prefixes.at, slopes.network.depth
-    number = torch.zeros(anchors, dtype=torch.long, device=prefixes.row.device)
-    limited = torch.zeros_like(number, dtype=torch.bool)
-    nothing_drawn = at + 2 >= depth
-    last, held = torch.full_like(limited, nothing_drawn), torch.zeros_like(number)
-    parts: list[Prefixes] = []
-    if at + 1 < depth:
-        size = max(1, _TOGETHER // max(slopes.network.widths[at:]))
-        for chunk in torch.arange(len(prefixes.row), device=number.device).split(size):
-            some = prefixes.rows(chunk)
-            part, in_doubt, needs_limit = _longer(slopes, some)
-            limited[some.row[needs_limit]] = True
-            if nothing_drawn:
-                continue
-            last[some.row[in_doubt]] = True
-            number += torch.bincount(part.row, minlength=anchors) // _QUICK
-            last |= number > most
-            part = _that_pass(slopes, part.where(~(last | limited)))
-            number += torch.bincount(part.row, minlength=anchors)
-            sources = torch.zeros_like(part.points[:, 0], dtype=torch.long)
-            sources[part.point] = part.row
-            held += torch.bincount(sources, minlength=anchors) * part.points.shape[1]
-            last |= (number > most) | (held > _HELD)
-            parts.append(part.where(~(last | limited)))
-    longer = _together(parts) if parts else prefixes.rows(prefixes.row[:0])
-    return _Extensions(limited, last, longer.where(~(last | limited)))
+def _extensions(
+    slopes: ForwardSlopes, prefixes: Prefixes, anchors: int, most: int
+) -> tuple[Tensor, Prefixes]:
+    """Which of the N prefixes are not extended, and what becomes of the others."""
+    stay = torch.full_like(prefixes.row, prefixes.at + 2 >= slopes.network.depth, dtype=torch.bool)
+    if stay.all():
+        return stay, prefixes.rows(prefixes.row[:0])
+    number, held = torch.zeros(2, anchors, dtype=torch.long, device=stay.device)
+    too_many = torch.zeros_like(number, dtype=torch.bool)
+    too_many[torch.bincount(prefixes.row, minlength=anchors) == 0] = True
+    parts = []
+    size = max(1, _TOGETHER // max(slopes.network.widths[prefixes.at :]))
+    for chunk in torch.arange(len(stay), device=stay.device).split(size):
+        if too_many.all():
+            break
+        part, stay[chunk] = _longer(slopes, prefixes.rows(chunk))
+        number += torch.bincount(part.row, minlength=anchors) // _QUICK
+        too_many |= number > most
+        part = _that_pass(slopes, part.where(~too_many))
+        number += torch.bincount(part.row, minlength=anchors)
+        source = torch.zeros_like(part.points[:, 0], dtype=torch.long)
+        source[part.point] = part.row
+        held += torch.bincount(source, minlength=anchors) * part.points.shape[1]
+        too_many |= (number > most) | (held > _HELD)
+        parts.append(part.where(~too_many))
+    return stay | too_many[prefixes.row], _together(parts).where(~too_many)
 
 
-def _longer(slopes: ForwardSlopes, prefixes: Prefixes) -> tuple[Prefixes, Tensor, Tensor]:
-    """The prefixes with one unit more, which of the N may have others beside, and which of them
-    need a limit."""
+def _longer(slopes: ForwardSlopes, prefixes: Prefixes) -> tuple[Prefixes, Tensor]:
+    """The prefixes with one unit more, and which of the N are not extended.
+
+    These need a limit, or a unit without a term may do so and then give something.
+    """
     at = prefixes.at
     pairs, above = prefixes.pairs(slopes), slopes.layers[at + 1]
     reached = slopes.reach(at, pairs, prefixes.sizes)
-    units, (limited, undecided) = reached.units, reached.limits
+    units = reached.units
     terms = units.step * above.product.columns(pairs.unit, reached.a)
-    prefix, unit = terms.nonzero(as_tuple=True)
-    # A unit without a term gives something only if its own root needs a limit.
-    in_doubt = torch.zeros_like(limited)
-    if at + 2 < slopes.network.depth:
-        unseen = units.rooted & (terms == 0) & above.moves(pairs.unit, reached.a)
-        if not slopes.may_need_limits(at + 1, units.size):
-            unseen &= units.step == 0
-        in_doubt = unseen.any(1)
+    unseen = units.rooted & (terms == 0) & above.moves(pairs.unit, reached.a)
+    if at + 2 == slopes.network.depth - 1 or not slopes.may_need_limits(at + 1, units.size):
+        unseen &= units.step == 0
+    stay = reached.limits.limited | unseen.any(1)
+    prefix, unit = torch.where(stay.unsqueeze(1), 0, terms).nonzero(as_tuple=True)
     through = prefixes.units[prefix]
     through[:, at + 1 - slopes.network.depth] = unit
     longer = Prefixes(
@@ -184,7 +171,7 @@ def _longer(slopes: ForwardSlopes, prefixes: Prefixes) -> tuple[Prefixes, Tensor
         through,
         prefixes.weight[prefix] * terms[prefix, unit],
     )
-    return longer, in_doubt, limited | undecided
+    return longer, stay
 
 
 def _that_pass(slopes: ForwardSlopes, prefixes: Prefixes) -> Prefixes:

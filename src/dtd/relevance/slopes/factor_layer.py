@@ -216,7 +216,7 @@ class PoolingLayer(FactorLayer):
         return not self.layer.is_affine
 
     def passes(self, lower: AnyLayer, unit: Tensor, points: Tensor, size: Tensor) -> Tensor:
-        if not self._is_apart:
+        if self.layer.is_affine or not self._is_apart:
             return super().passes(lower, unit, points, size)
         # What is zero in a window that has another winner gets nothing.
         others = self.layer.competitors(unit)
