@@ -1,30 +1,35 @@
-"""Prefixes of paths: visited one and all they are the recursion, and drawn from they estimate it."""
+"""Prefixes of paths: all of them are the recursion, and those that are drawn estimate it."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-import dtd
-from cases import positive_input, random_network, recursion
+from cases import positive_input, random_network, recursion, relevances
 from dtd.networks.network import Network
 from dtd.relevance.paths import sampled as sampled_paths
 from dtd.relevance.paths.draws import Drawn
 from dtd.relevance.slopes.slope import Pairs
 from test_cnn import spec
+from test_sampled_paths import estimates
 
 
-def convolutional(pooling, bias=-0.02):
-    """Two convolutions with pooling and two dense layers, for images of 4 times 4."""
-    settings = {"channels": [3, 4], "kernel": 3, "padding": 1, "hidden": [8]}
+def convolutional(pooling, bias=-0.005):
+    """A convolution with pooling and three dense layers, for images of 6 times 6."""
+    settings = {"channels": [3], "kernel": 3, "padding": 1, "hidden": [8, 7]}
     settings |= {"pooling": pooling, "output_activation": "linear"}
-    network = spec(4, init="no_bias", **settings).build((1, 4, 4), 2).to(torch.float64)
-    x = torch.rand(2, 16, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    return biased(network, bias), x
+    x = torch.rand(8, 36, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    network = spec(4, init="no_bias", **settings).build((1, 6, 6), 1).to(torch.float64)
+    *layers, last = biased(network, bias).layers
+    above = last.with_parameters({"weight": last.weight.abs(), "bias": last.bias})
+    network = Network((*layers, above))
+    return network, x[network.forward(x)[:, 0] > 0][:2]
 
 
 def deep():
-    return biased(random_network((6, 14, 14, 14, 1), 4, "zero"), -0.02), positive_input(6, 3, 2)
+    network = biased(random_network((6, 12, 12, 12, 1), 4, "zero"), -0.02)
+    x = positive_input(6, 3, 20)
+    return network, x[network.forward(x)[:, 0] > 0.02][:2]
 
 
 def biased(network, bias):
@@ -52,30 +57,27 @@ def test_all_prefixes_are_the_recursion(monkeypatch, case, rule):
     """However few paths are wanted: nothing is left to them."""
     monkeypatch.setattr(sampled_paths, "_PREFIXES", 10**6)
     network, x = CASES[case]()
-    want = dtd.DTD(network, rule=rule, max_visits=10**12).explain(x, 0)
-    got = dtd.DTD(network, rule=rule, estimator=dtd.MonteCarlo(10)).explain(x, 0)
-    assert want.explained.any()
-    assert want.attribution.any()
-    assert {state for states in want.limits for state in states} == {"none"}
-    for mine, theirs in zip(got.relevance, want.relevance, strict=True):
-        assert torch.allclose(mine, theirs, rtol=1e-9, atol=1e-12)
-    assert not any(errors.any() for errors in got.stderr)
-    assert all(paths[got.explained].isinf().all() for paths in got.stderr_paths)
+    rec = recursion(network, rule)
+    want, got = relevances(rec, x), estimates(rec, x, number=10)
+    assert want[0].any()
+    for exact, estimate in zip(want, got, strict=True):
+        assert torch.allclose(estimate.relevance, exact, rtol=1e-9, atol=1e-12)
+        assert not estimate.stderr.any()
+        assert estimate.error_paths.isinf().all()
 
 
 @pytest.mark.parametrize("rule", ["z+", "gamma"])
-@pytest.mark.parametrize("case", ["max", "avg", "deep"])
+@pytest.mark.parametrize("case", ["max", "deep"])
 def test_standard_errors_are_those_of_repetition(monkeypatch, case, rule):
     """Of the sums, where they rest on ten paths or more: the mean of z² is one."""
-    monkeypatch.setattr(sampled_paths, "_PREFIXES", 1)
+    monkeypatch.setattr(sampled_paths, "_PREFIXES", 0)
     network, x = CASES[case]()
-    want = dtd.DTD(network, rule=rule, max_visits=10**12).explain(x[:1], 0).attribution.sum()
-    squares = []
+    rec, squares = recursion(network, rule), []
+    want = relevances(rec, x[:1])[0].sum()
     for seed in range(40):
-        explainer = dtd.DTD(network, rule=rule, estimator=dtd.MonteCarlo(60), seed=seed)
-        got = explainer.explain(x[:1], 0)
-        if 10 <= got.stderr_paths[0].item() < torch.inf:
-            squares.append(((got.attribution.sum() - want) / got.sum_stderr[0]).square().item())
+        (got,) = estimates(rec, x[:1], seed=seed, number=1000, layers=[0])
+        if 10 <= got.error_paths.item() < torch.inf:
+            squares.append(((got.relevance.sum() - want) / got.total_stderr).square().item())
     assert len(squares) >= 20
     assert 0.5 < sum(squares) / len(squares) < 1.8
 

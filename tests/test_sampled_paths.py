@@ -296,6 +296,7 @@ def test_standard_errors_that_are_too_large_or_hardly_known(monkeypatch, capfd):
     said = capfd.readouterr()
     assert "are above relevance.stderr=0.0001 for" in said.out + said.err
     assert "rest on fewer than 10 paths for" in said.out + said.err
-    assert dtd_run(monkeypatch, *wide[:2], "network.hidden=[3,3]", *wide[3:], *chosen) == 0
+    chosen = ["relevance.estimator=monte_carlo", "relevance.sampled_paths=100"]
+    assert dtd_run(monkeypatch, *PAPER, *chosen) == 0
     said = capfd.readouterr()
     assert "standard errors" not in said.out + said.err

@@ -186,7 +186,7 @@ def _errors_above(prepared: Prepared, tables: Tables, figures: Figures) -> Itera
     share = layers["relevance_sum_stderr"] / layers["relevance_sum"].abs()
     above = layers.assign(share=share)[share > wanted]
     if len(above):
-        worst = above.loc[above["share"].idxmax()]
+        worst = above.sort_values("share").iloc[-1]
         yield (
             f"standard errors of sums of relevances are above relevance.stderr={wanted:g} for "
             f"{above['sample'].nunique()} of {layers['sample'].nunique()} samples, in layers "
