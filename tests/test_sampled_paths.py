@@ -124,7 +124,7 @@ def test_any_guess_is_unbiased(monkeypatch, short_prefixes, mean, spread):
 
 
 @pytest.mark.parametrize(("seed", "bias", "rule"), [(4, "zero", "z+"), (50, "positive", "gamma")])
-def test_errors_at_limits_that_are_not_continuous(seed, bias, rule):
+def test_errors_at_limits_that_are_not_continuous(short_prefixes, seed, bias, rule):
     """Some paths from a root are expanded from there on, beside others that are not."""
     net, x = answered((3, 4, 4, 1), seed, bias)
     rec = recursion(zero_biases(net, seed), rule, gamma=0.5)
