@@ -20,6 +20,7 @@ from cases import (
     random_network,
     recursion,
     relevances,
+    spread,
     tensor,
 )
 from dtd.networks.network import Layer, Network
@@ -323,3 +324,31 @@ def test_nothing_is_wrong_unmarked(seeds):
     count, limits, found = wrong(seeds)
     assert not found
     assert limits > count / 4 > 5
+
+
+def proportional(seed, scale):
+    """Two units of the first layer are in proportion; ``scale`` is taken back by the next one.
+
+    The numbers have few bits, so that a scale of 1 rounds nothing."""
+    net = random_network((3, 4, 3, 1), seed)
+    (w, b), (upper, _), last = (
+        ((layer.weight * 8).round() / 8, (layer.bias * 8).round() / 8) for layer in net.layers
+    )
+    w[1], b[1] = 0.75 * w[0], 0.75 * b[0]
+    hidden = Layer(upper / scale, torch.zeros_like(upper[:, 0]))
+    return Network((Layer(w * scale, b * scale), hidden, Layer(*(part.abs() for part in last))))
+
+
+@pytest.mark.parametrize(
+    ("seed", "rule"), [(7, "w2"), (11, "w2"), (28, "w2"), (35, "gamma"), (37, "gamma")]
+)
+def test_ties_but_for_rounding(seed, rule):
+    """Units that are on their kinks together but for rounding are so in many digits, too."""
+    x = positive_input(3, seed)
+    exact, rounded = (
+        recursion(proportional(seed, scale), rule, gamma=0.5).relevance_and_limits(0, x)
+        for scale in (1.0, 0.1)
+    )
+    assert (rounded.limit_error < RIGHT).all()
+    assert exact.relevance.any()
+    assert spread(rounded.relevance, exact.relevance) < RIGHT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -17,7 +18,7 @@ from dtd.relevance.paths.guess import Guess
 from dtd.relevance.paths.sampled import SampledPaths
 from dtd.relevance.slopes.forward import ForwardSlopes
 from test_cli import dtd_run
-from test_one_sided import fed_by_one
+from test_one_sided import fed_by_one, zero_biases
 
 PATHS = 4000
 
@@ -120,6 +121,25 @@ def test_any_guess_is_unbiased(monkeypatch, short_prefixes, mean, spread):
     estimate = estimates(rec, x, number=20000, guess=guess)[0]
     gap = (estimate.relevance - relevances(rec, x)[0]).abs()
     assert (gap <= 4 * estimate.stderr + 1e-12).all()
+
+
+@pytest.mark.parametrize(("seed", "bias", "rule"), [(4, "zero", "z+"), (50, "positive", "gamma")])
+def test_errors_at_limits_that_are_not_continuous(short_prefixes, seed, bias, rule):
+    """Some paths from a root are expanded from there on, beside others that are not."""
+    net, x = answered((3, 4, 4, 1), seed, bias)
+    rec = recursion(zero_biases(net, seed), rule, gamma=0.5)
+    want = relevances(rec, x)[0]
+    runs = [estimates(rec, x, seed=seed, number=100, layers=[0])[0] for seed in range(100)]
+    values = torch.stack([run.relevance for run in runs])
+    claimed = torch.stack([run.stderr for run in runs]).square().mean(0).sqrt()
+    assert (claimed > 0.01 * want.abs()).all()
+    torch.testing.assert_close(claimed, values.std(0), rtol=0.2, atol=0)
+    assert ((values.mean(0) - want).abs() <= 3 * values.std(0) / 10).all()
+    totals = torch.stack([run.total_stderr for run in runs]).square().mean(0).sqrt()
+    torch.testing.assert_close(totals, values.sum(2).std(0), rtol=0.2, atol=0)
+    chunked = estimates(replace(rec, max_points=7), x, number=100, layers=[0])[0]
+    assert np.allclose(chunked.relevance, runs[0].relevance, rtol=1e-12)
+    assert np.allclose(chunked.stderr, runs[0].stderr, rtol=1e-9)
 
 
 def test_roots_on_kinks():

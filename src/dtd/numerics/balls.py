@@ -41,6 +41,11 @@ def digits(number: int) -> Iterator[None]:
         yield
 
 
+def size_of_ball(number: int) -> int:
+    """About how many bytes a ball of so many decimal digits has."""
+    return 100 + number * 10 // 24
+
+
 @dataclass(frozen=True, eq=False)
 class Balls:
     """An array of balls.

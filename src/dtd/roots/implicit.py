@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dtd.numerics.gradients import slopes
 from dtd.numerics.policy import safe_divide
 from dtd.roots.moving_lines import Curve
 
@@ -45,10 +46,8 @@ class _Position(torch.autograd.Function):
         # Autograd says here, and here alone, whether it wants a graph of the backward pass.
         graph = torch.is_grad_enabled()
         g = ctx.slope(anchors, ctx.curve(anchors, s), graph)
-        with torch.enable_grad():
-            # Copies, so that the partial derivatives do not go through s to the anchors.
-            a, position = anchors.clone(), s.clone()
-            across, along = torch.autograd.grad(
-                ctx.curve(a, position), (a, position), g, create_graph=graph
-            )
+        # Both together, so that the partial derivatives do not go through s to the anchors.
+        points = torch.cat([anchors, s.unsqueeze(1)], 1)
+        partial = slopes(lambda at: (ctx.curve(at[:, :-1], at[:, -1]) * g).sum(1), points, graph)
+        across, along = partial[:, :-1], partial[:, -1]
         return -safe_divide(grad, along).unsqueeze(1) * across, None, None, None

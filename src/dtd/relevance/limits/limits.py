@@ -12,19 +12,20 @@ import torch
 from torch import Tensor
 
 from dtd.networks.network import Network
+from dtd.numerics.balls import size_of_ball
 from dtd.numerics.policy import policy
 from dtd.progress import Track, untracked
 from dtd.relevance.limits.evaluation import BallNetwork, Evaluation
 from dtd.relevance.limits.nested import Visits
-from dtd.relevance.limits.positions import UNBOUNDED, pair_for
+from dtd.relevance.limits.positions import UNBOUNDED, Positions, pair_for
 from dtd.relevance.limits.visits import All
 from dtd.relevance.plan import Plan
 from dtd.relevance.slopes.slope import Pairs, Slope, relative
 
-_TOGETHER = 200_000
-"""How many balls an array may have, as far as the roots of one anchor can do with so many."""
-_MOST = 2_000_000
-"""How many balls the arrays of one root may have for its limit to be taken in many digits."""
+_TOGETHER = 40_000_000
+"""How many bytes an array may have, as far as the roots of one anchor can do with so many."""
+_MOST = 400_000_000
+"""How many bytes the arrays of one root may have for its limit to be taken in many digits."""
 
 _FINER = 12
 """How many digits nearer to the root a limit is taken that has not settled."""
@@ -69,7 +70,7 @@ class Limits:
         In many digits all roots above have to be formulas, and not too many.
         """
         formulas = all(formula is not None for formula in self._balls.formulas[l + 1 :])
-        few = All().entries(self.network.widths[l:]) <= _MOST
+        few = self._bytes(l, All()) <= _MOST
         if self.degree is None or not formulas or not few:
             return Way.EXTRAPOLATED
         return Way.MARKED if self.marks else Way.MANY_DIGITS
@@ -108,14 +109,24 @@ class Limits:
     def _chunks(self, l: int, pairs: Pairs, visits: Visits) -> Iterator[_Compared]:
         """The pairs, all of an anchor together, and so many as memory allows."""
         count = pairs.anchor.unique_consecutive(return_counts=True)[1]
-        entries = visits.entries(self.network.widths[l:]) * int(count.amax())
-        sizes = [int(part.sum()) for part in count.split(max(1, _TOGETHER // entries))]
+        size = self._bytes(l, visits) * int(count.amax())
+        sizes = [int(part.sum()) for part in count.split(max(1, _TOGETHER // size))]
         columns = zip(*(column.split(sizes) for column in pairs), strict=True)
-        near, nearer = pair_for(self.degree or 1, searched=not self.has_formula(l))
+        near, nearer = self._positions(l)
         numbered = list(zip(columns, accumulate(sizes, initial=0), strict=False))
         for part, first in self.track(numbered, "limits"):
             evaluation = Evaluation(self._balls, l, Pairs(*part), visits, first, nearer)
             yield _Compared(replace(evaluation, positions=near), evaluation)
+
+    def _bytes(self, l: int, visits: Visits) -> int:
+        """How large the largest array of one root in layer ``l`` is."""
+        _, nearer = self._positions(l)
+        digits = nearer.digits(self.network.depth - 1 - l)
+        return visits.entries(self.network.widths[l:]) * size_of_ball(digits)
+
+    def _positions(self, l: int) -> tuple[Positions, Positions]:
+        """Where limits at roots in layer ``l`` are compared, and where they are taken."""
+        return pair_for(self.degree or 1, searched=not self.has_formula(l))
 
     @cached_property
     def _balls(self) -> BallNetwork:

@@ -119,31 +119,31 @@ class Found:
         variance is ``(Σ v² - n mean²) / (n (n - 1))``.
         """
         begun, given = self.begun, self._beyond * self._steps
-        centred = (given - begun.means(given) * begun.alone) * self._plain
-        squares = self._by_unit(centred.square() * begun.variances)
+        centred = given - begun.means(given) * begun.alone
+        squares = self._by_unit((centred * self._plain).square() * begun.variances)
         product = self.layer.product.mapped(torch.square)
         square = self.anchors.a.square() * product.transposed(squares, self.anchors.a)
-        mean = self._given(self._by_unit(given * begun.parts * self._plain * ~begun.alone))
+        mean = self._given(self._by_unit(given * begun.parts * ~begun.alone))
         if len(self.there.others):
-            others, whole = self._others, self._wholes
-            centred = whole - others.means(whole) * others.alone.unsqueeze(1)
-            square.index_add_(0, others.row, centred.square() * others.variances.unsqueeze(1))
-            parts = (others.parts * ~others.alone).unsqueeze(1)
-            mean.index_add_(0, others.row, whole * parts)
+            others, shares, beside = self._others, self._shares, self._beside(centred)
+            usual = others.means(shares) * others.alone.unsqueeze(1)
+            squares = (shares - usual + beside).square()
+            # Paths of a stratum that have no shares are as far from its mean as it is from zero.
+            rest = 1 - others.means(torch.ones_like(others.weight)).unsqueeze(1)
+            squares += torch.where(rest > 0, usual * (rest * shares + 2 * beside), 0)
+            square.index_add_(0, others.row, squares * others.variances.unsqueeze(1))
+            mean.index_add_(0, others.row, shares * (others.parts * ~others.alone).unsqueeze(1))
         n = torch.zeros_like(self.anchors.a[:, 0])
         n = n.scatter_reduce(0, begun.row, begun.size * ~begun.alone, "amax")
         return (square - mean.square() / (n - 1).clamp(min=1).unsqueeze(1)).clamp(min=0)
 
-    @property
-    def _wholes(self) -> Tensor:
-        """All that the others give to the units, (n, d)."""
-        index, row = self.there.others, self._others.row
+    def _beside(self, numbers: Tensor) -> Tensor:
+        """What the others give to the units where their first units pass on ``numbers`` (P,),
+        (n, d)."""
+        index, a = self.there.others, self.anchors.a[self._others.row]
         gains = self.anchors.units.z.new_zeros(len(index), self.anchors.units.z.shape[1])
-        given = (self._beyond * self._steps)[index]
-        gains.scatter_(1, self._others.first.unsqueeze(1), given.unsqueeze(1))
-        return self._shares + self.anchors.a[row] * self.layer.product.transposed(
-            gains, self.anchors.a[row]
-        )
+        gains.scatter_(1, self._others.first.unsqueeze(1), numbers[index].unsqueeze(1))
+        return a * self.layer.product.transposed(gains, a)
 
     @cached_property
     def _squares(self) -> Tensor:
