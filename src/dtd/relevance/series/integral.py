@@ -64,8 +64,8 @@ class Integral(Series):
         return GROWTH * len(_NODES)
 
 
-_PIECES = 6
-"""Into how many pieces a segment falls, about: at kinks, and where rules have not converged."""
+_PIECES = 10
+"""Into so many pieces a segment may fall, as memory counts: at kinks, and by halving."""
 _MOST_HALVINGS = 20
 """Of one piece: a kink that is no gate's is located to a millionth of it."""
 _DIVERGES = 1e-3
