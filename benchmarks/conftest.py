@@ -121,12 +121,21 @@ def command(request):
 
 def run_program(arguments: list[str]) -> tuple[float, float]:
     """The seconds of one ``dtd-run``, and the most that it held, in MiB."""
-    start = time.perf_counter()
-    with subprocess.Popen([PROGRAM, *arguments], stdout=subprocess.DEVNULL) as process:
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0, arguments
-    return time.perf_counter() - start, usage.ru_maxrss / 1024
+    watched = [sys.executable, "-c", _WATCH, PROGRAM, *arguments]
+    seconds, peak = subprocess.run(
+        watched, check=True, capture_output=True, text=True
+    ).stdout.split()
+    return float(seconds), int(peak) / 1024
+
+
+# In a small process between, for a process is said to hold what the one that started it holds.
+_WATCH = """
+import resource, subprocess, sys, time
+start = time.perf_counter()
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
+took = time.perf_counter() - start
+print(took, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
 
 
 def _word(met: bool) -> str:
@@ -190,7 +199,7 @@ def markdown(rows: list[Row]) -> str:
     """The table for people."""
     cells = [
         [
-            f"{value:.3g}" if isinstance(value, float) else str(value)
+            "" if value != value else f"{value:.3g}" if isinstance(value, float) else str(value)
             for value in asdict(row).values()
         ]
         for row in rows
