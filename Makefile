@@ -42,7 +42,7 @@ test: $(READY) ## run the tests on all cores; ARGS goes to pytest
 test-exhaustive: $(READY) ## run the long scans that make test leaves out
 	@$(PYTEST) -m exhaustive $(ARGS)
 
-bench: $(READY) ## measure speed and memory beside other tools; the table goes to outputs/bench
+bench: $(READY) ## measure speed and memory beside other tools, for docs/speed.md
 	@$(PY) -m pytest -o addopts='' -o python_files='bench_*.py' -q --benchmark-columns=median benchmarks $(ARGS)
 
 check: $(READY) ## ruff's rules, its format, and types; changes nothing

@@ -1,13 +1,17 @@
 """``make bench``: what two ways of doing one task cost, measured alternately in one process.
 
 pytest-benchmark times the program's own way; before each of its rounds the other way is timed
-once. The table is printed and written to ``outputs/bench/``.
+once. The table is printed and written to ``outputs/bench/``, and after a whole run to the marked
+block of ``docs/speed.md``.
 """
 
 from __future__ import annotations
 
 import os
+import platform
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
@@ -17,7 +21,11 @@ import pandas as pd
 import pytest
 import torch
 
-FOLDER = Path(__file__).parents[1] / "outputs" / "bench"
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "outputs" / "bench"
+PAGE = ROOT / "docs" / "speed.md"
+BEGIN, END = "<!-- written by make bench: begin -->\n", "<!-- written by make bench: end -->\n"
+PROGRAM = Path(sys.executable).parent / "dtd-run"
 
 
 @dataclass(frozen=True)
@@ -38,16 +46,16 @@ class Row:
 ROWS = pytest.StashKey[list[Row]]()
 
 
-@pytest.fixture(autouse=True, params=sorted({1, os.cpu_count() or 1}), ids="threads{}".format)
-def threads(request):
-    """Single thread, and all."""
-    torch.set_num_threads(request.param)
-    yield request.param
+@pytest.fixture(autouse=True)
+def one_thread():
+    """One thread, where a benchmark does not say otherwise."""
+    torch.set_num_threads(1)
+    yield
     torch.set_num_threads(1)
 
 
 @pytest.fixture
-def compare(benchmark, request, threads):
+def compare(benchmark, request):
     """``compare(task, ours, name, theirs, at_least=8)``, or ``at_most=2``, or ``within=10``.
 
     How many times faster ours is to be, how many times slower it may be, or its seconds.
@@ -63,6 +71,7 @@ def compare(benchmark, request, threads):
         at_most: float | None = None,
         within: float | None = None,
         rounds: int = 15,
+        threads: int = 1,
     ) -> None:
         others = []
 
@@ -90,6 +99,45 @@ def compare(benchmark, request, threads):
     return measured
 
 
+@pytest.fixture
+def command(request):
+    """``command(arguments, within=5)``: one ``dtd-run`` in a process of its own.
+
+    Its memory is all that the process held, and ``below`` is the most that it may be, in MiB.
+    """
+
+    def measured(arguments: list[str], *, within: float, below: float | None = None) -> None:
+        seconds, peak = run_program(arguments)
+        target = f"<= {within:g} s" + (f", <= {below:g} MiB" if below else "")
+        met = seconds <= within and peak <= (below or peak)
+        shown = " ".join(part for part in arguments if not part.startswith("hydra.run.dir"))
+        request.config.stash[ROWS].append(
+            Row(f"dtd-run {shown}".strip(), 1, 1e3 * seconds, "", float("nan"), float("nan"),
+                target, _word(met), peak)
+        )  # fmt: skip
+
+    return measured
+
+
+def run_program(arguments: list[str]) -> tuple[float, float]:
+    """The seconds of one ``dtd-run``, and the most that it held, in MiB."""
+    watched = [sys.executable, "-c", _WATCH, PROGRAM, *arguments]
+    seconds, peak = subprocess.run(
+        watched, check=True, capture_output=True, text=True
+    ).stdout.split()
+    return float(seconds), int(peak) / 1024
+
+
+# In a small process between, for a process is said to hold what the one that started it holds.
+_WATCH = """
+import resource, subprocess, sys, time
+start = time.perf_counter()
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
+took = time.perf_counter() - start
+print(took, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+
+
 def _word(met: bool) -> str:
     return "yes" if met else "no"
 
@@ -115,22 +163,43 @@ def pytest_configure(config):
     config.stash[ROWS] = []
 
 
-def pytest_terminal_summary(terminalreporter, config):
+def pytest_terminal_summary(terminalreporter, exitstatus, config):
     if rows := config.stash[ROWS]:
         table = pd.DataFrame([asdict(row) for row in rows])
         FOLDER.mkdir(parents=True, exist_ok=True)
         table.to_csv(FOLDER / "bench.csv", index=False)
         text = markdown(rows)
         (FOLDER / "bench.md").write_text(text)
+        if exitstatus == 0 and not config.option.keyword:
+            before, rest = PAGE.read_text().split(BEGIN)
+            after = rest.split(END)[1]
+            PAGE.write_text(f"{before}{BEGIN}\n{machine()}\n\n{text}\n{END}{after}")
         terminalreporter.write_sep("=", f"written to {FOLDER}")
         terminalreporter.write_line(text)
+
+
+def machine() -> str:
+    """On what the figures were measured, in one sentence."""
+    cpu = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.processor(),
+    )
+    card = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    return (
+        f"Measured on {cpu}, {os.cpu_count()} cores, {card}, with torch {torch.__version__} and "
+        f"Python {platform.python_version()}; {os.getloadavg()[2]:.1f} processes ran on average."
+    )
 
 
 def markdown(rows: list[Row]) -> str:
     """The table for people."""
     cells = [
         [
-            f"{value:.3g}" if isinstance(value, float) else str(value)
+            "" if value != value else f"{value:.3g}" if isinstance(value, float) else str(value)
             for value in asdict(row).values()
         ]
         for row in rows

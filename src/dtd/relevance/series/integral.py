@@ -58,12 +58,14 @@ class Integral(Series):
         return Shares((delta * total).unsqueeze(1), torch.fmax(error, _error(missed, size, graph)))
 
     def points(self) -> int:
-        return len(_NODES)
+        return _PIECES * len(_NODES)
 
     def cost(self) -> int:
         return GROWTH * len(_NODES)
 
 
+_PIECES = 10
+"""Into so many pieces a segment may fall, as memory counts: at kinks, and by halving."""
 _MOST_HALVINGS = 20
 """Of one piece: a kink that is no gate's is located to a millionth of it."""
 _DIVERGES = 1e-3
