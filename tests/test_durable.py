@@ -73,6 +73,11 @@ class Disk:
             self.contents[found.st_ino] = os.pread(handle, found.st_size, 0)
         self._fsync(handle)
 
+    def knows(self, path):
+        """Whether the folder of a file would still say that the run began it."""
+        known = self.names.get(path.parent.stat().st_ino, {}).get(".files")
+        return path.name in self.contents.get(known, b"").decode().splitlines()
+
     def left(self, path):
         """The content of a file after a power cut; None if it would be gone."""
         inode = Path.cwd().stat().st_ino
@@ -88,6 +93,8 @@ def test_done_stands_beside_files_that_a_power_cut_leaves(monkeypatch, arguments
     replace = Path.replace
 
     def replaced(self, target):
+        if Path(target).suffix == ".csv":
+            assert disk.knows(Path(target))
         if Path(target).name == "DONE":
             files = json.loads(self.read_text())["files"]
             assert {"relevance.csv", "summary.json", ".hydra/config.yaml"} <= set(files)
@@ -100,6 +107,9 @@ def test_done_stands_beside_files_that_a_power_cut_leaves(monkeypatch, arguments
     assert dtd_run(monkeypatch, *SMALL, *arguments) == 0
     (done,) = Path().rglob("DONE")
     assert disk.left(done) == done.read_bytes()
+    # Nor does it come back beside files of the next run.
+    RunFolder(done.parent).unmark()
+    assert disk.left(done) is None
 
 
 def empty(path):

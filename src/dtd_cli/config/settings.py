@@ -99,7 +99,7 @@ class TopSettings:
     seed: Seed
     dtype: Literal["float64", "float32"]
     device: Literal["auto", "cpu", "cuda"]
-    threads: Count
+    threads: Annotated[int, Field(ge=1, le=1024)]
     progress: bool
     studies: list[Text]
     force: bool

@@ -127,8 +127,12 @@ class RunFolder:
         """What the folder holds no longer counts, neither as a result nor as a failure."""
         # Whose it is, is known all the same.
         self.begin(*self._own() - self._begun())
+        was_done = is_file(self.path / DONE)
         for name in (DONE, FAILED):
             (self.path / name).unlink(missing_ok=True)
+        if was_done:
+            # A power cut could bring it back, beside files of the next run.
+            sync([self.path])
 
     def discard(self) -> None:
         """Take away the folders that were made for a run that never began, if they are empty.
@@ -150,6 +154,14 @@ class RunFolder:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
         with os.fdopen(os.open(self.path / BEGUN, flags, 0o666), "a", encoding="utf-8") as begun:
             begun.writelines(f"{name}\n" for name in names)
+
+    def expect(self, *names: str) -> None:
+        """Begin these files, and have the disk know it before any of them is there.
+
+        After a power cut the next run would else take what is there for somebody else's.
+        """
+        self.begin(*names)
+        sync([self.path / BEGUN, self.path])
 
     def write(self, name: str, content: Callable[[Path], object]) -> None:
         """A file that ``content`` writes; see :func:`write_whole`."""

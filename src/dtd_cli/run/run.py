@@ -30,6 +30,9 @@ from dtd_cli.run.studies import STUDIES
 
 log = logging.getLogger(__name__)
 
+_NETWORK, _SUMMARY = "network.safetensors", "summary.json"
+_ENVIRONMENT = "environment.json"
+
 
 def run(
     config: Config, folder: RunFolder, pictures: bool, check_unchanged: Callable[[], None]
@@ -85,10 +88,10 @@ def run(
             # Matplotlib is slow to import, and only needed here.
             from dtd_cli.plots import Tables, draw, files
 
-            folder.begin(*(f"{PLOTS}/{name}" for name in files(config.plots)))
+            folder.expect(*(f"{PLOTS}/{name}" for name in files(config.plots)))
             draw(Tables.read(folder.path), folder.path / PLOTS, config.plots)
     came = environment(config.top.seed, config.device, durations, prepared.network)
-    folder.write_json("environment.json", came)
+    folder.write_json(_ENVIRONMENT, came)
     for line in closing(figures):
         log.info(line)
     for text in figures["warnings"]:
@@ -111,11 +114,12 @@ def write(
         written["regions.csv"] = regions_table(mapped, prepared, written["root_points.csv"])
     for name in studies:
         written[f"{name}.csv"] = STUDIES[name](prepared, explanations)
+    folder.expect(*written, _NETWORK, _SUMMARY, _ENVIRONMENT)
     for name, table in written.items():
         folder.write_table(name, table)
-    folder.write("network.safetensors", lambda path: save(prepared.network, path))
+    folder.write(_NETWORK, lambda path: save(prepared.network, path))
     figures = summary(prepared, written)
-    folder.write_json("summary.json", figures)
+    folder.write_json(_SUMMARY, figures)
     return figures
 
 
