@@ -253,6 +253,7 @@ def test_folders_with_names_of_ones_own(monkeypatch, capfd):
         (["-m", "hydra.launcher=null"], "Hydra launcher is not configured"),
         (["hydra=null"], "Config group override must be a string"),
         (["=1"], "=1: allowed is SETTING=VALUE"),
+        ([f"threads={2**63 - 1}"], "allowed is any integer >= 1 and <= 1024"),
         (["--shell-completion"], "Expecting one subcommand"),
         (["hydra.hydra_logging.root.level=NOPE"], "Unable to configure root logger"),
         (["+roots@compare_input_roots.name=random"], "compare_input_roots.name: allowed is"),
