@@ -98,18 +98,18 @@ def do(command, monkeypatch):
         assert dtd_run(monkeypatch, *small(arguments)) == 0
 
 
-HEADINGS = [
-    title
+PARTS = {"beginning": README.partition("\n## ")[0]} | {
+    title: section(README, f"## {title}")
     for title in re.findall(r"^## (.*)$", README, re.MULTILINE)
-    if commands(section(README, f"## {title}"))
-]
+}
+SHOWING = [title for title, text in PARTS.items() if commands(text)]
 
 
-@pytest.mark.parametrize("title", HEADINGS)
+@pytest.mark.parametrize("title", SHOWING)
 def test_what_the_readme_shows_runs(title, tmp_path, monkeypatch, capfd):
     """The commands of a section one after the other, in a folder of their own."""
     monkeypatch.chdir(tmp_path)
-    text = section(README, f"## {title}")
+    text = PARTS[title]
     files = re.findall(r"`(\w+\.py)`:\n\n```python\n(.*?)```", text, re.DOTALL)
     for name, content in files:
         (tmp_path / name).write_text(content)

@@ -495,6 +495,20 @@ class TestRelevanceBars:
         assert picture.get_suptitle() == "Relevance of each feature, first 6 of 9 samples"
         assert "first" not in shown(relevance_bars(some_tables(samples=6))).get_suptitle()
 
+    def test_no_line_of_a_title_ends_within_a_part(self) -> None:
+        tables = some_tables()
+        named = frame(tables.inputs).assign(**{"class": "a class name", "row": "123"})
+        (title,) = panel_titles(shown(relevance_bars(replace(tables, inputs=named))))
+        assert [line.split("\xa0")[0] for line in title.splitlines()] == ["sample", "class"]
+        assert "f\xa0=\xa0" in title.splitlines()[1]
+
+    def test_rounding_is_drawn_on_the_scale_of_f(self) -> None:
+        tables = some_tables()
+        relevance = frame(tables.relevance).assign(relevance=lambda t: 1e-17 * t["relevance"])
+        axes = shown(relevance_bars(replace(tables, relevance=relevance))).axes[0]
+        f = tables.explained[0].f
+        assert axes.get_xlim() == (-f, f)
+
     def test_estimates_have_their_standard_errors(self) -> None:
         tables = some_tables(samples=2)
         exact = shown(relevance_bars(tables))

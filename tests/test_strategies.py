@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dtd_cli.config.plots import Plots
 from dtd_cli.plots import Tables
 from dtd_cli.plots.strategies import interval, strategies
 from dtd_cli.records.strategies import strategies_table
@@ -103,3 +104,9 @@ def test_one_strategy_alone_is_no_comparison():
     alone = strategies_table(pd.DataFrame(ROWS[5:], columns=COLUMNS), layers())
     assert strategies(Tables(strategies=alone)) is None
     assert strategies(Tables()) is None
+
+
+def test_in_one_column_panels_with_a_single_mark_are_lower():
+    axes = strategies(Tables(strategies=table()), Plots(width=1)).axes
+    shares, *others = (one.get_subplotspec().get_position(one.figure).height for one in axes)
+    assert all(height < 0.9 * shares for height in others)
