@@ -126,10 +126,11 @@ def _check_studies(config: Config) -> None:
         raise SettingError(
             "studies", studies, f"allowed is a list of some of {', '.join(STUDIES)}, each once"
         )
-    if "published_roots" in studies and "recursive" not in methods:
-        raise SettingError(
-            "studies", studies, "published_roots needs recursive among the relevance.methods"
-        )
+    for study in {"published_roots", "upper_relevance"} & set(studies):
+        if "train_free" not in methods:
+            raise SettingError(
+                "studies", studies, f"{study} needs train_free among the relevance.methods"
+            )
 
 
 def _check_plots(config: Config, prepared: Prepared) -> None:
