@@ -22,6 +22,7 @@ SEED = 1
 _SAME = 1e-6
 """By less than this f does not change, in the published code."""
 _EDGES = np.linspace(-1.5, 1.5, 31)
+_KINDS = ["hidden", "rule", "gamma"]
 _ROOTS = {
     "train_free": "published",
     "recursive": "exact recursion's relevance",
@@ -53,7 +54,7 @@ def changes(run: Run) -> pd.DataFrame:
         fall = -rows["output_change"] / rows["sample"].map(f)
         inside = fall.clip(_EDGES[0], np.nextafter(_EDGES[-1], 0))
         counts, _ = np.histogram(inside, _EDGES)
-        another = rows["another_gradient"] if "another_gradient" in rows else None
+        another = rows.get("another_gradient")
         parts.append(
             pd.DataFrame(
                 {
@@ -76,8 +77,8 @@ def changes(run: Run) -> pd.DataFrame:
 
 def protocol(rows: pd.DataFrame) -> str:
     """One network and rule a row: inputs with another gradient, and points with the same f."""
-    rows = rows.dropna(subset="points").drop_duplicates(["hidden", "rule", "gamma", "points"])
-    rows = rows.fillna({"gamma": -1}).sort_values(["hidden", "rule", "gamma"])
+    rows = rows.dropna(subset="points").drop_duplicates([*_KINDS, "points"])
+    rows = rows.fillna({"gamma": -1}).sort_values(_KINDS)
     head = [
         "network", "rule", "published protocol: inputs with another gradient",
         "in the row as committed: z+", "with the exact recursion's relevance",
@@ -85,13 +86,13 @@ def protocol(rows: pd.DataFrame) -> str:
         "closed-form roots with f = 0",
     ]  # fmt: skip
     lines = []
-    for (hidden, rule, gamma), kinds in rows.groupby(["hidden", "rule", "gamma"]):
+    for (hidden, *_), kinds in rows.groupby(_KINDS):
         of_kind = kinds.set_index("points")
         z_plus = rows.query("hidden == @hidden and rule == 'z+' and points == 'train_free'")
         lines.append(
             [
                 f"10{str(hidden)[1:-1].replace(', ', '-').join('--')}2",
-                f"`{rule_name(rule, gamma)}`",
+                f"`{_name(kinds)}`",
                 share(of_kind.loc["train_free", "inputs"]),
                 share(z_plus["inputs"].iloc[0]),
                 share(of_kind.loc["recursive", "inputs"]),
@@ -111,8 +112,8 @@ def draw(rows: pd.DataFrame, path: Path) -> None:
         11.0, 5.6, "How much f falls from the input to its roots: the published network, by rule"
     )
     panels = style.panels(picture, 2, (len(rules) + 1) // 2, len(rules), "share of the points")
-    for axes, ((rule, gamma), kinds) in zip(panels, rules, strict=True):
-        style.plain(axes, f"rule {rule_name(rule, gamma)}")
+    for axes, (_, kinds) in zip(panels, rules, strict=True):
+        style.plain(axes, f"rule {_name(kinds)}")
         for kind, name in _ROOTS.items():
             bins = kinds[kinds["points"] == kind]
             axes.stairs(
@@ -129,17 +130,23 @@ def draw(rows: pd.DataFrame, path: Path) -> None:
     style.save(picture, path)
 
 
+def _name(rows: pd.DataFrame) -> str:
+    return rule_name(rows["rule"].iloc[0], rows["gamma"].iloc[0])
+
+
 def proportion(run: Run) -> pd.DataFrame:
-    """How far R_1(c a_1) is from c R_1(a_1): the median over samples of the relative L1 distance."""
+    """How far R_1(c a_1) is from c R_1(a_1): ``Σ |difference| / Σ |c R_1(a_1)|``, the median."""
     table = run.table("upper_relevance")
     table["c"] = table["c"].round(6)
     wide = table.pivot(index=["method", "sample", "c"], columns="neuron", values="relevance")
     here = wide.xs(1, level="c")
     c = wide.index.get_level_values("c").to_numpy()
-    wanted = here.reindex(wide.index.droplevel("c")).set_axis(wide.index).mul(c, axis=0)
-    apart = (wide - wanted).abs().sum(axis=1) / wanted.abs().sum(axis=1)
-    apart = apart[np.isin(c, [0.25, 0.5, 0.75, 1.25, 1.5, 2])]
-    return apart.groupby(["method", "c"]).median().rename("distance").reset_index()
+    places = [key[:2] for key in wide.index]
+    wanted = here.loc[places].to_numpy() * c[:, None]
+    size = np.abs(wanted).sum(1)
+    apart = pd.Series(np.abs(wide.to_numpy() - wanted).sum(1), wide.index) / size
+    shown = apart[np.isin(c, [0.25, 0.5, 0.75, 1.25, 1.5, 2])]
+    return pd.DataFrame({"distance": shown.groupby(["method", "c"]).median()}).reset_index()
 
 
 def proportions(rows: pd.DataFrame) -> str:
@@ -158,22 +165,24 @@ def scan(run: Run) -> pd.DataFrame:
 
     The mean is that of the roots that were found in the input for the hidden units.
     """
-    net = dtd.load(run.path / "network.safetensors")
+    net = dtd.load(run.path / "network.safetensors").to(torch.float64)
     points = run.table("root_points")
     hidden = _points(points.query("layer == 1"))
-    found = _points(points.query("layer == 0"))
+    found = _points(points.query("layer == 0 and finder == 'random'"))
     first, second = net.layers
-    mean = torch.as_tensor(found.mean(0, keepdims=True)).to(first.weight)
-    x = torch.as_tensor(run.features().to_numpy()).to(first.weight)
+    mean = torch.as_tensor(found.mean(0, keepdims=True))
+    x = torch.as_tensor(run.features().to_numpy())
     columns = {
         "root": hidden[0],
         "activation": first(x)[0].numpy(),
         "mean": first(mean)[0].numpy(),
     }
     numbers = {
-        f"{name}_{unit}": value for name, values in columns.items() for unit, value in enumerate(values)
+        f"{name}_{unit}": value
+        for name, values in columns.items()
+        for unit, value in enumerate(values)
     }
-    there = second.preactivation(torch.as_tensor(hidden[:1]).to(second.weight))
+    there = second.preactivation(torch.as_tensor(hidden[:1]))
     return pd.DataFrame(
         {
             **{name: [value] for name, value in numbers.items()},
@@ -256,7 +265,10 @@ def _box(
     ends = [
         [
             linprog(
-                sign * unit, -polytope.normals[0].numpy(), polytope.offsets[0].numpy(), bounds=bounds
+                sign * unit,
+                -polytope.normals[0].numpy(),
+                polytope.offsets[0].numpy(),
+                bounds=bounds,
             ).x
             @ unit
             for unit in np.eye(len(a))

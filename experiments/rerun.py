@@ -72,6 +72,7 @@ QUICK: dict[str, tuple[str, ...]] = {
     "roots_leave_region_gamma": ("inputs.n=20", "seed=range(1,3)"),
     "roots_leave_region": ("inputs.n=20", "seed=range(1,4)"),
     "published_4layer": ("inputs.n=20",),
+    "published_pinv": ("inputs.n=20",),
     "regions_2d_wide": ("plots=none", "seed=1"),
     "regions_2d_published": ("plots=none", "seed=1"),
     "region_chains": ("inputs.n=2", "input_roots.chains=100"),

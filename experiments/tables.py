@@ -87,7 +87,7 @@ TABLES = {
         _RULE | _SEED,
     ),
     "published_protocol": Table(
-        ("roots_leave_region", "roots_leave_region_gamma", "published_4layer"),
+        ("roots_leave_region", "roots_leave_region_gamma", "published_pinv", "published_4layer"),
         published.changes,
         published.protocol,
         _RULE | _SEED | {"hidden": "network.hidden"},
@@ -95,7 +95,9 @@ TABLES = {
     "upper_relevance": Table(
         ("upper_relevance",), published.proportion, published.proportions, {"rule": "rule.name"}
     ),
-    "gamma_scan": Table(("gamma_scan",), published.scan, published.scanned, {"gamma": "rule.gamma"}),
+    "gamma_scan": Table(
+        ("gamma_scan",), published.scan, published.scanned, {"gamma": "rule.gamma"}
+    ),
     "region_chains": Table(
         ("region_chains",), published.chains, published.covered, {"search": "input_roots.name"}
     ),

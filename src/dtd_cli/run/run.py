@@ -57,7 +57,7 @@ def run(
             # Roots that are made for a sample are refused here, where they cannot be made.
             problems = prepared.explainer.problems(prepared.x, prepared.targets)
             tuple(problem.plans for _, problem, _ in problems)
-        if config.relevance.paths:
+        if config.relevance.paths and Way("recursive") in ways:
             check_paths(prepared.network, config.relevance.max_paths)
         mapped = map_request(config.region_map, prepared)
         if pictures:
