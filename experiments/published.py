@@ -24,8 +24,8 @@ _SAME = 1e-6
 _EDGES = np.linspace(-1.5, 1.5, 31)
 _KINDS = ["hidden", "rule", "gamma"]
 _ROOTS = {
-    "train_free": "published",
-    "recursive": "exact recursion's relevance",
+    "train_free": "published protocol",
+    "recursive": "the same, with the exact recursion's relevance",
     "closed_form": "closed-form roots",
 }
 _COLOURS = {

@@ -138,28 +138,33 @@ def nested_roots(rows: pd.DataFrame) -> str:
 
 def output_scaling(rows: pd.DataFrame) -> str:
     """One kind of networks a row, one c a column; all inputs of all networks together."""
+    rows = rows.assign(kind=_drawn_as(rows))
     alive = rows.dropna(subset="c")
     points = sorted(alive["c"].unique())
     lines = [
-        [_BIASES[str(init)], *(spread(some.loc[some["c"] == c, "ratio"], number) for c in points)]
-        for init, some in alive.fillna(_PUBLISHED).groupby("init", sort=False)
+        [kind, *(spread(some.loc[some["c"] == c, "ratio"], number) for c in points)]
+        for kind, some in alive.groupby("kind", sort=False)
     ]
     head = ["networks", *(f"f({number(c)} x) / f(x)" for c in points)]
-    return grid(head, lines) + _networks(rows, "init")
+    return grid(head, lines) + _networks(rows, "kind")
 
 
 def regions(rows: pd.DataFrame) -> str:
-    """One kind of networks and side of the map a row."""
-    head = ["networks", "map", "linear regions", "different gradients", "area without gradient",
+    """One kind of networks and reach of the map a row."""
+    rows = rows.assign(kind=_drawn_as(rows) + ", ±" + rows["reach"].map(number))
+    head = ["networks and map", "linear regions", "different gradients", "area without gradient",
             "largest gradient"]  # fmt: skip
     lines = [
-        [_BIASES[str(init)], f"±{number(reach)}",
-         *(spread(nets[name], number) for name in ("regions", "gradients")),
+        [kind, *(spread(nets[name], number) for name in ("regions", "gradients")),
          spread(nets["flat_area"]), spread(nets["largest_gradient"], number)]
-        for (init, reach), nets in
-        rows.dropna(subset="regions").fillna(_PUBLISHED).groupby(["init", "reach"], sort=False)
+        for kind, nets in rows.dropna(subset="regions").groupby("kind", sort=False)
     ]  # fmt: skip
-    return grid(head, lines) + _networks(rows, "init")
+    return grid(head, lines) + _networks(rows, "kind")
+
+
+def _drawn_as(rows: pd.DataFrame) -> pd.Series:
+    """How the networks were drawn: those without the setting as RS drew theirs."""
+    return rows["init"].map(_BIASES).fillna("published scaling, biases −|b|")
 
 
 def maximum(rows: pd.DataFrame) -> str:
@@ -207,13 +212,7 @@ def _short(value: float) -> str:
 
 
 _SPREAD = "\n\nMedian (10 % to 90 % quantile)."
-_PUBLISHED = {"init": "published"}
-"""Networks without the setting are drawn as RS drew them."""
-_BIASES = {
-    "default": "biases as drawn",
-    "nonpositive_bias": "biases −|b|",
-    "published": "published scaling, biases −|b|",
-}
+_BIASES = {"default": "biases as drawn", "nonpositive_bias": "biases −|b|"}
 
 
 def _by_rule(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
@@ -233,13 +232,13 @@ def _rule(rows: pd.DataFrame) -> str:
 
 def _networks(rows: pd.DataFrame, kind: str | None = None) -> str:
     """How many networks were measured, and which have nothing to explain."""
-    named = rows if kind is None else rows.fillna(_PUBLISHED)
-    parts = [("", rows)] if kind is None else list(named.groupby(kind, sort=False))
+    groups = [] if kind is None else rows.groupby(kind, sort=False)
+    parts = [(str(name), some) for name, some in groups] or [("", rows)]
     said = []
     for name, some in parts:
         alive = some.loc[some["status"] == "done", "seed"].nunique()
         dead = sorted(some.loc[some["status"] == "dead", "seed"].unique())
-        words = f"{_BIASES[str(name)]}: " if name else ""
+        words = f"{name}: " if name else ""
         told = f"; dead: seed {', '.join(map(str, dead))}" if dead else "; none is dead"
         said.append(f"{words}{alive} network{'s' * (alive != 1)}{told}")
     return f"\n\nMedian (smallest to largest). {'. '.join(said)}."
