@@ -232,8 +232,9 @@ def _rule(rows: pd.DataFrame) -> str:
 
 def _networks(rows: pd.DataFrame, kind: str | None = None) -> str:
     """How many networks were measured, and which have nothing to explain."""
-    groups = [] if kind is None else rows.groupby(kind, sort=False)
-    parts = [(str(name), some) for name, some in groups] or [("", rows)]
+    parts = [("", rows)]
+    if kind is not None:
+        parts = [(str(name), some) for name, some in rows.groupby(kind, sort=False)]
     said = []
     for name, some in parts:
         alive = some.loc[some["status"] == "done", "seed"].nunique()
