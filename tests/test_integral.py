@@ -270,7 +270,7 @@ def test_one_layer_is_integrated_gradients_from_the_root(rule):
     result = dtd.DTD(net, rule=rule, degree="inf").explain(x, 0)
     baseline = result.parts[0].explanation.evidence[0][0].points[:, 0]
     # A rule of midpoints is off by one step where the gradient jumps.
-    steps = 20_000
+    steps = 500
     integrated = IntegratedGradients(net.forward).attribute(
         x, baseline, 0, "riemann_middle", n_steps=steps
     )
