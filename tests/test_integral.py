@@ -272,7 +272,7 @@ def test_one_layer_is_integrated_gradients_from_the_root(rule):
     # A rule of midpoints is off by one step where the gradient jumps.
     steps = 500
     integrated = IntegratedGradients(net.forward).attribute(
-        x, baseline, 0, "riemann_middle", n_steps=steps
+        x, baseline, 0, n_steps=steps, method="riemann_middle"
     )
     assert integrated.abs().min() > 0.01
     torch.testing.assert_close(result.attribution, integrated, rtol=3 / steps, atol=0)
