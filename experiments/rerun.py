@@ -19,6 +19,7 @@ from pathlib import Path
 import pandas as pd
 
 import conservation
+import published
 import width
 from document import filled
 from runs import runs
@@ -29,11 +30,18 @@ README = HERE / "README.md"
 RESULTS = HERE / "results"
 OUTPUTS = HERE.parent / "outputs" / "experiments"
 _PICTURES = HERE.parent / "docs" / "pictures"
-FIGURES: dict[Path, tuple[Callable[[pd.DataFrame, pd.DataFrame, Path], None], str, str]] = {
-    _PICTURES / "conservation.png": (conservation.draw, "conservation", "conservation_degree"),
-    _PICTURES / "width.png": (width.draw, "conservation_width", "conservation_width_others"),
+FIGURES: dict[Path, tuple[Callable[..., None], tuple[str, ...]]] = {
+    _PICTURES / "conservation.png": (
+        conservation.draw,
+        ("conservation", "conservation_degree"),
+    ),
+    _PICTURES / "width.png": (
+        width.draw,
+        ("conservation_width", "conservation_width_others"),
+    ),
+    _PICTURES / "published_roots.png": (published.draw, ("published_protocol",)),
 }
-"""What draws each figure, and from which of the results."""
+"""What draws each figure, given the results that are named and its path."""
 
 REFUSED = 2
 """The exit status of dtd-run for a sweep in which a network was dead."""
@@ -63,6 +71,11 @@ QUICK: dict[str, tuple[str, ...]] = {
     "conservation_width_x": _NARROW,
     "roots_leave_region_gamma": ("inputs.n=20", "seed=range(1,3)"),
     "roots_leave_region": ("inputs.n=20", "seed=range(1,4)"),
+    "published_4layer": ("inputs.n=20",),
+    "published_pinv": ("inputs.n=20",),
+    "regions_2d_wide": ("plots=none", "seed=1"),
+    "regions_2d_published": ("plots=none", "seed=1"),
+    "region_chains": ("inputs.n=2", "input_roots.chains=100"),
     "maximum": ("inputs.points=6,11",),
     "conservation_degree": _FEW_TRAINED,
     "conservation": _FEW_TRAINED,
@@ -78,6 +91,9 @@ QUICK: dict[str, tuple[str, ...]] = {
     "rules_2layer": ("plots=none",),
     "conservation_integral_box": _FEW_TRAINED,
     "output_scaling": ("inputs.n=5", "seed=range(0,3)"),
+    "output_scaling_published": ("inputs.n=5", "seed=range(1,3)"),
+    "upper_relevance": ("inputs.n=5",),
+    "gamma_scan": ("rule.gamma=10,1000000",),
     "root_strategies": ("inputs.n=10",),
     "rules_2layer_gamma": ("plots=none",),
     "conservation_random_box": _FEW,
@@ -103,9 +119,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         run_all(OUTPUTS, options.jobs, dict.fromkeys(QUICK, ()))
         measure_all(OUTPUTS, RESULTS)
         README.write_text(written(README.read_text(), RESULTS))
-        for path, (draw, *names) in FIGURES.items():
-            first, second = (pd.read_csv(RESULTS / f"{name}.csv") for name in names)
-            draw(first, second, path)
+        for path, (draw, names) in FIGURES.items():
+            draw(*(pd.read_csv(RESULTS / f"{name}.csv") for name in names), path)
 
 
 def run_all(folder: Path, jobs: int, experiments: dict[str, tuple[str, ...]]) -> None:

@@ -91,6 +91,7 @@ def same_region(rows: pd.DataFrame) -> str:
         "rule", "closed-form roots in the region", "closed-form roots with the same f",
         "median distance", "certified: a root in the region exists",
         "published protocol: inputs with another gradient",
+        "the same with the exact recursion's relevance",
     ]  # fmt: skip
     lines = [
         [
@@ -100,6 +101,7 @@ def same_region(rows: pd.DataFrame) -> str:
             spread(nets["distance"], number),
             spread(nets["certified"]),
             spread(nets["published"]),
+            spread(nets["published_exact"]),
         ]
         for rule, nets in _by_rule(rows.dropna(subset="units"))
     ]
@@ -135,27 +137,34 @@ def nested_roots(rows: pd.DataFrame) -> str:
 
 
 def output_scaling(rows: pd.DataFrame) -> str:
-    """One kind of biases a row, one c a column; all inputs of all networks together."""
+    """One kind of networks a row, one c a column; all inputs of all networks together."""
+    rows = rows.assign(kind=_drawn_as(rows))
     alive = rows.dropna(subset="c")
     points = sorted(alive["c"].unique())
     lines = [
-        [_BIASES[str(init)], *(spread(some.loc[some["c"] == c, "ratio"], number) for c in points)]
-        for init, some in alive.groupby("init", sort=False)
+        [kind, *(spread(some.loc[some["c"] == c, "ratio"], number) for c in points)]
+        for kind, some in alive.groupby("kind", sort=False)
     ]
-    head = ["biases", *(f"f({number(c)} x) / f(x)" for c in points)]
-    return grid(head, lines) + _networks(rows, "init")
+    head = ["networks", *(f"f({number(c)} x) / f(x)" for c in points)]
+    return grid(head, lines) + _networks(rows, "kind")
 
 
 def regions(rows: pd.DataFrame) -> str:
-    """One kind of biases a row."""
-    head = ["biases", "linear regions", "different gradients", "area without gradient",
+    """One kind of networks and reach of the map a row."""
+    rows = rows.assign(kind=_drawn_as(rows) + ", ±" + rows["reach"].map(number))
+    head = ["networks and map", "linear regions", "different gradients", "area without gradient",
             "largest gradient"]  # fmt: skip
     lines = [
-        [_BIASES[str(init)], *(spread(nets[name], number) for name in ("regions", "gradients")),
+        [kind, *(spread(nets[name], number) for name in ("regions", "gradients")),
          spread(nets["flat_area"]), spread(nets["largest_gradient"], number)]
-        for init, nets in rows.dropna(subset="regions").groupby("init", sort=False)
+        for kind, nets in rows.dropna(subset="regions").groupby("kind", sort=False)
     ]  # fmt: skip
-    return grid(head, lines) + _networks(rows, "init")
+    return grid(head, lines) + _networks(rows, "kind")
+
+
+def _drawn_as(rows: pd.DataFrame) -> pd.Series:
+    """How the networks were drawn: those without the setting as RS drew theirs."""
+    return rows["init"].map(_BIASES).fillna("published scaling, biases −|b|")
 
 
 def maximum(rows: pd.DataFrame) -> str:
@@ -203,7 +212,7 @@ def _short(value: float) -> str:
 
 
 _SPREAD = "\n\nMedian (10 % to 90 % quantile)."
-_BIASES = {"default": "as drawn", "nonpositive_bias": "−|b|"}
+_BIASES = {"default": "biases as drawn", "nonpositive_bias": "biases −|b|"}
 
 
 def _by_rule(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
@@ -212,20 +221,27 @@ def _by_rule(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return [(f"`{_rule(some)}`", some) for _, some in groups]
 
 
+def rule_name(rule: str, gamma: float) -> str:
+    """What tables call a rule; gamma is missing or below zero where it has none."""
+    return f"{rule} {number(gamma)}" if gamma >= 0 else rule
+
+
 def _rule(rows: pd.DataFrame) -> str:
-    return f"{rows['rule'].iloc[0]} {number(rows['gamma'].iloc[0])}".strip()
+    return rule_name(rows["rule"].iloc[0], rows["gamma"].iloc[0])
 
 
 def _networks(rows: pd.DataFrame, kind: str | None = None) -> str:
     """How many networks were measured, and which have nothing to explain."""
-    parts = [("", rows)] if kind is None else list(rows.groupby(kind, sort=False))
+    parts = [("", rows)]
+    if kind is not None:
+        parts = [(str(name), some) for name, some in rows.groupby(kind, sort=False)]
     said = []
     for name, some in parts:
         alive = some.loc[some["status"] == "done", "seed"].nunique()
         dead = sorted(some.loc[some["status"] == "dead", "seed"].unique())
-        words = f"{_BIASES[str(name)]}: " if name else ""
-        named = f"; dead: seed {', '.join(map(str, dead))}" if dead else "; none is dead"
-        said.append(f"{words}{alive} network{'s' * (alive != 1)}{named}")
+        words = f"{name}: " if name else ""
+        told = f"; dead: seed {', '.join(map(str, dead))}" if dead else "; none is dead"
+        said.append(f"{words}{alive} network{'s' * (alive != 1)}{told}")
     return f"\n\nMedian (smallest to largest). {'. '.join(said)}."
 
 

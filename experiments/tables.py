@@ -12,6 +12,7 @@ import pandas as pd
 import conservation
 import faithfulness
 import measures
+import published
 import shown
 import width
 from runs import Run, runs
@@ -85,13 +86,36 @@ TABLES = {
         shown.same_region,
         _RULE | _SEED,
     ),
+    "published_protocol": Table(
+        ("roots_leave_region", "roots_leave_region_gamma", "published_pinv", "published_4layer"),
+        published.changes,
+        published.protocol,
+        _RULE | _SEED | {"hidden": "network.hidden"},
+    ),
+    "upper_relevance": Table(
+        ("upper_relevance",), published.proportion, published.proportions, {"rule": "rule.name"}
+    ),
+    "gamma_scan": Table(
+        ("gamma_scan",), published.scan, published.scanned, {"gamma": "rule.gamma"}
+    ),
+    "region_chains": Table(
+        ("region_chains",), published.chains, published.covered, {"search": "input_roots.name"}
+    ),
     "full_backward": Table(("full_backward",), measures.agreement, shown.agreement),
     "full_backward_regions": Table(("full_backward",), measures.region_size, shown.region_size),
     "full_backward_tree": Table(("full_backward",), measures.nested_roots, shown.nested_roots),
     "output_scaling": Table(
-        ("output_scaling",), measures.output_scaling, shown.output_scaling, _INIT | _SEED
+        ("output_scaling", "output_scaling_published"),
+        measures.output_scaling,
+        shown.output_scaling,
+        _INIT | _SEED,
     ),
-    "regions_2d": Table(("regions_2d",), measures.regions, shown.regions, _INIT | _SEED),
+    "regions_2d": Table(
+        ("regions_2d", "regions_2d_wide", "regions_2d_published"),
+        measures.regions,
+        shown.regions,
+        _INIT | _SEED | {"reach": "inputs.high"},
+    ),
     "maximum": Table(("maximum",), measures.maximum, shown.maximum),
     "constant_roots": Table(
         ("constant_roots",),

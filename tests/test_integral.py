@@ -7,6 +7,7 @@ import math
 import mpmath
 import pytest
 import torch
+from captum.attr import IntegratedGradients
 from mpmath import mp, mpf
 
 import dtd
@@ -22,7 +23,7 @@ from cases import (
     tensor,
     terms,
 )
-from dtd.networks.network import Network
+from dtd.networks.network import Layer, Network
 from dtd.relevance.series.integral import _GAUSS, _KRONROD, _NODES, Integral
 from dtd.relevance.series.segment import knots
 from dtd.relevance.series.taylor import Taylor
@@ -257,3 +258,21 @@ def test_what_is_not_converged_above_is_not_converged_below(monkeypatch):
     found = recursion(net, "z+", series=Integral()).relevance_and_limits(0, x, graph=True)
     assert found.relevance.any()
     assert found.limit_error.tolist() == [0.25]
+
+
+@pytest.mark.parametrize("rule", ["z+", "w2", "x", "zero"])
+def test_one_layer_is_integrated_gradients_from_the_root(rule):
+    """Of a bare unit; ``zero`` starts at the origin, and its segment has a kink."""
+    net = Network((Layer(torch.tensor([[2.0, -1.0, 0.5]]), torch.tensor([-0.4])),)).to(
+        torch.float64
+    )
+    x = torch.tensor([[0.9, 0.3, 0.6]], dtype=torch.float64)
+    result = dtd.DTD(net, rule=rule, degree="inf").explain(x, 0)
+    baseline = result.parts[0].explanation.evidence[0][0].points[:, 0]
+    # A rule of midpoints is off by one step where the gradient jumps.
+    steps = 500
+    integrated = IntegratedGradients(net.forward).attribute(
+        x, baseline, 0, n_steps=steps, method="riemann_middle"
+    )
+    assert integrated.abs().min() > 0.01
+    torch.testing.assert_close(result.attribution, integrated, rtol=3 / steps, atol=0)

@@ -81,19 +81,28 @@ def test_maximum():
     torch.testing.assert_close(f[:, 0], x.amax(1), rtol=1e-6, atol=0)
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_paper_as_the_research_code_makes_it(seed):
-    """Three times: positive entries × 1.4, then the biases negative."""
+@pytest.mark.parametrize(
+    ("seed", "shape", "widths", "scale"),
+    [
+        (0, (), (10, 10, 10, 2), 1.4),
+        (1, (), (10, 10, 10, 2), 1.4),
+        (2, (10, [10, 10, 10]), (10, 10, 10, 10, 2), 1.4),
+        (2, (2, [30, 30], 2, 1.2), (2, 30, 30, 2), 1.2),
+    ],
+    ids=str,
+)
+def test_paper_as_the_research_code_makes_it(seed, shape, widths, scale):
+    """Three times: positive entries times the scale, then the biases negative."""
     layers = []
-    for weight, bias in drawn_by_torch(seed, 10, 10, 10, 2):
+    for weight, bias in drawn_by_torch(seed, *widths):
         w, b = weight, bias
         for _ in range(3):
-            w = torch.where(w > 0, 1.4 * w, w)
-            b = torch.where(b > 0, 1.4 * b, b)
+            w = torch.where(w > 0, scale * w, w)
+            b = torch.where(b > 0, scale * b, b)
             b = -b.abs()
         layers.append((w, b))
-    network = Paper(seed, "relu").build((10,), 2)
-    assert network.widths == (10, 10, 10, 2)
+    network = Paper(seed, "relu", *shape).build((10,), 2)
+    assert network.widths == widths
     for layer, (weight, bias) in zip(network.layers, layers, strict=True):
         torch.testing.assert_close(layer.weight, weight, rtol=3e-7, atol=0)
         assert layer.relu

@@ -200,7 +200,8 @@ TABLES = {
     "search_lines.csv": ["relevance"],
     "regions.csv": [],
     "output_scaling.csv": [],
-    "published_roots.csv": [],
+    "published_roots.csv": ["output_change"],
+    "upper_relevance.csv": ["relevance"],
     "agreement.csv": [],
     "root_points.csv": [],
 }
@@ -220,14 +221,15 @@ def test_one_logit_below_zero_has_a_run_of_its_own(shallow, tmp_path, monkeypatc
             "network=file", f"network.path={name}.safetensors", "network.output_activation=linear",
             "training=none", "inputs=csv", "inputs.path=x.csv", "inputs.domain=nonnegative",
             "+roots@compare_input_roots.near=random", "relevance.paths=true", "plots=none",
-            "studies=[agreement,output_scaling,published_roots,nested_roots,summed_root]",
+            "studies=[agreement,output_scaling,published_roots,nested_roots,summed_root,"
+            "upper_relevance]",
             "region_map.coordinates=[0,1]", "progress=false", f"hydra.run.dir={name}",
         )  # fmt: skip
         assert status == 0
     for table, opposite in TABLES.items():
         got, want = (pd.read_csv(tmp_path / name / table) for name in ("below", "above"))
         free = [*opposite, "activation", "f", "gradient_i", "gradient_k", "negative_sum"]
-        free += ["gradient_gap"]
+        free += ["gradient_gap", "gradient_change"]
         rest = [name for name in got if name not in free]
         pd.testing.assert_frame_equal(got[rest], want[rest], check_exact=True)
         for name in opposite:

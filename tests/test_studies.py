@@ -16,7 +16,7 @@ from test_cli import dtd_run
 PAPER = ["network=paper", "inputs=positive", "network.seed=1", "training=none", "progress=false"]
 NAMES = (
     "agreement", "continuity", "output_scaling", "published_roots", "rank_collapse", "region_size",
-    "nested_roots", "summed_root",
+    "nested_roots", "summed_root", "upper_relevance",
 )  # fmt: skip
 ALL = f"studies=[{','.join(NAMES)}]"
 
@@ -88,28 +88,60 @@ def test_output_scaling(folder, net):
         np.testing.assert_allclose(rows["ratio"], np.array(f) / f[-1].item(), atol=1e-6)
 
 
-def test_published_roots(folder, net):
+@pytest.mark.parametrize("method", ["train_free", "recursive"])
+def test_published_roots(folder, net, method):
     x, outputs, _ = inputs(folder)
-    r1 = relevance(folder, "recursive", layer=1)
+    r1 = relevance(folder, method, layer=1)
     layer = net.layers[0]
 
-    def gradient(point, output):
+    def output_and_gradient(point, output):
         point = point.clone().requires_grad_()
-        (slope,) = torch.autograd.grad(net.to(x.dtype).forward(point[None])[0, output], point)
-        return slope
+        f = net.to(x.dtype).forward(point[None])[0, output]
+        (slope,) = torch.autograd.grad(f, point)
+        return f.item(), slope
 
-    table = read(folder, "published_roots")
-    assert table["points_with_another_gradient"].between(1, 9).any()
+    table = read(folder, "published_roots").query("method == @method")
+    assert 0 < table["another_gradient"].sum() < len(table) == 10 * len(x)
     for row in table.itertuples():
-        a, output = x[row.sample], outputs[row.sample]
-        away = 0
-        for w, r in zip(layer.weight.double(), r1[row.sample], strict=True):
-            v = a * (w >= 0)
-            root = a - r / (w @ v) * v
-            away += bool(((gradient(root, output) - gradient(a, output)).abs() > 1e-5).any())
-        assert row.points == 10
-        assert row.points_with_another_gradient == away
-        assert row.any_with_another_gradient == (away > 0)
+        a, w = x[row.sample], layer.weight[row.neuron].double()
+        v = a * (w >= 0)
+        f, here = output_and_gradient(a, outputs[row.sample])
+        at_root, there = output_and_gradient(
+            a - r1[row.sample, row.neuron] / (w @ v) * v, outputs[row.sample]
+        )
+        assert row.output_change == pytest.approx(at_root - f, abs=1e-12)
+        gap = (there - here).abs().max().item()
+        assert row.gradient_change == pytest.approx(gap, abs=1e-12)
+        assert row.another_gradient == (gap > 1e-5)
+
+
+def test_upper_relevance(folder, net):
+    """With z+ both methods, written out; the exact one has its roots from the scaled activation."""
+    x, outputs, _ = inputs(folder)
+    (w2, b2), (w3, b3) = (
+        (layer.weight.double().numpy(), layer.bias.double().numpy()) for layer in net.layers[1:]
+    )
+    table = read(folder, "upper_relevance").set_index(["method", "sample", "c"])["relevance"]
+
+    def relevances(a, out):
+        """The train-free R_1 and, unit by unit of layer 2, what it is exactly."""
+        z2 = w2 @ a + b2
+        a2 = np.maximum(z2, 0)
+        kept = np.maximum(w3[out], 0)
+        f = max(w3[out] @ a2 + b3[out], 0)
+        r2 = kept * a2 * f / (kept @ a2) if kept @ a2 else 0 * a2
+        shares = np.maximum(w2, 0) * a
+        sums = shares.sum(1, keepdims=True)
+        return (shares * np.divide(r2[:, None], sums, out=0 * sums, where=sums > 0)).sum(0)
+
+    for sample in range(len(x)):
+        a = net.to(x.dtype).activations(x[sample : sample + 1])[1][0].numpy()
+        for c in (0.25, 1, 2):
+            want = relevances(c * a, outputs[sample])
+            np.testing.assert_allclose(table[("train_free", sample, c)], want, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(
+            table[("recursive", sample, 1)], relevance(folder, "recursive", 1)[sample], atol=1e-12
+        )
 
 
 def test_rank_collapse(folder, net):
@@ -170,14 +202,22 @@ def test_nested_roots(folder, net):
     assert nested > 3
 
 
-def test_region_size_of_an_interval(monkeypatch, tmp_path):
-    """With one input the box is the region itself: found here by a dense scan."""
+@pytest.mark.parametrize(
+    ("search", "near"),
+    [
+        ([], 2e-4),
+        (["input_roots=hit_and_run", "input_roots.chains=200", "input_roots.radius=99"], 2e-2),
+    ],
+    ids=["rays", "chains"],
+)
+def test_region_size_of_an_interval(monkeypatch, tmp_path, search, near):
+    """With one input the box is the region itself, and chains fill it; found by a dense scan."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "x.csv").write_text("a\n0.1\n-0.4\n1.2\n")
     settings = ["network=mlp", "network.hidden=[5,4]", "network.outputs=2", "training=none",
                 "inputs=csv", "inputs.path=x.csv", "inputs.domain=box", "inputs.low=-3",
                 "inputs.high=3", "seed=5", "studies=[region_size]", "plots=none"]  # fmt: skip
-    assert dtd_run(monkeypatch, *settings, "hydra.run.dir=run") == 0
+    assert dtd_run(monkeypatch, *settings, *search, "hydra.run.dir=run") == 0
     net = File(0, "relu", "run/network.safetensors").build((0,), 0).to(torch.float64)
     scan = torch.linspace(-3, 3, 60_001, dtype=torch.float64)
     pattern = torch.cat([(a > 0) for a in net.activations(scan[:, None])[1:]], 1)
@@ -188,8 +228,8 @@ def test_region_size_of_an_interval(monkeypatch, tmp_path):
         other = (pattern != pattern[here]).any(1)
         low = scan[:here][other[:here]]
         high = scan[here:][other[here:]]
-        assert row.low == pytest.approx(low[-1].item() if len(low) else -3, abs=2e-4)
-        assert row.high == pytest.approx(high[0].item() if len(high) else 3, abs=2e-4)
+        assert row.low == pytest.approx(low[-1].item() if len(low) else -3, abs=near)
+        assert row.high == pytest.approx(high[0].item() if len(high) else 3, abs=near)
 
 
 def test_summed_root(monkeypatch, tmp_path):
@@ -264,7 +304,7 @@ def test_each_has_its_picture(folder):
     [
         (["studies=[nothing]"], "agreement, continuity"),
         (["studies=[agreement,agreement]"], "each once"),
-        (["studies=[published_roots]", "relevance.methods=[train_free]"], "needs recursive"),
+        (["studies=[published_roots]", "relevance.methods=[recursive]"], "needs train_free"),
     ],
 )
 def test_refused(monkeypatch, tmp_path, capsys, settings, allowed):

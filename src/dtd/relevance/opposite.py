@@ -10,7 +10,6 @@ from torch import Tensor
 from dtd.relevance.evidence import Evidence
 from dtd.relevance.explanation import Explanation
 from dtd.relevance.ledger import Ledger
-from dtd.relevance.paths.all import Paths
 from dtd.relevance.root_tree import RootTree
 
 
@@ -27,12 +26,6 @@ def opposite(explanation: Explanation) -> Explanation:
         terms=_all(explanation.terms),
         interactions=_all(explanation.interactions),
     )
-
-
-def opposite_paths(paths: Paths) -> Paths:
-    """The paths of the relevance of f, where those of -f are given."""
-    tree = None if paths.tree is None else opposite_tree(paths.tree)
-    return Paths(negative(paths.relevance), tree)
 
 
 def opposite_tree(tree: RootTree) -> RootTree:

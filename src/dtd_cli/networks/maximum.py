@@ -1,4 +1,4 @@
-"""``network=maximum``: the first example of the deep Taylor decomposition."""
+"""``network=maximum``: max(x1, x2), whose deep Taylor decomposition has a closed form."""
 
 from __future__ import annotations
 

@@ -13,6 +13,8 @@ from dtd.networks.network import Network
 from dtd_cli.config.values import Count, OneOf, Seed
 from dtd_cli.networks.initialisers import INITIALISERS
 
+Hidden = Annotated[list[Count], Field(description="a list of widths >= 1, or [] for none")]
+
 
 @dataclass(frozen=True)
 class NetworkSpec(ABC):
@@ -69,7 +71,7 @@ class EndsInDense(Described):
     ``init`` is what is done to each layer that is drawn.
     """
 
-    hidden: Annotated[list[Count], Field(description="a list of widths >= 1, or [] for none")]
+    hidden: Hidden
     outputs: Count | None
     init: Annotated[str, OneOf(INITIALISERS)]
 

@@ -49,6 +49,7 @@ PICTURES: dict[str, Callable[[Tables, Plots], Figure | None]] = {
     "continuity": studies.continuity,
     "output_scaling": studies.output_scaling,
     "published_roots": studies.published_roots,
+    "upper_relevance": studies.upper_relevance,
     "rank_collapse": studies.rank_collapse,
     "region_size": nested.region_size,
     "summed_root": nested.summed_root,

@@ -29,7 +29,7 @@ def region_size(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
         plots,
     )
     axes = picture.subplots()
-    style.plain(axes, "width of the box around a region's edge points, each unit of each sample")
+    style.plain(axes, "width of the box around points of a region, each unit of each sample")
     table = table.assign(width=table["high"] - table["low"])
     for offset, column, words, colour in (
         (-0.2, "width", "width of the box", style.BLUE),

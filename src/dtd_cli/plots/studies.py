@@ -124,25 +124,79 @@ def output_scaling(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None
 
 
 def published_roots(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
-    """For how many samples so many of the published points have another gradient."""
+    """How many of an input's published points have another gradient, and how f changes there."""
     if not has_rows(tables.published_roots):
         return None
     table = tables.published_roots
+    inputs = table["sample"].nunique()
     picture = style.figure(
-        style.LEAST_WIDTH,
-        3.4,
-        "Published protocol: points with another gradient",
-        f"n = {len(table)} inputs.",
+        8.6,
+        3.6 * (1 + plots.narrow),
+        "Published protocol: f and its gradient at the points",
+        "The step is the relevance of the unit in layer 1 by the method, over w·v. "
+        f"n = {inputs} inputs, {len(table) // table['method'].nunique()} points.",
         plots,
     )
-    axes = picture.subplots()
-    any_share = style.number(100 * float(table["any_with_another_gradient"].mean()))
-    style.plain(axes, f"at least one for {any_share} % of the {len(table)} inputs")
-    counts = table["points_with_another_gradient"].value_counts().sort_index()
-    axes.bar(counts.index, counts / len(table), color=style.BLUE)
-    axes.set_xticks(range(int(table["points"].max()) + 1))
-    axes.set_xlabel("points of one input with another gradient", fontsize=style.LABEL)
-    axes.set_ylabel("share of inputs", fontsize=style.LABEL)
+    left, right = picture.subplots(*((2, 1) if plots.narrow else (1, 2)))
+    most = int(table.groupby(["method", "sample"]).size().max())
+    methods = [str(name) for name in table["method"].unique()]
+    colours = style.colours(methods, style.METHOD_COLOURS)
+    width = 0.8 / len(methods)
+    edges = np.histogram_bin_edges(table["output_change"], 40)
+    style.plain(left, "points of one input with another gradient")
+    style.plain(right, "f(point) − f(x)")
+    for place, method in enumerate(methods):
+        rows = table[table["method"] == method]
+        away = rows.groupby("sample")["another_gradient"].sum()
+        name = f"{style.words(method)}: one or more for {style.number(100 * (away > 0).mean())} %"
+        counts = away.value_counts(normalize=True).reindex(range(most + 1), fill_value=0)
+        offset = (place - (len(methods) - 1) / 2) * width
+        left.bar(counts.index + offset, counts, width, color=colours[method], label=name)
+        right.hist(
+            rows["output_change"], edges.tolist(), color=colours[method], histtype="step",
+            weights=np.full(len(rows), 1 / len(rows)),
+        )  # fmt: skip
+    left.set_xticks(range(most + 1))
+    left.set_ylabel("share of inputs", fontsize=style.LABEL)
+    right.set_yscale("log")
+    right.set_ylabel("share of points", fontsize=style.LABEL)
+    style.legend_below(picture, [left])
+    return picture
+
+
+def upper_relevance(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
+    """The relevance of each unit of layer 1 when its activation is scaled: the first sample."""
+    if not has_rows(tables.upper_relevance):
+        return None
+    table = tables.upper_relevance
+    sample = int(table["sample"].iloc[0])
+    table = table[table["sample"] == sample]
+    methods = [str(name) for name in table["method"].unique()]
+    picture = style.figure(
+        4.3 * len(methods) / (1 + plots.narrow),
+        3.6 * (1 + plots.narrow * (len(methods) - 1)),
+        f"Is relevance proportional to activation? {tables.title(sample)}",
+        "R_1 at c times the activation of layer 1, a line a unit. Dashed: c R_1 of the activation "
+        "itself, for the strongest unit; it would be so if their ratio were constant.",
+        plots,
+    )
+    shape = (len(methods), 1) if plots.narrow else (1, len(methods))
+    grid = picture.subplots(*shape, squeeze=False).ravel()
+    for axes, method in zip(grid, methods, strict=True):
+        style.plain(axes, style.words(method))
+        wide = table[table["method"] == method].pivot(
+            index="c", columns="neuron", values="relevance"
+        )
+        here = wide.iloc[np.abs(wide.index.to_numpy() - 1).argmin()]
+        axes.plot(wide.index, wide, color=style.METHOD_COLOURS[method], linewidth=1.2, alpha=0.7)
+        axes.plot(
+            wide.index, wide.index * here[here.abs().idxmax()], color=style.INK, linewidth=0.9,
+            linestyle="--", label="constant ratio, strongest unit",
+        )  # fmt: skip
+        axes.axvline(1, color=style.FAINT, linewidth=0.8, zorder=1)
+        axes.set_xlabel("c", fontsize=style.LABEL)
+    grid[0].set_ylabel("R_1(c a)", fontsize=style.LABEL)
+    style.legend_below(picture, [grid[0]])
     return picture
 
 

@@ -87,6 +87,7 @@ class Tables:
     region_size: pd.DataFrame | None = None
     nested_roots: pd.DataFrame | None = None
     summed_root: pd.DataFrame | None = None
+    upper_relevance: pd.DataFrame | None = None
     images: pd.DataFrame | None = None
 
     @classmethod

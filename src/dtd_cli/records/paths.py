@@ -13,7 +13,7 @@ from torch import Tensor
 
 from dtd.explainer.frames import in_order, names, numbers
 from dtd.relevance.limits.state import LimitState, states
-from dtd.relevance.paths.all import Paths
+from dtd.relevance.paths.paths import Paths
 from dtd.relevance.root_tree import Level, RootTree
 from dtd.roots.contract import Status
 
@@ -52,55 +52,43 @@ def path_tables(parts: Iterable[MethodPaths], top: int) -> dict[str, pd.DataFram
 
 
 def _paths(part: MethodPaths, top: int) -> pd.DataFrame:
-    relevance = part.paths.relevance
-    _, *widths = relevance.shape
-    flat = relevance.flatten(1)
-    order = flat.abs().sort(dim=1, descending=True, stable=True).indices
-    ordered = flat.gather(1, order)
-    # A path on which no relevance arrives has no rank.
-    listed = ordered[:, :top] != 0
-    row, rank = (index.cpu().numpy() for index in listed.nonzero(as_tuple=True))
-    units = np.unravel_index(order[:, :top][listed].cpu().numpy(), widths)
-    table = pd.DataFrame({"method": part.method, "sample": part.samples[row], "rank": rank + 1})
-    for layer, unit in enumerate(units):
-        table[f"unit_{layer}"] = unit
-    table[f"unit_{len(widths)}"] = part.output
-    table["relevance"] = numbers(ordered[:, :top][listed])
-    rest = pd.DataFrame(
-        {
-            "method": part.method,
-            "sample": part.samples,
-            "rank": REST,
-            "relevance": numbers(ordered[:, top:].sum(1)),
-        }
-    )
-    both = pd.concat([table.astype({"rank": str}), rest])
-    return both.astype({name: "Int64" for name in table if str(name).startswith("unit_")})
+    tables = []
+    for sample, found in zip(part.samples, part.paths.strongest(top), strict=True):
+        # A path on which no relevance arrives has no rank.
+        listed = found.relevance != 0
+        units = found.units[listed].cpu().numpy()
+        count = int(listed.sum())
+        columns = {f"unit_{layer}": unit for layer, unit in enumerate(units.T)}
+        columns[f"unit_{units.shape[1]}"] = np.full(count, part.output)
+        table = pd.DataFrame(columns, dtype="Int64").reindex(range(count + 1))
+        ranks = [*map(str, range(1, count + 1)), REST]
+        relevance = torch.cat([found.relevance[listed], found.rest.view(1)])
+        table.insert(0, "method", part.method)
+        table.insert(1, "sample", sample)
+        table.insert(2, "rank", ranks)
+        tables.append(table.assign(relevance=numbers(relevance)))
+    return pd.concat(tables)
 
 
 def _flows(part: MethodPaths) -> pd.DataFrame:
     """The sum of the paths through each pair of units that are neighbours on it."""
-    relevance = part.paths.relevance.unsqueeze(-1).contiguous()
-    samples, depth = len(part.samples), relevance.dim() - 2
     tables = []
-    for layer in range(depth):
-        others = [axis for axis in range(depth + 1) if axis not in (layer, layer + 1)]
-        # Sample by sample, because the order in which torch adds up depends on their number.
-        flow = torch.stack([paths.sum(others) if others else paths for paths in relevance])
-        _, lower, upper = flow.shape
-        unit = np.arange(upper) if layer + 1 < depth else np.array([part.output])
-        tables.append(
-            pd.DataFrame(
-                {
-                    "method": part.method,
-                    "sample": np.repeat(part.samples, lower * upper),
-                    "layer": layer,
-                    "lower": np.tile(np.repeat(np.arange(lower), upper), samples),
-                    "upper": np.tile(unit, samples * lower),
-                    "relevance": numbers(flow).ravel(),
-                }
+    for row, sample in enumerate(part.samples):
+        for layer, flow in enumerate(part.paths.flows(row)):
+            lower, upper = flow.shape
+            tables.append(
+                pd.DataFrame(
+                    {
+                        "method": part.method,
+                        "sample": sample,
+                        "layer": layer,
+                        "lower": np.repeat(np.arange(lower), upper),
+                        "upper": np.tile(np.arange(upper), lower),
+                        "relevance": numbers(flow).ravel(),
+                    }
+                )
             )
-        )
+        tables[-1]["upper"] = part.output
     return pd.concat(tables)
 
 

@@ -11,7 +11,6 @@ from torch import Tensor
 from dtd.explainer.explained import Explained
 from dtd.explainer.explainer import DTD
 from dtd.explainer.results import Result
-from dtd.relevance.opposite import opposite_paths
 from dtd.relevance.paths.all import PATHS
 from dtd_cli.config.config import Config
 from dtd_cli.records.paths import MethodPaths
@@ -51,8 +50,8 @@ def paths(config: Config, prepared: Prepared) -> Iterator[MethodPaths]:
             numbers = samples.cpu().numpy()
             done = 0
             for found in PATHS[method](problem):
-                count = len(found.relevance)
-                signed = found if output.sign > 0 else opposite_paths(found)
+                count = len(found)
+                signed = found if output.sign > 0 else found.opposite()
                 yield MethodPaths(method, output.unit, numbers[done : done + count], signed)
                 done += count
 

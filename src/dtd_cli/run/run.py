@@ -60,7 +60,7 @@ def run(
             # Roots that are made for a sample are refused here, where they cannot be made.
             problems = prepared.explainer.problems(prepared.x, prepared.targets)
             tuple(problem.plans for _, problem, _ in problems)
-        if config.relevance.paths:
+        if config.relevance.paths and Way("recursive") in ways:
             check_paths(prepared.network, config.relevance.max_paths)
         mapped = map_request(config.region_map, prepared)
         if pictures:
@@ -130,10 +130,11 @@ def _check_studies(config: Config) -> None:
         raise SettingError(
             "studies", studies, f"allowed is a list of some of {', '.join(STUDIES)}, each once"
         )
-    if "published_roots" in studies and "recursive" not in methods:
-        raise SettingError(
-            "studies", studies, "published_roots needs recursive among the relevance.methods"
-        )
+    for study in {"published_roots", "upper_relevance"} & set(studies):
+        if "train_free" not in methods:
+            raise SettingError(
+                "studies", studies, f"{study} needs train_free among the relevance.methods"
+            )
 
 
 def _check_plots(config: Config, prepared: Prepared) -> None:

@@ -9,7 +9,8 @@ the whole, ``R_{l,i,j,p}(a) = ∂_i⁺h_{j,p}(ã_j) (a_i - ã_ji)`` (theory, sec
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from itertools import pairwise
 from math import prod
 
 import torch
@@ -20,22 +21,12 @@ from dtd.numerics.gradients import slopes
 from dtd.relevance.limits.limits import Way
 from dtd.relevance.limits.visits import Along
 from dtd.relevance.methods.train_free import redistribute
+from dtd.relevance.paths.factored import FactoredPaths
+from dtd.relevance.paths.paths import EnumeratedPaths, Paths
 from dtd.relevance.problem import Problem
 from dtd.relevance.recursion import Recursion
 from dtd.relevance.root_tree import Level, RootTree, lineage, root_tree
 from dtd.relevance.slopes.slope import Pairs
-
-
-@dataclass(frozen=True, eq=False)
-class Paths:
-    """The relevance of every path of a few samples.
-
-    ``relevance`` has a dimension for each layer below the output, (B, d_l, d_{l+1}, …, d_{L-1});
-    the last unit of every path is the explained output. ``tree`` has the roots on the paths.
-    """
-
-    relevance: Tensor
-    tree: RootTree | None = None
 
 
 def path_count(network: Network, start: int = 0) -> int:
@@ -43,33 +34,32 @@ def path_count(network: Network, start: int = 0) -> int:
     return prod(network.widths[start:-1])
 
 
-def recursive_paths(problem: Problem, start: int = 0) -> Iterator[Paths]:
+def recursive_paths(problem: Problem, start: int = 0) -> Iterator[EnumeratedPaths]:
     """The paths of ``R_l`` by the exact recursion, l = ``start``, some samples at a time."""
     # Paths add up to what automatic differentiation gives, also where limits are approximate.
     recursion = replace(problem, series=None, forward_passes=False).recursion
     for activations in _chunks(problem, recursion.batching.tree_size(start)):
         tree = root_tree(recursion, start, activations[start])
-        yield Paths(_along_tree(recursion, tree), tree)
+        yield EnumeratedPaths(_along_tree(recursion, tree), tree)
 
 
-def train_free_paths(problem: Problem, start: int = 0) -> Iterator[Paths]:
+def train_free_paths(problem: Problem, start: int = 0) -> Iterator[FactoredPaths]:
     """The paths of the train-free relevance of layer ``start``, some samples at a time.
 
     Its layers are matrices: the path (i ← j ← …) has the product of their entries, times f.
     """
     network, rules, domains = problem.explained, problem.scheme.rules, problem.scheme.domains
-    for *lower, f in _chunks(problem, path_count(network, start)):
-        relevance = f
+    most = max(lower * upper for lower, upper in pairwise(network.widths[start:]))
+    for *lower, f in _chunks(problem, most):
+        matrices = []
         parts = zip(network.layers, lower, rules, domains, strict=True)
-        for layer, a, rule, domain in reversed(list(parts)[start:]):
+        for layer, a, rule, domain in list(parts)[start:]:
             units = layer.units
             each = torch.eye(units, dtype=a.dtype, device=a.device).repeat(len(a), 1)
             repeated = a.repeat_interleave(units, 0)
             shares, _ = redistribute(repeated, layer, rule, domain, each)
-            shares = shares.view(len(a), units, -1).transpose(1, 2)
-            shares = shares.reshape(*shares.shape, *[1] * (relevance.dim() - 2))
-            relevance = shares * relevance.unsqueeze(1)
-        yield Paths(relevance.squeeze(-1))
+            matrices.append(shares.view(len(a), units, -1).mT)
+        yield FactoredPaths(matrices, f.squeeze(1))
 
 
 PATHS: dict[str, Callable[[Problem], Iterator[Paths]]] = {

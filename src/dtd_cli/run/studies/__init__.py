@@ -12,6 +12,7 @@ from dtd_cli.run.studies.rank_collapse import rank_collapse
 from dtd_cli.run.studies.region_size import region_size
 from dtd_cli.run.studies.study import Study
 from dtd_cli.run.studies.summed_root import summed_root
+from dtd_cli.run.studies.upper_relevance import upper_relevance
 
 STUDIES: dict[str, Study] = {
     "agreement": agreement,
@@ -22,6 +23,7 @@ STUDIES: dict[str, Study] = {
     "region_size": region_size,
     "nested_roots": nested_roots,
     "summed_root": summed_root,
+    "upper_relevance": upper_relevance,
 }
 """The name of a study in the configuration, and the study."""
 

@@ -12,17 +12,18 @@ from dtd_cli.run.explanations import Explanations, Way
 from dtd_cli.run.preparation import Prepared
 
 _PARALLEL = 1e-5
-"""The published code skips a unit with ``|w_j v_j|`` below this."""
+"""The published code skips a unit with ``|w_j v_j|`` of this size or less."""
 _GAP = 1e-5
-"""From which difference of an entry on it calls a gradient another."""
+"""Entries of two gradients that differ by more make them different."""
 
 
 def published_roots(prepared: Prepared, explanations: Explanations) -> pd.DataFrame:
-    """For every sample, how many of the input's published "roots" have another gradient of f.
+    """f and its gradient at the published "roots" of the input, against those at the input.
 
     The published code takes the step from the unit's relevance, ``t_j = R_j / (w_j v_j)``, where
-    the theory takes it from the pre-activation; R_j is that of the method ``recursive``. All units
-    of layer 1 take part, also dead ones, whose point is the input itself.
+    the theory takes it from the pre-activation. R_j is the train-free relevance of layer 1. Where
+    the run has the exact recursion, its points are there too, as the method ``recursive``. All
+    units of layer 1 take part, also dead ones. Rules that go to a reference point take no step.
 
     Source: RS (roots and linear regions), as computed by its published code.
     """
@@ -31,28 +32,33 @@ def published_roots(prepared: Prepared, explanations: Explanations) -> pd.DataFr
     rule, domain = prepared.scheme.rules[0], prepared.scheme.domains[0]
     terms = rule.terms(a, layer, domain)
     total = Divisor(terms).value
-    taken = total.abs() > _PARALLEL
-    # Where f is below zero, -f is decomposed.
-    decomposed = explanations[Way("recursive")].relevance[1].flatten(1)
-    decomposed = decomposed * prepared.f.sign().unsqueeze(1)
-    t = decomposed[samples] / torch.where(taken, total, 1)
-    if rule.divisor(terms) is None:
-        t, taken = torch.ones_like(t), torch.ones_like(taken)
-    points = a.unsqueeze(1) - t.unsqueeze(2) * direction(terms)
+    steps = rule.divisor(terms) is not None
+    taken = total.abs() > _PARALLEL if steps else torch.ones_like(total, dtype=torch.bool)
     ones = a.new_ones(1, prepared.network.widths[-1])
     rows = torch.cat([prepared.outputs[sample].relevance(ones) for sample in samples.tolist()])
-    here = _gradient(prepared, a, rows).unsqueeze(1)
-    there = _gradient(prepared, points.flatten(0, 1), rows.repeat_interleave(points.shape[1], 0))
-    gap = (there.view_as(points) - here).abs().amax(2)
-    leaves = taken & (gap > _GAP)
-    return pd.DataFrame(
-        {
-            "sample": samples.cpu().numpy(),
-            "points": taken.sum(1).cpu().numpy(),
-            "points_with_another_gradient": leaves.sum(1).cpu().numpy(),
-            "any_with_another_gradient": leaves.any(1).cpu().numpy(),
+    here = _gradient(prepared, a, rows)
+    sample, unit = taken.nonzero(as_tuple=True)
+    parts = []
+    for method in ("train_free", "recursive"):
+        if Way(method) not in explanations:
+            continue
+        # Where f is below zero, -f is decomposed.
+        relevance = explanations[Way(method)].relevance[1].flatten(1)
+        decomposed = (relevance * prepared.f.sign().unsqueeze(1))[samples]
+        t = decomposed / torch.where(taken, total, 1) if steps else torch.ones_like(total)
+        points = (a.unsqueeze(1) - t.unsqueeze(2) * direction(terms))[taken]
+        f = (prepared.network.forward(points) * rows[sample]).sum(1)
+        gap = (_gradient(prepared, points, rows[sample]) - here[sample]).abs().amax(1)
+        columns = {
+            "sample": samples[sample],
+            "neuron": unit,
+            "output_change": f - prepared.f[samples][sample],
+            "gradient_change": gap,
+            "another_gradient": gap > _GAP,
         }
-    )
+        numbers = {name: column.cpu().numpy() for name, column in columns.items()}
+        parts.append(pd.DataFrame({"method": method, **numbers}))
+    return pd.concat(parts, ignore_index=True)
 
 
 def _gradient(prepared: Prepared, points: Tensor, rows: Tensor) -> Tensor:
