@@ -32,7 +32,7 @@ SETTINGS = [
     {"input_rule": "zB", "domain": BOX},
     *({"rule": rule} for rule in ("w2", "gamma", "x", "zero", "pinv")),
     *(
-        {"roots": roots}
+        {"input_roots": roots}
         for roots in ("line", "random", "interpolation", "metropolis", "hit_and_run", "polytope")
     ),
 ]
