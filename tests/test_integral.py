@@ -274,5 +274,5 @@ def test_one_layer_is_integrated_gradients_from_the_root(rule):
     integrated = IntegratedGradients(net.forward).attribute(
         x, baseline, 0, n_steps=steps, method="riemann_middle"
     )
-    assert integrated.abs().min() > 0.01
-    torch.testing.assert_close(result.attribution, integrated, rtol=3 / steps, atol=0)
+    assert integrated.abs().max() > 0.1
+    torch.testing.assert_close(result.attribution, integrated, rtol=3 / steps, atol=1e-9)
