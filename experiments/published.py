@@ -280,7 +280,7 @@ def _box(
 
 def _points(table: pd.DataFrame) -> NDArray[np.float64]:
     """The roots (units, d) of a table of coordinates."""
-    return table.pivot(index="neuron", columns="index", values="value").to_numpy()
+    return table.pivot(index="neuron", columns="index", values="value").to_numpy(copy=True)
 
 
 def _vector(row: pd.Series, name: str) -> str:

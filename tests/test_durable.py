@@ -21,6 +21,7 @@ from dtd_cli.records.lock import held
 from dtd_cli.records.manifest import Manifest
 from dtd_cli.report import write_report
 from test_cli import CSV, dtd_run, interruptible, visible
+from test_faults import IN_TRAINING
 from test_sweeps import NOTEBOOK, SCRIPT, contents, runs
 
 SMALL = [*NOTEBOOK, "plots=none", "progress=false"]
@@ -411,10 +412,7 @@ def test_a_second_interrupt_ends_at_once():
         "RunFolder.failed = lambda *_: (print('held up', flush=True), time.sleep(60))\n"
     )
     endless = ["training.epochs=1000000", "progress=false", "hydra.run.dir=run"]
-    told = "import torch\nadam = torch.optim.Adam\n"
-    told += "def made(*a, **k):\n    print('reached', flush=True)\n    return adam(*a, **k)\n"
-    told += "torch.optim.Adam = made\n"
-    with interruptible(slow + told + SCRIPT, *endless) as run:
+    with interruptible(slow + IN_TRAINING + SCRIPT, *endless) as run:
         for word in ("reached\n", "held up\n"):
             assert word in iter(run.stdout.readline, "")
             run.send_signal(signal.SIGINT)
