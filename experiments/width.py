@@ -16,7 +16,7 @@ from torch import Tensor
 import dtd
 from document import grid, number, share
 from dtd.explainer.output import Output
-from dtd.regions.gates import closed_gates, gates
+from dtd.regions.gates import closed_passage, passage
 from dtd.relevance.recursion import Recursion
 from dtd.rules import RULES
 from dtd_cli.plots import style
@@ -129,9 +129,9 @@ def _looked_at(recursion: Recursion, l: int, a: Tensor, generator: np.random.Gen
     # All outputs count, as in roots.csv; the unit's own gate does not.
     network = recursion.network
     own = torch.tensor([recursion.output]).expand(len(unit)) if l + 1 == network.depth else unit
-    pattern = gates(network, l, anchors)
-    there = closed_gates(network, l, points, anchors, pattern)
-    other = [one != two for one, two in zip(pattern, there, strict=True)]
+    at_anchor = passage(network, l, anchors)
+    there = closed_passage(network, l, points, at_anchor)
+    other = [one != two for one, two in zip(at_anchor.gates, there.gates, strict=True)]
     other[0][torch.arange(len(unit)), own] = False
     changed = torch.cat([gate.flatten(1) for gate in other], 1).double()
     return _Roots(step[unit], (changed.sum(1) == 0).double(), changed.mean(1))

@@ -11,7 +11,7 @@ from cases import alone, box, positive_input, random_network, recursion, relevan
 from dtd.domains import Domain
 from dtd.errors import InvalidSetting
 from dtd.networks.network import Layer
-from dtd.regions.gates import closed_gates, gates
+from dtd.regions.gates import closed_passage, gates, passage
 from dtd.regions.region import Regions
 from dtd.roots import Interpolation
 from dtd.roots.contract import RootProblem, Status
@@ -80,16 +80,16 @@ def test_edge_points_lie_on_the_edge(seed, start):
     assert ends.any()
     assert given.domain.contains(points).all()
     anchors, points = a[ends.nonzero()[:, 0]], points[ends]
-    pattern = gates(net, start, anchors)
+    at_anchor = passage(net, start, anchors)
 
     def agree(patterns):
-        pairs = zip(patterns, pattern, strict=True)
+        pairs = zip(patterns, at_anchor.gates, strict=True)
         return torch.stack([(p == q).all(1) for p, q in pairs]).all(0)
 
     def after(factor):
         return anchors + factor * (points - anchors)
 
-    assert agree(closed_gates(net, start, points, anchors, pattern)).all()
+    assert agree(closed_passage(net, start, points, at_anchor).gates).all()
     assert agree(gates(net, start, after(1 - 1e-7))).all()
     beyond = after(1 + 1e-7)
     assert not (agree(gates(net, start, beyond)) & given.domain.contains(beyond)).any()

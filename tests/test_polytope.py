@@ -12,7 +12,7 @@ from scipy.optimize import linprog, nnls
 from cases import network, positive_input, random_network, recursion, relevances, spread, tensor
 from dtd.domains import Domain
 from dtd.errors import InvalidSetting
-from dtd.regions.gates import closed_gates, gates
+from dtd.regions.gates import closed_passage, passage
 from dtd.regions.region import Regions
 from dtd.roots import ClosedForm, nearest_point
 from dtd.roots.contract import RootProblem, Status
@@ -144,13 +144,11 @@ def test_a_second_formulation_has_the_same_distances(metric, bias, start):
 def in_closed_region(net, start, a, points):
     """For roots (B, J, d) of all units: all gates but the own are the anchor's."""
     units = points.shape[1]
-    anchors, flat = a.repeat_interleave(units, 0), points.flatten(0, 1)
-    pattern = gates(net, start, anchors)
+    at_anchor = passage(net, start, a.repeat_interleave(units, 0))
+    there = closed_passage(net, start, points.flatten(0, 1), at_anchor)
     regions = Regions(net, start, start + 1, torch.arange(units))
     own = torch.arange(units).repeat(len(a))
-    return regions.same(closed_gates(net, start, flat, anchors, pattern), pattern, own).view(
-        len(a), units
-    )
+    return regions.same(there.gates, at_anchor.gates, own).view(len(a), units)
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -188,11 +186,11 @@ def test_no_sampled_root_is_nearer(metric):
             cloud = a.unsqueeze(1) + 3 * size * cloud
             for j, (w, b) in enumerate(zip(net.layers[0].weight, net.layers[0].bias, strict=True)):
                 on_plane = cloud - ((cloud @ w + b) / (w @ w)).unsqueeze(2) * w
-                anchors = a.repeat_interleave(20000, 0)
-                pattern = gates(net, 0, anchors)
-                closed = closed_gates(net, 0, on_plane.flatten(0, 1), anchors, pattern)
+                at_anchor = passage(net, 0, a.repeat_interleave(20000, 0))
+                there = closed_passage(net, 0, on_plane.flatten(0, 1), at_anchor)
                 regions = Regions(net, 0, 1, torch.arange(5))
-                same = regions.same(closed, pattern, torch.full((60000,), j)).view(3, -1)
+                own = torch.full((60000,), j)
+                same = regions.same(there.gates, at_anchor.gates, own).view(3, -1)
                 valid = same & domain.contains(on_plane)
                 away = torch.where(valid, distances(a, on_plane, metric), torch.inf).amin(1)
                 active = got.status[:, j] != Status.INACTIVE

@@ -15,7 +15,7 @@ import dtd
 from cases import rule_named
 from dtd.domains import Domain
 from dtd.explainer.output import Output
-from dtd.regions.gates import closed_gates, gates
+from dtd.regions.gates import closed_passage, passage
 from dtd.regions.region import Regions
 from dtd.roots import ClosedForm
 from dtd.roots.contract import RootProblem
@@ -47,9 +47,9 @@ def same_region_share(net, x, rule):
     )
     roots = ClosedForm()(problem)
     anchor, unit = (net.layers[0].preactivation(x) > 0).nonzero(as_tuple=True)
-    pattern = gates(net, 0, x[anchor])
-    at_root = closed_gates(net, 0, roots.points[anchor, unit], x[anchor], pattern)
-    return regions.same(at_root, pattern, unit).double().mean().item()
+    at_anchor = passage(net, 0, x[anchor])
+    at_root = closed_passage(net, 0, roots.points[anchor, unit], at_anchor)
+    return regions.same(at_root.gates, at_anchor.gates, unit).double().mean().item()
 
 
 def network(seed):

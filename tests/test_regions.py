@@ -7,7 +7,7 @@ import torch
 
 from cases import positive_input, random_network, tensor
 from dtd.networks.network import Layer, Network
-from dtd.regions.gates import closed_gates, gates, gradient
+from dtd.regions.gates import closed_passage, gates, gradient, passage
 from dtd.regions.region import Regions
 
 WIDTHS = (4, 6, 5, 2)
@@ -115,8 +115,8 @@ def test_the_gradient_is_constant_inside():
 
 
 def patterns(net, points, anchors):
-    anchor = gates(net, 0, anchors)
-    return closed_gates(net, 0, points, anchors, anchor), anchor
+    at_anchor = passage(net, 0, anchors)
+    return closed_passage(net, 0, points, at_anchor).gates, at_anchor.gates
 
 
 def test_the_closed_region_contains_its_boundary():

@@ -137,7 +137,7 @@ class DTD:
         check_squares(path, explained.explained.nonzero().squeeze(1))
         batches = self.track(self._batches(explained), self.method)
         parts = tuple(
-            self._part(output, samples.flatten(1)[rows], rows) for output, rows in batches
+            self._part(output, [a[rows] for a in path], rows) for output, rows in batches
         )
         shapes = self.network.shapes
         return Result(samples, explained.f, explained.relevance, shapes, parts, self._contents)
@@ -309,12 +309,14 @@ class DTD:
             for batch in self._roots.batches(samples)
         ]
 
-    def _part(self, output: Output, x: Tensor, rows: Tensor) -> Explained:
-        """The explanation of samples ``x`` (n, d), which are these ``rows`` of the batch."""
-        problem = self._problem(output, x)
-        found = self._explain(problem)
+    def _part(self, output: Output, path: Sequence[Tensor], rows: Tensor) -> Explained:
+        """The explanation of samples with these activations (n, d_l) in all layers.
+
+        They are these ``rows`` of the batch.
+        """
+        found = self._explain(self._problem(output, path[0]))
         found = found if output.sign > 0 else opposite(found)
-        return Explained(self.method, output, rows, self.network.activations(x), found)
+        return Explained(self.method, output, rows, path, found)
 
     def _explain(self, problem: Problem) -> Explanation:
         if self.method == "recursive":

@@ -6,33 +6,52 @@ there the network is affine and its gradient constant.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 from dtd.networks.network import Network
 
 
+class Passage(NamedTuple):
+    """N points on their way from a layer ``start`` to the output."""
+
+    activations: list[Tensor]
+    """Of the layers ``start``..L, each (N, d_l)."""
+    gates: list[Tensor]
+    """Which gates of the layers ``start + 1``..L are open."""
+
+
+def passage(network: Network, start: int, a: Tensor) -> Passage:
+    """The way of the points ``a`` (N, d) in layer ``start``."""
+    way = Passage([a], [])
+    for layer in network.layers[start:]:
+        z = layer.preactivation(a)
+        way.gates.append(layer.gates(a, z))
+        a = layer.activation(z)
+        way.activations.append(a)
+    return way
+
+
 def gates(network: Network, start: int, a: Tensor) -> list[Tensor]:
     """Which gates of the layers ``start + 1``..L are open at the points ``a`` (N, d)."""
-    pattern = []
-    for layer in network.layers[start:]:
-        pattern.append(layer.gates(a))
-        a = layer(a)
-    return pattern
+    return passage(network, start, a).gates
 
 
-def closed_gates(
-    network: Network, start: int, a: Tensor, anchors: Tensor, pattern: list[Tensor]
-) -> list[Tensor]:
-    """The gates at ``a`` (N, d); a unit on its kink has that of the anchors' ``pattern``.
+def closed_passage(network: Network, start: int, a: Tensor, anchors: Passage) -> Passage:
+    """The way of the points ``a`` (N, d); a unit on its kink has the gate of its anchor.
 
     So a point on the boundary of a region counts to the region, which is closed.
     """
-    closed = []
-    for layer, gate in zip(network.layers[start:], pattern, strict=True):
-        closed.append(layer.closed_gates(a, anchors, gate))
-        a, anchors = layer(a), layer(anchors)
-    return closed
+    way = Passage([a], [])
+    layers = network.layers[start:]
+    for layer, anchor, gate in zip(layers, anchors.activations[:-1], anchors.gates, strict=True):
+        z = layer.preactivation(a)
+        way.gates.append(layer.closed_gates(a, z, anchor, gate))
+        a = layer.activation(z)
+        way.activations.append(a)
+    return way
 
 
 def gates_towards(network: Network, points: Tensor, anchors: Tensor) -> list[Tensor]:

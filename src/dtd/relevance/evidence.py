@@ -10,7 +10,7 @@ from torch import Tensor
 from dtd.domains import Domain
 from dtd.numerics.policy import policy
 from dtd.numerics.scale import norm
-from dtd.regions.gates import closed_gates, gates, gradient
+from dtd.regions.gates import closed_passage, gradient, passage
 from dtd.regions.region import Regions
 from dtd.relevance.expansion import Expansion
 from dtd.roots.contract import Chains, Roots, Scan, Solution, Status
@@ -99,11 +99,12 @@ def evidence(
     anchor, unit = expansion.anchor, expansion.unit
     points = roots.points[anchor, unit]
     anchors = a[anchor]
-    pattern = gates(network, start, anchors)
-    at_root = closed_gates(network, start, points, anchors, pattern)
-    gap = gradient(network, start, at_root, output) - gradient(network, start, pattern, output)
+    at_anchor = passage(network, start, anchors)
+    at_root = closed_passage(network, start, points, at_anchor)
+    gap = gradient(network, start, at_root.gates, output)
+    gap -= gradient(network, start, at_anchor.gates, output)
     f = network.forward(a, start)[:, output]
-    change = network.forward(points, start)[:, output] - f[anchor]
+    change = at_root.activations[-1][:, output] - at_anchor.activations[-1][:, output]
     tolerance = policy(a.dtype)
     slack = tolerance.tie * anchors.abs().amax(1, keepdim=True)
 
@@ -124,7 +125,7 @@ def evidence(
         residual=residual,
         distance=spread(norm(anchors - points)),
         admissible=spread(domain.contains(points, slack)),
-        same_region=spread(regions.same(at_root, pattern, unit)),
+        same_region=spread(regions.same(at_root.gates, at_anchor.gates, unit)),
         gradient_norm=spread(norm(expansion.slope)),
         gradient_gap=spread(gap.abs().amax(1)),
         output_change=spread(change),

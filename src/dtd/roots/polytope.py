@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dtd.numerics.policy import policy
 from dtd.ranges import POSITIVE, check_choice
-from dtd.regions.gates import closed_gates, gates
+from dtd.regions.gates import closed_passage, passage
 from dtd.roots.contract import RootFinder, RootProblem, Roots, Status
 from dtd.roots.location import OnKink
 from dtd.roots.nearest_point import METRICS, Array, Metric, Nearest, nearest_point
@@ -77,16 +77,15 @@ def _in_region(problem: RootProblem, points: Tensor) -> Tensor:
     """
     regions, a = problem.regions, problem.anchors
     units = points.shape[1]
-    anchors, flat = a.repeat_interleave(units, 0), points.flatten(0, 1)
-    pattern = gates(regions.network, regions.start, anchors)
-    closed = closed_gates(regions.network, regions.start, flat, anchors, pattern)
+    network, start = regions.network, regions.start
+    at_anchor = passage(network, start, a.repeat_interleave(units, 0))
+    there = closed_passage(network, start, points.flatten(0, 1), at_anchor)
     own = torch.arange(units, device=a.device).repeat(len(a))
-    same = regions.same(closed, pattern, own)
-    start, stop = regions.start, regions.upper - 1
-    layer = regions.network.layers[stop]
-    below, anchors = (regions.network.forward(p, start, stop) for p in (flat, anchors))
-    size = layer.magnitude(anchors)[:, regions.own]
-    z = layer.preactivation(below)[:, regions.own]
+    same = regions.same(there.gates, at_anchor.gates, own)
+    below = regions.upper - 1 - start
+    layer = network.layers[regions.upper - 1]
+    size = layer.magnitude(at_anchor.activations[below])[:, regions.own]
+    z = layer.preactivation(there.activations[below])[:, regions.own]
     tie = (z.abs() <= policy(z.dtype).tie * size).gather(1, own.unsqueeze(1)).squeeze(1)
     return (same & tie).view(len(a), units)
 

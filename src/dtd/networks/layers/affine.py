@@ -135,22 +135,21 @@ class Layer(AnyLayer):
     def largest(self) -> tuple[Tensor, Tensor]:
         return self.bias.abs().amax(), self._magnitudes.row_sums().amax()
 
-    def gates(self, a: Tensor) -> Tensor:
+    def gates(self, a: Tensor, z: Tensor) -> Tensor:
         """``z > 0``; a unit without a ReLU is always open."""
-        z = self.preactivation(a)
         return z > 0 if self.relu else torch.ones_like(z, dtype=torch.bool)
 
-    def closed_gates(self, a: Tensor, anchors: Tensor, gates: Tensor) -> Tensor:
+    def closed_gates(self, a: Tensor, z: Tensor, anchors: Tensor, gates: Tensor) -> Tensor:
         if not self.relu:
             return gates
-        z = self.preactivation(a)
         tie = z.abs() <= policy(z.dtype).tie * self.magnitude(anchors)
         return torch.where(tie, gates, z > 0)
 
     def gates_towards(self, a: Tensor, slope: Tensor, size: Tensor) -> Tensor:
+        z = self.preactivation(a)
         if not self.relu:
-            return self.gates(a)
-        z, rise = self.preactivation(a), self.matrix(slope)
+            return self.gates(a, z)
+        rise = self.matrix(slope)
         tie = z.abs() <= policy(z.dtype).tie * self.magnitude(size)
         return torch.where(tie, rise, z) > 0
 

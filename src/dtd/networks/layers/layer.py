@@ -182,11 +182,11 @@ class AnyLayer(ABC):
         """The largest ``|b_j|``, and the largest ``Σ_i |w_ji|``."""
 
     @abstractmethod
-    def gates(self, a: Tensor) -> Tensor:
-        """Which gates are open at the points ``a`` (N, d), (N, J, ...)."""
+    def gates(self, a: Tensor, z: Tensor) -> Tensor:
+        """Which gates are open at the points ``a`` (N, d) with pre-activations z, (N, J, ...)."""
 
     @abstractmethod
-    def closed_gates(self, a: Tensor, anchors: Tensor, gates: Tensor) -> Tensor:
+    def closed_gates(self, a: Tensor, z: Tensor, anchors: Tensor, gates: Tensor) -> Tensor:
         """The same, where a unit on its kink has the gates of its anchor, which are given."""
 
     @abstractmethod

@@ -185,14 +185,12 @@ class Maximum(AnyLayer):
     def largest(self) -> tuple[Tensor, Tensor]:
         return torch.zeros_like(self.one[0]), self.one[0]
 
-    def gates(self, a: Tensor) -> Tensor:
-        values = self.values(a)
-        return values == values.amax(2, keepdim=True)
+    def gates(self, a: Tensor, z: Tensor) -> Tensor:
+        return self.values(a) == z.unsqueeze(2)
 
-    def closed_gates(self, a: Tensor, anchors: Tensor, gates: Tensor) -> Tensor:
-        values = self.values(a)
+    def closed_gates(self, a: Tensor, z: Tensor, anchors: Tensor, gates: Tensor) -> Tensor:
+        values, highest = self.values(a), z.unsqueeze(2)
         slack = policy(a.dtype).tie * self.magnitude(anchors).unsqueeze(2)
-        highest = values.amax(2, keepdim=True)
         lowest_winner = torch.where(gates, values, torch.inf).amin(2, keepdim=True)
         return torch.where(lowest_winner >= highest - slack, gates, values == highest)
 
@@ -212,7 +210,7 @@ class Maximum(AnyLayer):
         return self.spread(safe_divide(gates * upper.unsqueeze(2), gates.sum(2, keepdim=True)))
 
     def held_open(self, units: Tensor, anchors: Tensor) -> Tensor:
-        return (units.unsqueeze(2) & self.gates(anchors)).flatten(1)
+        return (units.unsqueeze(2) & self.gates(anchors, self.preactivation(anchors))).flatten(1)
 
     def opened(self, a: Tensor, gates: Tensor) -> Tensor:
         values, held = self.values(a), gates.view(len(gates), *self.places.shape)
