@@ -296,6 +296,7 @@ def files(tmp_path):
     (tmp_path / "empty.pt").write_bytes(b"")
     (tmp_path / "empty.safetensors").write_bytes(b"")
     (tmp_path / "good.csv").write_text("a,b,c\n1,2,3\n")
+    (tmp_path / "trees.csv").write_text("a,kind\n1,oak\n2,ash\n")
     (tmp_path / "none.csv").write_text("")
     (tmp_path / "header.csv").write_text("a,b,c\n")
     (tmp_path / "nan.csv").write_text("a,b,c\n1,2,3\n4,NaN,6\n")
@@ -311,6 +312,8 @@ def files(tmp_path):
     return tmp_path
 
 
+ONE_OUTPUT = ["network=mlp", "network.outputs=1", "training=none", "inputs=csv",
+              "inputs.path=trees.csv", "inputs.label=kind"]  # fmt: skip
 FILE = ["network=file", "training=none"]
 CSV = ["network=notebook", "training=none", "inputs=csv"]
 NOTEBOOK = ["network=notebook", "training=none", "inputs=notebook"]
@@ -396,12 +399,16 @@ REFUSED = [
     (["network.hidden=[0]"], ["network.hidden=[0]", ">= 1"]),
     (["network.hidden=8"], ["network.hidden=8", "list"]),
     (["network.hidden=[[8]]"], ["network.hidden=[[8]]", "allowed is a list of widths"]),
+    (["network.hidden=[4,x]"], ["network.hidden=[4, 'x']", "element 1 ", "is x, a text; "]),
+    (["network.hidden=[4,0]"], ["element 1 (the first is 0) is 0, an integer", "widths >= 1"]),
+    (["explain.output=[3,-1]"], ["element 1 (the first is 0) is -1", "a pair such as [3,5]"]),
     (["network.init=zero"], ["network.init=zero", "no_bias"]),
     (["network.output_activation=tanh"], ["network.output_activation=tanh", "relu"]),
     (["training.epochs=0"], ["training.epochs=0", ">= 1"]),
     (["training.loss=hinge"], ["training.loss=hinge", "cross_entropy"]),
     (["inputs.n=0"], ["inputs.n=0", ">= 1"]),
     (["inputs=notebook"], ["training=adam", "labels"]),
+    (["inputs=positive", "inputs=grid", "inputs.threshold=1"], ["no such", "inputs.points"]),
     ([*NOTEBOOK, "rule=z+", "input_rule=zB"], ["input_rule=zB", "inputs.domain=box"]),
     (["rule=zB", "training.epochs=1"], ["rule=zB", "input_rule=zB"]),
     (["network=paper", "training=none"], ["inputs=digits", "64", "10"]),
@@ -426,6 +433,8 @@ REFUSED = [
     (["explain.output=10", "training.epochs=1"], ["explain.output=10", "0 to 9"]),
     (["explain.output=-1", "training.epochs=1"], ["explain.output=-1", "predicted"]),
     (["explain.output=best"], ["explain.output=best", "predicted"]),
+    *[([*ONE_OUTPUT, f"explain.output={output}"], [f"explain.output={said}: ", "a single output"])
+      for output, said in {"oak": "oak", "label": "label", "[ash,oak]": "['ash', 'oak']"}.items()],
     (
         [*NOTEBOOK, "network.seed=2", "roots=prescribed", "roots.target=[1]"],
         ["roots=prescribed", "its target has 1 numbers; allowed are 3"],

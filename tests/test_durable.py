@@ -420,31 +420,53 @@ def test_a_second_interrupt_ends_at_once():
     assert (run.returncode, error) == (130, "")
 
 
-WORKER = """
-import os, sys, time
+BUSY = """
+import time
 from joblib import Parallel, delayed
 from dtd_cli.app import workers
-parent = os.getpid()
+workers.prepare()
 def work():
-    workers.settle(parent)
-    print(os.getpid(), flush=True)
+    print('ready', flush=True)
     time.sleep(60)
 Parallel(n_jobs=2)(delayed(work)() for _ in range(2))
 """
 
+IDLE = """
+import time
+from joblib.externals.loky.process_executor import _ExecutorManagerThread
+def sends_nothing(self):
+    print('ready', flush=True)
+    time.sleep(60)
+_ExecutorManagerThread.add_call_item_to_queue = sends_nothing
+"""
 
-def test_workers_end_with_their_parent():
-    with interruptible(WORKER) as parent:
-        worker = int(parent.stdout.readline())
+
+def members(session):
+    """The processes of a session that live, with their parents."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, parent, _, of = path.read_text().rpartition(")")[2].split()[:4]
+            if int(of) == session and state != "Z":
+                found[int(path.parent.name)] = int(parent)
+    return found
+
+
+@pytest.mark.parametrize("code", [BUSY, IDLE + SCRIPT], ids=["busy", "before_the_first_run"])
+def test_workers_end_with_their_parent(code):
+    parallel = [*SWEEP, "seed=3,4", "launch=parallel", "hydra.launcher.n_jobs=2"]
+    with interruptible(code, *parallel, start_new_session=True) as parent:
+        assert parent.stdout.readline() == "ready\n"
+        children = [child for child, of in members(parent.pid).items() if of == parent.pid]
+        assert len(children) > 2
         parent.kill()
         parent.wait()
-        for _ in range(100):
-            if not Path(f"/proc/{worker}").exists():
-                break
+        until = time.monotonic() + 60
+        while left := members(parent.pid):
+            if time.monotonic() > until:
+                os.killpg(parent.pid, signal.SIGKILL)
+                pytest.fail(f"{len(left)} processes are left")
             time.sleep(0.1)
-        else:
-            os.kill(worker, signal.SIGKILL)
-            pytest.fail("a worker is left")
 
 
 RC = "backend: nope\nnonsense: 3\nsavefig.dpi: 10\nfont.size: 40\ntext.usetex: True\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,8 @@ import pandas as pd
 import pytest
 import torch
 
-from cases import box
 from dtd.domains import Domain
-from dtd_cli.records import warnings as of_runs
+from dtd_cli.inputs import Grid
 from dtd_cli.report.deciding import deciding_table
 from dtd_cli.report.page import page
 from dtd_cli.report.results import read_results
@@ -25,6 +25,7 @@ from test_cli import dtd_run
 
 OWN = ["network=file", "network.path=net.pt", "network.output_activation=linear", "training=none",
        "inputs=csv", "inputs.path=x.csv"]  # fmt: skip
+OUTSIDE = "the data leave the domain"
 NEGATIVE = "for inputs that are never negative"
 FAR = "times |f(x)| as its relevance"
 
@@ -95,17 +96,26 @@ def test_a_box_that_is_there_is_not_named(monkeypatch, capfd):
     assert one_about(summary, NEGATIVE).endswith("or input_rule=zB")
 
 
-def test_data_that_leave_their_domain():
-    """A table is refused before; boxes that are made of a part of the data may be left."""
-    prepared = type("Prepared", (), {})()
-    prepared.names = ("a", "b")
-    prepared.scheme = type("Scheme", (), {"domains": [box(2)]})()
-    for high, words in ((1.0, []), (1.5, ["in features b:"])):
-        low = torch.zeros(2, dtype=torch.float64)
-        prepared.data = Domain(low, torch.tensor([1.0, high], dtype=torch.float64))
-        told = list(of_runs._data_outside(prepared, {}, {}))
-        assert len(told) == len(words)
-        assert all(word in text for word, text in zip(words, told, strict=True))
+def test_data_that_leave_their_domain(monkeypatch, capfd):
+    """A table is refused before, as a sample is; rows of inputs of one's own are not."""
+    wider = Grid.open
+
+    def narrow(self, input_size):
+        source = wider(self, input_size)
+        high = torch.tensor([1.0, 0.5])
+        return replace(source, domain=Domain(source.domain.low, high))
+
+    grid = ["inputs=grid", "inputs.points=3", "inputs.n=2", "training=none",
+            "network.output_activation=linear"]  # fmt: skip
+    monkeypatch.setattr(Grid, "open", narrow)
+    _, summary = ran(monkeypatch, capfd, *grid)
+    assert "in features x2:" in one_about(summary, OUTSIDE)
+
+
+def test_data_in_a_box_that_is_rounded_do_not_leave_it(monkeypatch, capfd):
+    write([[0.1, 0.3], [0.7, 0.6]], ([[1.0, 2.0]], [0.1]))
+    _, summary = ran(monkeypatch, capfd, *OWN, "inputs.domain=data", "dtype=float32")
+    none_about(summary, OUTSIDE)
 
 
 def test_a_network_that_has_learned_nothing(monkeypatch, capfd):

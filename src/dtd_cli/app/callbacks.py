@@ -1,4 +1,4 @@
-"""What Hydra calls when a sweep has ended."""
+"""What Hydra calls when a sweep begins and when it has ended."""
 
 from __future__ import annotations
 
@@ -7,6 +7,16 @@ from typing import Any
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
+
+from dtd_cli.app import workers
+
+
+class Workers(Callback):
+    """Has the processes of ``launch=parallel`` end with the sweep, whatever the sweeper."""
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        if config.hydra.launcher["_target_"].startswith("hydra_plugins.hydra_joblib_launcher."):
+            workers.prepare()
 
 
 class Report(Callback):

@@ -27,7 +27,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from dtd.errors import InvalidSetting
-from dtd_cli.app import overrides, workers
+from dtd_cli.app import overrides
 from dtd_cli.app.choices import CONFIG, searchpath
 from dtd_cli.app.launchers import processes
 from dtd_cli.app.locations import CONF, ExperimentsSearchPath, experiments
@@ -148,7 +148,6 @@ def _job(config: DictConfig, parent: int) -> Outcome:
     which process ``parent`` started, and prints one line when it ends.
     """
     started = time.perf_counter()
-    workers.settle(parent)
     another_process = os.getpid() != parent
     context = HydraConfig.get()
     alone = context.mode is RunMode.RUN

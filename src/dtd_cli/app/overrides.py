@@ -185,11 +185,12 @@ def _check_choice(group: str, override: Override, options: Sequence[str]) -> Non
 def _options_without(key: str, arguments: Sequence[str], where: Where) -> list[str]:
     """Of the options that a sweep goes through, those that do not have the setting."""
     group, _, setting = key.partition(".")
-    swept = [
+    given = [
         argument.partition("=")[2] for argument in arguments if argument.startswith(f"{group}=")
     ]
     known = groups(where).get(group, ())
-    options = [option for option in ",".join(swept).split(",") if option in known]
+    # The last counts.
+    options = [option for option in ",".join(given[-1:]).split(",") if option in known]
     files = {option: CONF / group / f"{option}.yaml" for option in options}
     having = [o for o, file in files.items() if file.is_file() and setting in OmegaConf.load(file)]
     return [f"{group}={option}" for option in options if having and option not in having]

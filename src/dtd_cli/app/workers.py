@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import threading
 import time
+from functools import partial
 
 from dtd_cli.app.terminal import be_patient
 
@@ -14,13 +14,22 @@ _EVERY = 0.5
 """Seconds between two looks."""
 
 
+def prepare() -> None:
+    """Have every process that joblib starts for this one begin with ``settle``.
+
+    A process that waits for its first run does not see that nobody will send one.
+    """
+    # Slow to import, and only needed here.
+    from joblib.parallel import LokyBackend, register_parallel_backend
+
+    settled = partial(LokyBackend, initializer=settle, initargs=(os.getpid(),))
+    register_parallel_backend("loky", settled)
+
+
 def settle(parent: int) -> None:
     """In a process that joblib started: end when ``parent`` does, also if that was killed."""
-    started = multiprocessing.current_process().name.startswith("Loky")
-    settled = any(thread.name == _watch.__name__ for thread in threading.enumerate())
-    if started and not settled:
-        be_patient()
-        threading.Thread(target=_watch, args=(parent,), name=_watch.__name__, daemon=True).start()
+    be_patient()
+    threading.Thread(target=_watch, args=(parent,), name=_watch.__name__, daemon=True).start()
 
 
 def _watch(parent: int) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from dtd_cli.config.errors import as_written
+
 
 def allowed(adapter: TypeAdapter[Any], field: object) -> str:
     """What a field of a dataclass may be, in words: from its type and what annotates it."""
@@ -14,6 +16,12 @@ def allowed(adapter: TypeAdapter[Any], field: object) -> str:
     if "enum" in schema:
         return f"allowed are {', '.join(schema['enum'])}"
     return f"allowed is {_words(schema)}"
+
+
+def described(value: object) -> str:
+    """A value with its type, in words."""
+    kind = _TYPES.get(type(value))
+    return f"{value}, {kind}" if kind else str(as_written(value))
 
 
 def _words(schema: Mapping[str, Any]) -> str:
@@ -39,4 +47,10 @@ _NOUNS = {
     "string": "a text",
     "array": "a list",
     "null": "null",
+}
+_TYPES = {
+    int: _NOUNS["integer"],
+    float: _NOUNS["number"],
+    str: _NOUNS["string"],
+    list: _NOUNS["array"],
 }

@@ -31,6 +31,7 @@ _PHRASES = {
     "domain=dtd.Domain.box(low, high)": "inputs=digits, inputs=grid or inputs.domain=box",
     "fewer samples": "fewer samples (inputs.n)",
     "a lower degree": "a lower relevance.degree",
+    "a linear output;": "a linear output (network.output_activation=linear);",
 }
 """What is done otherwise on the command line."""
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from dtd.errors import InvalidSetting
-from dtd_cli.config.allowed import allowed
+from dtd_cli.config.allowed import allowed, described
 from dtd_cli.config.errors import SettingError, as_written
 from dtd_cli.config.names import as_setting
 from dtd_cli.config.renamed import check_renamed
@@ -58,14 +58,19 @@ def typed(group: str, schema: type[T], settings: Any) -> T:
     try:
         return adapter.validate_python(_in_words(settings))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
+        first, *others = error.errors(include_url=False)
         cause = first.get("ctx", {}).get("error")
         if isinstance(cause, InvalidSetting):
             raise as_setting(cause, group) from error
         field = first["loc"][0]
-        raise SettingError(
-            f"{prefix}{field}", settings.get(field, _MISSING), allowed(adapter, field)
-        ) from error
+        value, words = settings.get(field, _MISSING), allowed(adapter, field)
+        # Of what may be a list or another thing, the first error can be that it is not the other.
+        of_field = [one["loc"] for one in (first, *others) if one["loc"][0] == field]
+        inside = [part for where in of_field for part in where if isinstance(part, int)]
+        if inside:
+            element = described(value[inside[0]])
+            words = f"element {inside[0]} (the first is 0) is {element}; {words}"
+        raise SettingError(f"{prefix}{field}", value, words) from error
 
 
 def as_typed(kind: Any, value: Any) -> Any:

@@ -46,9 +46,10 @@ def _negative_inputs(prepared: Prepared, tables: Tables, figures: Figures) -> It
 
 
 def _data_outside(prepared: Prepared, tables: Tables, figures: Figures) -> Iterator[str]:
-    domain, seen = prepared.scheme.domains[0], prepared.data
-    low, high = domain.low.double().cpu(), domain.high.double().cpu()
-    beyond = (seen.low < low) | (seen.high > high)
+    domain = prepared.scheme.domains[0]
+    # Rounded as the bounds are.
+    seen = prepared.data.to(domain.low.dtype, domain.low.device)
+    beyond = (seen.low < domain.low) | (seen.high > domain.high)
     if beyond.any():
         features = [name for name, out in zip(prepared.names, beyond, strict=True) if out]
         yield (

@@ -14,20 +14,30 @@ from dtd_cli.config.errors import SettingError
 PREDICTED, LABEL = "predicted", "label"
 
 
-def target_of(output: Any, labels: np.ndarray | None, own: np.ndarray | None) -> object:
+def target_of(
+    output: Any, outputs: int, labels: np.ndarray | None, own: np.ndarray | None
+) -> object:
     """The target of an explanation, as the library takes it.
 
     Args:
         output: the setting: ``predicted``, ``label``, an output, or a list of two.
+        outputs: how many the network has.
         labels: all labels of the data, whose classes in sorted order are the outputs.
         own: those of the samples; None as long as it is not known which samples there are.
 
     Raises:
-        SettingError: there is no such class, or there are no labels.
+        SettingError: there is no such class or no labels, or all classes have one output.
     """
     classes = [] if labels is None else [str(name) for name in np.unique(labels[~pd.isna(labels)])]
     if output == PREDICTED:
         return None
+    named = [one for one in (output if isinstance(output, list) else [output]) if one in classes]
+    if outputs == 1 and (named or (classes and output == LABEL)):
+        raise SettingError(
+            "explain.output",
+            output,
+            "the network has a single output for all classes; allowed is predicted, or 0",
+        )
     if output == LABEL:
         if not classes:
             raise SettingError("explain.output", output, f"the inputs have no labels; {_ALLOWED}")

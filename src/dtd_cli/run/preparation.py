@@ -131,7 +131,8 @@ def prepare(config: Config) -> Prepared:
     explainer = _explainer(config, network, source.domain)
     by_method(config, explainer)
     _compared(config, explainer)
-    output = target_of(config.explain.output, source.labels, None)
+    outputs = network.widths[-1]
+    output = target_of(config.explain.output, outputs, source.labels, None)
     if output is not None:
         one_target(network, output)
     source.check_range(config.dtype, "allowed are smaller numbers, or dtype=float64")
@@ -140,7 +141,7 @@ def prepare(config: Config) -> Prepared:
     if source.scaling is not None:
         given.check_range(config.dtype, "allowed are smaller numbers", _FARTHER)
     trained = config.training(network, source, split, seed, config.top.progress)
-    classes = [*map(name, config.training.classes(source.labels, network.widths[-1]))]
+    classes = [*map(name, config.training.classes(source.labels, outputs))]
 
     def f(drawn: Tensor) -> Tensor:
         network = trained.network
@@ -159,7 +160,8 @@ def prepare(config: Config) -> Prepared:
         numbers = _chosen(config, trained.network, source, split, classes, f)
         rows, x = Rows.of(given, split, numbers), source.rows[numbers]
         if source.labels is not None:
-            output = target_of(config.explain.output, source.labels, source.labels[numbers])
+            own = source.labels[numbers]
+            output = target_of(config.explain.output, outputs, source.labels, own)
     x = x.to(config.device, config.dtype)
     # The search of the input layer goes on where the inputs' draws ended, as in the seed notebook.
     explainer = replace(_explainer(config, trained.network, source.domain), seed=generator)
