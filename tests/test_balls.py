@@ -139,7 +139,7 @@ def test_no_rows():
     ],
 )
 def test_pseudo_inverse_of_any_rank(weight):
-    """The step to the common zero beside torch's pseudo-inverse."""
+    """The way to the common zero beside torch's pseudo-inverse."""
     layer = Layer(
         torch.tensor(weight, dtype=torch.float64),
         torch.arange(len(weight), dtype=torch.float64) + 0.5,
@@ -149,8 +149,8 @@ def test_pseudo_inverse_of_any_rank(weight):
     with digits(50):
         anchors = Balls.exact(a)
         z = layer.balls.preactivation(anchors).entries(np.array([0]))
-        kept, step = formula.steps(anchors, z, np.array([0]))
-        got = rounded(step.value, a)
+        kept, delta = formula.deltas(anchors, z, np.array([0]))
+        got = rounded(delta.value, a)
     assert kept.tolist() == [0]
     want = layer.preactivation(a) @ torch.linalg.pinv(layer.weight).T
     assert torch.allclose(got, want, rtol=1e-13, atol=1e-15)

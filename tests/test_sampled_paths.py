@@ -110,7 +110,7 @@ def test_errors_are_those_of_repetition(short_prefixes):
 @pytest.mark.parametrize("spread", [0.0, 1.0])
 def test_any_guess_is_unbiased(monkeypatch, short_prefixes, mean, spread):
     """Also one that learns nothing, and is far off."""
-    monkeypatch.setattr(Guess, "learned", lambda guess, visits: guess)
+    monkeypatch.setattr(Guess, "learned", lambda guess, observed: guess)
     net, x = answered((5, 8, 7, 1), 40, "positive")
     rec = recursion(net, "z+")
     random = {

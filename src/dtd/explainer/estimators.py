@@ -67,7 +67,7 @@ class Enumeration:
         """Nothing is refused: all problems can be enumerated."""
 
     def points_visited(self, problem: Problem) -> int:
-        """Those of all roots, and of their searches."""
+        """How many points the recursion visits: all roots, and those of their searches."""
         widths = (*problem.network.widths[:-1], 1)
         evaluations = problem.scheme.evaluations(widths)
         return Batching(widths, evaluations, problem.max_points, problem.series).visits

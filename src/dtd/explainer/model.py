@@ -45,7 +45,9 @@ def placed(network: Network, dtype: torch.dtype, device: object) -> Network:
         finite = [layer.is_finite for layer in copy.layers]
     except (RuntimeError, TypeError, ValueError, AssertionError) as error:
         raise InvalidSetting(
-            "device", shown(where), "it has no numbers; allowed is one that torch knows here"
+            "device",
+            shown(where),
+            "torch cannot use it here; allowed is one that it can, such as cpu",
         ) from error
     if not all(finite):
         raise InvalidSetting(

@@ -38,7 +38,11 @@ def samples_of(value: object, reading: Reading, domain: Domain, place: Place) ->
     inside = domain.contains(samples.flatten(1))
     if not inside.all():
         outside = int((~inside).nonzero()[0])
-        raise InvalidSetting("x", f"sample {outside}", "it lies outside the domain")
+        raise InvalidSetting(
+            "x",
+            f"sample {outside}",
+            "it lies outside the domain; allowed are samples in it, or another domain",
+        )
     return samples
 
 

@@ -54,7 +54,7 @@ class Expansion(NamedTuple):
         return torch.zeros_like(a).index_add(0, self.anchor, share)
 
     def summed(self, a: Tensor) -> Relevance:
-        """The same, with what became of the limits."""
+        """``R_l`` at the anchors ``a`` (B, d), and what became of the limits."""
         untaken = torch.zeros_like(a[:, 0], dtype=torch.bool)
         untaken[self.anchor[self.untaken]] = True
         return Relevance(self.relevance(a), worst(self.limit_error, self.anchor, len(a)), untaken)

@@ -62,7 +62,7 @@ class Recursion:
         return self.upper_and_limits(l, a, graph).relevance
 
     def upper_and_limits(self, l: int, a: Tensor, graph: bool = False) -> Relevance:
-        """The same, and what became of the limits that it depends on."""
+        """``h`` at the anchors ``a``, and what became of the limits that it depends on."""
         return self.relevance_and_limits(l + 1, self.explained.layers[l](a), graph)
 
     def relevance_and_limits(self, l: int, a: Tensor, graph: bool = False) -> Relevance:
@@ -100,7 +100,7 @@ class Recursion:
     def moved(
         self, l: int, anchors: Tensor, roots: Roots, anchor: Tensor, unit: Tensor, graph: bool
     ) -> Pairs:
-        """The same for anchors (N, d) that are given for each pair.
+        """N pairs (anchor, unit), whose anchors (N, d) are given one by one.
 
         With ``graph``, roots that were searched on a line move on it with their anchors.
         """

@@ -231,7 +231,7 @@ class RootChoice(ABC):
     def carries_factor(self, rule: Rule) -> bool:
         """Whether relevance that is decomposed at these roots is ``R_i(a) = a_i C_i(a)``.
 
-        Roots of another form than :meth:`mask` says can have this factor too.
+        Roots of another form than :meth:`factor_mask` says can have this factor too.
         """
         return False
 

@@ -19,11 +19,11 @@ from dtd.numerics.gradients import slopes
 from dtd.numerics.policy import safe_divide
 from dtd.roots.moving_lines import Curve
 
-Slope = Callable[[Tensor, Tensor, bool], Tensor]
+SlopeFunction = Callable[[Tensor, Tensor, bool], Tensor]
 """``(anchors, roots, graph) -> ∇⁺h(root)``, all (N, d); with a graph it is differentiable."""
 
 
-def moving_roots(anchors: Tensor, positions: Tensor, curve: Curve, slope: Slope) -> Tensor:
+def moving_roots(anchors: Tensor, positions: Tensor, curve: Curve, slope: SlopeFunction) -> Tensor:
     """Roots (N, d) at their positions (N,), differentiable in the anchors (N, d) to any order."""
     s = _Position.apply(anchors, positions, curve, slope)  # type: ignore[no-untyped-call]
     return curve(anchors, s)
@@ -34,7 +34,9 @@ class _Position(torch.autograd.Function):
     saved s is the output, with its own place in the graph."""
 
     @staticmethod
-    def forward(ctx: Any, anchors: Tensor, positions: Tensor, curve: Curve, slope: Slope) -> Tensor:
+    def forward(
+        ctx: Any, anchors: Tensor, positions: Tensor, curve: Curve, slope: SlopeFunction
+    ) -> Tensor:
         s = positions.clone()
         ctx.save_for_backward(anchors, s)
         ctx.curve, ctx.slope = curve, slope

@@ -22,7 +22,7 @@ class Location(ABC):
         """
 
     @abstractmethod
-    def is_approached(self, own_tie: Tensor) -> Tensor:
+    def needs_limit(self, own_tie: Tensor) -> Tensor:
         """Whether a limit has to be taken there even without other ties, (N,).
 
         ``own_tie`` (N,) says whether the root's own unit is a tie.
@@ -36,7 +36,7 @@ class OnKink(Location):
     def ties(self, measured: Tensor, own: Tensor) -> Tensor:
         return measured | own
 
-    def is_approached(self, own_tie: Tensor) -> Tensor:
+    def needs_limit(self, own_tie: Tensor) -> Tensor:
         return torch.zeros_like(own_tie)
 
 
@@ -47,7 +47,7 @@ class Anywhere(Location):
     def ties(self, measured: Tensor, own: Tensor) -> Tensor:
         return measured
 
-    def is_approached(self, own_tie: Tensor) -> Tensor:
+    def needs_limit(self, own_tie: Tensor) -> Tensor:
         return torch.zeros_like(own_tie)
 
 
@@ -58,5 +58,5 @@ class OnBoundary(Location):
     def ties(self, measured: Tensor, own: Tensor) -> Tensor:
         return measured
 
-    def is_approached(self, own_tie: Tensor) -> Tensor:
+    def needs_limit(self, own_tie: Tensor) -> Tensor:
         return ~own_tie

@@ -20,7 +20,7 @@ class Formula(ABC):
     """What leads from an anchor to the closed-form roots of a layer's units."""
 
     @abstractmethod
-    def steps(self, anchors: Balls, z: Balls, unit: Indices) -> tuple[Indices, Balls]:
+    def deltas(self, anchors: Balls, z: Balls, unit: Indices) -> tuple[Indices, Balls]:
         """Which of N pairs have a root, (n,), and their ``a - ã_j``, (n, d).
 
         Args:
@@ -50,7 +50,7 @@ class ToKink(Formula):
         parts = [factor * mask.dense() for factor, mask in self.fixed]
         return exact(sum(parts, torch.zeros_like(self.scale.dense())))
 
-    def steps(self, anchors: Balls, z: Balls, unit: Indices) -> tuple[Indices, Balls]:
+    def deltas(self, anchors: Balls, z: Balls, unit: Indices) -> tuple[Indices, Balls]:
         scale = self._scale[unit]
         direction = anchors.scaled(scale).shifted(self._offset[unit])
         divisor = self.layer.along(direction, unit)
@@ -63,7 +63,7 @@ class ToKink(Formula):
 class ToOrigin(Formula):
     """The origin is the root of every unit."""
 
-    def steps(self, anchors: Balls, z: Balls, unit: Indices) -> tuple[Indices, Balls]:
+    def deltas(self, anchors: Balls, z: Balls, unit: Indices) -> tuple[Indices, Balls]:
         return np.arange(len(anchors)), anchors
 
 
@@ -83,7 +83,7 @@ class ToCommonZero(Formula):
         full = rank == min(weight.shape)
         return formula if full or formula._reduced[1] == rank else None
 
-    def steps(self, anchors: Balls, z: Balls, unit: Indices) -> tuple[Indices, Balls]:
+    def deltas(self, anchors: Balls, z: Balls, unit: Indices) -> tuple[Indices, Balls]:
         shared = self.layer.preactivation(anchors).times(self._inverse)
         return np.arange(len(anchors)), shared
 

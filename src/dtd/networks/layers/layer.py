@@ -40,11 +40,11 @@ class Product(Protocol):
         """The entries of units and inputs, all (N,)."""
 
     def mapped(self, function: Mask) -> Product:
-        """The same with another number for each entry; ``function`` leaves zero as it is."""
+        """The product with ``function`` of each entry in its place; it leaves zero as it is."""
 
     @property
     def together(self) -> Product:
-        """The same, faster, but a row may differ in its last digit with what is beside it."""
+        """The product, faster, but a row may differ in its last digit with what is beside it."""
 
 
 class AnyLayer(ABC):
@@ -187,7 +187,10 @@ class AnyLayer(ABC):
 
     @abstractmethod
     def closed_gates(self, a: Tensor, z: Tensor, anchors: Tensor, gates: Tensor) -> Tensor:
-        """The same, where a unit on its kink has the gates of its anchor, which are given."""
+        """Which gates are open at the points, where a unit on its kink has that of its anchor.
+
+        ``gates`` are those of the anchors.
+        """
 
     @abstractmethod
     def gates_towards(self, a: Tensor, slope: Tensor, size: Tensor) -> Tensor:

@@ -47,7 +47,7 @@ def adaptive_average_pool(operation: Operation) -> Step:
     if any(own % one for own, one in zip(image, wanted, strict=True)):
         raise operation.refused(
             f"its windows have different sizes: {'x'.join(map(str, image))} to "
-            f"{'x'.join(map(str, wanted))}; allowed is a part of the size"
+            f"{'x'.join(map(str, wanted))}; allowed is a size that divides that of the image"
         )
     size = [own // one for own, one in zip(image, wanted, strict=True)]
     windows = _windows(operation, size, None, 0, 1, ceil_mode=False)

@@ -59,7 +59,11 @@ def _input_shape(alone: Alone, graph: fx.Graph) -> Shape:
         return fitting[0]
     several = [" x ".join(map(str, shape)) for shape in fitting]
     said = f"it takes inputs of {' and of '.join(several)}" if fitting else "no square images fit"
-    raise refused(alone.module, f"{said}; give their shape: input_shape=(channels, height, width)")
+    raise refused(
+        alone.module,
+        f"{said}; give their shape: input_shape=(channels, height, width), or let the module begin "
+        "with nn.Unflatten(1, (channels, height, width))",
+    )
 
 
 def _inputs_of(alone: Alone, node: fx.Node) -> tuple[int, int] | None:

@@ -106,5 +106,5 @@ def _negative_maximum() -> InvalidSetting:
     return InvalidSetting(
         "model",
         "max pooling",
-        "what it takes may be negative; allowed is one with a ReLU right before or after it",
+        "its inputs may be negative; allowed is max pooling with a ReLU right before or after it",
     )

@@ -123,11 +123,11 @@ class Evaluation:
             delta = anchors - inputs[1]
         else:
             z = layer.preactivation(anchors).entries(unit)
-            _, delta = recursion.steps(self.l, anchors, z, unit)
-        roots, line = anchors - delta, self.first + np.arange(len(unit))
+            _, delta = recursion.deltas(self.l, anchors, z, unit)
+        roots, pair = anchors - delta, self.first + np.arange(len(unit))
         # A root may be on a kink but for rounding, of its own or of the weights.
         ties = layer.preactivation(roots).value * self._ties
-        return recursion.expand(self.l, roots, delta, unit, line, 0, ties), delta
+        return recursion.expand(self.l, roots, delta, unit, pair, 0, ties), delta
 
     def _in_equal_parts(self, share: Balls) -> Balls:
         """What pairs distribute, those of the pool in equal parts."""

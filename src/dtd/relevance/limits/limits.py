@@ -163,14 +163,14 @@ class _Compared:
     nearer: Evaluation
 
     def finer(self) -> _Compared:
-        """The same at positions that are ``_FINER`` digits nearer to the roots."""
+        """Both evaluations at positions that are ``_FINER`` digits nearer to the roots."""
         near, nearer = (
             replace(one, positions=one.positions.finer(_FINER)) for one in (self.near, self.nearer)
         )
         return _Compared(near, nearer)
 
     def pooled(self, pool: Tensor) -> _Compared:
-        """The same, with what some pairs (N,) distribute in equal parts."""
+        """Both evaluations, with what the pairs of the ``pool`` (N,) distribute in equal parts."""
         return _Compared(replace(self.near, pool=pool), replace(self.nearer, pool=pool))
 
     @cached_property

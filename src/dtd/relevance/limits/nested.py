@@ -35,14 +35,14 @@ class Visited(NamedTuple):
 class Visits(Protocol):
     """What chooses the units that are decomposed."""
 
-    def __call__(self, l: int, a: Balls, z: Balls, line: Indices, unit: Indices) -> Visited:
+    def __call__(self, l: int, a: Balls, z: Balls, pair: Indices, unit: Indices) -> Visited:
         """The units that are decomposed at the anchors of a layer.
 
         Args:
             l: the layer of the anchors.
             a: the anchors, (N, d).
             z: the pre-activations of the units above, (N, J).
-            line: (N,), to which of the outermost pairs each anchor belongs.
+            pair: (N,), to which of the outermost pairs each anchor belongs.
             unit: (N,), the unit of the layer ``l`` whose relevance is asked for.
         """
 
@@ -79,26 +79,26 @@ class NestedRecursion:
     degree: int = 1
     moving_roots: bool = True
 
-    def relevance(self, l: int, a: Balls, line: Indices, unit: Indices, nesting: int) -> Balls:
+    def relevance(self, l: int, a: Balls, pair: Indices, unit: Indices, nesting: int) -> Balls:
         """``[R_l]_unit`` at the anchors ``a`` (N, d), (N,), inside so many limits."""
         if l == len(self.layers):
             return a.entries(unit)
         z = self.layers[l].preactivation(a)
-        row, upper, weight = self.visits(l, a, z, line, unit)
+        row, upper, weight = self.visits(l, a, z, pair, unit)
         anchors = a.rows(row)
-        kept, delta = self.steps(l, anchors, z.rows(row).entries(upper), upper)
+        kept, delta = self.deltas(l, anchors, z.rows(row).entries(upper), upper)
         row, upper, anchors = row[kept], upper[kept], anchors.rows(kept)
-        shares = self.expand(l, anchors - delta, delta, upper, line[row], nesting).shares
+        shares = self.expand(l, anchors - delta, delta, upper, pair[row], nesting).shares
         share = total(shares).entries(unit[row])
         if weight is not None:
             share = share.scaled(weight[kept])
         return share.summed(row, len(a))
 
-    def steps(self, l: int, anchors: Balls, z: Balls, unit: Indices) -> tuple[Indices, Balls]:
+    def deltas(self, l: int, anchors: Balls, z: Balls, unit: Indices) -> tuple[Indices, Balls]:
         """Which of N pairs have a root, and ``Δ = a - ã_j`` there; see :class:`Formula`."""
         formula = self.formulas[l]
         assert formula is not None, "limits are taken below formulas only"
-        kept, delta = formula.steps(anchors, z, unit)
+        kept, delta = formula.deltas(anchors, z, unit)
         if self.moving_roots:
             return kept, delta
         return kept, anchors.rows(kept).shifted(delta.value - anchors.value[kept])
@@ -109,7 +109,7 @@ class NestedRecursion:
         roots: Balls,
         delta: Balls,
         unit: Indices,
-        line: Indices,
+        pair: Indices,
         nesting: int,
         ties: Numbers | None = None,
     ) -> BallExpansion:
@@ -132,7 +132,7 @@ class NestedRecursion:
         if ties is not None:
             z = z.shifted(-ties)
         activations = z.scaled(z.positive.astype(int).astype(object))
-        value = self.relevance(l + 1, activations, line, unit, nesting + 1)
+        value = self.relevance(l + 1, activations, pair, unit, nesting + 1)
         return self._expansion(value, points, delta, epsilon, self.degree)
 
     def _expansion(

@@ -17,7 +17,7 @@ from dtd.relevance.limits.nested import Visited
 class All:
     """Every unit that is alive."""
 
-    def __call__(self, l: int, a: Balls, z: Balls, line: Indices, unit: Indices) -> Visited:
+    def __call__(self, l: int, a: Balls, z: Balls, pair: Indices, unit: Indices) -> Visited:
         row, upper = np.nonzero(z.positive)
         return Visited(row, upper)
 
@@ -33,9 +33,9 @@ class Along:
     start: int
     units: Sequence[Tensor]
 
-    def __call__(self, l: int, a: Balls, z: Balls, line: Indices, unit: Indices) -> Visited:
-        upper = self.units[l - self.start].cpu().numpy()[line]
-        row = np.flatnonzero(z.positive[np.arange(len(line)), upper])
+    def __call__(self, l: int, a: Balls, z: Balls, pair: Indices, unit: Indices) -> Visited:
+        upper = self.units[l - self.start].cpu().numpy()[pair]
+        row = np.flatnonzero(z.positive[np.arange(len(pair)), upper])
         return Visited(row, upper[row])
 
     def entries(self, widths: Sequence[int]) -> int:

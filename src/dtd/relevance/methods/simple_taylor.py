@@ -72,7 +72,7 @@ def _expand(network: Network, a: Tensor, roots: Roots) -> Expansion:
     anchors, points = pairs.anchors, pairs.roots
     # A search sees the boundary of the zero set down to rounding only, on this side or that.
     no = torch.zeros_like(anchor, dtype=torch.bool)
-    limited = roots.location.is_approached(no)
+    limited = roots.location.needs_limit(no)
     beside = pairs.points(policy(a.dtype).epsilon)
     start = torch.where(limited.unsqueeze(1), beside, points)
     pattern = gates_towards(network, start, anchors)

@@ -23,7 +23,7 @@ from torch import Tensor
 from dtd.progress import Track, untracked
 from dtd.relevance.limits.limits import Limits
 from dtd.relevance.paths.draws import Drawn, draw, drawing_shares
-from dtd.relevance.paths.guess import Guess, Visits
+from dtd.relevance.paths.guess import Guess, Observations
 from dtd.relevance.paths.prefixes import Anchors, Prefixes
 from dtd.relevance.slopes.factor_layer import Units
 from dtd.relevance.slopes.forward import ForwardSlopes
@@ -53,16 +53,16 @@ class SampledExpansion(NamedTuple):
     """What each of P paths finds from the root of its prefix on."""
 
     factor: Tensor
-    """(P,), the slope is ``factor w_unit``, there."""
-    others: Tensor
-    """(n,), which paths have an expansion beside the factor, from their first root on."""
+    """(P,): the slope at the root is ``factor w_unit``."""
+    from_first: Tensor
+    """(n,), which paths are expanded from their first root on, beside the factor."""
     value: Tensor
-    """(n,)."""
+    """(n,), of these expansions ``h`` at the first root."""
     shares: Tensor
-    """(n, d), given to the anchor in layer l."""
+    """(n, d), what they give to the anchor in layer l."""
     limit_error: Tensor
     """(P,), the relative error of a limit on the path, NaN without one."""
-    visits: dict[int, Visits]
+    observed: dict[int, Observations]
     """What the factors consist of in the layers above; ``sample`` is the anchor in layer l."""
 
     @classmethod
@@ -74,9 +74,9 @@ class SampledExpansion(NamedTuple):
             torch.cat([getattr(one, name) for one in expansions])
             for name in ("factor", "value", "shares", "limit_error")
         )
-        others = torch.cat([place[one.others] for place, one in parts])
-        visits = Visits.merged([one.visits for one in expansions])
-        return cls(factor[order], others, value, shares, limit_error[order], visits)
+        from_first = torch.cat([place[one.from_first] for place, one in parts])
+        observed = Observations.merged([one.observed for one in expansions])
+        return cls(factor[order], from_first, value, shares, limit_error[order], observed)
 
 
 class _Factor(NamedTuple):
@@ -86,22 +86,24 @@ class _Factor(NamedTuple):
     """(N,)."""
     limit_error: Tensor
     """(N,), the relative error of a limit on the path, NaN without one."""
-    others: Tensor
+    from_first: Tensor
     """(N,), whether the path is expanded from its first root on, beside the factor."""
     units: Tensor
     """(N, L), the units that were drawn, -1 beyond the end; as :class:`Onward` has the draws."""
     inverse: Tensor
     """(N,), one over their probability."""
-    visits: dict[int, Visits]
+    observed: dict[int, Observations]
 
     @classmethod
     def of(cls, parts: Sequence[_Factor]) -> _Factor:
         """Those of all paths."""
-        value, limit_error, others, units, inverse = (
+        value, limit_error, from_first, units, inverse = (
             torch.cat([getattr(part, name) for part in parts]) for name in cls._fields[:-1]
         )
-        visits = {l: Visits.of([part.visits[l] for part in parts]) for l in parts[0].visits}
-        return cls(value, limit_error, others, units, inverse, visits)
+        observed = {
+            l: Observations.of([part.observed[l] for part in parts]) for l in parts[0].observed
+        }
+        return cls(value, limit_error, from_first, units, inverse, observed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,25 +119,25 @@ class Climb:
         """Paths on from the roots of prefixes."""
         nothing = torch.full_like(onward.weight, torch.nan)
         if prefixes.at + 1 == self.slopes.network.depth:
-            no_others = onward.prefix[:0], nothing[:0], anchors.a[:0]
-            return SampledExpansion(torch.ones_like(nothing), *no_others, nothing, {})
+            none = onward.prefix[:0], nothing[:0], anchors.a[:0]
+            return SampledExpansion(torch.ones_like(nothing), *none, nothing, {})
         paths = torch.arange(len(nothing), device=nothing.device)
         parts = [
             self._from_roots(prefixes, onward.rows(chunk))
             for chunk in self.track(paths.split(self._held_together(prefixes.at)), "paths")
         ]
         found = _Factor.of(parts)
-        others = found.others.nonzero().squeeze(1)
-        inverse, path = found.inverse[others], onward.rows(others)
-        there = anchors.pairs(self.slopes, *prefixes.beginnings(path.prefix))
-        at_limits = self._limits(anchors.l, there, there.anchor, path, found.units[others])
+        from_first = found.from_first.nonzero().squeeze(1)
+        inverse, path = found.inverse[from_first], onward.rows(from_first)
+        first = anchors.pairs(self.slopes, *prefixes.beginnings(path.prefix))
+        at_limits = self._limits(anchors.l, first, first.anchor, path, found.units[from_first])
         return SampledExpansion(
             found.value,
-            others,
+            from_first,
             at_limits.value * inverse,
             at_limits.shares.squeeze(1) * inverse.unsqueeze(1),
-            found.limit_error.index_copy(0, others, at_limits.limit_error),
-            found.visits,
+            found.limit_error.index_copy(0, from_first, at_limits.limit_error),
+            found.observed,
         )
 
     def _held_together(self, l: int) -> int:
@@ -147,37 +149,37 @@ class Climb:
         """The factors of the slopes at the roots of P paths; zero where a limit is needed."""
         index, prefix = onward.prefix.unique(return_inverse=True)
         some = prefixes.rows(index)
-        there = some.pairs(self.slopes)
-        reached = self.slopes.reach(prefixes.at, there, some.sizes)
+        pairs = some.pairs(self.slopes)
+        reached = self.slopes.reach(prefixes.at, pairs, some.sizes)
         limited = reached.limits.limited[prefix]
-        plain, _ = _told_apart(limited)
+        plain = (~limited).nonzero().squeeze(1)
         at = prefix[plain]
         units = Units(*(column[at] for column in reached.units))
         go_on, drawn = onward.rows(plain), some.units[prefix]
         found = self._factor(
-            prefixes.at + 1, reached.a[at], units, there.rows(at), go_on, drawn[plain]
+            prefixes.at + 1, reached.a[at], units, pairs.rows(at), go_on, drawn[plain]
         )
         ones = torch.ones_like(onward.weight)
         return _Factor(
             torch.zeros_like(ones).index_copy(0, plain, found.value),
             torch.full_like(ones, torch.nan).index_copy(0, plain, found.limit_error),
-            limited.index_copy(0, plain, found.others),
+            limited.index_copy(0, plain, found.from_first),
             drawn.index_copy(0, plain, found.units),
             ones.index_copy(0, plain, found.inverse),
-            found.visits,
+            found.observed,
         )
 
     def _factor(
-        self, l: int, a: Tensor, units: Units, there: Pairs, onward: Onward, drawn: Tensor
+        self, l: int, a: Tensor, units: Units, start: Pairs, onward: Onward, drawn: Tensor
     ) -> _Factor:
         """An estimate of ``C_{l,unit}(a)`` from one path for each row, (N,).
 
-        The unit and the sample are those of the pairs ``there``, from whose roots paths come, and
+        The unit and the sample are those of the pairs ``start``, from whose roots paths come, and
         ``drawn`` (N, L) the units before. All paths climb together, a layer at a time, and nothing
         is kept of the layers below.
         """
         depth, guess = self.slopes.network.depth, self.guess
-        unit, sample, draws = there.unit, there.anchor, onward.draws
+        unit, sample, draws = start.unit, start.anchor, onward.draws
         row, weight = torch.arange(len(a), device=a.device), torch.ones_like(a[:, 0])
         factor, limit_error = torch.zeros_like(weight), torch.full_like(weight, torch.nan)
         from_first = torch.zeros_like(weight, dtype=torch.bool)
@@ -209,18 +211,18 @@ class Climb:
             shared = reached.a.any(1) if at + 2 < depth else torch.zeros_like(limited)
             undecided = limited & (undecided | units.revived[alive, upper] | shared)
             from_first[row[undecided]] = True
-            others = (limited & ~undecided & (t != 0)).nonzero().squeeze(1)
-            if len(others):
+            ending = (limited & ~undecided & (t != 0)).nonzero().squeeze(1)
+            if len(ending):
                 # These paths end here: what is left of each is in the expansion.
-                path = row[others]
+                path = row[ending]
                 at_limits = self._limits(
-                    at, pairs.rows(others), sample[others], onward.rows(path), drawn[path]
+                    at, pairs.rows(ending), sample[ending], onward.rows(path), drawn[path]
                 )
-                slope = at_limits.slope.gather(1, unit[others].unsqueeze(1)).squeeze(1)
-                share = slope * (weight * t * layer.mask.entries(upper, unit))[others]
+                slope = at_limits.slope.gather(1, unit[ending].unsqueeze(1)).squeeze(1)
+                share = slope * (weight * t * layer.mask.entries(upper, unit))[ending]
                 factor = factor.index_add(0, path, share)
                 limit_error = limit_error.index_copy(0, path, at_limits.limit_error)
-            plain, _ = _told_apart(limited)
+            plain = (~limited).nonzero().squeeze(1)
             paths = row, sample, draws, passed, upper, reached.a, *reached.units
             row, sample, draws, weight, unit, a, *columns = (column[plain] for column in paths)
             units = Units(*columns)
@@ -228,8 +230,10 @@ class Climb:
         last = self.slopes.layers[depth - 1]
         terms = units.step.squeeze(1) * last.product.entries(torch.zeros_like(unit), unit, a)
         factor = factor.index_add(0, row, weight * terms)
-        visits = {at: _visits(factor, onward.weight, *arrived) for at, arrived in arrivals.items()}
-        return _Factor(factor, limit_error, from_first, drawn, product, visits)
+        observed = {
+            at: _observed(factor, onward.weight, *arrived) for at, arrived in arrivals.items()
+        }
+        return _Factor(factor, limit_error, from_first, drawn, product, observed)
 
     def _limits(self, l: int, pairs: Pairs, sample: Tensor, onward: Onward, units: Tensor) -> Slope:
         """The expansions at n roots where limits are needed, from one path each.
@@ -255,7 +259,7 @@ class Climb:
         return self.limits.at(l, alone, graph=False, visits=visits).rows(inverse)
 
 
-def _visits(
+def _observed(
     factor: Tensor,
     first: Tensor,
     row: Tensor,
@@ -263,16 +267,11 @@ def _visits(
     unit: Tensor,
     weight: Tensor,
     before: Tensor,
-) -> Visits:
+) -> Observations:
     """What paths found from a unit on, where ``before`` is what they had found below it.
 
     ``factor`` is what each of the N paths found in all, and ``first`` its weight, both (N,).
     """
     value = (factor[row] - before) / weight
     columns = sample, unit, first[row] * weight.abs(), value
-    return Visits(*(column[weight != 0] for column in columns))
-
-
-def _told_apart(flags: Tensor) -> tuple[Tensor, Tensor]:
-    """The indices at which the flags (N,) are false, and those at which they are true."""
-    return (~flags).nonzero().squeeze(1), flags.nonzero().squeeze(1)
+    return Observations(*(column[weight != 0] for column in columns))

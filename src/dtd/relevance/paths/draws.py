@@ -23,7 +23,7 @@ _RARELY = 1 / 8
 @dataclass(frozen=True, eq=False)
 class Drawn:
     """One path for each of N outermost pairs, drawn unit by unit with the numbers ``draws``
-    (N, L), of which the last are for the layers above; see :class:`SampledPaths`.
+    (N, L), of which number ``l - L`` chooses a unit of layer l + 1.
 
     ``spread[l]`` (N, d_l) is what is expected of the units of layer l. Instead of drawing it, a
     path goes through its unit in ``units`` (N, L), where that is not -1, if the unit is alive.
@@ -34,11 +34,11 @@ class Drawn:
     draws: Tensor
     units: Tensor
 
-    def __call__(self, l: int, a: Balls, z: Balls, line: Indices, unit: Indices) -> Visited:
-        layer, numbers = self.layers[l], self.draws[line, l - len(self.layers)]
+    def __call__(self, l: int, a: Balls, z: Balls, pair: Indices, unit: Indices) -> Visited:
+        layer, numbers = self.layers[l], self.draws[pair, l - len(self.layers)]
         divisor, columns = layer.balls.preactivation(a), layer.balls.columns(unit, a)
         moved = layer.may_give(torch.from_numpy(unit).to(self.draws.device), columns)
-        given = self.units[line, l - len(self.layers)].cpu().numpy()[:, None]
+        given = self.units[pair, l - len(self.layers)].cpu().numpy()[:, None]
         chosen = (given < 0) | (given == np.arange(z.value.shape[1]))
         active = z.positive & divisor.nonzero & moved & chosen
         row = np.flatnonzero(active.any(1))
@@ -50,7 +50,7 @@ class Drawn:
         shares = drawing_shares(
             torch.from_numpy(active[row]).to(self.draws),
             torch.from_numpy(scaled).to(self.draws),
-            self.spread[l + 1][torch.from_numpy(line[row])],
+            self.spread[l + 1][torch.from_numpy(pair[row])],
         )
         upper, inverse = draw(shares, numbers[torch.from_numpy(row)].unsqueeze(1))
         return Visited(row, upper.squeeze(1).cpu().numpy(), exact(inverse.squeeze(1)))

@@ -45,27 +45,27 @@ class Found:
     layer: FactorLayer
     anchors: Anchors
     begun: Beginnings
-    there: SampledExpansion
+    expansion: SampledExpansion
     expected: Tensor
 
     @property
     def estimate(self) -> Estimate:
         """The sum of the means of all strata, with its standard error."""
         zero_order = torch.zeros_like(self.anchors.a[:, 0])
-        value = self._others.weight * self.there.value * self._others.parts
+        value = self._from_first.weight * self.expansion.value * self._from_first.parts
         return Estimate(
             self._relevance,
             self._variance.sqrt(),
             self._by_anchor(self._squares).sqrt(),
             self._error_paths,
-            zero_order.index_add(0, self._others.row, value),
-            worst(self.there.limit_error, self.begun.row, len(self.anchors.a)),
+            zero_order.index_add(0, self._from_first.row, value),
+            worst(self.expansion.limit_error, self.begun.row, len(self.anchors.a)),
         )
 
     @cached_property
-    def _others(self) -> Beginnings:
+    def _from_first(self) -> Beginnings:
         """The paths that are expanded from their first roots on."""
-        return self.begun.rows(self.there.others)
+        return self.begun.rows(self.expansion.from_first)
 
     @cached_property
     def _steps(self) -> Tensor:
@@ -77,17 +77,17 @@ class Found:
         """What each path adds to what its first unit is expected to pass on, (P,)."""
         begun = self.begun
         weight = begun.weight * begun.all_weights[begun.prefix]
-        return weight * (self.there.factor - self.expected[begun.prefix])
+        return weight * (self.expansion.factor - self.expected[begun.prefix])
 
     @cached_property
     def _shares(self) -> Tensor:
-        """What the others give to the units beside that, (n, d)."""
-        return self._others.weight.unsqueeze(1) * self.there.shares
+        """What those that are expanded from their first root on give beside it, (n, d)."""
+        return self._from_first.weight.unsqueeze(1) * self.expansion.shares
 
     @cached_property
     def _plain(self) -> Tensor:
-        """0 for the others, and 1 for the rest, (P,)."""
-        return torch.ones_like(self._beyond).index_fill(0, self.there.others, 0)
+        """0 for the paths that are expanded from their first root on, and 1 for the rest, (P,)."""
+        return torch.ones_like(self._beyond).index_fill(0, self.expansion.from_first, 0)
 
     def _by_unit(self, numbers: Tensor) -> Tensor:
         """The sum over the paths (P,) with the same first unit, (B, J)."""
@@ -108,8 +108,8 @@ class Found:
         gains = self.anchors.units.step * expected + self._by_unit(
             self._beyond * parts * self._steps
         )
-        shares = self._shares * self._others.parts.unsqueeze(1)
-        return self._given(gains).index_add(0, self._others.row, shares)
+        shares = self._shares * self._from_first.parts.unsqueeze(1)
+        return self._given(gains).index_add(0, self._from_first.row, shares)
 
     @property
     def _variance(self) -> Tensor:
@@ -124,25 +124,27 @@ class Found:
         product = self.layer.product.mapped(torch.square)
         square = self.anchors.a.square() * product.transposed(squares, self.anchors.a)
         mean = self._given(self._by_unit(given * begun.parts * ~begun.alone))
-        if len(self.there.others):
-            others, shares, beside = self._others, self._shares, self._beside(centred)
-            usual = others.means(shares) * others.alone.unsqueeze(1)
+        if len(self.expansion.from_first):
+            paths, shares, beside = self._from_first, self._shares, self._beside(centred)
+            usual = paths.means(shares) * paths.alone.unsqueeze(1)
             squares = (shares - usual + beside).square()
             # Paths of a stratum that have no shares are as far from its mean as it is from zero.
-            rest = 1 - others.means(torch.ones_like(others.weight)).unsqueeze(1)
+            rest = 1 - paths.means(torch.ones_like(paths.weight)).unsqueeze(1)
             squares += torch.where(rest > 0, usual * (rest * shares + 2 * beside), 0)
-            square.index_add_(0, others.row, squares * others.variances.unsqueeze(1))
-            mean.index_add_(0, others.row, shares * (others.parts * ~others.alone).unsqueeze(1))
+            square.index_add_(0, paths.row, squares * paths.variances.unsqueeze(1))
+            mean.index_add_(0, paths.row, shares * (paths.parts * ~paths.alone).unsqueeze(1))
         n = torch.zeros_like(self.anchors.a[:, 0])
         n = n.scatter_reduce(0, begun.row, begun.size * ~begun.alone, "amax")
         return (square - mean.square() / (n - 1).clamp(min=1).unsqueeze(1)).clamp(min=0)
 
     def _beside(self, numbers: Tensor) -> Tensor:
-        """What the others give to the units where their first units pass on ``numbers`` (P,),
-        (n, d)."""
-        index, a = self.there.others, self.anchors.a[self._others.row]
+        """What the paths that are expanded from their first roots on give to the units, (n, d).
+
+        Their first units pass on ``numbers`` (P,).
+        """
+        index, a = self.expansion.from_first, self.anchors.a[self._from_first.row]
         gains = self.anchors.units.z.new_zeros(len(index), self.anchors.units.z.shape[1])
-        gains.scatter_(1, self._others.first.unsqueeze(1), numbers[index].unsqueeze(1))
+        gains.scatter_(1, self._from_first.first.unsqueeze(1), numbers[index].unsqueeze(1))
         return a * self.layer.product.transposed(gains, a)
 
     @cached_property
@@ -150,7 +152,7 @@ class Found:
         """What each path adds to the variance of the sum of the relevances, (P,)."""
         begun = self.begun
         totals = self._beyond * self.anchors.units.z[begun.row, begun.first]
-        totals = totals.index_add(0, self.there.others, self._shares.sum(1))
+        totals = totals.index_add(0, self.expansion.from_first, self._shares.sum(1))
         return (totals - begun.means(totals)).square() * begun.variances
 
     @property

@@ -12,10 +12,10 @@ from torch import Tensor
 _FLOOR = 1 / 100
 """How much of a layer's mean square the square of a unit's spread is at least."""
 _PRIOR = 10
-"""How many visits the guess from before counts for, beside those that a unit has."""
+"""How many observations the guess from before counts for, beside those that a unit has."""
 
 
-class Visits(NamedTuple):
+class Observations(NamedTuple):
     """What n paths found at the units of one layer; all (n,)."""
 
     sample: Tensor
@@ -26,15 +26,15 @@ class Visits(NamedTuple):
     """``C_unit`` at a root, as the rest of the path estimates it."""
 
     @classmethod
-    def of(cls, parts: Sequence[Visits]) -> Visits:
+    def of(cls, parts: Sequence[Observations]) -> Observations:
         """Those of all parts."""
         return cls(*map(torch.cat, zip(*parts, strict=True)))
 
     @classmethod
-    def merged(cls, by_layer: Sequence[Mapping[int, Visits]]) -> dict[int, Visits]:
-        """Those of all, for each layer that one of them has visited."""
-        layers = sorted({l for visits in by_layer for l in visits})
-        return {l: cls.of([visits[l] for visits in by_layer if l in visits]) for l in layers}
+    def merged(cls, by_layer: Sequence[Mapping[int, Observations]]) -> dict[int, Observations]:
+        """Those of all, for each layer in which one of them has some."""
+        layers = sorted({l for observed in by_layer for l in observed})
+        return {l: cls.of([observed[l] for observed in by_layer if l in observed]) for l in layers}
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,9 +68,9 @@ class Guess:
         parts = zip(*(guess._parts for guess in guesses), strict=True)
         return cls(*({l: torch.cat([one[l] for one in each]) for l in each[0]} for each in parts))
 
-    def learned(self, visits: Mapping[int, Visits]) -> Guess:
-        """The guess after some paths more, for the layers that they visited."""
-        found = {l: _learned(self.profile[l], at) for l, at in visits.items()}
+    def learned(self, observed: Mapping[int, Observations]) -> Guess:
+        """The guess after some paths more, for the layers in which they were observed."""
+        found = {l: _learned(self.profile[l], at) for l, at in observed.items()}
         means = {l: mean for l, (mean, _) in found.items()}
         spreads = {l: spread for l, (_, spread) in found.items()}
         return Guess({**self.mean, **means}, {**self.spread, **spreads}, {**self.profile, **means})
@@ -85,14 +85,14 @@ def _floored(squares: Tensor) -> Tensor:
     return squares + _FLOOR * squares.mean(1, keepdim=True)
 
 
-def _learned(profile: Tensor, visits: Visits) -> tuple[Tensor, Tensor]:
+def _learned(profile: Tensor, observed: Observations) -> tuple[Tensor, Tensor]:
     """Mean and spread of every unit (B, d), both drawn towards what is usual for the layer.
 
-    Units that were hardly visited are taken to be like the others of their layer and sample: their
+    Units that were hardly observed are taken to be like the others of their layer and sample: their
     means are in proportion to the ``profile`` (B, d), and their spread in proportion to the mean.
     """
-    sample, weight, value = visits.sample, visits.weight, visits.value
-    entry = sample * profile.shape[1] + visits.unit
+    sample, weight, value = observed.sample, observed.weight, observed.value
+    entry = sample * profile.shape[1] + observed.unit
 
     def by_sample(numbers: Tensor) -> Tensor:
         return profile.new_zeros(len(profile)).index_add(0, sample, numbers)

@@ -21,7 +21,7 @@ from dtd.relevance.paths.beginnings import drawn
 from dtd.relevance.paths.budget import Budget
 from dtd.relevance.paths.climb import Climb, Onward, SampledExpansion
 from dtd.relevance.paths.estimate import Estimate, Found
-from dtd.relevance.paths.guess import Guess, Visits
+from dtd.relevance.paths.guess import Guess, Observations
 from dtd.relevance.paths.prefixes import Anchors, Prefixes, extended
 from dtd.relevance.slopes.forward import ForwardSlopes
 
@@ -80,7 +80,9 @@ class SampledPaths:
                 return estimate, guess
             total, stderr = estimate.relevance.sum(), estimate.total_stderr.max()
             planned = self.budget.revised(pilots, float(total), float(stderr))
-            guess = guess.learned(Visits.merged([_last_visits(found), found.there.visits]))
+            guess = guess.learned(
+                Observations.merged([_last_observed(found), found.expansion.observed])
+            )
             spent += pilots
 
     def _found(
@@ -95,18 +97,18 @@ class SampledPaths:
         for group, (place, inside) in zip(prefixes, begun.by_group, strict=True):
             onward = Onward(inside, begun.draws[place], importance[place])
             parts.append((place, climb.expand(anchors, group, onward)))
-        there, layer = SampledExpansion.together(parts), self.slopes.layers[anchors.l]
-        return Found(layer, anchors, begun, there, begun.expected(guess))
+        expansion, layer = SampledExpansion.together(parts), self.slopes.layers[anchors.l]
+        return Found(layer, anchors, begun, expansion, begun.expected(guess))
 
 
-def _last_visits(found: Found) -> dict[int, Visits]:
+def _last_observed(found: Found) -> dict[int, Observations]:
     """What the paths without limits found at the last units of their prefixes."""
-    begun, there = found.begun, found.there
+    begun, expansion = found.begun, found.expansion
     weight = begun.importance(found.anchors.units.z)
-    plain = torch.ones_like(begun.alone).index_fill(0, there.others, False)
-    visits = {}
+    plain = torch.ones_like(begun.alone).index_fill(0, expansion.from_first, False)
+    observed = {}
     for group, (place, inside) in zip(begun.groups, begun.by_group, strict=True):
         unit, kept = group.unit[inside], plain[place]
-        columns = begun.row[place], unit, weight[place], there.factor[place]
-        visits[group.at + 1] = Visits(*(column[kept] for column in columns))
-    return visits
+        columns = begun.row[place], unit, weight[place], expansion.factor[place]
+        observed[group.at + 1] = Observations(*(column[kept] for column in columns))
+    return observed

@@ -146,7 +146,7 @@ class AutomaticSlopes:
         return Slope(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
 
     def _together(self, l: int, pairs: Pairs, points: Tensor, gates: Tensor, graph: bool) -> Slope:
-        """The same, all points at once."""
+        """The expansions at points (N, d), all at once; see :meth:`_at_points`."""
         value, slope, upper = differentiate(
             lambda at: self.function(l, at, gates, pairs.unit), points, graph
         )

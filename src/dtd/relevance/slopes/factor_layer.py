@@ -164,7 +164,7 @@ class FactorLayer:
         return Units(z, step, rooted, alive & (magnitude <= self.smallest_divisor(size)))
 
     def units_beside(self, a: Tensor, size: Tensor, unit: Tensor) -> Units:
-        """The same at the roots ``a`` of units (N,) of the lower layer, on the anchors' side.
+        """The units at the roots ``a`` of units (N,) of the lower layer, on the anchors' side.
 
         There the activation of the unit itself is zero.
         """

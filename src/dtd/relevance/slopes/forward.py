@@ -48,15 +48,18 @@ class _Factor(NamedTuple):
 
 
 class _FactorExpansion(NamedTuple):
-    """``h_unit`` at N roots: its slope is ``factor w_unit``, except at the n roots ``others``,
-    whose slopes are given, and where it is undecided, where the caller takes a limit."""
+    """``h_unit`` at N roots.
+
+    Its slope is ``factor w_unit``. At the n roots ``given`` it is ``slope`` instead, and where the
+    limit is undecided the caller takes it.
+    """
 
     value: Tensor
     factor: Tensor
     limits: ForwardLimits
-    others: Tensor
+    given: Tensor
     slope: Tensor
-    """(n, d), the slopes at the ``others``."""
+    """(n, d), the slopes at the roots ``given``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,8 +97,8 @@ class ForwardSlopes:
         """
         layer = self.layers[l]
         units = layer.units(a, torch.zeros_like(a[:, 0]))
-        gains, others = units.step, torch.zeros_like(a)
-        _, limit_error, untaken = Relevance.without_limits(others)
+        gains, summed = units.step, torch.zeros_like(a)
+        _, limit_error, untaken = Relevance.without_limits(summed)
         if l + 1 < self.network.depth:
             left: list[Pairs] = []
             visited = gains.flatten().nonzero().squeeze(1)
@@ -106,24 +109,24 @@ class ForwardSlopes:
                 t = gains.take(chunk)
                 pairs = Pairs(anchors, layer.roots(anchors, t, unit), unit, row)
                 size = units.size.index_select(0, row)
-                there = self._expand(l, pairs, size, layer.loses_digits(t))
-                gains.view(-1)[chunk] *= there.factor
-                gains.view(-1)[chunk[there.others]] = 0
-                undecided = there.limits.undecided
+                expansion = self._expand(l, pairs, size, layer.loses_digits(t))
+                gains.view(-1)[chunk] *= expansion.factor
+                gains.view(-1)[chunk[expansion.given]] = 0
+                undecided = expansion.limits.undecided
                 gains.view(-1)[chunk[undecided]] = 0
-                limit_error[row[there.limits.limited]] = 0
-                known = pairs.rows(there.others)
-                others.index_add_(0, known.anchor, there.slope * known.delta)
+                limit_error[row[expansion.limits.limited]] = 0
+                known = pairs.rows(expansion.given)
+                summed.index_add_(0, known.anchor, expansion.slope * known.delta)
                 if undecided.any():
                     left.append(pairs.rows(undecided))
             if left:
                 pairs = Pairs(*(torch.cat(columns) for columns in zip(*left, strict=True)))
                 at_limits = self.automatic.at(l, pairs, OnKink(), graph=False)
-                others.index_add_(0, pairs.anchor, at_limits.shares.squeeze(1))
+                summed.index_add_(0, pairs.anchor, at_limits.shares.squeeze(1))
                 worst_error = worst(at_limits.limit_error, pairs.anchor, len(a))
                 limit_error = torch.fmax(limit_error, worst_error)
                 untaken[pairs.anchor[at_limits.untaken]] = True
-        relevance = torch.addcmul(others, a, layer.product.transposed(gains, a))
+        relevance = torch.addcmul(summed, a, layer.product.transposed(gains, a))
         return Relevance(relevance, limit_error, untaken)
 
     def at(self, l: int, pairs: Pairs, location: Location, graph: bool) -> Slope:
@@ -150,12 +153,14 @@ class ForwardSlopes:
     def _at(self, l: int, pairs: Pairs) -> Slope:
         """The expansions below other layers, as far as forward passes have them."""
         size = self.network.layers[l](pairs.anchors).amax(1)
-        there = self._expand(l, pairs, size, loses_digits(pairs))
-        slope = there.factor.unsqueeze(1) * self.network.layers[l].rows(pairs.unit, pairs.anchors)
-        slope = slope.index_copy(0, there.others, there.slope)
-        limit_error = torch.where(there.limits.limited, 0, torch.nan).to(slope)
+        expansion = self._expand(l, pairs, size, loses_digits(pairs))
+        slope = expansion.factor.unsqueeze(1) * self.network.layers[l].rows(
+            pairs.unit, pairs.anchors
+        )
+        slope = slope.index_copy(0, expansion.given, expansion.slope)
+        limit_error = torch.where(expansion.limits.limited, 0, torch.nan).to(slope)
         shares = (slope * pairs.delta).unsqueeze(1)
-        return Slope(there.value, slope, shares, limit_error, there.limits.undecided)
+        return Slope(expansion.value, slope, shares, limit_error, expansion.limits.undecided)
 
     def reach(self, l: int, pairs: Pairs, size: Tensor) -> Reached:
         """The units of the layers l + 1 and l + 2 at roots in layer ``l``.
@@ -194,14 +199,14 @@ class ForwardSlopes:
             anchors, t, lower = a.index_select(0, row), units.step.take(chunk), unit[row]
             pairs = Pairs(anchors, layer.roots(anchors, t, upper), upper, row)
             size = units.size.index_select(0, row)
-            there = self._expand(l, pairs, size, layer.loses_digits(t))
-            share = there.factor * t * layer.product.entries(upper, lower, anchors)
-            slope = there.slope.gather(1, lower[there.others].unsqueeze(1)).squeeze(1)
-            share[there.others] = slope * (t * layer.mask.entries(upper, lower))[there.others]
+            expansion = self._expand(l, pairs, size, layer.loses_digits(t))
+            share = expansion.factor * t * layer.product.entries(upper, lower, anchors)
+            slope = expansion.slope.gather(1, lower[expansion.given].unsqueeze(1)).squeeze(1)
+            share[expansion.given] = slope * (t * layer.mask.entries(upper, lower))[expansion.given]
             value.index_add_(0, row, share)
-            limited[row[there.limits.limited]] = True
-            revived = there.limits.limited & units.revived.take(chunk)
-            undecided[row[there.limits.undecided | revived]] = True
+            limited[row[expansion.limits.limited]] = True
+            revived = expansion.limits.limited & units.revived.take(chunk)
+            undecided[row[expansion.limits.undecided | revived]] = True
         return _Factor(value, limits)
 
     def _expand(self, l: int, pairs: Pairs, size: Tensor, lost: Tensor) -> _FactorExpansion:
@@ -214,12 +219,12 @@ class ForwardSlopes:
         own = reached.limits
         last = l + 2 == self.network.depth and self.network.layers[l].is_affine
         limits = own.below(factor.limits, lost, last)
-        others = (own.limited & ~limits.undecided).nonzero().squeeze(1)
+        given = (own.limited & ~limits.undecided).nonzero().squeeze(1)
         value, slope = reached.own * factor.value, pairs.anchors[:0]
-        if len(others):
-            at_others, slope = self._below_the_output(reached, others, pairs)
-            value = value.index_copy(0, others, at_others)
-        return _FactorExpansion(value, factor.value, limits, others, slope)
+        if len(given):
+            values, slope = self._below_the_output(reached, given, pairs)
+            value = value.index_copy(0, given, values)
+        return _FactorExpansion(value, factor.value, limits, given, slope)
 
     def _below_the_output(
         self, reached: Reached, index: Tensor, pairs: Pairs

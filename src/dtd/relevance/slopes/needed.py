@@ -66,7 +66,7 @@ def side(
     ties = location.ties(_ties(z, threshold), own)
     on_own, at_anchor = ties & own, layer.preactivation(anchors)
     open_gates = layer.held_open(on_own, anchors).clone()
-    limited = (ties & ~own).any(1) | location.is_approached(on_own.any(1))
+    limited = (ties & ~own).any(1) | location.needs_limit(on_own.any(1))
     if above is not None:
         # Where no other unit is alive the direction above comes from this unit alone.
         limited |= ~((z > threshold) & ~own).any(1)

@@ -67,7 +67,7 @@ class Slope(NamedTuple):
         return Slope(*(column[index] for column in self))
 
     def replaced(self, index: Tensor, others: Slope) -> Slope:
-        """The same, but for some of the pairs."""
+        """These expansions, with ``others`` (n,) at the pairs with the numbers ``index`` (n,)."""
         columns = zip(self, others, strict=True)
         return Slope(*(mine.index_copy(0, index, theirs) for mine, theirs in columns))
 
