@@ -199,14 +199,13 @@ def scan(run: Run) -> pd.DataFrame:
 
 
 def scanned(rows: pd.DataFrame) -> str:
-    """One kind of biases and γ a row."""
+    """One γ a row."""
     head = [
-        "biases", "γ", "root of f in the hidden layer", "z there", "units with a root in the input",
+        "γ", "root of f in the hidden layer", "z there", "units with a root in the input",
         "hidden layer at the mean of these", "f there",
     ]  # fmt: skip
     lines = [
         [
-            row["biases"],
             number(row["gamma"], 7),
             _vector(row, "root"),
             number(row["z_root"], 2),
@@ -214,14 +213,11 @@ def scanned(rows: pd.DataFrame) -> str:
             _vector(row, "mean"),
             number(row["f_mean"]),
         ]
-        for _, row in rows.sort_values(["biases", "gamma"]).iterrows()
+        for _, row in rows.sort_values("gamma").iterrows()
     ]
-    told = [
-        f"Biases {biases}: f(x) = {number(some['f'].iloc[0])}, hidden layer "
-        f"{_vector(some.iloc[0], 'activation')}."
-        for biases, some in rows.groupby("biases")
-    ]
-    return f"{grid(head, lines)}\n\n{' '.join(told)}"
+    first = rows.iloc[0]
+    told = f"f(x) = {number(first['f'])}, hidden layer {_vector(first, 'activation')}"
+    return f"{grid(head, lines)}\n\n{told}"
 
 
 def chains(run: Run) -> pd.DataFrame:

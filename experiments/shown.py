@@ -69,11 +69,10 @@ def strategies(rows: pd.DataFrame) -> str:
 
 
 def summed_root(rows: pd.DataFrame) -> str:
-    """One kind of biases and rule a row: vectors are over inputs, or over the hidden units."""
-    head = ["biases", "rule", "Σh(x)", "root", "Σh there", "h there", "length of ∇h there"]
+    """One rule a row: the vectors are over inputs, or over the units of the hidden layer."""
+    head = ["rule", "Σh(x)", "root", "Σh there", "h there", "length of ∇h there"]
     lines = [
         [
-            biases,
             rule,
             number(units["relevance"].sum()),
             _vector(units.filter(like="root_").iloc[0]),
@@ -81,8 +80,7 @@ def summed_root(rows: pd.DataFrame) -> str:
             _vector(units["relevance_at_root"]),
             _vector(units["gradient_norm"]),
         ]
-        for biases, some in rows.groupby("biases")
-        for rule, units in _by_rule(some)
+        for rule, units in _by_rule(rows)
     ]
     return grid(head, lines)
 

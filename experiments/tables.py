@@ -20,7 +20,6 @@ from runs import Run, runs
 _RULE = {"rule": "rule.name", "gamma": "rule.gamma"}
 _SEED = {"seed": "seed"}
 _INIT = {"init": "network.init"}
-_BIASES = {"biases": "network.biases"}
 _NETWORK = {
     "rule": "rule.name",
     "input_rule": "input_rule.name",
@@ -79,7 +78,7 @@ TABLES = {
     "any_explanation": Table(("any_explanation",), measures.named_relevance, shown.named_relevance),
     "root_strategies": Table(("root_strategies",), measures.strategies, shown.strategies),
     "rules_2layer": Table(
-        ("rules_2layer", "rules_2layer_gamma"), measures.summed_root, shown.summed_root, _RULE | _BIASES
+        ("rules_2layer", "rules_2layer_gamma"), measures.summed_root, shown.summed_root, _RULE
     ),
     "roots_leave_region": Table(
         ("roots_leave_region", "roots_leave_region_gamma"),
@@ -97,7 +96,7 @@ TABLES = {
         ("upper_relevance",), published.proportion, published.proportions, {"rule": "rule.name"}
     ),
     "gamma_scan": Table(
-        ("gamma_scan",), published.scan, published.scanned, {"gamma": "rule.gamma"} | _BIASES
+        ("gamma_scan",), published.scan, published.scanned, {"gamma": "rule.gamma"}
     ),
     "region_chains": Table(
         ("region_chains",), published.chains, published.covered, {"search": "input_roots.name"}

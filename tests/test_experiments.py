@@ -112,7 +112,7 @@ def number(text):
 def finished(folder, experiment, **settings):
     """The runs with these settings."""
     names = {"rule": "rule.name", "init": "network.init", "points": "inputs.points",
-             "roots": "relevance.root_dependence", "seed": "seed", "biases": "network.biases",
+             "roots": "relevance.root_dependence", "seed": "seed",
              "gamma": "rule.gamma", "search": "input_roots.name"}  # fmt: skip
     found = [
         run
@@ -177,10 +177,8 @@ def test_dead_networks_are_named(results):
 def test_summed_root(folder, results):
     stored = pd.read_csv(results / "rules_2layer.csv")
     assert list(stored["rule"].unique()) == ["w2", "x", "z+", "zero", "gamma"]
-    (run,) = finished(folder, "rules_2layer", rule="z+", biases="absolute")
-    wanted = (stored["rule"] == "z+") & (stored["biases"] == "absolute")
-    assert wanted.sum() == 5
-    for row in stored[wanted].to_dict("records"):
+    (run,) = finished(folder, "rules_2layer", rule="z+")
+    for row in stored[stored["rule"] == "z+"].to_dict("records"):
         entries = [r for r in rows(run, "summed_root") if int(r["neuron"]) == row["neuron"]]
         gradient = [float(r["gradient"]) for r in entries]
         assert row["gradient_norm"] == pytest.approx(math.hypot(*gradient))
@@ -239,14 +237,14 @@ def test_proportions_along_a_ray(folder, results):
 
 def test_the_mean_root_of_the_scan(folder, results):
     stored = pd.read_csv(results / "gamma_scan.csv")
-    (run,) = finished(folder, "gamma_scan", gamma=10, biases="absolute")
+    (run,) = finished(folder, "gamma_scan", gamma=10)
     found = {}
     for r in rows(run, "root_points"):
         if r["layer"] == "0" and r["finder"] == "random":
             found.setdefault(r["neuron"], []).append(float(r["value"]))
     (w1, b1), (w2, b2) = weights_of(run)
     hidden = np.maximum(w1 @ np.mean(list(found.values()), 0) + b1, 0)
-    (row,) = stored[(stored["gamma"] == 10) & (stored["biases"] == "absolute")].to_dict("records")
+    (row,) = stored[stored["gamma"] == 10].to_dict("records")
     assert row["units"] == len(found) > 0
     assert [row[f"mean_{unit}"] for unit in range(5)] == pytest.approx(hidden)
     assert row["f_mean"] == pytest.approx(max((w2 @ hidden + b2).item(), 0))

@@ -59,8 +59,6 @@ def test_notebook_in_its_later_form():
     w2[:, :2] = 5 * w2[:, :2].abs()
     network = Notebook(2, "relu", 2, 5.0).build((3,), 1)
     assert_is(network, [(w1, b1.clamp(max=0)), (w2, b2.clamp(max=0))])
-    network = Notebook(2, "relu", 2, 5.0, "absolute").build((3,), 1)
-    assert_is(network, [(w1, b1.clamp(max=0).abs()), (w2, b2.clamp(max=0).abs())])
 
 
 @pytest.mark.parametrize(

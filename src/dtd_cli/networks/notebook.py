@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated
 
 import torch
 from pydantic import Field
@@ -20,13 +20,11 @@ _HIDDEN = 5
 
 @dataclass(frozen=True)
 class Notebook(Described):
-    """3-5-1, untrained: PyTorch's initialisation with other biases, and W_2 enlarged.
+    """3-5-1, untrained: PyTorch's initialisation with biases clamped to <= 0, and W_2 enlarged.
 
-    Biases are clamped to <= 0; with ``biases="absolute"`` they are the absolute values of these.
     The first ``enlarged`` weights of W_2 (null: all) become ``factor`` times their absolute value.
 
-    Source: the seed notebook, seed 2: all, 10, nonpositive. Its later form: the first 2, 5,
-    absolute.
+    Source: the seed notebook, seed 2: all, and 10. Its later form: the first 2, and 5.
     """
 
     enlarged: Annotated[
@@ -34,7 +32,6 @@ class Notebook(Described):
         Field(description=f"0 to {_HIDDEN}, or null for all"),
     ]
     factor: Positive
-    biases: Literal["nonpositive", "absolute"] = "nonpositive"
 
     @property
     def input_size(self) -> int:
@@ -43,9 +40,8 @@ class Notebook(Described):
     def build(self, shape: Shape, output_size: int) -> Network:
         generator = torch.Generator().manual_seed(self.seed)
         drawn = initial((3, _HIDDEN, 1), generator, self.output_relu)
-        sign = {"nonpositive": 1, "absolute": -1}[self.biases]
         first, second = (
-            replace(layer, bias=sign * layer.bias.clamp(max=0)) for layer in drawn.affine_layers
+            replace(layer, bias=layer.bias.clamp(max=0)) for layer in drawn.affine_layers
         )
         weight = second.weight.clone()
         weight[:, : self.enlarged] = self.factor * weight[:, : self.enlarged].abs()
