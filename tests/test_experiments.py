@@ -227,10 +227,10 @@ def test_proportions_along_a_ray(folder, results):
                 key = (r["sample"], round(float(r["c"]), 6))
                 at.setdefault(key, []).append(float(r["relevance"]))
         distances = []
-        for sample, c in at:
+        for (sample, c), values in at.items():
             if c == 0.75:
                 wanted = [c * value for value in at[sample, 1.0]]
-                apart = zip(at[sample, c], wanted, strict=True)
+                apart = zip(values, wanted, strict=True)
                 distances.append(sum(abs(a - b) for a, b in apart) / sum(map(abs, wanted)))
         assert stored.loc[("w2", method, 0.75), "distance"] == pytest.approx(median(distances))
 
