@@ -83,7 +83,7 @@ def protocol(rows: pd.DataFrame) -> str:
         "network", "rule", "published protocol: inputs with another gradient",
         "in the row as committed: z+", "with the exact recursion's relevance",
         "published points with the same f", "closed-form roots with the same f",
-        "closed-form roots with f = 0",
+        "closed-form roots with f = 0", "published points where f is no lower",
     ]  # fmt: skip
     lines = []
     for (hidden, *_), kinds in rows.groupby(_KINDS):
@@ -99,6 +99,7 @@ def protocol(rows: pd.DataFrame) -> str:
                 share(of_kind.loc["train_free", "unchanged"]),
                 share(of_kind.loc["closed_form", "unchanged"]),
                 share(of_kind.loc["closed_form", "to_zero"]),
+                share(of_kind.loc["train_free", ["unchanged", "rises"]].sum()),
             ]
         )
     return grid(head, lines)
@@ -109,19 +110,22 @@ def draw(rows: pd.DataFrame, path: Path) -> None:
     rows = rows[(rows["hidden"] == "[10, 10]")].dropna(subset="points").fillna({"gamma": -1})
     rules = list(rows.groupby(["rule", "gamma"]))
     picture = style.figure(
-        11.0, 5.6, "How much f falls from the input to its roots: the published network, by rule"
+        11.0,
+        5.6,
+        "How much f falls from the input to its roots, by rule: the published network, 1000 "
+        "inputs; the first bar has all that is further left",
     )
     panels = style.panels(picture, 2, (len(rules) + 1) // 2, len(rules), "share of the points")
     for axes, (_, kinds) in zip(panels, rules, strict=True):
         style.plain(axes, f"rule {_name(kinds)}")
-        for kind, name in _ROOTS.items():
+        for end in (0, 1):
+            axes.axvline(end, color=style.FAINT, linewidth=0.8, zorder=0)
+        for (kind, name), width in zip(_ROOTS.items(), style.nested(len(_ROOTS)), strict=True):
             bins = kinds[kinds["points"] == kind]
             axes.stairs(
                 bins["share"], [*bins["low"], bins["high"].iloc[-1]], color=_COLOURS[kind],
-                label=name, linewidth=1.4,
+                label=name, linewidth=width,
             )  # fmt: skip
-        axes.axvline(0, color=style.FAINT, linewidth=0.8, zorder=1)
-        axes.axvline(1, color=style.FAINT, linewidth=0.8, zorder=1)
         axes.set_yscale("log")
         axes.set_xlabel("(f(x) − f(root)) / f(x)", fontsize=style.LABEL)
     for axes in panels[1:]:

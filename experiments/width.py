@@ -225,11 +225,13 @@ def exponent(rows: pd.DataFrame, column: str) -> tuple[float, float]:
 def draw(digits: pd.DataFrame, others: pd.DataFrame, path: Path) -> None:
     """The figure: what is kept, how like it is, and where the roots are, by width."""
     rows = pd.concat([_named(digits), _named(others)])
+    networks = rows.groupby(["label", "rule", "depth", "width"])["seed"].nunique()
     heading = (
-        "LRP and its theory by the width of the network: means of networks, and their range; "
-        "z+ where no rule is named"
+        f"LRP and its theory by the width of the network: means of {networks.min()} to "
+        f"{networks.max()} networks, and their range; z+ and 2 hidden layers where nothing else is "
+        "said"
     )
-    picture = style.figure(9.6, 6.4, heading)
+    picture = style.figure(9.6, 6.8, heading)
     panels = picture.subplots(2, 3)
     for axes, (title, layer, column) in zip(panels.flat, _PANELS, strict=True):
         style.plain(axes, title)
@@ -238,16 +240,20 @@ def draw(digits: pd.DataFrame, others: pd.DataFrame, path: Path) -> None:
         if column != "kept":
             axes.set_yscale("log")
             axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axes.yaxis.set_major_formatter(lambda value, _: style.number(value))
             axes.yaxis.set_minor_formatter(NullFormatter())
-        for (label, rule, depth), colour in _LINES.items():
+        axes.yaxis.set_major_formatter(_short_number if column in _NUMBERS else _percent)
+        for (label, rule, depth), look in _LINES.items():
             some = rows[
                 (rows["label"] == label) & (rows["rule"] == rule) & (rows["depth"] == depth)
             ]
             at = some["deep"] if layer == "deep" else layer
             if some.empty:
                 continue
-            _line(axes, some[some["layer"] == at], column, colour, (label, rule, depth))
+            _line(axes, some[some["layer"] == at], column, look, (label, rule, depth))
+    for axes in panels.flat[1:]:
+        points = np.concatenate([line.get_ydata() for line in axes.lines])
+        points = points[points > 0]
+        axes.set_ylim(points.min() / 1.6, points.max() * 1.6)
     kept, *_, steps, _, _ = panels.flat
     hidden = rows[(rows["label"] == "digits") & (rows["rule"] == "z+") & (rows["depth"] == 2)]
     means = hidden[hidden["layer"] == 1].groupby("width")["kept"].mean()
@@ -256,7 +262,6 @@ def draw(digits: pd.DataFrame, others: pd.DataFrame, path: Path) -> None:
     )
     kept.axhline(1, color=style.GRAY, linewidth=4, zorder=1, label="train-free (LRP)")
     kept.set_ylim(-0.05, 1.1)
-    kept.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
     widths = np.array([8, 1024])
     steps.plot(
         widths, _PREDICTED * widths**-0.5, color=style.INK, linewidth=1, linestyle=":",
@@ -274,34 +279,51 @@ _PANELS = (
     ("ΣR_0 / f", 0, "kept"),
     ("1 − cosine of R_0, exact and train-free", 0, "apart"),
     ("Σ |difference| / Σ |train-free|, R_0", 0, "difference"),
-    ("step t of roots, median", "deep", "step"),
-    ("roots in the region of their anchor", "deep", "same_region"),
-    ("gates above that are not the anchor's", "deep", "gates"),
+    ("step t to roots in layer 1, median", "deep", "step"),
+    ("roots in layer 1 in their anchor's region", "deep", "same_region"),
+    ("gates above that differ at these roots", "deep", "gates"),
 )
+_NUMBERS = ("apart", "step")
+"""What is no share."""
 _DRAWN, _NEGATIVE = "untrained, b as drawn", "untrained, −|b|"
 _LINES = {
-    ("digits", "z+", 2): style.BLUE,
-    ("digits, slowly", "z+", 2): style.SKY,
-    ("digits", "z+", 4): style.PURPLE,
-    ("MNIST", "z+", 2): style.GREEN,
-    ("MNIST, convolutions", "z+", 3): style.DARK,
-    ("digits", "gamma 0.25", 2): style.VERMILLION,
-    (_NEGATIVE, "z+", 2): style.ORANGE,
-    (_NEGATIVE, "x", 2): style.GRAY,
+    ("digits", "z+", 2): (style.BLUE, "o-"),
+    ("digits, slowly", "z+", 2): (style.SKY, "s-"),
+    ("digits", "z+", 3): (style.PURPLE, "v--"),
+    ("digits", "z+", 4): (style.PURPLE, "^-"),
+    ("MNIST", "z+", 2): (style.GREEN, "D-"),
+    ("MNIST, convolutions", "z+", 3): (style.DARK, "P-"),
+    ("digits", "gamma 0.25", 2): (style.VERMILLION, "X-"),
+    (_NEGATIVE, "z+", 2): (style.ORANGE, "p-"),
+    (_NEGATIVE, "x", 2): (style.GRAY, "*-"),
 }
+"""The colour of each kind of networks, and its marker and stroke."""
 
 
 def _line(
-    axes: Axes, rows: pd.DataFrame, column: str, colour: str, key: tuple[str, str, int]
+    axes: Axes,
+    rows: pd.DataFrame,
+    column: str,
+    look: tuple[str, str],
+    key: tuple[str, str, int],
 ) -> None:
-    label, rule, depth = key
+    (label, rule, depth), (colour, stroke) = key, look
     networks = rows.groupby("width")[column]
     low, middle, high = networks.min(), networks.mean(), networks.max()
+    if axes.get_yscale() == "log":
+        # Zero has no place there: the band ends where the panel does.
+        low = low.clip(lower=middle[middle > 0].min() / 100)
     axes.fill_between(middle.index, low, high, color=colour, alpha=0.12, linewidth=0)
     name = ", ".join([label, *[rule] * (rule != "z+"), *[f"{depth} hidden layers"] * (depth > 2)])
-    axes.plot(
-        middle.index, middle, color=colour, linewidth=1.4, marker="o", markersize=3, label=name
-    )
+    axes.plot(middle.index, middle, stroke, color=colour, linewidth=1.3, markersize=3.6, label=name)
+
+
+def _percent(value: float, _: int) -> str:
+    return f"{style.number(100 * value)} %"
+
+
+def _short_number(value: float, _: int) -> str:
+    return style.number(value)
 
 
 def _named(rows: pd.DataFrame) -> pd.DataFrame:

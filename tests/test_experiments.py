@@ -17,6 +17,7 @@ import pytest
 import torch
 from matplotlib.image import imread
 from safetensors.torch import load_file
+from scipy.spatial import HalfspaceIntersection
 
 import document
 import dtd
@@ -111,7 +112,8 @@ def number(text):
 def finished(folder, experiment, **settings):
     """The runs with these settings."""
     names = {"rule": "rule.name", "init": "network.init", "points": "inputs.points",
-             "roots": "relevance.root_dependence", "seed": "seed"}  # fmt: skip
+             "roots": "relevance.root_dependence", "seed": "seed",
+             "gamma": "rule.gamma", "search": "input_roots.name"}  # fmt: skip
     found = [
         run
         for run in runs(folder / experiment)
@@ -182,6 +184,95 @@ def test_summed_root(folder, results):
         assert row["gradient_norm"] == pytest.approx(math.hypot(*gradient))
         assert row["root_2"] == float(entries[1]["root"])
         assert row["relevance_at_root"] == float(entries[2]["relevance_at_root"])
+
+
+def weights_of(run):
+    """Weights and biases of the layers of a run's network."""
+    stored = load_file(run.path / "network.safetensors")
+    names = sorted({name.rpartition(".")[0] for name in stored}, key=int)
+    return [
+        [stored[f"{name}.{kind}"].double().numpy() for kind in ("weight", "bias")] for name in names
+    ]
+
+
+def test_changes_at_published_points(folder, results):
+    stored = pd.read_csv(results / "published_protocol.csv")
+    stored = stored[(stored["rule"] == "z+") & (stored["seed"] == 1)]
+    (run,) = finished(folder, "roots_leave_region", rule="z+", seed=1)
+    f = {r["sample"]: float(r["f"]) for r in rows(run, "inputs")}
+    points = [r for r in rows(run, "published_roots") if r["method"] == "train_free"]
+    change = [float(r["output_change"]) for r in points]
+    falls = [-c / f[r["sample"]] for c, r in zip(change, points, strict=True)]
+    away = {r["sample"] for r in points if r["another_gradient"] == "True"}
+    bins = stored[(stored["points"] == "train_free") & (stored["hidden"] == "[10, 10]")]
+    for row in bins.to_dict("records"):
+        inside = [row["low"] <= fall < row["high"] for fall in falls]
+        if row["low"] == bins["low"].min():
+            inside = [fall < row["high"] for fall in falls]
+        assert row["share"] == pytest.approx(mean(inside))
+        assert row["unchanged"] == mean(abs(c) < 1e-6 for c in change)
+        assert row["rises"] == mean(c >= 1e-6 for c in change)
+        assert row["inputs"] == len(away) / len(f)
+    assert bins["share"].sum() == pytest.approx(1)
+    assert bins["share"].max() < 1
+
+
+def test_proportions_along_a_ray(folder, results):
+    stored = pd.read_csv(results / "upper_relevance.csv").set_index(["rule", "method", "c"])
+    (run,) = finished(folder, "upper_relevance", rule="w2")
+    for method in ("train_free", "recursive"):
+        at = {}
+        for r in rows(run, "upper_relevance"):
+            if r["method"] == method:
+                key = (r["sample"], round(float(r["c"]), 6))
+                at.setdefault(key, []).append(float(r["relevance"]))
+        distances = []
+        for (sample, c), values in at.items():
+            if c == 0.75:
+                wanted = [c * value for value in at[sample, 1.0]]
+                apart = zip(values, wanted, strict=True)
+                distances.append(sum(abs(a - b) for a, b in apart) / sum(map(abs, wanted)))
+        assert stored.loc[("w2", method, 0.75), "distance"] == pytest.approx(median(distances))
+
+
+def test_the_mean_root_of_the_scan(folder, results):
+    stored = pd.read_csv(results / "gamma_scan.csv")
+    (run,) = finished(folder, "gamma_scan", gamma=10)
+    found = {}
+    for r in rows(run, "root_points"):
+        if r["layer"] == "0" and r["finder"] == "random":
+            found.setdefault(r["neuron"], []).append(float(r["value"]))
+    (w1, b1), (w2, b2) = weights_of(run)
+    hidden = np.maximum(w1 @ np.mean(list(found.values()), 0) + b1, 0)
+    (row,) = stored[stored["gamma"] == 10].to_dict("records")
+    assert row["units"] == len(found) > 0
+    assert [row[f"mean_{unit}"] for unit in range(5)] == pytest.approx(hidden)
+    assert row["f_mean"] == pytest.approx(max((w2 @ hidden + b2).item(), 0))
+
+
+def test_the_region_that_chains_are_in(folder, results):
+    """Its corners, where the kinks of all units meet, from the weights alone."""
+    stored = pd.read_csv(results / "region_chains.csv")
+    (run,) = finished(folder, "region_chains", search="metropolis")
+    layers, reach = weights_of(run), run.setting("input_roots.radius")
+    for sample, x in enumerate(run.features().to_numpy()):
+        slope, shift, kinks = np.eye(2), np.zeros(2), []
+        for w, b in layers:
+            slope, shift = w @ slope, w @ shift + b
+            active = slope @ x + shift > 0
+            sign = np.where(active, -1, 1)[:, None]
+            kinks.append(np.c_[sign * slope, sign[:, 0] * shift])
+            slope, shift = slope * active[:, None], shift * active
+        far = reach * x.max()
+        low, high = np.maximum(0, x - far), x + far
+        box = np.r_[np.c_[-np.eye(2), low], np.c_[np.eye(2), -high]]
+        # A unit that everything below leaves dead has no kink.
+        halves = np.r_[np.concatenate(kinks), box]
+        halves = halves[np.abs(halves[:, :2]).max(1) > 0]
+        width = np.ptp(HalfspaceIntersection(halves, x).intersections, axis=0)
+        some = stored[(stored["search"] == "metropolis") & (stored["sample"] == sample)]
+        assert some["whole"].to_numpy() == pytest.approx(width, rel=1e-6)
+        assert (some["covered"] <= 1 + 1e-9).all()
 
 
 def test_full_backward(folder, results):
