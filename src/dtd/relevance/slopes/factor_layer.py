@@ -24,7 +24,7 @@ from dtd.relevance.plan import Plan
 
 
 class Units(NamedTuple):
-    """The J units of a layer at N anchors, each (N, J)."""
+    """The J units of a layer at N anchors, each (N, J) but the size."""
 
     z: Tensor
     step: Tensor
@@ -33,6 +33,8 @@ class Units(NamedTuple):
     """Whether the unit has a root; one on its kink counts, with a step of zero."""
     undirected: Tensor
     """Whether a unit is not dead, but the divisor of its step is zero here."""
+    size: Tensor
+    """(N,), the largest activation, here or on the anchor's side."""
 
     @property
     def revived(self) -> Tensor:
@@ -41,11 +43,6 @@ class Units(NamedTuple):
         A limit at a root of such a unit is one inside the limit that leads to this point.
         """
         return (self.step > 0) & (self.z <= 0)
-
-    @property
-    def size(self) -> Tensor:
-        """The largest activation, (N,)."""
-        return self.z.detach().amax(1).relu()
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +158,8 @@ class FactorLayer:
         alive, magnitude = z > -self.slack(size), divisor.abs()
         rooted = alive & (magnitude > policy(a.dtype).degenerate * whole)
         step = z.relu() / torch.where(rooted, divisor, torch.inf)
-        return Units(z, step, rooted, alive & (magnitude <= self.smallest_divisor(size)))
+        undirected = alive & (magnitude <= self.smallest_divisor(size))
+        return Units(z, step, rooted, undirected, _largest(z))
 
     def units_beside(self, a: Tensor, size: Tensor, unit: Tensor) -> Units:
         """The same at the roots ``a`` of units (N,) of the lower layer, on the anchors' side.
@@ -195,7 +193,7 @@ class PoolingLayer(FactorLayer):
 
     def units(self, a: Tensor, size: Tensor) -> Units:
         z = self.layer.preactivation(a)
-        return self._units(z, z > 0)
+        return self._units(z, z > 0, _largest(z))
 
     def never_needs_limits(self, lower: AnyLayer, size: Tensor) -> bool:
         if self.layer.is_affine:
@@ -241,13 +239,21 @@ class PoolingLayer(FactorLayer):
         return (covering & rises & empty).any(1)
 
     def units_beside(self, a: Tensor, size: Tensor, unit: Tensor) -> Units:
-        # A window that is zero but for the root's own unit is alive on the anchor's side.
+        # A window that is zero but for the root's own unit is alive on the anchor's side. Where all
+        # are zero, so would be the slack of the units above.
         z = self.layer.preactivation(a)
-        return self._units(z, (z > 0) | (self.product.columns(unit, a) != 0))
+        largest = _largest(z)
+        alive = (z > 0) | (self.product.columns(unit, a) != 0)
+        return self._units(z, alive, torch.where(largest > 0, largest, size))
 
     def loses_digits(self, step: Tensor) -> Tensor:
         # What is zero at the root is so without rounding.
         return torch.zeros_like(step, dtype=torch.bool)
 
-    def _units(self, z: Tensor, alive: Tensor) -> Units:
-        return Units(z, self.constant_step * alive.to(z), alive, torch.zeros_like(alive))
+    def _units(self, z: Tensor, alive: Tensor, size: Tensor) -> Units:
+        return Units(z, self.constant_step * alive.to(z), alive, torch.zeros_like(alive), size)
+
+
+def _largest(z: Tensor) -> Tensor:
+    """The largest activation of each row, (N,)."""
+    return z.detach().amax(1).relu()
