@@ -22,6 +22,13 @@ from dtd.numerics.balls import Numbers
 from dtd.numerics.policy import policy
 from dtd.relevance.plan import Plan
 
+_FEW = 256
+"""So many numbers are few for the weights of a layer: eight bits have no more."""
+_GRID = 1 / 16
+"""Weights that are all multiples of this are as good as integers."""
+_ALIKE = 1e-4
+"""Rows of weights that differ by less, relative to their largest, count as proportional."""
+
 
 class Units(NamedTuple):
     """The J units of a layer at N anchors, each (N, J) but the size."""
@@ -116,11 +123,27 @@ class FactorLayer:
     def never_needs_limits(self, lower: AnyLayer, size: Tensor) -> bool:
         """Whether roots of units of the ``lower`` layer need no limit for units without a term.
 
-        ``size`` (N,) are the largest activations there. Limits by coincidence do not count.
+        ``size`` (N,) are the largest activations there. Units that are on their kinks together by
+        chance do not count; see :attr:`has_alike`.
         """
         # A unit whose bias is negative is dead where all that its direction is made of is.
         dead = (self.layer.parameters["bias"] < -self.slack(size).amax()).all()
         return self.never_cancels and bool(dead)
+
+    @cached_property
+    def has_alike(self) -> bool:
+        """Whether units may be on their kinks together by more than chance.
+
+        So it is where two have proportional weights, or where all weights are among a few numbers.
+        """
+        weight = self.layer.parameters["weight"].flatten(1)
+        numbers = weight[weight != 0].abs()
+        distinct = len(numbers.unique())
+        if distinct <= min(len(numbers) / 2, _FEW) or not (numbers / _GRID).frac().any():
+            return True
+        rows = weight[weight.any(1)]
+        largest = rows.gather(1, rows.abs().argmax(1, keepdim=True))
+        return len((rows / largest / _ALIKE).round().unique(dim=0)) < len(rows)
 
     @cached_property
     def sizes(self) -> Product:
@@ -195,10 +218,13 @@ class PoolingLayer(FactorLayer):
         z = self.layer.preactivation(a)
         return self._units(z, z > 0, _largest(z))
 
+    @property
+    def has_alike(self) -> bool:
+        return False
+
     def never_needs_limits(self, lower: AnyLayer, size: Tensor) -> bool:
-        if self.layer.is_affine:
-            return True
-        # Which input of a window rises first is in question only where several are on their kinks.
+        # Windows rise from zero in a proportion that is in question only where several of their
+        # inputs are on their kinks.
         bias = lower.parameters.get("bias")
         return bias is not None and bool((bias.abs() > self.slack(size).amax()).all())
 
