@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from cases import positive_input, random_network, recursion, relevances
+from cases import network, positive_input, random_network, recursion, relevances, tensor
 from dtd.networks.network import Network
 from dtd.relevance.paths import sampled as sampled_paths
 from dtd.relevance.paths.draws import Drawn
 from dtd.relevance.slopes.slope import Pairs
+from literal import Literal
 from test_cnn import spec
+from test_one_sided import fed_by_one
 from test_sampled_paths import estimates
 
 
@@ -116,3 +118,49 @@ def test_a_number_draws_one_unit_of_a_path():
         assert all(after[below] == before[below] for below in range(1, l))
         changed |= {l} if after[l] != before[l] else set()
     assert changed == {1, 2}
+
+
+@pytest.mark.parametrize("seed", [75, 128])
+def test_a_unit_without_a_term_below_the_output(seed):
+    """Its root needs a limit there, which gives something to a weight of zero."""
+    rec = recursion(fed_by_one(random_network((3, 4, 3, 1), seed, "zero")), "z+")
+    x = positive_input(3, seed)
+    want, got = relevances(rec, x)[0], estimates(rec, x, number=400, layers=[0])[0]
+    assert want.abs().max() > 0.1
+    assert ((got.relevance - want).abs() <= 4 * got.stderr + 1e-9).all()
+
+
+WEIGHTS = [[[1.0, -1], [0, 1]], [[0, 1], [1, 2]], [[1, 1], [3, 1]], [[1, 1]]]
+BIASES = [[0.0, 0], [-0.5, 0.25], [-0.5, -0.5], [1.0]]
+
+
+def test_units_on_their_kinks_together():
+    """At the root of unit 0 of layer 2 the units of layer 3 have the same root, and beside it they
+    have not. So the first unit of layer 1 gets something through a weight of zero."""
+    rec, x = recursion(network(WEIGHTS, BIASES), "z+"), tensor([[3.0, 1.0]])
+    (want, *_) = Literal(WEIGHTS, BIASES, ["z+"] * 4, apart=2).relevances([3.0, 1.0])
+    (got,) = estimates(rec, x, number=1000, layers=[0])
+    assert want == pytest.approx([1, 0])
+    assert got.stderr.any()
+    assert ((got.relevance - tensor([want])).abs() <= 4 * got.stderr).all()
+
+
+def test_averages_that_are_all_zero_beside_a_root():
+    """Without biases the root of a unit is the origin, and all that is above it is zero there."""
+    shape = {"channels": [2], "kernel": 2, "padding": 0, "hidden": [4], "pooling": "avg"}
+    net = spec(0, init="no_bias", **shape).build((1, 5, 5), 1).to(torch.float64)
+    generator = torch.Generator().manual_seed(13)
+    layers = [
+        layer.with_parameters(
+            {"weight": torch.randn(layer.weight.shape, generator=generator).double(),
+             "bias": layer.bias}
+        )
+        if layer.learns
+        else layer
+        for layer in net.layers
+    ]  # fmt: skip
+    x = positive_input(25, 13) * (torch.rand(1, 25, generator=generator) < 0.4)
+    rec = recursion(Network(tuple(layers)), "z+")
+    want, (got,) = relevances(rec, x)[0], estimates(rec, x, number=200, layers=[0])
+    assert want.any()
+    assert ((got.relevance - want).abs() <= 4 * got.stderr + 1e-9).all()

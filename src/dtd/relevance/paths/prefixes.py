@@ -153,7 +153,7 @@ def _longer(slopes: ForwardSlopes, prefixes: Prefixes) -> tuple[Prefixes, Tensor
     units = reached.units
     terms = units.step * above.product.columns(pairs.unit, reached.a)
     unseen = units.rooted & (terms == 0) & above.moves(pairs.unit, reached.a)
-    if at + 2 == slopes.network.depth - 1 or not slopes.may_need_limits(at + 1, units.size):
+    if not slopes.may_need_limits(at + 1, units.size):
         unseen &= units.step == 0
     stay = reached.limits.limited | unseen.any(1)
     prefix, unit = torch.where(stay.unsqueeze(1), 0, terms).nonzero(as_tuple=True)

@@ -22,9 +22,16 @@ from dtd.numerics.balls import Numbers
 from dtd.numerics.policy import policy
 from dtd.relevance.plan import Plan
 
+_FEW = 256
+"""So many numbers are few for the weights of a layer: eight bits have no more."""
+_GRID = 1 / 16
+"""Weights that are all multiples of this are as good as integers."""
+_ALIKE = 1e-4
+"""Rows of weights that differ by less, relative to their largest, count as proportional."""
+
 
 class Units(NamedTuple):
-    """The J units of a layer at N anchors, each (N, J)."""
+    """The J units of a layer at N anchors, each (N, J) but the size."""
 
     z: Tensor
     step: Tensor
@@ -33,6 +40,8 @@ class Units(NamedTuple):
     """Whether the unit has a root; one on its kink counts, with a step of zero."""
     undirected: Tensor
     """Whether a unit is not dead, but the divisor of its step is zero here."""
+    size: Tensor
+    """(N,), the largest activation, here or on the anchor's side."""
 
     @property
     def revived(self) -> Tensor:
@@ -41,11 +50,6 @@ class Units(NamedTuple):
         A limit at a root of such a unit is one inside the limit that leads to this point.
         """
         return (self.step > 0) & (self.z <= 0)
-
-    @property
-    def size(self) -> Tensor:
-        """The largest activation, (N,)."""
-        return self.z.detach().amax(1).relu()
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,11 +123,27 @@ class FactorLayer:
     def never_needs_limits(self, lower: AnyLayer, size: Tensor) -> bool:
         """Whether roots of units of the ``lower`` layer need no limit for units without a term.
 
-        ``size`` (N,) are the largest activations there. Limits by coincidence do not count.
+        ``size`` (N,) are the largest activations there. Units that are on their kinks together by
+        chance do not count; see :attr:`has_alike`.
         """
         # A unit whose bias is negative is dead where all that its direction is made of is.
         dead = (self.layer.parameters["bias"] < -self.slack(size).amax()).all()
         return self.never_cancels and bool(dead)
+
+    @cached_property
+    def has_alike(self) -> bool:
+        """Whether units may be on their kinks together by more than chance.
+
+        So it is where two have proportional weights, or where all weights are among a few numbers.
+        """
+        weight = self.layer.parameters["weight"].flatten(1)
+        numbers = weight[weight != 0].abs()
+        distinct = len(numbers.unique())
+        if distinct <= min(len(numbers) / 2, _FEW) or not (numbers / _GRID).frac().any():
+            return True
+        rows = weight[weight.any(1)]
+        largest = rows.gather(1, rows.abs().argmax(1, keepdim=True))
+        return len((rows / largest / _ALIKE).round().unique(dim=0)) < len(rows)
 
     @cached_property
     def sizes(self) -> Product:
@@ -161,7 +181,8 @@ class FactorLayer:
         alive, magnitude = z > -self.slack(size), divisor.abs()
         rooted = alive & (magnitude > policy(a.dtype).degenerate * whole)
         step = z.relu() / torch.where(rooted, divisor, torch.inf)
-        return Units(z, step, rooted, alive & (magnitude <= self.smallest_divisor(size)))
+        undirected = alive & (magnitude <= self.smallest_divisor(size))
+        return Units(z, step, rooted, undirected, _largest(z))
 
     def units_beside(self, a: Tensor, size: Tensor, unit: Tensor) -> Units:
         """The units at the roots ``a`` of units (N,) of the lower layer, on the anchors' side.
@@ -195,12 +216,15 @@ class PoolingLayer(FactorLayer):
 
     def units(self, a: Tensor, size: Tensor) -> Units:
         z = self.layer.preactivation(a)
-        return self._units(z, z > 0)
+        return self._units(z, z > 0, _largest(z))
+
+    @property
+    def has_alike(self) -> bool:
+        return False
 
     def never_needs_limits(self, lower: AnyLayer, size: Tensor) -> bool:
-        if self.layer.is_affine:
-            return True
-        # Which input of a window rises first is in question only where several are on their kinks.
+        # Windows rise from zero in a proportion that is in question only where several of their
+        # inputs are on their kinks.
         bias = lower.parameters.get("bias")
         return bias is not None and bool((bias.abs() > self.slack(size).amax()).all())
 
@@ -241,13 +265,21 @@ class PoolingLayer(FactorLayer):
         return (covering & rises & empty).any(1)
 
     def units_beside(self, a: Tensor, size: Tensor, unit: Tensor) -> Units:
-        # A window that is zero but for the root's own unit is alive on the anchor's side.
+        # A window that is zero but for the root's own unit is alive on the anchor's side. Where all
+        # are zero, so would be the slack of the units above.
         z = self.layer.preactivation(a)
-        return self._units(z, (z > 0) | (self.product.columns(unit, a) != 0))
+        largest = _largest(z)
+        alive = (z > 0) | (self.product.columns(unit, a) != 0)
+        return self._units(z, alive, torch.where(largest > 0, largest, size))
 
     def loses_digits(self, step: Tensor) -> Tensor:
         # What is zero at the root is so without rounding.
         return torch.zeros_like(step, dtype=torch.bool)
 
-    def _units(self, z: Tensor, alive: Tensor) -> Units:
-        return Units(z, self.constant_step * alive.to(z), alive, torch.zeros_like(alive))
+    def _units(self, z: Tensor, alive: Tensor, size: Tensor) -> Units:
+        return Units(z, self.constant_step * alive.to(z), alive, torch.zeros_like(alive), size)
+
+
+def _largest(z: Tensor) -> Tensor:
+    """The largest activation of each row, (N,)."""
+    return z.detach().amax(1).relu()

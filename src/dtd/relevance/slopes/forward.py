@@ -181,6 +181,8 @@ class ForwardSlopes:
 
         ``size`` (N,) are the largest activations of layer l + 1 at the anchors.
         """
+        if any(self.layers[above].has_alike for above in range(l, self.network.depth)):
+            return True
         return not self.layers[l + 1].never_needs_limits(self.network.layers[l], size)
 
     def _factor(self, l: int, a: Tensor, units: Units, unit: Tensor) -> _Factor:
