@@ -136,9 +136,7 @@ class DTD:
         path = self.network.activations(samples.flatten(1))
         check_squares(path, explained.explained.nonzero().squeeze(1))
         batches = self.track(self._batches(explained), self.method)
-        parts = tuple(
-            self._part(output, [a[rows] for a in path], rows) for output, rows in batches
-        )
+        parts = tuple(self._part(output, [a[rows] for a in path], rows) for output, rows in batches)
         shapes = self.network.shapes
         return Result(samples, explained.f, explained.relevance, shapes, parts, self._contents)
 
