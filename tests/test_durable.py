@@ -79,6 +79,10 @@ class Disk:
         known = self.names.get(path.parent.stat().st_ino, {}).get(".files")
         return path.name in self.contents.get(known, b"").decode().splitlines()
 
+    def has(self, path):
+        """Whether a file would be there after a power cut."""
+        return self.left(path) is not None
+
     def left(self, path):
         """The content of a file after a power cut; None if it would be gone."""
         inode = Path.cwd().stat().st_ino
@@ -111,6 +115,18 @@ def test_done_stands_beside_files_that_a_power_cut_leaves(monkeypatch, arguments
     # Nor does it come back beside files of the next run.
     RunFolder(done.parent).unmark()
     assert disk.left(done) is None
+    # Nor does a table, once no list says whose it is.
+    unlink = Path.unlink
+
+    def unlinked(self, missing_ok=False):
+        if self.name == ".files":
+            assert not disk.has(done.with_name("relevance.csv"))
+        unlink(self, missing_ok)
+
+    assert disk.has(done.with_name("relevance.csv"))
+    monkeypatch.setattr(Path, "unlink", unlinked)
+    RunFolder(done.parent).start()
+    assert not disk.has(done.with_name("relevance.csv"))
 
 
 def empty(path):

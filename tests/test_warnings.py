@@ -233,6 +233,39 @@ def test_roots_outside_the_domain_are_counted_in_one_line(monkeypatch, capfd):
         assert re.search(rf"\b{count} of \d+ by closed_form in layer {layer} ", text)
 
 
+@pytest.mark.parametrize(
+    ("rule", "x", "layers", "words"),
+    [
+        # A pole, by hand in test_integral.py, as the next one is found by search.
+        (
+            "x",
+            [[1.0]],
+            [([[1.0], [2.0]], [1.0, 1.0]), ([[-1.0, 2.0]], [1.0])],
+            "1 unbounded, which have no finite relevance (samples 0)",
+        ),
+        (
+            "w2",
+            [[0.27, 0.37, 0.66]],
+            [
+                ([[0.85, 2.09, 0.73], [-0.47, -0.32, -0.27], [0.03, 1.27, -0.57]],
+                 [0.33, -0.06, -0.12]),
+                ([[-1.05, 1.43, 2.36], [0.58, 0.12, 0.37], [1.0, -0.53, -0.64]],
+                 [0.33, 0.06, -0.19]),
+                ([[0.99, -0.87, 0.88]], [0.07]),
+            ],
+            "1 unsettled, which may be wrong (samples 0)",
+        ),
+    ],
+    ids=["unbounded", "unsettled"],
+)  # fmt: skip
+def test_limits_in_doubt(monkeypatch, capfd, rule, x, layers, words):
+    write(x, *layers)
+    expanded = [f"rule={rule}", "relevance.degree=inf", "network.output_activation=relu"]
+    _, summary = ran(monkeypatch, capfd, *OWN, *expanded)
+    text = one_about(summary, "one-sided limits leave 1 of 1 samples in doubt, in layers 0: ")
+    assert words in text
+
+
 def test_the_last_lines_tell_what_became_of_the_samples(monkeypatch, capfd):
     write([[1.0, 1.0], [1.0, 3.0], [1.0, 2.0]], ([[2.0, -1.0]], [0.0]))
     out, summary = ran(monkeypatch, capfd, *OWN, "rule=w2")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from dtd_cli.app import workers
 
@@ -15,7 +15,9 @@ class Workers(Callback):
     """Has the processes of ``launch=parallel`` end with the sweep, whatever the sweeper."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        if config.hydra.launcher["_target_"].startswith("hydra_plugins.hydra_joblib_launcher."):
+        # Hydra itself refuses a launcher that is null.
+        target = OmegaConf.select(config, "hydra.launcher._target_", default="")
+        if target.startswith("hydra_plugins.hydra_joblib_launcher."):
             workers.prepare()
 
 

@@ -113,9 +113,13 @@ class RunFolder:
         own = self._begun()
         for name in own:
             (self.path / name).unlink(missing_ok=True)
-        for folder in (self.path, *{(self.path / name).parent for name in own}):
+        folders = {self.path, *((self.path / name).parent for name in own)}
+        for folder in folders:
             for left in folder.glob(f".*{UNFINISHED}"):
                 left.unlink(missing_ok=True)
+        if own:
+            # A power cut could bring them back, beside a list that does not name them.
+            sync(folders)
         with suppress(OSError):
             (self.path / PLOTS).rmdir()
         (self.path / BEGUN).unlink(missing_ok=True)
