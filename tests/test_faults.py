@@ -136,7 +136,6 @@ training.adam = stepped
     [
         pytest.param(at_import("torch"), id="torch"),
         pytest.param(at_import("pandas"), id="pandas", marks=pytest.mark.exhaustive),
-        pytest.param(at_import("sklearn"), id="sklearn", marks=pytest.mark.exhaustive),
         pytest.param(IN_TRAINING, id="training"),
     ],
 )

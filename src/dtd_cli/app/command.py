@@ -32,7 +32,13 @@ from dtd_cli.app.choices import CONFIG, searchpath
 from dtd_cli.app.launchers import processes
 from dtd_cli.app.locations import CONF, ExperimentsSearchPath, experiments
 from dtd_cli.app.status import ExitStatus, Outcome, RunFailed, SweepFailed
-from dtd_cli.app.terminal import be_patient, draw_alike, interrupt_twice, interrupts_later
+from dtd_cli.app.terminal import (
+    be_patient,
+    draw_alike,
+    interrupt_twice,
+    interrupts_later,
+    keep_numpy_to_one_thread,
+)
 from dtd_cli.config.errors import SettingError
 from dtd_cli.records.folder import RunFolder
 from dtd_cli.records.lock import held
@@ -48,6 +54,7 @@ def main() -> None:
     """Entry point of ``dtd-run``; the exit status is 0, 1, 2 or 130 (see ``--help``)."""
     be_patient()
     draw_alike()
+    keep_numpy_to_one_thread()
     if "--version" in sys.argv[1:]:
         print(f"dtd-run {version('dtd-run')}")
         return

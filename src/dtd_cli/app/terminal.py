@@ -47,6 +47,13 @@ def draw_alike() -> None:
     os.environ |= {"MPLBACKEND": "agg", "MATPLOTLIBRC": os.devnull}
 
 
+def keep_numpy_to_one_thread() -> None:
+    """Have numpy's linear algebra use one thread: matrices here are small, and threads that wait
+    for each other take longer than the work."""
+    # Read when numpy is imported, also in the processes that are started here.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
 @contextmanager
 def interrupts_later() -> Iterator[None]:
     """Hold interrupts back during imports, which would turn them into other errors, or none."""

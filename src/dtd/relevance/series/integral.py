@@ -64,7 +64,7 @@ class Integral(Series):
         return GROWTH * len(_NODES)
 
 
-_PIECES = 10
+_PIECES = 6
 """Into so many pieces a segment may fall, as memory counts: at kinks, and by halving."""
 _MOST_HALVINGS = 20
 """Of one piece: a kink that is no gate's is located to a millionth of it."""

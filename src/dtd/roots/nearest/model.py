@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from time import monotonic
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, milp
 
 from dtd.progress import Track, untracked
 from dtd.roots.nearest.target import Matrix, Target, Vector
+
+if TYPE_CHECKING:
+    from scipy.optimize import OptimizeResult
 
 Bound = Vector | NDArray[np.bool_]
 
@@ -58,6 +61,9 @@ class Model:
 
     def minimum(self, cost: Vector, integer: bool = False, **options: float) -> OptimizeResult:
         """The solver's answer; without ``integer`` that of the relaxation."""
+        # Slow to import, and most runs have no program.
+        from scipy.optimize import Bounds, LinearConstraint, milp
+
         return milp(
             cost,
             integrality=self.integer if integer else None,
