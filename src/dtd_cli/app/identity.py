@@ -36,12 +36,17 @@ def folder_name(config: DictConfig) -> str:
     Args:
         config: the composed configuration of one run, with Hydra's own part.
     """
-    return f"{_readable(config)}-{identity(config)}"
+    content = _content(config)
+    where = searchpath(config.hydra.overrides.hydra)
+    return f"{_readable(content, where)}-{_identity(content)}"
 
 
 def identity(config: DictConfig) -> str:
     """64 bits of a digest of the settings, and of the files and the code that they name."""
-    content = _content(config)
+    return _identity(_content(config))
+
+
+def _identity(content: Mapping[str, Any]) -> str:
     parts = [NUMERICS, _with_text_keys(content), [*_sources(content).values()]]
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
@@ -115,12 +120,10 @@ def _with_text_keys(value: Any) -> Any:
     return [*map(_with_text_keys, value)] if isinstance(value, list | tuple) else value
 
 
-def _readable(config: DictConfig) -> str:
+def _readable(content: Mapping[str, Any], where: tuple[str, ...]) -> str:
     """The rule, the seed, and every setting that differs from the default."""
-    content = _content(config)
-    where = searchpath(config.hydra.overrides.hydra)
     options = groups(where)
-    usual = _content(_as_it_comes(where, (), str(Path.cwd())))
+    usual = _usual(where, str(Path.cwd()))
     chosen = {
         group: str(content[group]["name"])
         for group in options
@@ -143,6 +146,12 @@ def _readable(config: DictConfig) -> str:
     ]
     text = re.sub(r"[^A-Za-z0-9._=+,-]+", "_", re.sub(r"[\[\](){}'\" ]", "", ",".join(parts)))
     return text[:_READABLE]
+
+
+@cache
+def _usual(where: tuple[str, ...], folder: str) -> dict[str, Any]:
+    """The settings of a run of which nothing is said."""
+    return _content(_as_it_comes(where, (), folder))
 
 
 @cache

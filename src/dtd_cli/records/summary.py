@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from dtd_cli.records.columns import INPUTS
-from dtd_cli.records.extremes import largest_relevance, without_relevance
+from dtd_cli.records.extremes import largest_relevance, of_units, without_relevance
 from dtd_cli.records.limits import NONE, adds_up, is_finite, of_samples
 from dtd_cli.records.warnings import warnings
 from dtd_cli.run.preparation import Prepared
@@ -26,6 +26,7 @@ def summary(prepared: Prepared, tables: dict[str, pd.DataFrame]) -> dict[str, An
     of_f = roots["method"] == "simple_taylor"
     further = layers["roots"] if "roots" in layers else pd.Series("", layers.index)
     own = layers[further == ""]
+    units = of_units(tables["relevance.csv"], layers)
     figures = {
         "network": list(prepared.network.widths),
         "training": prepared.figures,
@@ -44,8 +45,8 @@ def summary(prepared: Prepared, tables: dict[str, pd.DataFrame]) -> dict[str, An
             str(layer): _root_figures(rows) for layer, rows in roots[~of_f].groupby("layer")
         },
         **_present("taylor_roots", _root_figures(roots[of_f])),
-        "largest_relevance": largest_relevance(tables["relevance.csv"], layers, f),
-        "without_relevance": without_relevance(tables["relevance.csv"], layers),
+        "largest_relevance": largest_relevance(units, f),
+        "without_relevance": without_relevance(units),
     }
     return figures | {"warnings": warnings(prepared, tables, figures)}
 
