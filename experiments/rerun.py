@@ -68,6 +68,8 @@ QUICK: dict[str, tuple[str, ...]] = {
     "conservation_width_gamma": _NARROW_TRAINED,
     "conservation_width_slow": _NARROW_TRAINED,
     "faithfulness": ("inputs.n=5", "seed=0", "network.hidden=[16,16]", "training.epochs=2"),
+    "conservation_width_gamma_random": _NARROW,
+    "conservation_width_x_trained": _NARROW_TRAINED,
     "conservation_width_x": _NARROW,
     "roots_leave_region_gamma": ("inputs.n=20", "seed=range(1,3)"),
     "roots_leave_region": ("inputs.n=20", "seed=range(1,4)"),

@@ -38,6 +38,7 @@ _WIDTH = (
         "data": "inputs.name",
         "training": "training.name",
         "learning_rate": "training.learning_rate",
+        "clamped": "training.nonpositive_biases",
     }
 )
 
@@ -163,7 +164,9 @@ TABLES = {
             "conservation_width_cnn",
             "conservation_width_gamma",
             "conservation_width_random",
+            "conservation_width_gamma_random",
             "conservation_width_x",
+            "conservation_width_x_trained",
         ),
         width.by_layer,
         width.by_setting,

@@ -336,6 +336,7 @@ def _named(rows: pd.DataFrame) -> pd.DataFrame:
     label = done["data"].map({"digits": "digits", "mnist": "MNIST"})
     label = label.mask(convolutional, "MNIST, convolutions")
     label = label.mask(done["learning_rate"] < 1e-3, "digits, slowly")
+    label = label.mask(done["clamped"].map(str) == "False", "digits, b as trained")
     drawn = done["init"].map({"default": _DRAWN, "nonpositive_bias": _NEGATIVE})
     gamma = done["gamma"].map(number)
     return done.assign(

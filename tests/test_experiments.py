@@ -44,11 +44,11 @@ SMALL = rerun.QUICK | {
     "conservation_width": ("seed=0", "network.hidden=[8,8],[32,32]", "training.epochs=2"),
     **{
         f"conservation_width_{name}": ("seed=0", "network.hidden=[8,8],[32,32]")
-        for name in ("random", "x")
+        for name in ("gamma_random", "random", "x")
     },
     **{
         f"conservation_width_{name}": ("seed=0", "network.hidden=[32,32]", "training.epochs=1")
-        for name in ("gamma", "mnist", "slow")
+        for name in ("gamma", "mnist", "slow", "x_trained")
     },
 }
 RULES = {
