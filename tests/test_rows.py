@@ -92,7 +92,7 @@ def test_samples_that_are_chosen(monkeypatch, how):
     ("settings", "message"),
     [
         (["inputs.rows=[90]"], "inputs.rows=[90]: allowed are rows from 0 to 89"),
-        (["inputs.rows=[3,3]"], "inputs.rows=[3, 3]: "),
+        (["inputs.rows=[3,3]"], "inputs.rows=[3,3]: "),
         (["inputs.rows=[-1]"], "inputs.rows=[-1]: "),
         (["inputs.rows=[]"], "inputs.rows=[]: "),
         (["inputs.rows=[1]", "explain.samples=random"], "explain.samples=random: inputs.rows"),

@@ -225,9 +225,9 @@ def test_images(tmp_path):
     colour = opened(path, image=[3, 1, 2], label="kind")
     assert colour.shape == (3, 1, 2)
     assert colour.names[2] == "pixel_1_0_0"
-    with pytest.raises(InvalidSetting, match=r"^inputs\.image=\[2, 2\]: .*4 pixels.*6 columns"):
+    with pytest.raises(InvalidSetting, match=r"^inputs\.image=\[2,2\]: .*4 pixels.*6 columns"):
         opened(path, image=[2, 2], label="kind")
-    with pytest.raises(InvalidSetting, match=r"^inputs\.image=\[32, 32, 3\]: .*channels come f"):
+    with pytest.raises(InvalidSetting, match=r"^inputs\.image=\[32,32,3\]: .*channels come f"):
         opened(path, image=[32, 32, 3], label="kind")
 
 

@@ -17,7 +17,9 @@ class SettingError(InvalidSetting):
 
 
 def as_written(value: object) -> object:
-    """The value with YAML's words in place of ``None``, ``True`` and ``False``."""
+    """The value as the command line has it: YAML's words, and lists without quotes."""
     if value is None:
         return "null"
+    if isinstance(value, list | tuple):
+        return f"[{','.join(str(as_written(part)) for part in value)}]"
     return str(value).lower() if isinstance(value, bool) else value
