@@ -197,13 +197,14 @@ def test_inputs_that_say_nothing(monkeypatch, capfd):
     """f is the bias: each method is told what helps it."""
     write([[0.0, 0.0]], ([[1.0, 1.0]], [1.0]))
     methods = "relevance.methods=[recursive,train_free,simple_taylor,gradient_x_input]"
-    out, summary = ran(monkeypatch, capfd, *OWN, "rule=x", methods)
+    nowhere = ["rule=x", "inputs.domain=nonnegative", "taylor_roots=polytope"]
+    out, summary = ran(monkeypatch, capfd, *OWN, *nowhere, methods)
     remedies = {
         "recursive": "take another rule, relevance.degree=inf, or a network of fewer layers",
         "train_free": "take another rule",
         "simple_taylor": "take other taylor_roots",
-        "gradient_x_input": "the output does not change with these inputs; take others, or another "
-        "method",
+        "gradient_x_input": "each input is zero, or the output does not change with it; take other "
+        "inputs, or another method",
     }
     told = [text for text in summary["warnings"] if "no relevance arrives" in text]
     assert sorted(told) == sorted(

@@ -148,8 +148,8 @@ _SOMETHING = "take another rule, relevance.degree=inf, or a network of fewer lay
 _NOTHING = {
     "train_free": "take another rule",
     "simple_taylor": "take other taylor_roots",
-    "gradient_x_input": "the output does not change with these inputs; take others, or another "
-    "method",
+    "gradient_x_input": "each input is zero, or the output does not change with it; take other "
+    "inputs, or another method",
 }
 """What to do about methods that are no recursion."""
 
