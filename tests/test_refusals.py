@@ -106,8 +106,8 @@ def test_a_run_whose_numbers_leave_the_range(tmp_path, monkeypatch, capfd):
     assert dtd_run(monkeypatch, *shell) == 2
     said = capfd.readouterr().err.splitlines()[-1]
     assert said.startswith(
-        "dtd-run: inputs=2e+200: row 1 (the first is 0), column 'b', the largest there: the square "
-        "of an activation of layer 0 leaves the range of float64"
+        "dtd-run: inputs: row 1 (the first is 0), column 'b' is 2e+200, the largest of its row: "
+        "the square of an activation of layer 0 leaves the range of float64"
     )
     assert "row 1" in Path("run/FAILED").read_text()
     assert not Path("run/DONE").exists()

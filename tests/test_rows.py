@@ -181,7 +181,8 @@ def test_a_value_that_the_dtype_cannot_hold(monkeypatch, capfd):
     assert dtd_run(monkeypatch, *arguments) == 2
     said = capfd.readouterr().err
     assert (
-        "inputs=1e+300: row 7 (the first is 0), column 'size' leaves the range of float32" in said
+        "inputs: row 7 (the first is 0), column 'size' is 1e+300, which leaves the range of float32"
+        in said
     )
     assert "inputs.standardize=true" in said
     alone = [a for a in arguments if "training" not in a] + ["training=none", "dtype=float32"]
