@@ -261,6 +261,13 @@ def test_links_are_named_and_not_followed(pair, one):
     assert found["linked"].reason == ".hydra is a link, which is not followed"
 
 
+def test_a_folder_whose_name_is_no_text(pair):
+    """Its bytes are shown, and the link on the page leads to them."""
+    (pair / "good").rename(pair / os.fsdecode(b"\xff\n"))
+    assert reported(pair)[r"\udcff\n"]["status"] == "done"
+    assert 'href="../%FF%0A/"' in (pair / "report" / "index.html").read_text()
+
+
 def test_a_run_without_its_settings_is_not_left_out(pair):
     shutil.rmtree(pair / "good" / ".hydra")
     run = listed(pair)["good"]
