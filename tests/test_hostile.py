@@ -264,8 +264,11 @@ def test_links_are_named_and_not_followed(pair, one):
 def test_a_folder_whose_name_is_no_text(pair):
     """Its bytes are shown, and the link on the page leads to them."""
     (pair / "good").rename(pair / os.fsdecode(b"\xff\n"))
-    assert reported(pair)[r"\udcff\n"]["status"] == "done"
-    assert 'href="../%FF%0A/"' in (pair / "report" / "index.html").read_text()
+    runs = pair.rename(pair.with_name(os.fsdecode(b"runs\xff")))
+    assert reported(runs)[r"\udcff\n"]["status"] == "done"
+    page = (runs / "report" / "index.html").read_text()
+    assert 'href="../%FF%0A/"' in page
+    assert r"Runs in runs\udcff" in page
 
 
 def test_a_run_without_its_settings_is_not_left_out(pair):
