@@ -74,11 +74,11 @@ $(READY): pyproject.toml constraints.txt
 	        "name another: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; \
 	    exit 1 ;; \
 	esac
-	@if [ -e $@ ]; then \
-	    echo 'Bringing $(VENV) up to date'; rm $@; \
+	@install="$(PY) -m pip install --disable-pip-version-check -c constraints.txt -e .[dev]"; \
+	if [ -e $@ ]; then \
+	    echo 'Bringing $(VENV) up to date'; rm $@; $$install -qq; \
 	else \
 	    echo 'Setting up $(VENV): PyTorch and more, a minute or several, only this once'; \
-	    $(PYTHON) -m venv --clear $(VENV); \
+	    $(PYTHON) -m venv --clear $(VENV) && $$install; \
 	fi
-	@$(PY) -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@

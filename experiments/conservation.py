@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
@@ -116,22 +116,16 @@ def _by_layer(axes: Axes, rows: pd.DataFrame, rule: str, depths: list[int]) -> N
 
 
 def _by_degree(axes: Axes, shares: pd.DataFrame, depth: int) -> None:
-    """The integral stands apart: it is no next term of the series."""
+    """Rules side by side. The integral stands apart: it is no next term of the series."""
     style.plain(axes, f"{depth} layers, R_0 by Taylor degree")
     series, integral = shares.drop(columns=math.inf).T, shares[math.inf]
     end = len(series)
-    for rule, width in zip(RULES, style.nested(len(RULES)), strict=True):
-        _line(axes, range(end), series[rule], rule, width)
-        _line(axes, [end], [integral[rule]], rule, width)
+    for rule, aside in zip(RULES, np.linspace(-0.24, 0.24, len(RULES)), strict=True):
+        look = {"color": _COLOURS[rule], "marker": "o", "markersize": 4}
+        axes.plot(np.arange(end) + aside, series[rule], **look, label=f"rule {rule}")
+        axes.plot(end + aside, integral[rule], **look)
     axes.set_xticks(range(end + 1), [*(f"{degree:.0f}" for degree in series.index), "integral"])
     axes.set_xlabel("degree", fontsize=style.LABEL)
-
-
-def _line(axes: Axes, x: Iterable[int], y: Iterable[float], rule: str, width: float) -> None:
-    axes.plot(
-        list(x), list(y), color=_COLOURS[rule], linewidth=width, marker="o",
-        markersize=2 + 1.6 * width, label=f"rule {rule}",
-    )  # fmt: skip
 
 
 def _input_shares(rows: pd.DataFrame) -> pd.DataFrame:

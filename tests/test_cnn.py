@@ -73,7 +73,7 @@ def test_lenet():
 def test_what_is_no_image_or_too_small_is_refused():
     with pytest.raises(InvalidSetting, match=r"^network=cnn: .*no images.*network=mlp"):
         spec().build((64,), 10)
-    with pytest.raises(InvalidSetting, match=r"^network.channels=\[2, 2, 2, 2\]: nothing is left"):
+    with pytest.raises(InvalidSetting, match=r"^network.channels=\[2,2,2,2\]: nothing is left"):
         spec(channels=[2, 2, 2, 2]).build((1, 8, 8), 10)
     with pytest.raises(InvalidSetting, match=r"8x8 pixels after 2 convolutions"):
         spec(padding=0).build((1, 8, 8), 10)

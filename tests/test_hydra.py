@@ -329,7 +329,7 @@ def test_a_working_folder_that_hydra_would_resolve(monkeypatch, capfd, tmp_path)
 def test_keys_that_cannot_be_sorted(monkeypatch, capfd):
     assert dtd_run(monkeypatch, *SWEEP, "relevance.degree={1:2,a:3}", "sweep=a") == 2
     (line,) = capfd.readouterr().err.splitlines()
-    assert "allowed is any integer >= 1" in line
+    assert "relevance.degree={1:2,a:3}: allowed is any integer >= 1" in line
 
 
 @pytest.mark.parametrize(

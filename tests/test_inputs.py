@@ -192,7 +192,7 @@ def test_a_nonnegative_table(good):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"low": [0, 0, 0], "high": 9}, r"^inputs\.low=\[0, 0, 0\]: .* or 2"),
+        ({"low": [0, 0, 0], "high": 9}, r"^inputs\.low=\[0,0,0\]: .* or 2"),
         ({"low": 0, "high": [9]}, r"^inputs\.high=\[9\]: "),
         ({"low": 0, "high": INF}, r"^inputs\.high=inf: "),
         ({"low": "small", "high": 1}, r"^inputs\.low=small: "),

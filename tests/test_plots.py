@@ -802,6 +802,10 @@ class TestRootStatus:
 
 
 class TestStyle:
+    def test_no_line_of_a_heading_ends_within_a_short_part(self) -> None:
+        heading = "The input x and its roots for each unit of layer 1, sample 2, row 2"
+        assert style.figure(5.2, 1, heading).get_suptitle().splitlines()[1:] == ["row 2"]
+
     @pytest.mark.parametrize("method", METHODS)
     @pytest.mark.parametrize("table", [ABC[:1], PIXELS], ids=["one feature", "digits"])
     def test_headings_fit(self, method: str, table: list[str]) -> None:

@@ -94,7 +94,8 @@ def test_a_failure_leaves_a_whole_run(run, monkeypatch):
         (["run", "plots.samples=[7]"], "plots.samples=[7]: allowed are those of the run: 0"),
         (["run", "plots.samples=[7"], "plots.samples=[7: not a value"),
         (["run", "rule=w2"], "rule=w2: allowed are plots.format"),
-        (["nowhere"], "DIR=nowhere: allowed is a finished run"),
+        (["nowhere"], "DIR=nowhere: no such folder; allowed is that of a finished run"),
+        (["."], "DIR=.: allowed is a finished run"),
     ],
 )
 def test_what_cannot_be_is_said_in_one_line(run, monkeypatch, capfd, arguments, said):

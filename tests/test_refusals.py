@@ -106,8 +106,8 @@ def test_a_run_whose_numbers_leave_the_range(tmp_path, monkeypatch, capfd):
     assert dtd_run(monkeypatch, *shell) == 2
     said = capfd.readouterr().err.splitlines()[-1]
     assert said.startswith(
-        "dtd-run: inputs=2e+200: row 1 (the first is 0), column 'b', the largest there: the square "
-        "of an activation of layer 0 leaves the range of float64"
+        "dtd-run: inputs: row 1 (the first is 0), column 'b' is 2e+200, the largest of its row: "
+        "the square of an activation of layer 0 leaves the range of float64"
     )
     assert "row 1" in Path("run/FAILED").read_text()
     assert not Path("run/DONE").exists()
@@ -371,8 +371,8 @@ CONSTRUCTED = {
     "seed": ("seed=", {"seed": np.array([1, 2])}),
     "seed_true": ("seed=True", {"seed": True}),
     "dtype": ("dtype=", {"dtype": np.array([1, 2])}),
-    "device": ("device=meta", {"device": "meta"}),
-    "device_object": ("device=", {"device": object()}),
+    "device": ("device=meta: torch cannot use it here; .*such as cpu", {"device": "meta"}),
+    "device_object": ("device=<object object.*: torch cannot use it here", {"device": object()}),
     "max_points": ("max_points=", {"max_points": np.array([1, 2])}),
     "method": ("method=", {"method": np.array(["recursive"])}),
     "dependence": ("root_dependence=", {"root_dependence": None}),
@@ -418,6 +418,12 @@ ASKED = {
 def test_questions_that_cannot_be(net, said, x, target):
     with refused(said):
         dtd.DTD(net).explain(x, target)
+
+
+def test_a_sample_outside_the_domain(net):
+    x = torch.tensor([[0.5] * 4, [0.5, 0.5, 2, 0.5]])
+    with refused("x=sample 1: it lies outside the domain; allowed are .*or another domain"):
+        dtd.DTD(net, domain=dtd.Domain.box(torch.zeros(4), torch.ones(4))).explain(x)
 
 
 def test_a_function_takes_no_sample_too(net):

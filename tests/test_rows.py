@@ -92,7 +92,7 @@ def test_samples_that_are_chosen(monkeypatch, how):
     ("settings", "message"),
     [
         (["inputs.rows=[90]"], "inputs.rows=[90]: allowed are rows from 0 to 89"),
-        (["inputs.rows=[3,3]"], "inputs.rows=[3, 3]: "),
+        (["inputs.rows=[3,3]"], "inputs.rows=[3,3]: "),
         (["inputs.rows=[-1]"], "inputs.rows=[-1]: "),
         (["inputs.rows=[]"], "inputs.rows=[]: "),
         (["inputs.rows=[1]", "explain.samples=random"], "explain.samples=random: inputs.rows"),
@@ -181,7 +181,8 @@ def test_a_value_that_the_dtype_cannot_hold(monkeypatch, capfd):
     assert dtd_run(monkeypatch, *arguments) == 2
     said = capfd.readouterr().err
     assert (
-        "inputs=1e+300: row 7 (the first is 0), column 'size' leaves the range of float32" in said
+        "inputs: row 7 (the first is 0), column 'size' is 1e+300, which leaves the range of float32"
+        in said
     )
     assert "inputs.standardize=true" in said
     alone = [a for a in arguments if "training" not in a] + ["training=none", "dtype=float32"]

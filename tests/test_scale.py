@@ -86,7 +86,12 @@ def test_small_weights_keep_f_under_w2(tmp_path, monkeypatch):
 
 
 LARGE = {
-    "f in float32": (1.0, "1e300,1", "float32", "column 'a' leaves the range of float32"),
+    "f in float32": (
+        1.0,
+        "1e300,1",
+        "float32",
+        "column 'a' is 1e+300, which leaves the range of float32",
+    ),
     "f in float64": (1e200, "1e200,1", "float64", "the activation of layer 1 leaves the range"),
     "squares": (1e154, "2,1", "float64", "activation of layer 1 leaves the range of float64"),
     "weights": (1e154, "2,1", "float32", "network=layer 1: its weights are not all finite"),

@@ -143,7 +143,7 @@ REFUSED = [
     ("a,b\n1,2\nNA,3\n", r"row 1 \(the first is 0\), column 'a' is 'NA'"),
     ("a,b\n1,2\n?,3\n", r"row 1 \(the first is 0\), column 'a' is '\?'"),
     ("a,b\n1,2\n,3\n", r"row 1 \(the first is 0\), column 'a' is empty"),
-    ("a,b,\n1,2,\n", r"column 2 \(the first is 0\) has no name"),
+    ("a,b,\n1,2,\n", r"column 2 \(the first is 0\) has no name; .*inputs.drop=\[2\]"),
     (",a,b\n0,1,2\n", r"column 0 \(the first is 0\) has no name; .*inputs.index=0"),
     ("a,colour\n1,red\n2,blue\n", r"column 'colour' is text \('red' in row 0\).*inputs.label="
                                   r"colour.*inputs.onehot=\[colour\].*inputs.drop=\[colour\]"),
@@ -167,6 +167,11 @@ def test_columns_that_are_no_features(tmp_path):
     assert source.rows.tolist() == [[1, 0, 1, 2], [3, 1, 0, 4], [5, 0, 1, 6]]
     assert source.labels.tolist() == ["u", "v", "u"]
     assert source.index.tolist() == ["7", "8", "9"]
+    # Rows that end with a separator, as some programs write them.
+    path = written(tmp_path, ",a,b,\n7,1,2,\n8,3,4,\n")
+    source = opened(path, index="0", drop=["3"])
+    assert (source.names, source.index.tolist()) == (("a", "b"), ["7", "8"])
+    assert source.rows.tolist() == [[1, 2], [3, 4]]
 
 
 @pytest.mark.parametrize(
@@ -225,9 +230,9 @@ def test_images(tmp_path):
     colour = opened(path, image=[3, 1, 2], label="kind")
     assert colour.shape == (3, 1, 2)
     assert colour.names[2] == "pixel_1_0_0"
-    with pytest.raises(InvalidSetting, match=r"^inputs\.image=\[2, 2\]: .*4 pixels.*6 columns"):
+    with pytest.raises(InvalidSetting, match=r"^inputs\.image=\[2,2\]: .*4 pixels.*6 columns"):
         opened(path, image=[2, 2], label="kind")
-    with pytest.raises(InvalidSetting, match=r"^inputs\.image=\[32, 32, 3\]: .*channels come f"):
+    with pytest.raises(InvalidSetting, match=r"^inputs\.image=\[32,32,3\]: .*channels come f"):
         opened(path, image=[32, 32, 3], label="kind")
 
 

@@ -193,6 +193,29 @@ def test_relevance_that_is_zero_for_most(monkeypatch, capfd):
     none_about(summary, "no relevance arrives")
 
 
+def test_inputs_that_say_nothing(monkeypatch, capfd):
+    """f is the bias: each method is told what helps it."""
+    write([[0.0, 0.0]], ([[1.0, 1.0]], [1.0]))
+    methods = "relevance.methods=[recursive,train_free,simple_taylor,gradient_x_input]"
+    nowhere = ["rule=x", "inputs.domain=nonnegative", "taylor_roots=polytope"]
+    out, summary = ran(monkeypatch, capfd, *OWN, *nowhere, methods)
+    remedies = {
+        "recursive": "take another rule, relevance.degree=inf, or a network of fewer layers",
+        "train_free": "take another rule",
+        "simple_taylor": "take other taylor_roots",
+        "gradient_x_input": "each input is zero, or the output does not change with it; take other "
+        "inputs, or another method",
+    }
+    told = [text for text in summary["warnings"] if "no relevance arrives" in text]
+    assert sorted(told) == sorted(
+        f"{method}: for 1 of 1 samples no relevance arrives in the input, so there is nothing to "
+        f"be seen in it; layers.csv says in which layer it is lost; {remedy}"
+        for method, remedy in remedies.items()
+    )
+    for method in remedies:
+        assert f"{method}: keeps 0 of f(x) (median), nothing for 1 of 1 samples\n" in out
+
+
 def test_a_contribution_far_beyond_f(monkeypatch, capfd):
     """1 - 0.99 is decomposed into 1 and -0.99 by rules that take activations as positive."""
     write([[1.0, 1.0], [1.0, -0.99]], ([[1.0, 1.0]], [0.0]))
@@ -205,6 +228,7 @@ def test_a_contribution_far_beyond_f(monkeypatch, capfd):
     assert "the root of unit 0 of layer 1, where the residual is 0" in told[0]
     assert "roots=polytope" in told[0]
     assert "the root of" not in told[1]
+    assert told[1].endswith("relevance; take another rule, or conclude nothing from it")
     assert "largest |R| is 100 |f(x)| (sample 1, layer 0, neuron 0)" in out
     assert told[2].endswith("compare it with another method")
     _, summary = ran(monkeypatch, capfd, *OWN, "rule=w2", "relevance.methods=[recursive]")

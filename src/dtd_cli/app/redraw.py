@@ -68,6 +68,8 @@ def redraw(folder: Path, given: Sequence[str], to: Path | None = None) -> list[P
     from dtd_cli.plots import PICTURES, Tables, draw, files
 
     run = RunFolder(folder)
+    if not folder.is_dir():
+        raise SettingError("DIR", folder, "no such folder; allowed is that of a finished run")
     if run.problem():
         raise SettingError("DIR", folder, f"allowed is a finished run; here {run.problem()}")
     plots = _plots(folder, [argument for argument in given if "=" in argument])

@@ -21,7 +21,7 @@ def allowed(adapter: TypeAdapter[Any], field: object) -> str:
 def described(value: object) -> str:
     """A value with its type, in words."""
     kind = _TYPES.get(type(value))
-    return f"{value}, {kind}" if kind else str(as_written(value))
+    return f"{as_written(value)}, {kind}" if kind else str(as_written(value))
 
 
 def _words(schema: Mapping[str, Any]) -> str:

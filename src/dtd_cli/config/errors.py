@@ -17,7 +17,12 @@ class SettingError(InvalidSetting):
 
 
 def as_written(value: object) -> object:
-    """The value with YAML's words in place of ``None``, ``True`` and ``False``."""
+    """The value as the command line has it: YAML's words, and lists and mappings without quotes."""
     if value is None:
         return "null"
+    if isinstance(value, list | tuple):
+        return f"[{','.join(str(as_written(part)) for part in value)}]"
+    if isinstance(value, dict):
+        pairs = (f"{as_written(key)}:{as_written(part)}" for key, part in value.items())
+        return f"{{{','.join(pairs)}}}"
     return str(value).lower() if isinstance(value, bool) else value

@@ -60,6 +60,8 @@ def _seed(value: int) -> int:
 
 
 Count = Annotated[int, Field(ge=1)]
+Size = Annotated[int, Field(ge=1, le=10**6)]
+"""How many samples or features a run can hold."""
 Seed = Annotated[int, AfterValidator(_seed)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False, description="any finite number")]

@@ -18,7 +18,7 @@ from dtd_cli.inputs.source import Inputs, Source
 class Grid(Inputs):
     """``points`` × ``points`` two-dimensional inputs in the box [low, high]², row by row."""
 
-    points: Annotated[int, Field(ge=2)]
+    points: Annotated[int, Field(ge=2, le=1000)]
     low: Finite
     high: Finite
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dtd.domains import Domain
 from dtd_cli.config.errors import SettingError
-from dtd_cli.config.values import Count, Finite
+from dtd_cli.config.values import Finite, Size
 from dtd_cli.inputs.source import Inputs, Source
 
 _BATCH = 1000
@@ -28,7 +28,7 @@ class Positive(Inputs):
     """
 
     threshold: Finite
-    features: Count | None
+    features: Size | None
 
     def open(self, input_size: int | None) -> Source:
         size = self.features or input_size

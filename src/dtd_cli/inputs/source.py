@@ -16,7 +16,7 @@ from torch import Tensor
 from dtd.domains import Domain
 from dtd.numerics.scale import size_of
 from dtd_cli.config.errors import SettingError
-from dtd_cli.config.values import Count, different
+from dtd_cli.config.values import Size, different
 
 Image = tuple[int, int, int]
 """Channels, height and width."""
@@ -93,8 +93,9 @@ class Source:
             does = "leaves" if times == 1 else "comes near the end of"
             raise SettingError(
                 "inputs",
-                f"{self.rows[row, column].item():g}",
-                f"{place(row, self.names[column])} {does} the range of {str(dtype)[6:]}; {remedy}",
+                "",
+                f"{place(row, self.names[column])} is {self.rows[row, column].item():g}, which "
+                f"{does} the range of {str(dtype)[6:]}; {remedy}",
             )
 
 
@@ -116,7 +117,7 @@ def pixel_names(image: Image) -> tuple[str, ...]:
 class Inputs(ABC):
     """Settings of the inputs. At most ``n`` samples are explained."""
 
-    n: Count | None
+    n: Size | None
 
     @property
     def chosen_rows(self) -> list[int] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from math import prod
 from typing import Annotated, Literal
 
@@ -89,19 +89,24 @@ class Table(DataSet):
         if doubled:
             raise self._refused(f"column {doubled[0]!r} is there twice; names must differ")
         index = labels = None
+        others = {self._place(frame, "drop", column) for column in self.drop}
         if self.index is not None:
-            index = frame.iloc[:, self._place(frame, "index", self.index)].astype(str).to_numpy()
-            frame = self._without(frame, "index", [self.index])
-        unnamed = [number for number, name in enumerate(frame.columns) if not name]
+            place = self._place(frame, "index", self.index)
+            index = frame.iloc[:, place].astype(str).to_numpy()
+            others.add(place)
+        kept = [number for number in range(frame.shape[1]) if number not in others]
+        unnamed = [number for number in kept if not frame.columns[number]]
         if unnamed:
             raise self._refused(
-                f"column {unnamed[0]} (the first is 0) has no name; give it one, or say with "
-                f"inputs.index={unnamed[0]} that it numbers the rows"
+                f"column {unnamed[0]} (the first is 0) has no name; give it one, leave it out "
+                f"(inputs.drop=[{unnamed[0]}]), or say with inputs.index={unnamed[0]} that it "
+                "numbers the rows"
             )
+        frame = frame.iloc[:, kept]
         if self.label is not None:
             labels = _labels(frame.iloc[:, self._place(frame, "label", self.label)])
-            frame = self._without(frame, "label", [self.label])
-        frame = self._encoded(self._without(frame, "drop", self.drop))
+            frame = frame.drop(columns=self.label)
+        frame = self._encoded(frame)
         rows = torch.tensor(numbers(self.path, frame))
         if rows.shape[1] == 0:
             raise self._refused("it has no column of features")
@@ -152,10 +157,6 @@ class Table(DataSet):
             column,
             f"no such column; allowed are {', '.join(filter(None, names))}",
         )
-
-    def _without(self, frame: pd.DataFrame, setting: str, columns: Sequence[str]) -> pd.DataFrame:
-        places = {self._place(frame, setting, column) for column in columns}
-        return frame.iloc[:, [place for place in range(frame.shape[1]) if place not in places]]
 
     def _encoded(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Each column of ``onehot`` as a column of 0 and 1 for each of its values, in its place."""

@@ -26,9 +26,9 @@ _MOST_SAMPLES = 8
 _CERTAIN = 2.0
 """Standard errors that an estimate must exceed to count as other than zero."""
 _COLOURS = (
-    "Red speaks for the explained output, blue against it, white is zero; the relevance of a "
-    "pixel is the sum of its channels. Above each picture: ΣR, the sum of its relevances, as a "
-    "share of the output f, and the largest |R| where the scale is its own."
+    "White is zero, and the relevance of a pixel is the sum of its channels. Above each picture: "
+    "ΣR, the sum of its relevances, as a share of the output f, and the largest |R| where the "
+    "scale is its own."
 )
 
 
@@ -94,7 +94,10 @@ def layer_heatmaps(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None
         + "s" * (row.pixels.index.shape[0] > 1)
         for row in rows
     ]
-    heading = f"Relevance in the layers that are images, {sample.title}"
+    heading = (
+        f"Relevance in the layers that are images, {sample.title}: red speaks for the output, blue "
+        "against it"
+    )
     return _sheet(tables, rows, names, ("activation", [[]] * len(rows)), heading, plots)
 
 

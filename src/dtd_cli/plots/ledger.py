@@ -64,6 +64,7 @@ def ledger(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
         "The ledger: what becomes of f(x)",
         "Shares of f(x)"
         + f", means of n = {len(f)} samples{tables.left_out}. {band}" * several
+        + "." * (not several)
         + " The dashed line is a method that conserves f(x). Stacked: what each layer passed on, "
         "and what it did not; the diamond is what came from the layer above.",
         plots,

@@ -39,6 +39,8 @@ LEAST_WIDTH, MOST_WIDTH = 5.8, 12.0
 """Inches: room for the heading, and what a screen shows without scrolling."""
 _HEADING_LETTER = 0.075
 """Inches: a letter of a heading, on average."""
+_SOLID = "\u00a0"
+"""A space at which no line ends."""
 
 # Okabe and Ito's palette, which stays distinct under the common colour blindnesses; its black
 # is softened.
@@ -161,7 +163,10 @@ def figure(
     picture = Picture(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
     picture.caption = " ".join(f"{heading}. {caption}".split())
     if plots.heading:
-        lines = textwrap.fill(heading, int((width - 0.2) / _HEADING_LETTER))
+        # Short parts stay whole: a row stays with its number.
+        whole = [p.replace(" ", _SOLID) if len(p) < 25 else p for p in heading.split(", ")]
+        lines = textwrap.fill(", ".join(whole), int((width - 0.2) / _HEADING_LETTER))
+        lines = lines.replace(_SOLID, " ")
         picture.suptitle(lines, x=0.1 / width, ha="left", fontsize=HEADING, color=INK)
     return picture
 

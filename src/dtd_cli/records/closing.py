@@ -46,7 +46,7 @@ def _kept(share: float | None) -> str:
 
 
 def _largest(largest: Mapping[str, Any] | None) -> str:
-    if largest is None:
+    if largest is None or largest["share"] == 0:
         return ""
     place = ", ".join(f"{name} {largest[name]}" for name in ("sample", "layer", "neuron"))
     return f", largest |R| is {largest['share']:.3g} |f(x)| ({place})"

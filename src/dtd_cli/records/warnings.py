@@ -104,7 +104,7 @@ def _large_relevance(prepared: Prepared, tables: Tables, figures: Figures) -> It
                 f"; most of it comes from the root of unit {root['neuron']} of layer {layer + 1}, "
                 f"where the residual is {root['residual']:.2g}"
             )
-        yield f"{text}; {_NO_RULE.get(method, _OTHER_WAY)}"
+        yield f"{text}; {_OTHER_WAYS.get(method, _OTHER_WAY)}"
 
 
 def _large_residuals(prepared: Prepared, tables: Tables, figures: Figures) -> Iterator[str]:
@@ -118,16 +118,19 @@ def _large_residuals(prepared: Prepared, tables: Tables, figures: Figures) -> It
             f"{method}: {len(group)} of the points that {finder} found are no roots, the residual "
             f"there is more than {FAR} times |f(x)|; the worst is that of unit {worst['neuron']} "
             f"of layer {worst['layer'] + 1}, sample {worst['sample']}, with {worst['share']:.2g} "
-            f"times |f(x)|; {_OTHER_WAY}"
+            f"times |f(x)|; {_OTHER_WAYS.get(method, _OTHER_WAY)}"
         )
 
 
 _OTHER_WAY = (
     "take another rule or search (roots=polytope proves its roots), or conclude nothing from it"
 )
-_NO_RULE = {
-    "gradient_x_input": "large parts of both signs cancel there; compare it with another method"
+_OTHER_WAYS = {
+    "train_free": "take another rule, or conclude nothing from it",
+    "simple_taylor": "take other taylor_roots, or conclude nothing from it",
+    "gradient_x_input": "large parts of both signs cancel there; compare it with another method",
 }
+"""What to do about methods that are no recursion."""
 
 
 def _no_relevance(prepared: Prepared, tables: Tables, figures: Figures) -> Iterator[str]:
@@ -137,8 +140,18 @@ def _no_relevance(prepared: Prepared, tables: Tables, figures: Figures) -> Itera
             yield (
                 f"{method}: for {nothing} of {explained} samples no relevance arrives in the "
                 "input, so there is nothing to be seen in it; layers.csv says in which layer it is "
-                "lost; take another rule, relevance.degree=inf, or a network of fewer layers"
+                f"lost; {_NOTHING.get(method, _SOMETHING)}"
             )
+
+
+_SOMETHING = "take another rule, relevance.degree=inf, or a network of fewer layers"
+_NOTHING = {
+    "train_free": "take another rule",
+    "simple_taylor": "take other taylor_roots",
+    "gradient_x_input": "each input is zero, or the output does not change with it; take other "
+    "inputs, or another method",
+}
+"""What to do about methods that are no recursion."""
 
 
 def _inadmissible(prepared: Prepared, tables: Tables, figures: Figures) -> Iterator[str]:

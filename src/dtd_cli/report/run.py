@@ -40,6 +40,11 @@ class Run:
     reason: str = ""
 
     @property
+    def shown(self) -> str:
+        """Its name as a page or a table may have it, also one that is no text."""
+        return printable(self.name)
+
+    @property
     def complete(self) -> bool:
         """Whether all of the run's settings are known."""
         return bool(self.settings) and self.status is not Status.MISSING
@@ -50,7 +55,7 @@ class Run:
         folder = RunFolder(path)
         for link in (path, path / CONFIG.parent)[name == "." :]:
             if link.is_symlink():
-                reason = f"{link.name} is a link, which is not followed"
+                reason = f"{printable(link.name)} is a link, which is not followed"
                 return cls(path, name, {}, Status.BROKEN, reason)
         try:
             settings = by_name(read_yaml(path / CONFIG))
@@ -75,9 +80,12 @@ def by_name(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _shown(value: Any) -> Any:
-    """A value in one line, with code points in place of what a terminal would take for orders."""
+    """A value in one line, without what a terminal would take for orders."""
     if isinstance(value, list):
         return f"[{', '.join(str(_shown(entry)) for entry in value)}]"
-    if isinstance(value, str) and not value.isprintable():
-        return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in value)
-    return value
+    return printable(value) if isinstance(value, str) else value
+
+
+def printable(text: str) -> str:
+    """A text with code points in place of what is no letter, such as bytes that are no UTF-8."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

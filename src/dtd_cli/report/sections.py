@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
@@ -187,7 +188,8 @@ def _named(study: Study, number: int) -> Cell:
 
 
 def _link(run: Run, text: str = "") -> Cell:
-    return Cell(text or run.name, href=f"../{quote(run.name)}/" if run.name else "")
+    href = f"../{quote(os.fsencode(run.name))}/" if run.name else ""
+    return Cell(text or run.shown, href=href)
 
 
 def of_runs(count: int) -> str:

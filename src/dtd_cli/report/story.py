@@ -26,7 +26,7 @@ from dtd_cli.report.pictures import heatmaps, ledger, regions, similarity
 from dtd_cli.report.pictures.bands import MOST_CONFIGURATIONS
 from dtd_cli.report.pictures.dark import darken
 from dtd_cli.report.results import Results, read_results
-from dtd_cli.report.run import Run, Status
+from dtd_cli.report.run import Run, Status, printable
 from dtd_cli.report.scan import REPORT, scan
 from dtd_cli.report.similarity import MOST_ENTRIES, similarity_table
 from dtd_cli.report.study import Study
@@ -57,7 +57,7 @@ def write(folder: Path, progress: bool, verify: bool) -> Path:
         report.write_table("similarity.csv", alike)
         with fonts("sans"):
             pictures = _draw(report, _pictures(study, figures, alike))
-        title = f"Runs in {folder.resolve().name}"
+        title = f"Runs in {printable(folder.resolve().name)}"
         report.write_text("index.html", page(study, deciding, pictures, title))
     return folder / REPORT / "index.html"
 

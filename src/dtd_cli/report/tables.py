@@ -23,7 +23,7 @@ def runs_table(study: Study) -> pd.DataFrame:
     head = pd.DataFrame(
         {
             "run": range(len(study.runs)),
-            "folder": [run.name for run in study.runs],
+            "folder": [run.shown for run in study.runs],
             "status": [str(run.status) for run in study.runs],
             "reason": [run.reason for run in study.runs],
             "counted": [number in study.counted for number in range(len(study.runs))],

@@ -70,7 +70,9 @@ def rows_named(names: Sequence[str], rows: Rows | None) -> Iterator[None]:
         column = int(features.abs().argmax())
         cell = place(int(rows.numbers[error.sample]), names[column])
         raise SettingError(
-            "inputs", f"{features[column].item():g}", f"{cell}, the largest there: {error.allowed}"
+            "inputs",
+            "",
+            f"{cell} is {features[column].item():g}, the largest of its row: {error.allowed}",
         ) from error
 
 
