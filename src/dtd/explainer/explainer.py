@@ -130,10 +130,10 @@ class DTD:
             InvalidSetting: the samples or the target are not possible, or it would take too long.
         """
         samples = samples_of(x, self._reading, self.scheme.domains[0], self._place)
-        self._reading.check(samples.flatten(1))
-        explained = targets(self.network, samples.flatten(1), target)
-        self._check_cost(int(explained.explained.sum()))
         path = self.network.activations(samples.flatten(1))
+        explained = targets(self.network, path, target)
+        self._reading.check(self.network, path)
+        self._check_cost(int(explained.explained.sum()))
         check_squares(path, explained.explained.nonzero().squeeze(1))
         batches = self.track(self._batches(explained), self.method)
         parts = tuple(self._part(output, [a[rows] for a in path], rows) for output, rows in batches)

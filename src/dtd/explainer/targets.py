@@ -38,31 +38,29 @@ class Targets:
             yield output, torch.tensor(chosen[output], device=self.f.device)
 
 
-def targets(network: Network, x: Tensor, target: object) -> Targets:
-    """What is explained of the samples ``x`` (B, d).
+def targets(network: Network, path: Sequence[Tensor], target: object) -> Targets:
+    """What is explained of B samples.
 
     Args:
         network: the network, in the dtype of the samples.
-        x: the samples.
+        path: the activations of the samples in all layers, each (B, d_l).
         target: an output for all samples, a sequence of B outputs, a tuple of two outputs whose
             difference is explained, or None for each sample's largest output.
 
     Raises:
         InvalidSetting: there is no such output, or a value of it is too large for the dtype.
     """
-    y = network.forward(x)
-    finite = y.isfinite().all(1)
-    if not finite.all():
-        sample = int((~finite).nonzero()[0])
-        path = network.activations(x[sample : sample + 1])
-        layer = [bool(a.isfinite().all()) for a in path].index(False)
+    y, samples = path[-1], len(path[-1])
+    if not y.isfinite().all():
+        sample = int((~y.isfinite().all(1)).nonzero()[0])
+        layer = [bool(a[sample].isfinite().all()) for a in path].index(False)
         raise OutOfRange("x", sample, f"the activation of layer {layer}", str(y.dtype))
     if isinstance(target, tuple):
         pair = _pair(network, target)
         # What is decomposed has the sign that is chosen here, to the last bit.
-        f = pair.decomposed(network).forward(x)[:, pair.unit]
-        return Targets(_signed([pair] * len(x), f), f, pair.relevance(y))
-    units = y.argmax(1) if target is None else _outputs(network, target, len(x))
+        f = pair.decomposed(network).layers[-1](path[-2])[:, pair.unit]
+        return Targets(_signed([pair] * samples, f), f, pair.relevance(y))
+    units = y.argmax(1) if target is None else _outputs(network, target, samples)
     f = y.gather(1, units.unsqueeze(1))
     relevance = torch.zeros_like(y).scatter(1, units.unsqueeze(1), f)
     return Targets(_signed(map(Output, units.tolist()), f.squeeze(1)), f.squeeze(1), relevance)

@@ -86,6 +86,12 @@ class Network:
             a = layer(a)
         return a
 
+    def magnitude(self, x: Tensor) -> Tensor:
+        """The size (N, d_L) against which rounding in the outputs is measured."""
+        for layer in self.layers:
+            x = layer.magnitude(x)
+        return x
+
     def activations(self, x: Tensor) -> list[Tensor]:
         """``[a_0, ..., a_L]``, each of shape (N, units)."""
         path = [x]

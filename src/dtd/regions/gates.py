@@ -6,6 +6,7 @@ there the network is affine and its gradient constant.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -21,14 +22,25 @@ class Passage(NamedTuple):
     """Of the layers ``start``..L, each (N, d_l)."""
     gates: list[Tensor]
     """Which gates of the layers ``start + 1``..L are open."""
+    sizes: list[Tensor]
+    """Of these layers, the sizes (N, d_l) against which rounding in pre-activations is measured."""
+
+    def from_layer(self, start: int) -> Passage:
+        """The rest of the way, from the layer ``start`` steps on."""
+        return Passage(*(column[start:] for column in self))
+
+    def rows(self, index: Tensor | slice) -> Passage:
+        """The way of some of the points."""
+        return Passage(*([values[index] for values in column] for column in self))
 
 
 def passage(network: Network, start: int, a: Tensor) -> Passage:
     """The way of the points ``a`` (N, d) in layer ``start``."""
-    way = Passage([a], [])
+    way = Passage([a], [], [])
     for layer in network.layers[start:]:
         z = layer.preactivation(a)
         way.gates.append(layer.gates(a, z))
+        way.sizes.append(layer.magnitude(a))
         a = layer.activation(z)
         way.activations.append(a)
     return way
@@ -36,19 +48,25 @@ def passage(network: Network, start: int, a: Tensor) -> Passage:
 
 def gates(network: Network, start: int, a: Tensor) -> list[Tensor]:
     """Which gates of the layers ``start + 1``..L are open at the points ``a`` (N, d)."""
-    return passage(network, start, a).gates
+    pattern = []
+    for layer in network.layers[start:]:
+        z = layer.preactivation(a)
+        pattern.append(layer.gates(a, z))
+        a = layer.activation(z)
+    return pattern
 
 
 def closed_passage(network: Network, start: int, a: Tensor, anchors: Passage) -> Passage:
     """The way of the points ``a`` (N, d); a unit on its kink has the gate of its anchor.
 
-    So a point on the boundary of a region counts to the region, which is closed.
+    So a point on the boundary of a region counts to the region, which is closed. Rounding is
+    measured against the sizes of the anchors.
     """
-    way = Passage([a], [])
+    way = Passage([a], [], anchors.sizes)
     layers = network.layers[start:]
-    for layer, anchor, gate in zip(layers, anchors.activations[:-1], anchors.gates, strict=True):
+    for layer, gate, size in zip(layers, anchors.gates, anchors.sizes, strict=True):
         z = layer.preactivation(a)
-        way.gates.append(layer.closed_gates(a, z, anchor, gate))
+        way.gates.append(layer.closed_gates(a, z, gate, size))
         a = layer.activation(z)
         way.activations.append(a)
     return way
@@ -82,10 +100,19 @@ def branch(network: Network, pattern: list[Tensor], a: Tensor) -> Tensor:
 
 def gradient(network: Network, start: int, pattern: list[Tensor], output: int = 0) -> Tensor:
     """The gradient of ``a_L[output]`` by ``a_start`` where the gates are as given, (N, d)."""
+    for slope in gradients(network, start, pattern, output):
+        last = slope
+    return last
+
+
+def gradients(
+    network: Network, start: int, pattern: list[Tensor], output: int = 0
+) -> Iterator[Tensor]:
+    """The gradients by the activations of the layers L - 1 down to ``start``, each (N, d_l)."""
     upper = torch.zeros(
         len(pattern[-1]), network.widths[-1], dtype=network.dtype, device=network.device
     )
     upper[:, output] = 1
     for layer, gate in reversed(list(zip(network.layers[start:], pattern, strict=True))):
         upper = layer.pulled(gate, upper)
-    return upper
+        yield upper

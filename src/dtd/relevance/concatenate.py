@@ -15,6 +15,8 @@ T = TypeVar("T")
 def concatenate(parts: Sequence[T]) -> T:
     """One dataclass from several: tensors joined along the samples, all else taken once."""
     first = parts[0]
+    if len(parts) == 1:
+        return first
     if isinstance(first, Tensor):
         return torch.cat(parts)  # type: ignore[arg-type, return-value]
     if isinstance(first, tuple):

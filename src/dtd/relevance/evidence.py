@@ -10,7 +10,7 @@ from torch import Tensor
 from dtd.domains import Domain
 from dtd.numerics.policy import policy
 from dtd.numerics.scale import norm
-from dtd.regions.gates import closed_passage, gradient, passage
+from dtd.regions.gates import Passage, closed_passage, gradient
 from dtd.regions.region import Regions
 from dtd.relevance.expansion import Expansion
 from dtd.roots.contract import Chains, Roots, Scan, Solution, Status
@@ -76,19 +76,21 @@ class Evidence:
 def evidence(
     regions: Regions,
     output: int,
-    a: Tensor,
+    way: Passage,
+    slope: Tensor,
     relevance: Tensor,
     domain: Domain,
     finder: str,
     roots: Roots,
     expansion: Expansion,
 ) -> Evidence:
-    """The evidence for the roots of the anchors ``a`` (B, d) of one layer.
+    """The evidence for the roots of B anchors of one layer.
 
     Args:
         regions: of the layer, with all outputs: the gates of every unit count.
         output: the one that is explained.
-        a: the anchors.
+        way: the way of the anchors to the outputs.
+        slope: the gradient of the output by the anchors, (B, d).
         relevance: ``h_j(a)``, (B, J).
         domain: where the anchors may lie.
         finder: what tables call the strategy.
@@ -98,12 +100,12 @@ def evidence(
     network, start = regions.network, regions.start
     anchor, unit = expansion.anchor, expansion.unit
     points = roots.points[anchor, unit]
-    anchors = a[anchor]
-    at_anchor = passage(network, start, anchors)
+    at_anchor, a = way.rows(anchor), way.activations[0]
+    anchors = at_anchor.activations[0]
     at_root = closed_passage(network, start, points, at_anchor)
     gap = gradient(network, start, at_root.gates, output)
-    gap -= gradient(network, start, at_anchor.gates, output)
-    f = network.forward(a, start)[:, output]
+    gap -= slope[anchor]
+    f = way.activations[-1][:, output]
     change = at_root.activations[-1][:, output] - at_anchor.activations[-1][:, output]
     tolerance = policy(a.dtype)
     slack = tolerance.tie * anchors.abs().amax(1, keepdim=True)

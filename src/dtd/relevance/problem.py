@@ -9,6 +9,7 @@ from torch import Tensor
 
 from dtd.networks.network import Network
 from dtd.progress import Track, untracked
+from dtd.regions.gates import Passage, gradients, passage
 from dtd.relevance.plan import Plan, Scheme
 from dtd.relevance.recursion import Recursion
 from dtd.relevance.series.series import Series
@@ -36,6 +37,16 @@ class Problem:
     interactions: bool = False
     forward_passes: bool = True
     track: Track = untracked
+
+    @cached_property
+    def way(self) -> Passage:
+        """The way of the samples from the input to all outputs."""
+        return passage(self.network, 0, self.x)
+
+    @cached_property
+    def slopes(self) -> tuple[Tensor, ...]:
+        """The gradients of the output by the activations of the layers 0..L-1, each (B, d_l)."""
+        return tuple(gradients(self.network, 0, self.way.gates, self.output))[::-1]
 
     @cached_property
     def explained(self) -> Network:

@@ -78,13 +78,14 @@ def _in_region(problem: RootProblem, points: Tensor) -> Tensor:
     regions, a = problem.regions, problem.anchors
     units = points.shape[1]
     network, start = regions.network, regions.start
-    at_anchor = passage(network, start, a.repeat_interleave(units, 0))
+    anchor = torch.arange(len(a), device=a.device).repeat_interleave(units)
+    at_anchor = passage(network, start, a).rows(anchor)
     there = closed_passage(network, start, points.flatten(0, 1), at_anchor)
     own = torch.arange(units, device=a.device).repeat(len(a))
     same = regions.same(there.gates, at_anchor.gates, own)
     below = regions.upper - 1 - start
     layer = network.layers[regions.upper - 1]
-    size = layer.magnitude(at_anchor.activations[below])[:, regions.own]
+    size = at_anchor.sizes[below][:, regions.own]
     z = layer.preactivation(there.activations[below])[:, regions.own]
     tie = (z.abs() <= policy(z.dtype).tie * size).gather(1, own.unsqueeze(1)).squeeze(1)
     return (same & tie).view(len(a), units)

@@ -145,7 +145,7 @@ def prepare(config: Config) -> Prepared:
 
     def f(drawn: Tensor) -> Tensor:
         network = trained.network
-        return targets(network, drawn.to(network.dtype), output).f
+        return targets(network, network.activations(drawn.to(network.dtype)), output).f
 
     if source.rows is None:
         if config.explain.samples != "first":
@@ -166,7 +166,7 @@ def prepare(config: Config) -> Prepared:
     # The search of the input layer goes on where the inputs' draws ended, as in the seed notebook.
     explainer = replace(_explainer(config, trained.network, source.domain), seed=generator)
     with rows_named(source.names, rows):
-        explained = targets(explainer.network, x, output)
+        explained = targets(explainer.network, explainer.network.activations(x), output)
     if not explained.explained.any():
         raise SettingError(
             "explain.output",

@@ -139,10 +139,10 @@ class Layer(AnyLayer):
         """``z > 0``; a unit without a ReLU is always open."""
         return z > 0 if self.relu else torch.ones_like(z, dtype=torch.bool)
 
-    def closed_gates(self, a: Tensor, z: Tensor, anchors: Tensor, gates: Tensor) -> Tensor:
+    def closed_gates(self, a: Tensor, z: Tensor, gates: Tensor, size: Tensor) -> Tensor:
         if not self.relu:
             return gates
-        tie = z.abs() <= policy(z.dtype).tie * self.magnitude(anchors)
+        tie = z.abs() <= policy(z.dtype).tie * size
         return torch.where(tie, gates, z > 0)
 
     def gates_towards(self, a: Tensor, slope: Tensor, size: Tensor) -> Tensor:

@@ -186,10 +186,10 @@ class AnyLayer(ABC):
         """Which gates are open at the points ``a`` (N, d) with pre-activations z, (N, J, ...)."""
 
     @abstractmethod
-    def closed_gates(self, a: Tensor, z: Tensor, anchors: Tensor, gates: Tensor) -> Tensor:
+    def closed_gates(self, a: Tensor, z: Tensor, gates: Tensor, size: Tensor) -> Tensor:
         """Which gates are open at the points, where a unit on its kink has that of its anchor.
 
-        ``gates`` are those of the anchors.
+        ``gates`` are those of the anchors, and ``size`` (N, J) is their :meth:`magnitude`.
         """
 
     @abstractmethod

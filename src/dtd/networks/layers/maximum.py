@@ -188,9 +188,9 @@ class Maximum(AnyLayer):
     def gates(self, a: Tensor, z: Tensor) -> Tensor:
         return self.values(a) == z.unsqueeze(2)
 
-    def closed_gates(self, a: Tensor, z: Tensor, anchors: Tensor, gates: Tensor) -> Tensor:
+    def closed_gates(self, a: Tensor, z: Tensor, gates: Tensor, size: Tensor) -> Tensor:
         values, highest = self.values(a), z.unsqueeze(2)
-        slack = policy(a.dtype).tie * self.magnitude(anchors).unsqueeze(2)
+        slack = policy(a.dtype).tie * size.unsqueeze(2)
         lowest_winner = torch.where(gates, values, torch.inf).amin(2, keepdim=True)
         return torch.where(lowest_winner >= highest - slack, gates, values == highest)
 

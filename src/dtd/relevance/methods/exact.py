@@ -28,23 +28,25 @@ def recursive(problem: Problem) -> Explanation:
     Wherever roots were searched, the closed-form roots of the same units stand beside them.
     """
     recursion = problem.recursion
-    path = recursion.explained.activations(problem.x)
+    *path, last = problem.way.activations[:-1]
+    path = [*path, last, recursion.explained.layers[-1](last)]
     layers: dict[int, Decomposition] = {}
     upper = path[-1]
     for start, a in problem.track(list(enumerate(path[:-1]))[::-1], "layers"):
         rows = recursion.batching.anchors(start)
-        chunks = list(zip(a.split(rows), upper.split(rows), strict=True))
+        chunks = [slice(first, first + rows) for first in range(0, len(a), rows)]
         plan = problem.plans[start]
         parts = [
             decompose(
                 problem,
                 plan,
-                recursion.problem(start, a),
-                partial(recursion.expand, start, a),
-                h,
-                partial(interactions, recursion, start, a) if problem.interactions else None,
+                recursion.problem(start, a[chunk]),
+                partial(recursion.expand, start, a[chunk]),
+                upper[chunk],
+                chunk,
+                partial(interactions, recursion, start, a[chunk]) if problem.interactions else None,
             )
-            for a, h in problem.track(chunks, "samples")
+            for chunk in problem.track(chunks, "samples")
         ]
         layers[start] = concatenate(parts)
         upper = layers[start].relevance
@@ -83,16 +85,19 @@ def decompose(
     search: RootProblem,
     expand: Callable[[Roots], Expansion],
     upper: Tensor,
+    chunk: slice,
     interact: Callable[[Roots], Tensor] | None = None,
 ) -> Decomposition:
     """The relevance ``upper`` (B, J) decomposed at the anchors of the search.
 
-    ``expand`` makes the expansions at roots, and ``interact`` their degree-2 matrices.
+    They are those of a ``chunk`` of the samples. ``expand`` makes the expansions at roots, and
+    ``interact`` their degree-2 matrices.
     """
-    a = search.anchors
+    a, start = search.anchors, search.regions.start
     roots = plan.finder(search)
     expansion = expand(roots)
-    evidence_for = partial(evidence, search.regions, problem.output, a, upper)
+    way, slope = problem.way.from_layer(start).rows(chunk), problem.slopes[start][chunk]
+    evidence_for = partial(evidence, search.regions, problem.output, way, slope, upper)
     found = [evidence_for(plan.domain, plan.finder.name, roots, expansion)]
     for finder in {ClosedForm()} - {plan.finder}:
         others = finder(search)

@@ -29,13 +29,18 @@ def simple_taylor(problem: Problem) -> Explanation:
     network = problem.explained
     f = network.forward(problem.x)
     # A problem for each sample: the rule's direction is that of the sample's own gradient.
-    samples = list(zip(problem.x.split(1), f.split(1), strict=True))
+    samples = [slice(sample, sample + 1) for sample in range(len(f))]
     decomposition = concatenate(
         [
             decompose(
-                problem, problem.taylor_plan, _search(problem, x), partial(_expand, network, x), h
+                problem,
+                problem.taylor_plan,
+                _search(problem, problem.x[sample]),
+                partial(_expand, network, problem.x[sample]),
+                f[sample],
+                sample,
             )
-            for x, h in problem.track(samples, "samples")
+            for sample in problem.track(samples, "samples")
         ]
     )
     return Explanation(
