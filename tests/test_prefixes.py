@@ -5,13 +5,16 @@ from __future__ import annotations
 import pytest
 import torch
 
+import dtd
 from cases import network, positive_input, random_network, recursion, relevances, tensor
-from dtd.networks.network import Network
+from dtd.networks.matrices.convolution import Convolution
+from dtd.networks.network import Layer, Network
 from dtd.relevance.paths import sampled as sampled_paths
 from dtd.relevance.paths.draws import Drawn
 from dtd.relevance.slopes.slope import Pairs
 from literal import Literal
 from test_cnn import spec
+from test_maximum import maximum
 from test_one_sided import fed_by_one
 from test_sampled_paths import estimates
 
@@ -143,6 +146,65 @@ def test_units_on_their_kinks_together():
     assert want == pytest.approx([1, 0])
     assert got.stderr.any()
     assert ((got.relevance - tensor([want])).abs() <= 4 * got.stderr).all()
+
+
+def one_dimensional(image, kernel, bias, padding=0):
+    """A convolution of an image (C, length)."""
+    kernel = tensor(kernel)
+    form = Convolution(image, (1,), (padding,), (1,), groups=1)
+    windows = image[1] + 2 * padding - kernel.shape[2] + 1
+    return Layer(kernel, tensor(bias).repeat_interleave(windows), form=form)
+
+
+def windows_with_one_input():
+    """Biases of zero below the output: units with positive weights alone share the origin as root.
+
+    The limit there depends on the side, and all relevance of the input is such a limit.
+    """
+    first = [[[0.71, 1.266]], [[0.579, 0.773]]]
+    second = [
+        [[1.267, 0.051, 0.747], [0.055, 1.134, 0.218]],
+        [[1.414, 0.432, 0.991], [1.237, 0.208, 0.791]],
+    ]
+    third = [[0.626, 0.769, 1.85, 0.379], [0.606, 1.968, 0.516, 1.249], [0.596, 0.761, 0.343, 0.747]]
+    layers = (
+        one_dimensional((1, 5), first, [0.124, 0.12]),
+        one_dimensional((2, 4), second, [-0.116, -0.205], padding=1),
+        maximum((2, 4), 2),
+        Layer(tensor(third), tensor([0.0, 0, 0])),
+        Layer(tensor([[-1.338, 0.401, 0.801]]), tensor([0.1])),
+    )
+    return Network(layers), tensor([[0, 0, 0, 0, 0.483]])
+
+
+def test_biases_of_zero_far_above():
+    net, x = windows_with_one_input()
+    settings = {"rule": "z+", "domain": dtd.Domain.nonnegative()}
+    want = dtd.DTD(net, **settings).explain(x, 0)
+    got = dtd.DTD(net, **settings, estimator=dtd.MonteCarlo(60)).explain(x, 0)
+    assert want.limits[0] == ["taken"]
+    assert want.attribution.max() > 0.4
+    near = (got.attribution - want.attribution).abs() <= 4 * got.stderr[0] + 1e-9
+    assert got.limits[0] == ["unbounded"] or near.all()
+
+
+@pytest.mark.parametrize(
+    ("kernel", "bias", "together"),
+    [
+        ([0.31, 0.52, -0.73], -0.1, False),
+        ([0.31, 0.52, 0.31], -0.1, True),
+        ([0.31, 0.52, -0.73], 0.0, True),
+    ],
+)
+def test_what_brings_kinks_of_a_convolution_together(kernel, bias, together):
+    layers = (
+        one_dimensional((1, 4), [[[0.47, -0.61]]], [-0.2]),
+        one_dimensional((1, 3), [[kernel]], [bias], padding=1),
+        Layer(tensor([[0.83, 0.29, -0.57]]), tensor([-0.1])),
+    )
+    forward = recursion(Network(layers), "z+").slopes.forward
+    assert forward.layers[1].has_alike == together
+    assert forward.may_need_limits(0, tensor([1.0])) == together
 
 
 def test_averages_that_are_all_zero_beside_a_root():

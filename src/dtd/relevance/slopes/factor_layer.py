@@ -134,9 +134,13 @@ class FactorLayer:
     def has_alike(self) -> bool:
         """Whether units may be on their kinks together by more than chance.
 
-        So it is where two have proportional weights, or where all weights are among a few numbers.
+        So it is where a bias is zero, where two units have proportional weights, where all weights
+        are among a few numbers, or where a kernel has one weight at two places.
         """
-        weight = self.layer.parameters["weight"].flatten(1)
+        bias, weight = self.layer.parameters["bias"], self.layer.parameters["weight"]
+        if (bias.abs() <= self.slack(torch.ones_like(bias[:1]))).any() or _repeats(weight):
+            return True
+        weight = weight.flatten(1)
         numbers = weight[weight != 0].abs()
         distinct = len(numbers.unique())
         if distinct <= min(len(numbers) / 2, _FEW) or not (numbers / _GRID).frac().any():
@@ -278,6 +282,13 @@ class PoolingLayer(FactorLayer):
 
     def _units(self, z: Tensor, alive: Tensor, size: Tensor) -> Units:
         return Units(z, self.constant_step * alive.to(z), alive, torch.zeros_like(alive), size)
+
+
+def _repeats(weight: Tensor) -> bool:
+    """Whether a kernel (J, C, ...) has a weight at two places: it may see an input at either."""
+    kernels = weight.unsqueeze(2).flatten(2).sort().values
+    equal = kernels.diff().abs() <= policy(weight.dtype).tie * kernels[..., 1:].abs()
+    return bool((equal & (kernels[..., 1:] != 0)).any())
 
 
 def _largest(z: Tensor) -> Tensor:
