@@ -9,10 +9,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-_FLOOR = 1 / 100
+_FLOOR = 1 / 10
 """How much of a layer's mean square the square of a unit's spread is at least."""
 _PRIOR = 10
 """How many observations the guess from before counts for, beside those that a unit has."""
+_FEW = 2
+"""How many observations it counts for beside those that all units of a layer have together."""
 
 
 class Observations(NamedTuple):
@@ -75,6 +77,10 @@ class Guess:
         spreads = {l: spread for l, (_, spread) in found.items()}
         return Guess({**self.mean, **means}, {**self.spread, **spreads}, {**self.profile, **means})
 
+    def usual(self, l: int) -> Tensor:
+        """The spread of layer l as if all units had the same, (B,)."""
+        return self.spread[l].square().mean(1).sqrt()
+
     @property
     def _parts(self) -> tuple[Mapping[int, Tensor], ...]:
         return self.mean, self.spread, self.profile
@@ -101,17 +107,19 @@ def _learned(profile: Tensor, observed: Observations) -> tuple[Tensor, Tensor]:
         flat = profile.new_zeros(profile.numel()).index_add(0, entry, numbers)
         return flat.view_as(profile)
 
-    def ratio(above: Tensor, below: Tensor) -> Tensor:
-        return torch.where(below > 0, above / below, 0)
+    def scale(found: Tensor, expected: Tensor, usual: Tensor) -> Tensor:
+        """How much larger things are than expected, were a few more as ``usual`` (B, d)."""
+        few = _FEW * usual.mean(1)
+        below = by_sample(weight * expected) + few
+        return torch.where(below > 0, (by_sample(weight * found) + few) / below, 0).unsqueeze(1)
 
+    # Every sample counts alike, however large its sum.
+    count = by_sample(torch.ones_like(weight))
+    weight = weight / (by_sample(weight) / count)[sample]
     expected = profile.flatten()[entry]
-    scale = ratio(by_sample(weight * value * expected), by_sample(weight * expected.square()))
-    usual = scale.unsqueeze(1) * profile
-    once = ratio(by_sample(weight), by_sample(torch.ones_like(weight)))
-    prior, whole = _PRIOR * once.unsqueeze(1), by_unit(weight)
-    mean = ratio(by_unit(weight * value) + prior * usual, whole + prior)
-    expected = mean.flatten()[entry]
-    square = (value - expected).square()
-    noise = ratio(by_sample(weight * square), by_sample(weight * expected.square()))
-    usual = noise.unsqueeze(1) * _floored(mean.square())
-    return mean, ratio(by_unit(weight * square) + prior * usual, whole + prior).sqrt()
+    usual = profile * scale(value * expected, expected.square(), profile.square())
+    whole = by_unit(weight) + _PRIOR
+    mean = (by_unit(weight * value) + _PRIOR * usual) / whole
+    square, typical = (value - mean.flatten()[entry]).square(), _floored(mean.square())
+    usual = typical * scale(square, typical.flatten()[entry], typical)
+    return mean, ((by_unit(weight * square) + _PRIOR * usual) / whole).sqrt()
