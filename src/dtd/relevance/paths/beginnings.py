@@ -9,9 +9,13 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from dtd.relevance.paths.draws import draw, mixed
+from dtd.numerics.policy import safe_divide
+from dtd.relevance.paths.draws import draw, drawing_shares
 from dtd.relevance.paths.guess import Guess
 from dtd.relevance.paths.prefixes import Prefixes
+
+_USUAL = 1 / 8
+"""The share of the paths of prefixes that counts on what is usual in a layer, not on its units."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,8 +133,8 @@ def drawn(
 ) -> Beginnings:
     """As many paths from each anchor as there are ``draws`` (n, L), two or more.
 
-    Each prefix has paths in proportion to what is left to chance above it, but for a part that is
-    not learned: as if all units of a layer had one spread. ``z`` (B, J) are the pre-activations of
+    Each prefix has paths in proportion to what is left to chance above it, but for a part as if
+    all units of a layer had one spread, and an even part. ``z`` (B, J) are the pre-activations of
     the first units. Prefixes with less than two paths are drawn. A prefix above which nothing is
     drawn has one path, in a network of ``depth`` layers.
     """
@@ -153,9 +157,10 @@ def drawn(
 
 def _drawn(spread: Tensor, usual: Tensor, draws: Tensor) -> tuple[Tensor, ...]:
     """Of one anchor the prefix, draws, weight, alone and size of each path."""
-    known = usual.isfinite().all() and usual.any()
-    safe = usual if known else torch.ones_like(usual)
-    shares = mixed(safe.unsqueeze(0), spread.unsqueeze(0)).squeeze(0)
+    parts = (spread, 1 - _USUAL), (usual, _USUAL)
+    learned = sum(part * safe_divide(part.new_tensor(share), part.sum()) for part, share in parts)
+    ones = torch.ones_like(usual)
+    shares = drawing_shares(*(row.unsqueeze(0) for row in (ones, learned, ones))).squeeze(0)
     count = (len(draws) - 2) * shares / shares.sum()
     count = torch.where(count >= 2, count.floor(), 0).long()
     rest = torch.where(count > 0, 0, shares)

@@ -14,8 +14,8 @@ from dtd.numerics.policy import safe_divide
 from dtd.relevance.limits.nested import Visited
 from dtd.relevance.slopes.factor_layer import FactorLayer
 
-_SAFELY = 1 / 8
-"""The share of the probability that does not depend on what was learned."""
+_EVENLY = 1 / 8
+"""The share of the probability that all units have alike, however little is expected of them."""
 _RARELY = 1 / 8
 """How often units without a term are drawn, relative to others."""
 
@@ -67,17 +67,13 @@ def drawing_shares(active: Tensor, terms: Tensor, spread: Tensor) -> Tensor:
     window is elsewhere, give something at limits only, and are drawn more rarely.
     """
     active = torch.where(terms > 0, active, active * _RARELY)
-    return mixed(active, terms * spread * (active > 0))
-
-
-def mixed(safe: Tensor, learned: Tensor) -> Tensor:
-    """Proportional to what was learned, but for a part that is safe; both (N, J)."""
-    safely = safe * safe_divide(safe.new_tensor(_SAFELY), safe.sum(1, keepdim=True))
-    factor = safe_divide(learned.new_tensor(1 - _SAFELY), learned.sum(1, keepdim=True))
+    weights = terms * spread * (active > 0)
+    evenly = safe_divide(terms.new_tensor(_EVENLY), active.sum(1, keepdim=True))
+    by_weight = safe_divide(terms.new_tensor(1 - _EVENLY), weights.sum(1, keepdim=True))
     # Where terms leave the range of the dtype, only the first part is left.
-    in_range = factor.isfinite() & learned.isfinite().all(1, keepdim=True)
-    learned, factor = (torch.where(in_range, part, 0) for part in (learned, factor))
-    return torch.addcmul(safely, learned, factor)
+    in_range = by_weight.isfinite() & weights.isfinite().all(1, keepdim=True)
+    weights, by_weight = (torch.where(in_range, part, 0) for part in (weights, by_weight))
+    return torch.addcmul(active * evenly, weights, by_weight)
 
 
 def draw(shares: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:

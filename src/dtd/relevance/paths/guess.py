@@ -73,9 +73,11 @@ class Guess:
     def learned(self, observed: Mapping[int, Observations]) -> Guess:
         """The guess after some paths more, for the layers in which they were observed."""
         found = {l: _learned(self.profile[l], at) for l, at in observed.items()}
-        means = {l: mean for l, (mean, _) in found.items()}
-        spreads = {l: spread for l, (_, spread) in found.items()}
-        return Guess({**self.mean, **means}, {**self.spread, **spreads}, {**self.profile, **means})
+        parts = (
+            {**before, **{l: each[k] for l, each in found.items()}}
+            for k, before in enumerate(self._parts)
+        )
+        return Guess(*parts)
 
     def usual(self, l: int) -> Tensor:
         """The spread of layer l as if all units had the same, (B,)."""
@@ -91,11 +93,12 @@ def _floored(squares: Tensor) -> Tensor:
     return squares + _FLOOR * squares.mean(1, keepdim=True)
 
 
-def _learned(profile: Tensor, observed: Observations) -> tuple[Tensor, Tensor]:
+def _learned(profile: Tensor, observed: Observations) -> tuple[Tensor, Tensor, Tensor]:
     """Mean and spread of every unit (B, d), both drawn towards what is usual for the layer.
 
     Units that were hardly observed are taken to be like the others of their layer and sample: their
-    means are in proportion to the ``profile`` (B, d), and their spread in proportion to the mean.
+    means and spreads are in proportion to the ``profile`` (B, d), which the means are from then on,
+    unless nothing was found.
     """
     sample, weight, value = observed.sample, observed.weight, observed.value
     entry = sample * profile.shape[1] + observed.unit
@@ -107,19 +110,20 @@ def _learned(profile: Tensor, observed: Observations) -> tuple[Tensor, Tensor]:
         flat = profile.new_zeros(profile.numel()).index_add(0, entry, numbers)
         return flat.view_as(profile)
 
-    def scale(found: Tensor, expected: Tensor, usual: Tensor) -> Tensor:
-        """How much larger things are than expected, were a few more as ``usual`` (B, d)."""
-        few = _FEW * usual.mean(1)
-        below = by_sample(weight * expected) + few
-        return torch.where(below > 0, (by_sample(weight * found) + few) / below, 0).unsqueeze(1)
+    def ratio(above: Tensor, below: Tensor) -> Tensor:
+        return torch.where(below > 0, above / below, 0).unsqueeze(1)
 
     # Every sample counts alike, however large its sum.
-    count = by_sample(torch.ones_like(weight))
-    weight = weight / (by_sample(weight) / count)[sample]
+    weight = weight / ratio(by_sample(weight), by_sample(torch.ones_like(weight)))[sample, 0]
     expected = profile.flatten()[entry]
-    usual = profile * scale(value * expected, expected.square(), profile.square())
+    few = _FEW * profile.square().mean(1)
+    squares = by_sample(weight * expected.square()) + few
+    usual = ratio(by_sample(weight * value * expected), squares) * profile
     whole = by_unit(weight) + _PRIOR
     mean = (by_unit(weight * value) + _PRIOR * usual) / whole
-    square, typical = (value - mean.flatten()[entry]).square(), _floored(mean.square())
-    usual = typical * scale(square, typical.flatten()[entry], typical)
-    return mean, ((by_unit(weight * square) + _PRIOR * usual) / whole).sqrt()
+    square, typical = (value - mean.flatten()[entry]).square(), _floored(profile.square())
+    few = _FEW * typical.mean(1)
+    squares = by_sample(weight * typical.flatten()[entry]) + few
+    usual = ratio(by_sample(weight * square) + few, squares) * typical
+    spread = ((by_unit(weight * square) + _PRIOR * usual) / whole).sqrt()
+    return mean, spread, torch.where(mean.any(1, keepdim=True), mean, profile)
