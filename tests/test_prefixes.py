@@ -75,7 +75,7 @@ def test_all_prefixes_are_the_recursion(monkeypatch, case, rule):
 @pytest.mark.parametrize("case", ["max", "deep"])
 def test_standard_errors_are_those_of_repetition(monkeypatch, case, rule):
     """Of the sums, where they rest on ten paths or more: the mean of z² is one."""
-    monkeypatch.setattr(sampled_paths, "_PREFIXES", 0)
+    monkeypatch.setattr(sampled_paths, "_MOST", 0)
     network, x = CASES[case]()
     rec, squares = recursion(network, rule), []
     want = relevances(rec, x[:1])[0].sum()

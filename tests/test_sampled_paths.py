@@ -46,7 +46,7 @@ def estimates(rec, x, seed=0, number=PATHS, stderr=None, guess=None, layers=None
 @pytest.fixture
 def short_prefixes(monkeypatch):
     """As if there were too many longer ones: paths begin with one unit, also in small networks."""
-    monkeypatch.setattr(sampled_paths, "extended", lambda slopes, first, anchors, most: [first])
+    monkeypatch.setattr(sampled_paths, "extended", lambda slopes, one, *other: [one])
 
 
 def answered(widths, seed, bias, n=1):

@@ -8,6 +8,7 @@ its gradients are arrays that remember it too, so derivatives of any order can b
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -81,10 +82,11 @@ class Balls:
             TooFewDigits: an entry is not known well enough.
         """
         nonzero = np.asarray(self.value != 0, dtype=bool)
-        least = arb(10) ** -(flint.ctx.dps // 3)
-        known = all(ball.rad() < least for ball in self.value[~nonzero])
-        if not known and flint.ctx.dps < MOST_DIGITS:
-            raise TooFewDigits
+        zeros = self.value[~nonzero]
+        if len(zeros) and flint.ctx.dps < MOST_DIGITS:
+            least = arb(10) ** -(flint.ctx.dps // 3)
+            if not all(ball.rad() < least for ball in zeros):
+                raise TooFewDigits
         return nonzero
 
     def __len__(self) -> int:
@@ -140,6 +142,18 @@ class Balls:
 
         return _linear(self, lambda v: v[row, column], placed)
 
+    def mixed(self, row: Indices, places: Indices, shares: Numbers) -> Balls:
+        """For each m the sum over k of ``shares[m, k]`` times entry ``places[m, k]`` of row
+        ``row[m]``, (M,)."""
+        index, shape = (row[:, None], places), self.value.shape
+
+        def placed(v: Numbers) -> Numbers:
+            whole = zeros(*shape)
+            np.add.at(whole, index, v[:, None] * shares)
+            return whole
+
+        return _linear(self, lambda v: (v[index] * shares).sum(1), placed)
+
     def reshaped(self, *shape: int) -> Balls:
         """The same entries in another shape."""
         own = self.value.shape
@@ -154,16 +168,35 @@ class Balls:
         """Rows (N, width) of one and the same entry, from entries (N,)."""
         return _linear(self, lambda v: _repeated(v, width), _row_sums)
 
-    def times(self, matrix: arb_mat) -> Balls:
-        """``self @ matrix``."""
-        turned = matrix.transpose()
-        return _linear(self, lambda v: _product(v, matrix), lambda v: _product(v, turned))
+    def times(self, matrix: BallMatrix) -> Balls:
+        """``matrix @ row`` for each row."""
+
+        def turned(v: Numbers) -> Numbers:
+            # Only gradients need the transposed matrix.
+            return matrix.transposed.product(v)
+
+        return _linear(self, matrix.product, turned)
+
+
+class BallMatrix(ABC):
+    """A matrix (J, d) without radii."""
+
+    @abstractmethod
+    def product(self, v: Numbers) -> Numbers:
+        """Its product with each row (N, d), (N, J)."""
+
+    @property
+    @abstractmethod
+    def transposed(self) -> BallMatrix:
+        """The matrix (d, J)."""
 
 
 def exact(numbers: Tensor) -> Numbers:
     """Floating point numbers as balls without a radius."""
-    balls = np.empty(numbers.shape, dtype=object)
-    balls.reshape(-1)[:] = [arb(value) for value in numbers.detach().flatten().tolist()]
+    flat, balls = np.asarray(numbers.detach().cpu()).ravel(), zeros(*numbers.shape)
+    # Most weights of a convolution are zero, which is one ball.
+    places = np.flatnonzero(flat)
+    balls.reshape(-1)[places] = [arb(value) for value in flat[places].tolist()]
     return balls
 
 
@@ -244,10 +277,3 @@ def _summed(v: Numbers, index: Indices, size: int) -> Numbers:
     whole = zeros(size, *v.shape[1:])
     np.add.at(whole, index, v)
     return whole
-
-
-def _product(v: Numbers, by: arb_mat) -> Numbers:
-    product = np.empty((len(v), by.ncols()), dtype=object)
-    if len(v):
-        product.reshape(-1)[:] = (matrix(v) * by).entries()
-    return product

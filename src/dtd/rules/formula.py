@@ -13,6 +13,7 @@ from torch import Tensor
 
 from dtd.networks.layers.balls import BallLayer
 from dtd.networks.matrices.matrix import Matrix
+from dtd.numerics.ball_matrix import DenseBallMatrix
 from dtd.numerics.balls import Balls, Indices, Numbers, exact, matrix
 
 
@@ -41,22 +42,15 @@ class ToKink(Formula):
     scale: Matrix
     fixed: tuple[tuple[Tensor, Matrix], ...] = ()
 
-    @cached_property
-    def _scale(self) -> Numbers:
-        return exact(self.scale.dense())
-
-    @cached_property
-    def _offset(self) -> Numbers:
-        parts = [factor * mask.dense() for factor, mask in self.fixed]
-        return exact(sum(parts, torch.zeros_like(self.scale.dense())))
-
     def deltas(self, anchors: Balls, z: Balls, unit: Indices) -> tuple[Indices, Balls]:
-        scale = self._scale[unit]
-        direction = anchors.scaled(scale).shifted(self._offset[unit])
+        rows = torch.from_numpy(unit).to(self.scale.numbers.device)
+        direction = anchors.scaled(exact(self.scale.rows(rows)))
+        for factor, mask in self.fixed:
+            direction = direction.shifted(exact(factor * mask.rows(rows)))
         divisor = self.layer.along(direction, unit)
         kept = np.flatnonzero(divisor.nonzero)
         t = z.rows(kept) * divisor.rows(kept).reciprocal()
-        return kept, direction.rows(kept) * t.repeated(scale.shape[1])
+        return kept, direction.rows(kept) * t.repeated(self.scale.shape[1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +78,7 @@ class ToCommonZero(Formula):
         return formula if full or formula._reduced[1] == rank else None
 
     def deltas(self, anchors: Balls, z: Balls, unit: Indices) -> tuple[Indices, Balls]:
-        shared = self.layer.preactivation(anchors).times(self._inverse)
+        shared = self.layer.preactivation(anchors).times(DenseBallMatrix(self._inverse))
         return np.arange(len(anchors)), shared
 
     @cached_property

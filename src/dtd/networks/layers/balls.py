@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from flint import arb, arb_mat
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from dtd.networks.matrices.matrix import Matrix
-from dtd.numerics.balls import Balls, Indices, Numbers, exact, matrix
+from dtd.numerics.ball_matrix import ball_matrix
+from dtd.numerics.balls import BallMatrix, Balls, Indices, Numbers, exact, zeros
 
 
 class BallLayer(ABC):
@@ -45,73 +46,68 @@ class AffineBalls(BallLayer):
     relu: bool
 
     @cached_property
-    def weight(self) -> Numbers:
-        """(J, d)."""
-        return exact(self.weights.dense())
+    def _matrix(self) -> BallMatrix:
+        return ball_matrix(self.weights.dense())
 
     @cached_property
-    def bias(self) -> Numbers:
+    def _bias(self) -> Numbers:
         """(J,)."""
         return exact(self.biases)
 
-    @cached_property
-    def _columns(self) -> arb_mat:
-        return matrix(self.weight.T)
-
     def preactivation(self, a: Balls) -> Balls:
-        return a.times(self._columns).shifted(self.bias)
+        return a.times(self._matrix).shifted(self._bias)
 
     def along(self, direction: Balls, unit: Indices) -> Balls:
-        return direction.scaled(self.weight[unit]).row_sums()
+        rows = self.weights.rows(self._places(unit))
+        return direction.scaled(exact(rows)).row_sums()
 
     def columns(self, place: Indices, a: Balls) -> Numbers:
-        return self.weight.T[place]
+        return exact(self.weights.columns(self._places(place)))
+
+    def _places(self, index: Indices) -> Tensor:
+        return torch.from_numpy(index).to(self.biases.device)
 
 
 @dataclass(frozen=True, eq=False)
 class MaximumBalls(BallLayer):
-    """The largest of the inputs ``places`` (J, K) of each unit; d stands for no input.
+    """The largest of the inputs ``places`` (J, K) of each unit; the ``size`` d stands for none.
 
     What may be equal to the largest, to a third of the digits, is.
     """
 
     places: NDArray[np.intp]
+    size: int
     relu: bool = False
 
     def preactivation(self, a: Balls) -> Balls:
         units = len(self.places)
-        row = np.repeat(np.arange(len(a)), units)
-        unit = np.tile(np.arange(units), len(a))
-        return self._largest(a.rows(row), unit).reshaped(len(a), units)
+        row, unit = np.repeat(np.arange(len(a)), units), np.tile(np.arange(units), len(a))
+        return self._largest(a, row, unit).reshaped(len(a), units)
 
     def along(self, direction: Balls, unit: Indices) -> Balls:
-        return self._largest(direction, unit)
+        return self._largest(direction, np.arange(len(unit)), unit)
 
     def columns(self, place: Indices, a: Balls) -> Numbers:
-        columns = np.full((len(a), len(self.places)), arb(0), dtype=object)
-        for row, unit in zip(
-            *np.nonzero((self.places == place[:, None, None]).any(2)), strict=True
-        ):
-            columns[row, unit] = _shares(a.value[row], self.places[unit])[place[row]]
+        row, unit, k = np.nonzero(self.places == place[:, None, None])
+        columns = zeros(len(a), len(self.places))
+        columns[row, unit] = self._shares(a, row, unit)[np.arange(len(k)), k]
         return columns
 
-    def _largest(self, a: Balls, unit: Indices) -> Balls:
-        """The largest input in the window of units (N,) at the points (N, d), (N,)."""
-        shares = np.array(
-            [_shares(row, self.places[j]) for row, j in zip(a.value, unit, strict=True)],
-            dtype=object,
-        ).reshape(a.value.shape)
-        return a.scaled(shares).row_sums()
+    def _largest(self, a: Balls, row: Indices, unit: Indices) -> Balls:
+        """The largest input in the windows of units (M,) at the points ``row`` (M,) among all."""
+        return a.mixed(row, self._inside[unit], self._shares(a, row, unit))
 
+    def _shares(self, a: Balls, row: Indices, unit: Indices) -> Numbers:
+        """One for the largest input of each window, in equal parts, and else zero, (M, K)."""
+        values = a.value[row[:, None], self._inside[unit]]
+        best = values[:, 0]
+        for value in values.T[1:]:
+            best = np.where(Balls(value - best).positive, value, best)
+        largest = ~Balls(best[:, None] - values).nonzero & (self.places == self._inside)[unit]
+        return largest.astype(object) * (1 / exact(torch.from_numpy(largest.sum(1)))[:, None])
 
-def _shares(values: Numbers, places: NDArray[np.intp]) -> Numbers:
-    """For values (d,): one for the largest at the places (K,), in equal parts, and else zero."""
-    inside = places[places < len(values)]
-    best = inside[0]
-    for place in inside[1:]:
-        if Balls(values[[place]] - values[[best]]).positive[0]:
-            best = place
-    winners = inside[~Balls(values[best] - values[inside]).nonzero]
-    shares = np.full(len(values), arb(0), dtype=object)
-    shares[winners] = arb(1) / len(winners)
-    return shares
+    @cached_property
+    def _inside(self) -> NDArray[np.intp]:
+        """The places, where an input of the window stands for no input, (J, K)."""
+        first = self.places.min(1)[:, None]
+        return np.where(self.places < self.size, self.places, first)

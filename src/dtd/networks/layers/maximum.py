@@ -179,7 +179,7 @@ class Maximum(AnyLayer):
 
     @cached_property
     def balls(self) -> MaximumBalls:
-        return MaximumBalls(self.places.cpu().numpy())
+        return MaximumBalls(self.places.cpu().numpy(), self.size)
 
     @property
     def largest(self) -> tuple[Tensor, Tensor]:

@@ -9,9 +9,13 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from dtd.numerics.policy import safe_divide
 from dtd.relevance.paths.draws import draw, drawing_shares
 from dtd.relevance.paths.guess import Guess
 from dtd.relevance.paths.prefixes import Prefixes
+
+_USUAL = 1 / 8
+"""The share of the paths of prefixes that counts on what is usual in a layer, not on its units."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,36 +116,51 @@ class Beginnings:
         return 1 / (self.size * (self.size - 1)).clamp(min=1)
 
 
+def left_to_chance(prefixes: Prefixes, z: Tensor, guess: Guess) -> Tensor:
+    """How far chance above it may move the sum of relevances through each of N prefixes, (N,).
+
+    ``z`` (B, J) are the pre-activations of the first units.
+    """
+    return _terms(prefixes, z) * guess.spread[prefixes.at + 1][prefixes.row, prefixes.unit]
+
+
+def _terms(prefixes: Prefixes, z: Tensor) -> Tensor:
+    return z[prefixes.row, prefixes.first] * prefixes.weight.abs()
+
+
 def drawn(
     groups: Sequence[Prefixes], z: Tensor, guess: Guess, draws: Tensor, depth: int
 ) -> Beginnings:
     """As many paths from each anchor as there are ``draws`` (n, L), two or more.
 
-    Each prefix has paths in proportion to the pre-activation ``z`` (B, J) of its first unit times
-    its weight times the spread of its last unit, but for an even part. Those with less than two of
-    them are drawn. A prefix above which nothing is drawn has one, in a network of ``depth`` layers.
+    Each prefix has paths in proportion to what is left to chance above it, but for a part as if
+    all units of a layer had one spread, and an even part. ``z`` (B, J) are the pre-activations of
+    the first units. Prefixes with less than two paths are drawn. A prefix above which nothing is
+    drawn has one path, in a network of ``depth`` layers.
     """
     row = torch.cat([group.row for group in groups])
-    terms = torch.cat([z[group.row, group.first] * group.weight.abs() for group in groups])
-    spread = torch.cat([guess.spread[group.at + 1][group.row, group.unit] for group in groups])
+    spread = torch.cat([left_to_chance(group, z, guess) for group in groups])
+    usual = torch.cat([_terms(group, z) * guess.usual(group.at + 1)[group.row] for group in groups])
     ends = [torch.full_like(group.row, group.at + 2 >= depth, dtype=torch.bool) for group in groups]
     whole = torch.cat(ends)
     complete = whole.nonzero().squeeze(1)
-    ones = torch.ones_like(terms[complete])
+    ones = torch.ones_like(usual[complete])
     parts: list[tuple[Tensor, ...]] = [
         (complete, draws[:1].expand(len(ones), -1), ones, ones > 0, ones)
     ]
     for anchor in row[~whole].unique():
         index = ((row == anchor) & ~whole).nonzero().squeeze(1)
-        prefix, *columns = _drawn(terms[index], spread[index], draws)
+        prefix, *columns = _drawn(spread[index], usual[index], draws)
         parts.append((index[prefix], *columns))
     return Beginnings(groups, *(torch.cat(column) for column in zip(*parts, strict=True)))
 
 
-def _drawn(terms: Tensor, spread: Tensor, draws: Tensor) -> tuple[Tensor, ...]:
+def _drawn(spread: Tensor, usual: Tensor, draws: Tensor) -> tuple[Tensor, ...]:
     """Of one anchor the prefix, draws, weight, alone and size of each path."""
-    rows = torch.ones_like(terms), terms, spread
-    shares = drawing_shares(*(row.unsqueeze(0) for row in rows)).squeeze(0)
+    parts = (spread, 1 - _USUAL), (usual, _USUAL)
+    learned = sum(part * safe_divide(part.new_tensor(share), part.sum()) for part, share in parts)
+    ones = torch.ones_like(usual)
+    shares = drawing_shares(*(row.unsqueeze(0) for row in (ones, learned, ones))).squeeze(0)
     count = (len(draws) - 2) * shares / shares.sum()
     count = torch.where(count >= 2, count.floor(), 0).long()
     rest = torch.where(count > 0, 0, shares)

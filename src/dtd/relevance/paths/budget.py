@@ -3,14 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, inf, sqrt
+
+from dtd.relevance.paths.estimate import Estimate
 
 _FIRST = 1000
 """The number of paths that is planned for before anything is known."""
-_MARGIN = 1.5
-"""How many more paths than needed are planned for, as pilots know their own error badly."""
+_GROWTH = 4
+"""How many times as many a plan may have as the one before: the first pilots know their own error
+badly."""
 _PILOTS = 1 / 20, 1 / 5
 """Up to which shares of all paths there are pilots."""
+_DOUBTS = 1, 3
+"""By how many of its standard deviations a variance may be too small that was estimated from
+pilots, and from paths that count: no path has met what is rare."""
+_LEAST = 1 / 2
+"""How large the last batch is at least, relative to the one before it."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Paths that are drawn together, planned before any of them is known."""
+
+    before: int
+    """How many paths were drawn before them."""
+    number: int
+    planned: int
+    """How many there will be in all, as far as is known."""
+    counts: bool
+    """Whether they are part of the estimate, as all batches that count alike; if not, they are
+    pilots."""
+    last: bool
 
 
 @dataclass(frozen=True)
@@ -18,36 +41,66 @@ class Budget:
     """Paths for one sample and layer.
 
     The first are pilots. Those that follow learn from them how to draw, and what the pilots
-    themselves estimate is thrown away. So neither the probabilities of the paths that count nor
-    their number depend on what these find, and the estimate has no bias.
-
-    ``paths`` are drawn, or at most so many where a ``stderr`` of the sum of relevances is wanted,
-    relative to the sum.
+    themselves estimate is thrown away. ``paths`` are drawn, or at most so many where a ``stderr``
+    of the sum of relevances is wanted, relative to the sum: then those that count are drawn in two
+    batches. How a batch is drawn, how many it has and how much it counts is known before it is
+    drawn, so each is an estimate without bias, and so is their mean.
     """
 
     paths: int
     stderr: float | None = None
 
     @property
-    def planned(self) -> int:
-        """How many are planned for at first."""
-        return self.paths if self.stderr is None else min(self.paths, _FIRST)
+    def first(self) -> Batch:
+        """The first paths."""
+        return self._next(0, self.paths if self.stderr is None else min(self.paths, _FIRST))
 
-    def pilots(self, spent: int, planned: int) -> int:
-        """How many pilots come next, after so many paths."""
-        wanted = next((int(p * planned) for p in _PILOTS if spent < int(p * planned)), spent)
-        return wanted - spent if wanted - spent > 1 else 0
+    def after(self, batch: Batch, found: Estimate) -> Batch | None:
+        """The paths that follow those which found this estimate, if any do.
 
-    def counting(self, spent: int, planned: int) -> int:
-        """How many paths count, after so many pilots."""
-        return min(self.paths - spent, ceil((1 - _PILOTS[-1]) * planned))
+        With ``stderr`` it has one anchor.
+        """
+        if batch.last:
+            return None
+        spent = batch.before + batch.number
+        if batch.counts:
+            return Batch(spent, self._second(batch, found), batch.planned, counts=True, last=True)
+        return self._next(spent, self._revised(batch, found))
 
-    def revised(self, pilots: int, total: float, stderr: float) -> int:
-        """How many paths are planned for after some pilots have estimated a sum."""
+    def _next(self, spent: int, planned: int) -> Batch:
+        """The pilots that come next, after so many paths, or the first paths that count."""
+        pilots = next((int(p * planned) for p in _PILOTS if spent < int(p * planned)), 0) - spent
+        if pilots > 1:
+            return Batch(spent, pilots, planned, counts=False, last=False)
+        left = self.paths - spent
         if self.stderr is None:
-            return self.paths
-        if stderr == 0:
-            return self.planned
-        error = stderr / abs(total) if total else float("inf")
-        needed = _MARGIN * pilots * (error / self.stderr) ** 2 / (1 - _PILOTS[-1])
-        return ceil(min(max(needed, self.planned), self.paths))
+            return Batch(spent, left, planned, counts=True, last=True)
+        half = min(ceil((1 - _PILOTS[-1]) * planned / 2), left // 2)
+        return Batch(spent, half, planned, counts=True, last=False)
+
+    def _revised(self, batch: Batch, found: Estimate) -> int:
+        """How many paths are planned for after some pilots."""
+        if self.stderr is None or found.total_stderr == 0:
+            return batch.planned
+        _, doubtful = _squared_errors(found, _DOUBTS[0])
+        needed = batch.number * doubtful / self.stderr**2 / (1 - _PILOTS[-1])
+        most = min(self.paths, _GROWTH * batch.planned)
+        return ceil(max(min(needed, most), self.first.planned))
+
+    def _second(self, batch: Batch, found: Estimate) -> int:
+        """How many paths the second batch that counts has."""
+        assert self.stderr is not None, "without one there is a single batch"
+        error, doubtful = _squared_errors(found, _DOUBTS[1])
+        # The squared error of a mean of two is a quarter of their sum.
+        left = 4 * self.stderr**2 - error
+        needed = doubtful / left if left > 0 else inf
+        number = ceil(batch.number * min(max(needed, _LEAST), _GROWTH))
+        return min(number, self.paths - batch.before - batch.number)
+
+
+def _squared_errors(found: Estimate, doubts: float) -> tuple[float, float]:
+    """The squared error of the sum of relevances relative to it, as it was estimated, and with so
+    many of its own standard deviations more."""
+    total, stderr = float(found.relevance.sum()), float(found.total_stderr)
+    error = (stderr / total) ** 2 if total else inf
+    return error, error * (1 + doubts / sqrt(max(1, float(found.error_paths))))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import NamedTuple
 
 import torch
@@ -31,6 +32,22 @@ class Estimate(NamedTuple):
     """(B,), the estimated relevance at the roots of the anchors."""
     limit_error: Tensor
     """(B,), the largest relative error of a limit on the paths; NaN where none was needed."""
+
+    @classmethod
+    def mean(cls, estimates: Sequence[Estimate]) -> Estimate:
+        """That of estimates from paths of their own."""
+        columns = [torch.stack(column) for column in zip(*estimates, strict=True)]
+        relevance, stderr, total_stderr, error_paths, zero_order, limit_error = columns
+        fourth = (total_stderr.pow(4) / error_paths).sum(0)
+        whole = total_stderr.square().sum(0)
+        return cls(
+            relevance.mean(0),
+            stderr.square().sum(0).sqrt() / len(estimates),
+            whole.sqrt() / len(estimates),
+            torch.where(fourth > 0, whole.square() / fourth, torch.inf),
+            zero_order.mean(0),
+            reduce(torch.fmax, limit_error),
+        )
 
 
 @dataclass(frozen=True, eq=False)

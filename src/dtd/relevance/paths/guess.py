@@ -9,10 +9,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-_FLOOR = 1 / 100
+_FLOOR = 1 / 10
 """How much of a layer's mean square the square of a unit's spread is at least."""
 _PRIOR = 10
 """How many observations the guess from before counts for, beside those that a unit has."""
+_FEW = 2
+"""How many observations it counts for beside those that all units of a layer have together."""
 
 
 class Observations(NamedTuple):
@@ -71,9 +73,15 @@ class Guess:
     def learned(self, observed: Mapping[int, Observations]) -> Guess:
         """The guess after some paths more, for the layers in which they were observed."""
         found = {l: _learned(self.profile[l], at) for l, at in observed.items()}
-        means = {l: mean for l, (mean, _) in found.items()}
-        spreads = {l: spread for l, (_, spread) in found.items()}
-        return Guess({**self.mean, **means}, {**self.spread, **spreads}, {**self.profile, **means})
+        parts = (
+            {**before, **{l: each[k] for l, each in found.items()}}
+            for k, before in enumerate(self._parts)
+        )
+        return Guess(*parts)
+
+    def usual(self, l: int) -> Tensor:
+        """The spread of layer l as if all units had the same, (B,)."""
+        return self.spread[l].square().mean(1).sqrt()
 
     @property
     def _parts(self) -> tuple[Mapping[int, Tensor], ...]:
@@ -85,11 +93,12 @@ def _floored(squares: Tensor) -> Tensor:
     return squares + _FLOOR * squares.mean(1, keepdim=True)
 
 
-def _learned(profile: Tensor, observed: Observations) -> tuple[Tensor, Tensor]:
+def _learned(profile: Tensor, observed: Observations) -> tuple[Tensor, Tensor, Tensor]:
     """Mean and spread of every unit (B, d), both drawn towards what is usual for the layer.
 
     Units that were hardly observed are taken to be like the others of their layer and sample: their
-    means are in proportion to the ``profile`` (B, d), and their spread in proportion to the mean.
+    means and spreads are in proportion to the ``profile`` (B, d), which the means are from then on,
+    unless nothing was found.
     """
     sample, weight, value = observed.sample, observed.weight, observed.value
     entry = sample * profile.shape[1] + observed.unit
@@ -102,16 +111,19 @@ def _learned(profile: Tensor, observed: Observations) -> tuple[Tensor, Tensor]:
         return flat.view_as(profile)
 
     def ratio(above: Tensor, below: Tensor) -> Tensor:
-        return torch.where(below > 0, above / below, 0)
+        return torch.where(below > 0, above / below, 0).unsqueeze(1)
 
+    # Every sample counts alike, however large its sum.
+    weight = weight / ratio(by_sample(weight), by_sample(torch.ones_like(weight)))[sample, 0]
     expected = profile.flatten()[entry]
-    scale = ratio(by_sample(weight * value * expected), by_sample(weight * expected.square()))
-    usual = scale.unsqueeze(1) * profile
-    once = ratio(by_sample(weight), by_sample(torch.ones_like(weight)))
-    prior, whole = _PRIOR * once.unsqueeze(1), by_unit(weight)
-    mean = ratio(by_unit(weight * value) + prior * usual, whole + prior)
-    expected = mean.flatten()[entry]
-    square = (value - expected).square()
-    noise = ratio(by_sample(weight * square), by_sample(weight * expected.square()))
-    usual = noise.unsqueeze(1) * _floored(mean.square())
-    return mean, ratio(by_unit(weight * square) + prior * usual, whole + prior).sqrt()
+    few = _FEW * profile.square().mean(1)
+    squares = by_sample(weight * expected.square()) + few
+    usual = ratio(by_sample(weight * value * expected), squares) * profile
+    whole = by_unit(weight) + _PRIOR
+    mean = (by_unit(weight * value) + _PRIOR * usual) / whole
+    square, typical = (value - mean.flatten()[entry]).square(), _floored(profile.square())
+    few = _FEW * typical.mean(1)
+    squares = by_sample(weight * typical.flatten()[entry]) + few
+    usual = ratio(by_sample(weight * square) + few, squares) * typical
+    spread = ((by_unit(weight * square) + _PRIOR * usual) / whole).sqrt()
+    return mean, spread, torch.where(mean.any(1, keepdim=True), mean, profile)

@@ -1,8 +1,8 @@
-"""The prefixes of paths: all that there are, as far up as they are not too many."""
+"""The prefixes of paths, the most important of which are followed up until they are too many."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -17,8 +17,11 @@ _TOGETHER = 2**20
 """How many numbers the largest array of the prefixes that are extended together has."""
 _QUICK = 16
 """How many prefixes are looked at quickly in the time of one path."""
-_HELD = 2**25
-"""How many numbers the points have, at most, from which the prefixes of one anchor go on."""
+HELD = 2**22
+"""How many numbers the points have, at most, from which the prefixes of one anchor and length go
+on: 32 MiB in float64."""
+_FEW = 16
+"""How many prefixes are extended at first, to see how many they become."""
 
 
 class Anchors(NamedTuple):
@@ -74,7 +77,13 @@ class Prefixes:
         none = torch.full((len(row), slopes.network.depth - l), -1, device=row.device)
         ones = torch.ones_like(step)
         every = cls(l, a, units.size, row, unit, step, row, unit, none, ones)
-        return _that_pass(slopes, every)
+        return _that_pass(slopes, every).compact
+
+    @property
+    def compact(self) -> Prefixes:
+        """The same, with no more points than they need."""
+        source, point = self.point.unique(return_inverse=True)
+        return replace(self, points=self.points[source], size=self.size[source], point=point)
 
     @property
     def sizes(self) -> Tensor:
@@ -90,10 +99,6 @@ class Prefixes:
         names = "point", "unit", "step", "row", "first", "units", "weight"
         return replace(self, **{name: getattr(self, name)[index] for name in names})
 
-    def where(self, anchors: Tensor) -> Prefixes:
-        """Those of some of the anchors (B,)."""
-        return self.rows(anchors[self.row].nonzero().squeeze(1))
-
     def pairs(self, slopes: ForwardSlopes) -> Pairs:
         """The roots of the last units."""
         anchors = self.points[self.point]
@@ -101,45 +106,88 @@ class Prefixes:
         return Pairs(anchors, roots, self.unit, self.row)
 
 
-def extended(slopes: ForwardSlopes, first: Prefixes, anchors: int, most: int) -> list[Prefixes]:
-    """The prefixes of each of so many anchors as far up as there are no more than ``most`` of them.
+class _Room:
+    """What each of B anchors may still hold of prefixes of one length."""
 
-    ``first`` are those of one unit. A prefix ends at a root that needs a limit.
+    def __init__(self, anchors: int, most: int, device: torch.device) -> None:
+        self._most = most
+        self._number, self._held = torch.zeros(2, anchors, device=device, dtype=torch.float64)
+        self.left = torch.ones(anchors, dtype=torch.bool, device=device)
+
+    def holds(self, row: Tensor, number: Tensor, held: Tensor) -> Tensor:
+        """Which of n rows find room, each after those of its anchor before it; they take it."""
+        order = row.argsort(stable=True)
+        fits = torch.zeros_like(row, dtype=torch.bool)
+        sums = []
+        for whole, each in ((self._number, number), (self._held, held)):
+            sums.append(whole[row[order]] + _within(row[order], each[order].double()))
+        fits[order] = (sums[0] <= self._most) & (sums[1] <= HELD)
+        self.left[row[~fits]] = False
+        self._number.index_add_(0, row[fits], number[fits].double())
+        self._held.index_add_(0, row[fits], held[fits].double())
+        return fits
+
+
+def _within(row: Tensor, numbers: Tensor) -> Tensor:
+    """The sum of the numbers (n,) up to each, among those of the same row; rows stand together."""
+    sums = numbers.cumsum(0)
+    first = torch.searchsorted(row, row)
+    return sums - (sums - numbers)[first]
+
+
+def extended(
+    slopes: ForwardSlopes,
+    first: Prefixes,
+    anchors: int,
+    most: int,
+    importance: Callable[[Prefixes], Tensor],
+) -> list[Prefixes]:
+    """Prefixes of which every path begins with one, of each length those that go no further.
+
+    ``first`` are those of one unit, of so many anchors. In each layer the most important are
+    extended, until an anchor has ``most`` that are longer, or their points are too many numbers. A
+    prefix ends at a root that needs a limit.
     """
     done, here = list[Prefixes](), first
     while len(here.row):
-        stay, longer = _extensions(slopes, here, anchors, most)
-        done.append(here.rows(stay.nonzero().squeeze(1)))
+        stay, longer = _extensions(slopes, here, _Room(anchors, most, here.row.device), importance)
+        done.append(here.rows(stay.nonzero().squeeze(1)).compact)
         here = longer
     return [prefixes for prefixes in done if len(prefixes.row)] or [here]
 
 
 def _extensions(
-    slopes: ForwardSlopes, prefixes: Prefixes, anchors: int, most: int
+    slopes: ForwardSlopes,
+    prefixes: Prefixes,
+    room: _Room,
+    importance: Callable[[Prefixes], Tensor],
 ) -> tuple[Tensor, Prefixes]:
     """Which of the N prefixes are not extended, and what becomes of the others."""
-    stay = torch.full_like(prefixes.row, prefixes.at + 2 >= slopes.network.depth, dtype=torch.bool)
-    if stay.all():
-        return stay, prefixes.rows(prefixes.row[:0])
-    number, held = torch.zeros(2, anchors, dtype=torch.long, device=stay.device)
-    too_many = torch.zeros_like(number, dtype=torch.bool)
-    too_many[torch.bincount(prefixes.row, minlength=anchors) == 0] = True
-    parts = []
-    size = max(1, _TOGETHER // max(slopes.network.widths[prefixes.at :]))
-    for chunk in torch.arange(len(stay), device=stay.device).split(size):
-        if too_many.all():
-            break
-        part, stay[chunk] = _longer(slopes, prefixes.rows(chunk))
-        number += torch.bincount(part.row, minlength=anchors) // _QUICK
-        too_many |= number > most
-        part = _that_pass(slopes, part.where(~too_many))
-        number += torch.bincount(part.row, minlength=anchors)
-        source = torch.zeros_like(part.points[:, 0], dtype=torch.long)
-        source[part.point] = part.row
-        held += torch.bincount(source, minlength=anchors) * part.points.shape[1]
-        too_many |= (number > most) | (held > _HELD)
-        parts.append(part.where(~too_many))
-    return stay | too_many[prefixes.row], _together(parts).where(~too_many)
+    stay = torch.ones_like(prefixes.row, dtype=torch.bool)
+    parts = [prefixes.rows(prefixes.row[:0])]
+    if prefixes.at + 2 < slopes.network.depth:
+        together = _TOGETHER // max(slopes.network.widths[prefixes.at :])
+        for ordered in _chunks(importance(prefixes).argsort(descending=True), together):
+            chunk = ordered[room.left[prefixes.row[ordered]]]
+            if not room.left.any():
+                break
+            part, ended = _longer(slopes, prefixes.rows(chunk))
+            looked = torch.bincount(part.point, minlength=len(chunk))
+            part = _that_pass(slopes, part)
+            number = torch.bincount(part.point, minlength=len(chunk))
+            held = (number > 0) * part.points.shape[1]
+            fits = room.holds(prefixes.row[chunk], number + looked / _QUICK, held) & ~ended
+            stay[chunk] = ~fits
+            parts.append(part.rows(fits[part.point].nonzero().squeeze(1)).compact)
+    return stay, _together(parts[1:] or parts)
+
+
+def _chunks(order: Tensor, most: int) -> Iterator[Tensor]:
+    """The numbers in chunks that grow up to a size: what little room holds is seen by a few."""
+    at, size = 0, _FEW
+    while at < len(order):
+        yield order[at : at + size]
+        at, size = at + size, max(1, min(2 * size, most))
 
 
 def _longer(slopes: ForwardSlopes, prefixes: Prefixes) -> tuple[Prefixes, Tensor]:
@@ -175,21 +223,18 @@ def _longer(slopes: ForwardSlopes, prefixes: Prefixes) -> tuple[Prefixes, Tensor
 
 
 def _that_pass(slopes: ForwardSlopes, prefixes: Prefixes) -> Prefixes:
-    """Those of the prefixes, with the points they need, whose last unit may be given something."""
+    """Those of the prefixes whose last unit may be given something."""
     at = prefixes.at
-    if at + 2 < slopes.network.depth:
-        lower, above = slopes.network.layers[at], slopes.layers[at + 1]
-        size = max(1, _TOGETHER // slopes.network.widths[at])
-        parts = []
-        for chunk in torch.arange(len(prefixes.row), device=prefixes.row.device).split(size):
-            some = prefixes.rows(chunk)
-            pairs = some.pairs(slopes)
-            parts.append(chunk[above.passes(lower, pairs.unit, pairs.roots, some.sizes)])
-        prefixes = prefixes.rows(torch.cat([prefixes.row[:0], *parts]))
-    source, point = prefixes.point.unique(return_inverse=True)
-    return replace(
-        prefixes, points=prefixes.points[source], size=prefixes.size[source], point=point
-    )
+    if at + 2 >= slopes.network.depth:
+        return prefixes
+    lower, above = slopes.network.layers[at], slopes.layers[at + 1]
+    size = max(1, _TOGETHER // slopes.network.widths[at])
+    parts = [prefixes.row[:0]]
+    for chunk in torch.arange(len(prefixes.row), device=prefixes.row.device).split(size):
+        some = prefixes.rows(chunk)
+        pairs = some.pairs(slopes)
+        parts.append(chunk[above.passes(lower, pairs.unit, pairs.roots, some.sizes)])
+    return prefixes.rows(torch.cat(parts))
 
 
 def _together(parts: Sequence[Prefixes]) -> Prefixes:

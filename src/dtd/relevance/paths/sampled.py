@@ -11,22 +11,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from dtd.progress import Track, untracked
 from dtd.relevance.limits.limits import Limits
-from dtd.relevance.paths.beginnings import drawn
-from dtd.relevance.paths.budget import Budget
+from dtd.relevance.paths.beginnings import drawn, left_to_chance
+from dtd.relevance.paths.budget import Batch, Budget
 from dtd.relevance.paths.climb import Climb, Onward, SampledExpansion
 from dtd.relevance.paths.estimate import Estimate, Found
 from dtd.relevance.paths.guess import Guess, Observations
-from dtd.relevance.paths.prefixes import Anchors, Prefixes, extended
+from dtd.relevance.paths.prefixes import HELD, Anchors, Prefixes, extended
 from dtd.relevance.slopes.forward import ForwardSlopes
 
 _PREFIXES = 4
 """How many prefixes are visited for each path that is planned: in so many layers a path stands."""
+_MOST = 2**17
+"""How many prefixes of one length an anchor has at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,10 +55,7 @@ class SampledPaths:
         # Not in float32: its steps of 2**-24 would leave out units of little probability.
         generator = self.generator.clone_state()
         draws = torch.rand(shape, generator=generator, dtype=torch.float64).to(a)
-        # How many paths a sample needs is its own affair.
-        alone = self.budget.stderr is not None
-        size = 1 if alone else max(1, self.slopes.batching.max_points // draws.numel())
-        chunks = [slice(at, at + size) for at in range(0, len(a), size)]
+        chunks = [slice(at, at + self._together) for at in range(0, len(a), self._together)]
         parts = [
             self._estimate(l, a[chunk], guess.rows(chunk), draws)
             for chunk in self.track(chunks, "samples")
@@ -64,26 +64,38 @@ class SampledPaths:
         estimate = Estimate(*(torch.cat(columns) for columns in zip(*estimates, strict=True)))
         return estimate, Guess.together(guesses)
 
+    @property
+    def _together(self) -> int:
+        """How many anchors have their paths drawn together."""
+        # How many paths a sample needs is its own affair.
+        if self.budget.stderr is not None:
+            return 1
+        widths, paths = self.slopes.network.widths, self.budget.paths
+        most = self.slopes.batching.max_points // (paths * len(widths))
+        return max(1, min(most, HELD // (_PREFIXES * paths * max(widths))))
+
     def _estimate(self, l: int, a: Tensor, guess: Guess, draws: Tensor) -> tuple[Estimate, Guess]:
         anchors = Anchors(l, a, self.slopes.layers[l].units(a, torch.zeros_like(a[:, 0])))
-        first = Prefixes.of(self.slopes, anchors)
-        spent, planned, most, prefixes = 0, self.budget.planned, 0, [first]
-        while True:
-            if _PREFIXES * planned > most:
-                most = _PREFIXES * planned
-                prefixes = extended(self.slopes, first, len(a), most)
-            pilots = self.budget.pilots(spent, planned)
-            number = pilots or self.budget.counting(spent, planned)
-            found = self._found(anchors, prefixes, guess, draws[spent : spent + number])
+        one = Prefixes.of(self.slopes, anchors)
+        before, observed, counting = guess, list[dict[int, Observations]](), list[Estimate]()
+        batch: Batch | None = self.budget.first
+        most, prefixes = 0, [one]
+        while batch:
+            if min(_PREFIXES * batch.planned, _MOST) > most:
+                most = min(_PREFIXES * batch.planned, _MOST)
+                chance = partial(left_to_chance, z=anchors.units.z, guess=guess)
+                prefixes = extended(self.slopes, one, len(a), most, chance)
+            numbers = draws[batch.before : batch.before + batch.number]
+            found = self._found(anchors, prefixes, guess, numbers)
             estimate = found.estimate
-            if not pilots or found.begun.complete:
+            if found.begun.complete:
                 return estimate, guess
-            total, stderr = estimate.relevance.sum(), estimate.total_stderr.max()
-            planned = self.budget.revised(pilots, float(total), float(stderr))
-            guess = guess.learned(
-                Observations.merged([_last_observed(found), found.expansion.observed])
-            )
-            spent += pilots
+            if batch.counts:
+                counting.append(estimate)
+            observed += [_last_observed(found), found.expansion.observed]
+            guess = before.learned(Observations.merged(observed))
+            batch = self.budget.after(batch, estimate)
+        return Estimate.mean(counting), guess
 
     def _found(
         self, anchors: Anchors, prefixes: Sequence[Prefixes], guess: Guess, draws: Tensor
