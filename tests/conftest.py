@@ -16,7 +16,7 @@ SWEEP = [
     "inputs.n=3", "progress=false", "report=false", "sweep=tried",
 ]  # fmt: skip
 
-# Every run composes its configuration, and a fifth of that time is to parse the same interpolations.
+# Every run composes its configuration; a fifth of that time goes to the same interpolations.
 omegaconf.base.parse = lru_cache(1000)(omegaconf.base.parse)
 
 

@@ -75,8 +75,8 @@ SMALLER = {
     )
     for name, settings in SMALL.items()
 }
-"""Few rules and depths, two samples and no pictures; test_configs.py runs all rules, and test_plots.py draws
-all pictures."""
+"""Few rules and depths, two samples and no pictures; test_configs.py runs all rules, and
+test_plots.py draws all pictures."""
 
 
 @pytest.fixture(
