@@ -12,7 +12,7 @@ from torch import Tensor
 from dtd.relevance.expansion import Relevance
 from dtd.relevance.slopes.automatic import AutomaticSlopes
 from dtd.relevance.slopes.forward import ForwardSlopes
-from dtd.relevance.slopes.slope import Pairs, Slope
+from dtd.relevance.slopes.slope import Pairs, Slope, Slopes
 from dtd.roots.location import Location, OnKink
 
 
@@ -33,11 +33,10 @@ class ChosenSlopes:
         return cls(automatic, ForwardSlopes.of(automatic) if possible else None)
 
     def at(self, l: int, pairs: Pairs, location: Location, graph: bool) -> Slope:
-        """``∇⁺h`` at roots in layer ``l``; see :class:`~dtd.relevance.slopes.slope.Slopes`."""
+        """``∇⁺h`` at roots in layer ``l``; see :class:`Slopes`."""
         forward = self._forward(l + 1, graph)
-        if location == OnKink() and forward is not None:
-            return forward.at(l, pairs, location, graph)
-        return self.automatic.at(l, pairs, location, graph)
+        slopes: Slopes = self.automatic if forward is None or location != OnKink() else forward
+        return slopes.at(l, pairs, location, graph)
 
     def relevance_by_forward_passes(self, l: int, a: Tensor, graph: bool) -> Relevance | None:
         """``R_l`` at the anchors ``a`` (N, d), without making a slope.
