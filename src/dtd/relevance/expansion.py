@@ -44,7 +44,7 @@ class Expansion(NamedTuple):
     """(N, K, d), what the pair gives to each unit of the lower layer, by degree."""
     limit_error: Tensor
     """(N,), the relative error of the one-sided limit, as in
-    :class:`~dtd.relevance.slopes.slope.Slope`."""
+    :class:`~dtd.relevance.slopes.slope.RootExpansions`."""
     untaken: Tensor
     """(N,), whether a limit was needed and not taken."""
 

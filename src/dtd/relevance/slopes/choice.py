@@ -12,7 +12,7 @@ from torch import Tensor
 from dtd.relevance.expansion import Relevance
 from dtd.relevance.slopes.automatic import AutomaticSlopes
 from dtd.relevance.slopes.forward import ForwardSlopes
-from dtd.relevance.slopes.slope import Pairs, Slope, Slopes
+from dtd.relevance.slopes.slope import Pairs, RootExpansions, Slopes
 from dtd.roots.location import Location, OnKink
 
 
@@ -32,7 +32,7 @@ class ChosenSlopes:
         possible = forward_passes and linear
         return cls(automatic, ForwardSlopes.of(automatic) if possible else None)
 
-    def at(self, l: int, pairs: Pairs, location: Location, graph: bool) -> Slope:
+    def at(self, l: int, pairs: Pairs, location: Location, graph: bool) -> RootExpansions:
         """``∇⁺h`` at roots in layer ``l``; see :class:`Slopes`."""
         forward = self._forward(l + 1, graph)
         slopes: Slopes = self.automatic if forward is None or location != OnKink() else forward
