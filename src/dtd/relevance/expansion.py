@@ -1,4 +1,4 @@
-"""The Taylor expansions of one layer, and what they add up to."""
+"""The Taylor expansions of one layer, and what they add up to (theory, section 2.1)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Forward passes or automatic differentiation: the choice is made here, at every call.
 
-Forward passes may still hand single pairs to automatic differentiation, where a limit is needed.
+Forward passes are those of theory, section 3.3. They may still hand single pairs to automatic
+differentiation, where a limit is needed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a one-sided slope is, and what gives one."""
+"""What a one-sided slope is, and what gives one (theory, section 2.2)."""
 
 from __future__ import annotations
 
