@@ -160,7 +160,7 @@ def test_the_library_does_not_know_the_program(path):
                 "dtd_cli.records.files",
                 "dtd_cli.records.limits",
                 "dtd_cli.records.methods",
-                "dtd_cli.records.reading",
+                "dtd_cli.records.table_reading",
             ),
         ),
         (
@@ -174,7 +174,9 @@ def test_the_library_does_not_know_the_program(path):
                 "dtd_cli.records.columns",
                 "dtd_cli.records.limits",
                 "dtd_cli.records.methods",
+                "dtd_cli.records.documents",
                 "dtd_cli.records.reading",
+                "dtd_cli.records.table_reading",
                 "dtd_cli.config.composed",
                 "dtd_cli.config.errors",
                 "dtd_cli.run.progress",

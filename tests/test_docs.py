@@ -58,11 +58,14 @@ def commands(text):
 
 
 def small(arguments):
-    """The arguments, and besides them what makes a run small where they do not say otherwise."""
+    """The arguments, and besides them what makes a run small where they do not say otherwise.
+
+    Wide networks are narrower, and the report of a sweep is left to ``dtd-report``.
+    """
     parsed = OverridesParser.create().parse_overrides([a for a in arguments if a != "-m"])
     single = [p.input_line for p in parsed if not p.is_sweep_override()]
     config = composed(*[line for line in single if not line.startswith("hydra.")])
-    wanted = {"plots": "none", "progress": "false"}
+    wanted = {"plots": "none", "progress": "false", "report": "false"}
     # Of a grid or of data only some may have f > 0.
     most = 2 if config.inputs.name in ("digits", "mnist") else 16
     if config.inputs.n is None or config.inputs.n > most:
@@ -72,7 +75,8 @@ def small(arguments):
     if config.network.name == "mlp":
         wanted["network.hidden"] = "[6,5]"
     given = {p.key_or_group for p in parsed}
-    return [*arguments, *(f"{key}={value}" for key, value in wanted.items() if key not in given)]
+    narrow = [argument.replace("512", "32") for argument in arguments]
+    return [*narrow, *(f"{key}={value}" for key, value in wanted.items() if key not in given)]
 
 
 def make_targets():

@@ -37,13 +37,16 @@ SMALL = rerun.QUICK | {
     "roots_leave_region": ("inputs.n=4", "rule=z+,w2", "seed=1,7"),
     "roots_leave_region_gamma": ("inputs.n=4", "rule.gamma=1", "seed=1"),
     "rank_collapse": ("inputs.n=3", "rule=z+", "seed=0,1"),
-    "output_scaling": ("inputs.n=2", "seed=2,3"),
+    "output_scaling": ("inputs.n=2", "seed=2"),
+    "output_scaling_published": ("inputs.n=2", "seed=1"),
     "regions_2d": ("inputs.points=3", "plots=none", "seed=1"),
     "root_strategies": ("inputs.n=2",),
     "constant_roots": ("inputs.n=3", "rule=zero,z+"),
-    "conservation_width": ("seed=0", "network.hidden=[8,8],[32,32]", "training.epochs=2"),
+    "conservation_width": ("seed=0", "network.hidden=[32,32]", "training.epochs=1"),
+    "conservation_width_cnn": ("seed=0", "network.channels=[2,4]", "training.epochs=1"),
+    "conservation_width_depth": ("seed=0", "network.hidden=[8,8,8]", "training.epochs=1"),
     **{
-        f"conservation_width_{name}": ("seed=0", "network.hidden=[8,8],[32,32]")
+        f"conservation_width_{name}": ("seed=0", "network.hidden=[16,16]")
         for name in ("gamma_random", "random", "x")
     },
     **{
@@ -51,31 +54,36 @@ SMALL = rerun.QUICK | {
         for name in ("gamma", "mnist", "slow", "x_trained")
     },
 }
-RULES = {
-    "conservation": ["rule=z+,gamma"],
-    "conservation_degree": ["rule=gamma"],
-    "conservation_degree_random": ["rule=gamma"],
+FEWER = {
+    "conservation": ["rule=z+,gamma", "network.hidden=[16],[16,16]"],
+    "conservation_box": ["network.hidden=[16],[16,16]"],
+    "conservation_degree": ["rule=gamma", "network.hidden=[16]"],
+    "conservation_degree_box": ["network.hidden=[16,16]"],
+    "conservation_degree_random": ["rule=gamma", "relevance.degree=2,inf"],
     "conservation_integral": ["rule=z+"],
-    "conservation_random": ["rule=z+"],
+    "conservation_random": ["rule=z+", "network.hidden=[16]"],
+    "conservation_random_box": ["network.hidden=[16]"],
+    "rules_2layer": ["rule=z+,zero"],
+    "upper_relevance": ["rule=w2"],
 }
 SMALLER = {
     name: (
         *settings,
         *["inputs.n=2"] * name.startswith("conservation"),
         *["plots=none"] * ("plots=none" not in settings),
-        *RULES.get(name, []),
+        *FEWER.get(name, []),
     )
     for name, settings in SMALL.items()
 }
-"""Few rules, two samples and no pictures; test_configs.py runs all rules, and test_plots.py draws
-all pictures."""
+"""Few rules and depths, two samples and no pictures; test_configs.py runs all rules, and
+test_plots.py draws all pictures."""
 
 
 @pytest.fixture(
     scope="module",
     params=[
-        pytest.param(SMALLER, id="two_rules"),
-        pytest.param(SMALL, id="all_rules", marks=pytest.mark.exhaustive),
+        pytest.param(SMALLER, id="few"),
+        pytest.param(SMALL, id="all", marks=pytest.mark.exhaustive),
     ],
 )
 def folder(tmp_path_factory, request):
@@ -176,7 +184,7 @@ def test_dead_networks_are_named(results):
 
 def test_summed_root(folder, results):
     stored = pd.read_csv(results / "rules_2layer.csv")
-    assert list(stored["rule"].unique()) == ["w2", "x", "z+", "zero", "gamma"]
+    assert {"z+", "zero", "gamma"} <= set(stored["rule"])
     (run,) = finished(folder, "rules_2layer", rule="z+")
     for row in stored[stored["rule"] == "z+"].to_dict("records"):
         entries = [r for r in rows(run, "summed_root") if int(r["neuron"]) == row["neuron"]]
@@ -462,7 +470,7 @@ def test_the_box_is_for_the_input_layer_alone(results):
     stored = stored[(stored["rule"] == "z+") & (stored["method"] == "recursive")]
     plain, box = (stored[stored["input_rule"].isna()], stored[stored["input_rule"] == "zB"])
     pairs = plain.merge(box, on=["hidden", "seed", "layer"], suffixes=("", "_box"))
-    assert len(pairs) == len(plain) == len(box) == 2 + 3 + 4
+    assert len(pairs) == len(plain) == len(box) >= 2 + 3
     upper = pairs["layer"] > 0
     assert (pairs["conserved"] == pairs["conserved_box"])[upper].all()
     assert not np.isclose(pairs["conserved"], pairs["conserved_box"])[~upper].any()
@@ -484,7 +492,8 @@ def test_degrees_add_up_to_what_the_table_shows(folder, results):
     shown_once = f"| `gamma` | 2 | {' | '.join(map(document.share, stored['[16]'].sort_index()))} |"
     assert shown_once in table
     assert "| `zB` | 3 |" in table
-    assert "| 4 |" not in table
+    # No degree but the first was run there.
+    assert "| `z+` | 3 |" not in table
 
 
 @pytest.mark.parametrize("path", rerun.FIGURES, ids=lambda path: path.stem)

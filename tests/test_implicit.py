@@ -21,7 +21,7 @@ from dtd.relevance.recursion import Recursion
 from dtd.roots import ClosedForm
 from dtd.roots.contract import RootFinder, RootProblem
 from dtd.roots.implicit import moving_roots
-from dtd.roots.moving_lines import Segments
+from dtd.roots.moving_lines import MovingSegments
 from dtd.roots.random_search import RandomSearch
 from dtd.rules import X
 
@@ -88,7 +88,7 @@ FAR_END = tensor([[-0.2, 0.3, -0.1]])
 def segment(far_ends):
     """The lines with fixed far ends (N, d), as a search has them."""
     nothing = torch.empty(0)
-    line = Segments(nothing, far_ends.unsqueeze(1))
+    line = MovingSegments(nothing, far_ends.unsqueeze(1))
     pairs = torch.arange(len(far_ends))
     return line.curve(pairs, torch.zeros_like(pairs))
 

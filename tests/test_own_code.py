@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from dtd_cli.networks.module import _made
 from test_cli import dtd_run
 
 CODE = """
@@ -115,24 +115,21 @@ def test_targets_that_cannot_be(name, monkeypatch, capfd, target, said):
     assert not Path("run/inputs.csv").exists()
 
 
-def folders(name):
-    """The folders of a sweep, each time in a process of its own."""
+def folders(name, monkeypatch):
+    """The folders of a sweep, each time as in a process of its own."""
+    _made.cache_clear()
     arguments = command(f"{name}:from_file", "-m", "sweep=s", "seed=0", "report=false")
-    code = "from dtd_cli.app.command import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    assert dtd_run(monkeypatch, *arguments) == 0
     return {path.name for path in Path("outputs/sweeps/s").iterdir() if path.is_dir()}
 
 
-def test_other_weights_are_another_run(name):
+def test_other_weights_are_another_run(name, monkeypatch):
     module = nn.Linear(3, 2)
     module.bias.data += 9
     torch.save(module.state_dict(), "weights.pt")
-    first = folders(name)
+    first = folders(name, monkeypatch)
     assert len(first) == 1
-    assert folders(name) == first
+    assert folders(name, monkeypatch) == first
     module.bias.data += 1
     torch.save(module.state_dict(), "weights.pt")
-    assert len(folders(name)) == 2
+    assert len(folders(name, monkeypatch)) == 2

@@ -1,11 +1,16 @@
 """Relevance: the exact recursion, what it is compared with, and the ledger.
 
-``recursion`` defines R_l, with ``plan`` for the rule and the roots of each layer. ``slopes`` give
-∇⁺h_j at a root; where that is a limit only, ``limits`` take it. ``series`` have the higher degrees,
-``paths`` the relevance of single paths, and ``methods`` explain samples by all of these.
+Where to look; the numbers are sections of docs/theory.md:
 
-Nothing here names a rule: one whose relevance carries the activation as a factor derives from
-``dtd.rules.rule.FactorRule``, and ``slopes.forward`` then gives its slopes.
+- R_l is defined in ``recursion`` (2.1), by the rule and the roots that ``plan`` has for each layer.
+- ∇⁺h_j at a root comes from ``slopes`` (2.2). ``slopes.needed`` says where it is a limit only
+  (2.3), ``AutomaticSlopes.at`` has it taken there, and ``limits`` takes it (2.4).
+- ``series`` has the higher degrees (5.3) and the integral (5.4), ``paths`` the relevance of single
+  paths (5.5) and what is estimated from them (5.6), ``ledger`` what is lost (6).
+- ``methods`` explains samples by all of these (5.1).
+
+No file here names a rule. One whose relevance carries the activation as a factor (3.2) derives from
+``dtd.rules.rule.FactorRule`` and says its masks; ``slopes.forward`` then gives its slopes (3.3).
 """
 
 from collections.abc import Callable

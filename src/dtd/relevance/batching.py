@@ -1,4 +1,4 @@
-"""How many points are held in memory together, and how many the recursion visits."""
+"""How many points are held together, and how many the recursion visits (theory, section 9)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Taylor expansions of one layer, and what they add up to."""
+"""The Taylor expansions of one layer, and what they add up to (theory, section 2.1)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Expansion(NamedTuple):
     """(N, K, d), what the pair gives to each unit of the lower layer, by degree."""
     limit_error: Tensor
     """(N,), the relative error of the one-sided limit, as in
-    :class:`~dtd.relevance.slopes.slope.Slope`."""
+    :class:`~dtd.relevance.slopes.slope.RootExpansions`."""
     untaken: Tensor
     """(N,), whether a limit was needed and not taken."""
 

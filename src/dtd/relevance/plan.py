@@ -1,4 +1,4 @@
-"""How layers are decomposed: by which rules, with which roots."""
+"""How layers are decomposed: by which rules (theory, section 3), with which roots (section 4)."""
 
 from __future__ import annotations
 

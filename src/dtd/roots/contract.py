@@ -17,7 +17,7 @@ from dtd.networks.network import Network
 from dtd.progress import Track, untracked
 from dtd.regions.region import Regions
 from dtd.roots.location import Location
-from dtd.roots.moving_lines import Line
+from dtd.roots.moving_lines import MovingLine
 from dtd.rules.formula import Formula
 from dtd.rules.rule import Rule
 
@@ -152,7 +152,7 @@ class Roots:
     evaluations: int | Tensor = 0
     formula: bool = False
     """The points are a formula of the anchors, and so have their derivative by them."""
-    line: Line | None = None
+    line: MovingLine | None = None
     scan: Scan | None = None
     chains: Chains | None = None
     solution: Solution | None = None

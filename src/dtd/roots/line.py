@@ -13,7 +13,7 @@ from dtd.numerics.policy import policy
 from dtd.ranges import COUNT, TOLERANCE
 from dtd.roots.contract import RootFinder, RootProblem, Roots, Status
 from dtd.roots.location import OnBoundary
-from dtd.roots.moving_lines import Ray
+from dtd.roots.moving_lines import MovingRay
 from dtd.rules.rule import Divisor, Rule, direction, direction_of
 
 
@@ -72,7 +72,7 @@ class LineSearch(RootFinder):
             # The output itself has no kinks but the network's.
             certified=(status == Status.FOUND) & problem.regions.reaches_output,
             evaluations=evaluations,
-            line=Ray(t, moving),
+            line=MovingRay(t, moving),
         )
 
     def evaluations(self, units: int) -> int:

@@ -13,7 +13,7 @@ Curve = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
-class Line(ABC):
+class MovingLine(ABC):
     """Where roots were looked for: a line of points for each unit, which moves with its anchor.
 
     ``positions`` (B, J) are the places of the roots on it.
@@ -27,7 +27,7 @@ class Line(ABC):
 
 
 @dataclass(frozen=True, eq=False)
-class Segments(Line):
+class MovingSegments(MovingLine):
     """The segments ``c + s (a - c)``, 0 <= s <= 1.
 
     ``far_ends`` c (B, J, d) are held fixed when the anchor moves; ``positions`` (B, J) are the s
@@ -42,7 +42,7 @@ class Segments(Line):
 
 
 @dataclass(frozen=True, eq=False)
-class Ray(Line):
+class MovingRay(MovingLine):
     """The rays ``a - t v_j(a)``, t > 0, whose direction moves with the anchor.
 
     ``direction`` gives ``v_unit(a)`` for anchors (N, d) and units (N,).

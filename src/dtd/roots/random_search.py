@@ -11,7 +11,7 @@ from torch import Tensor
 from dtd.ranges import COUNT, POSITIVE, TOLERANCE, Range, check_flag
 from dtd.roots.contract import RootFinder, RootProblem, Roots, Scan, Status
 from dtd.roots.location import OnBoundary
-from dtd.roots.moving_lines import Segments
+from dtd.roots.moving_lines import MovingSegments
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class RandomSearch(RootFinder):
             OnBoundary(),
             certified=torch.zeros_like(status, dtype=torch.bool),
             evaluations=self.evaluations(1),
-            line=Segments(positions, far_ends),
+            line=MovingSegments(positions, far_ends),
             scan=Scan(scan, seen, positions),
         )
 

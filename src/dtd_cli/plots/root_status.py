@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 
 from dtd_cli.config.plots import Plots
 from dtd_cli.plots import style
-from dtd_cli.plots.tables import Tables, has_rows, searches_named
+from dtd_cli.plots.owners import searches_named
+from dtd_cli.plots.tables import Tables, has_rows
 
 _ROOM_FOR_A_NUMBER = 0.06
 _KINDS = {"admissible": style.GREEN, "same_region": style.PURPLE}

@@ -10,16 +10,9 @@ from matplotlib.figure import Figure
 
 from dtd_cli.config.plots import Plots
 from dtd_cli.plots import style
+from dtd_cli.plots.owners import OF_F, owners, told_apart, unit_name
 from dtd_cli.plots.style import Vector
-from dtd_cli.plots.tables import (
-    OF_F,
-    Tables,
-    by_index,
-    has_rows,
-    owners,
-    told_apart,
-    unit_name,
-)
+from dtd_cli.plots.tables import Tables, by_index, has_rows
 
 _MOST_FEATURES, _MOST_UNITS = 12, 12
 _LETTER, _LINE = 0.07, 0.13

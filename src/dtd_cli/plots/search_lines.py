@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 
 from dtd_cli.config.plots import Plots
 from dtd_cli.plots import style
-from dtd_cli.plots.tables import OF_F, Tables, has_rows, owners, told_apart, unit_name
+from dtd_cli.plots.owners import OF_F, owners, told_apart, unit_name
+from dtd_cli.plots.tables import Tables, has_rows
 
 _MOST_UNITS, _WIDTH = 12, 2.5
 _UNIT = ["finder", "neuron"]

@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike
 
 from dtd_cli.config.plots import Plots
 from dtd_cli.plots import style
+from dtd_cli.plots.owners import searches_named
 from dtd_cli.plots.style import Vector
-from dtd_cli.plots.tables import Tables, has_rows, searches_named
+from dtd_cli.plots.tables import Tables, has_rows
 
 _SHARES = {
     "root_share": ("a root", style.SKY),

@@ -6,61 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, TypeGuard
+from typing import TypeGuard
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from dtd_cli.plots import style
+from dtd_cli.plots.sample import Sample
 from dtd_cli.plots.style import Vector
 from dtd_cli.records.columns import INPUTS
 from dtd_cli.records.limits import IN_DOUBT, UNBOUNDED, UNSETTLED, is_finite, of_samples
 from dtd_cli.records.methods import named
-from dtd_cli.records.reading import read_table
+from dtd_cli.records.table_reading import read_table
 
 _TEXTS = ("class", "label", "row", "predicted")
 _NUMBERED = {f"{name}.1": name for name in INPUTS}
-
-
-class Sample(NamedTuple):
-    """One explained sample: its number, the output that is explained, and its value.
-
-    ``name`` is the class that the output stands for, ``label`` that of the data, and ``row`` the
-    place in the data set. ``predicted`` is the class that the network
-    names. Texts are empty where nothing is known.
-    """
-
-    number: int
-    output: str
-    f: float
-    name: str = ""
-    label: str = ""
-    row: str = ""
-    predicted: str = ""
-
-    @property
-    def names(self) -> list[str]:
-        """What pictures call the sample."""
-        return [f"sample {self.number}", *([f"row {self.row}"] if self.row else [])]
-
-    @property
-    def outcome(self) -> list[str]:
-        """What pictures say of the output, and of the label if it is another."""
-        named = f"class {style.literal(self.name)}" if self.name else f"output {self.output}"
-        told = self.label and self.name and self.label != self.name
-        return [named, *([f"label {style.literal(self.label)}"] if told else [])]
-
-    @property
-    def classes(self) -> list[str]:
-        """What pictures say of the label and of the prediction, where there are such."""
-        told = {"label": self.label, "predicted": self.predicted}
-        return [f"{what} {style.literal(name)}" for what, name in told.items() if name]
-
-    @property
-    def title(self) -> str:
-        """All of this in one line."""
-        return ", ".join([*self.names, *self.outcome])
 
 
 @dataclass(frozen=True)
@@ -245,38 +205,10 @@ def has_rows(table: pd.DataFrame | None) -> TypeGuard[pd.DataFrame]:
     return table is not None and len(table) > 0
 
 
-OF_F = -1
-"""Stands for f itself where pictures number the units whose roots they show."""
-_OF_F_METHOD = "simple_taylor"
-"""The method whose roots are those of f itself."""
-
-
 def is_recursive(table: pd.DataFrame) -> pd.Series:
     """Which rows are of the recursion, also of one with a further root search."""
     further = table["roots"].notna() if "roots" in table else False
     return (table["method"] == "recursive") | further
-
-
-def told_apart(table: pd.DataFrame) -> pd.DataFrame:
-    """A table of roots in which those of f itself have the neuron :data:`OF_F`."""
-    return table.assign(neuron=table["neuron"].mask(table["method"] == _OF_F_METHOD, OF_F))
-
-
-def searches_named(table: pd.DataFrame) -> pd.DataFrame:
-    """A table of roots in which searches for roots of f itself have a name of their own."""
-    finder = table["finder"].astype(str)
-    return table.assign(finder=finder.mask(table["method"] == _OF_F_METHOD, finder + " for f"))
-
-
-def unit_name(unit: int) -> str:
-    """What a picture calls the owner of a root."""
-    return "f" if unit == OF_F else f"unit {unit}"
-
-
-def owners(units: list[int], layer: int) -> str:
-    """What a picture calls the owners of its roots, together."""
-    names = ["f"] * (OF_F in units) + [f"each unit of layer {layer}"] * any(u >= 0 for u in units)
-    return " and ".join(names)
 
 
 _LAYER = ["method", "sample", "layer"]

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from dtd_cli.records.reading import UnreadableError, is_file, one_line, opened, read_json
+from dtd_cli.records.documents import read_json
+from dtd_cli.records.reading import UnreadableError, is_file, one_line, opened
 
 _LARGEST = 2**36
 """Bytes of a file of somebody else's that are compared at most: minutes."""

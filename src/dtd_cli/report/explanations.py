@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dtd_cli.plots.tables import Sample, Tables
+from dtd_cli.plots.sample import Sample
+from dtd_cli.plots.tables import Tables
 from dtd_cli.report import settings
 from dtd_cli.report.study import Study
 

@@ -15,9 +15,11 @@ from pydantic import Field
 from dtd.columns import LEDGER
 from dtd_cli.config.composed import leaves
 from dtd_cli.records.columns import INPUTS
+from dtd_cli.records.documents import read_json
 from dtd_cli.records.limits import IN_DOUBT, adds_up, of_samples
 from dtd_cli.records.methods import named
-from dtd_cli.records.reading import UnreadableError, is_file, read_bytes, read_json, read_table
+from dtd_cli.records.reading import UnreadableError, is_file, read_bytes
+from dtd_cli.records.table_reading import read_table
 
 _ROOTED = ("found", "approximate")
 

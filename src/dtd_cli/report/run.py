@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from dtd_cli.config.composed import leaves
+from dtd_cli.records.documents import read_yaml
 from dtd_cli.records.folder import DONE, FAILED, RunFolder
-from dtd_cli.records.reading import UnreadableError, is_file, one_line, read_yaml
+from dtd_cli.records.reading import UnreadableError, is_file, one_line
 
 CONFIG = Path(".hydra", "config.yaml")
 

@@ -9,9 +9,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from dtd_cli.records.documents import parse_yaml, read_json
 from dtd_cli.records.folder import DONE, PLAN
 from dtd_cli.records.manifest import Manifest, is_inside
-from dtd_cli.records.reading import UnreadableError, parse_yaml, read_json
+from dtd_cli.records.reading import UnreadableError
 from dtd_cli.report.run import CONFIG, Run, Status, by_name
 from dtd_cli.run.progress import bars
 

@@ -20,7 +20,7 @@ from dtd.relevance.limits.nested import Visits
 from dtd.relevance.limits.positions import UNBOUNDED, Positions, pair_for
 from dtd.relevance.limits.visits import All
 from dtd.relevance.plan import Plan
-from dtd.relevance.slopes.slope import Pairs, Slope, relative
+from dtd.relevance.slopes.slope import Pairs, RootExpansions, relative
 
 _TOGETHER = 40_000_000
 """How many bytes an array may have, as far as the roots of one anchor can do with so many."""
@@ -87,7 +87,7 @@ class Limits:
         biased = any(bool(layer.largest[0] > 0) for layer in self.network.layers[l:])
         return not biased and all(map(self.has_formula, range(l, self.network.depth)))
 
-    def at(self, l: int, pairs: Pairs, graph: bool, visits: Visits | None = None) -> Slope:
+    def at(self, l: int, pairs: Pairs, graph: bool, visits: Visits | None = None) -> RootExpansions:
         """The expansions of ``h`` at the roots of pairs that are sorted by their anchors.
 
         Args:
@@ -99,7 +99,7 @@ class Limits:
                 pairs from 0.
         """
         parts = [_taken(compared, graph) for compared in self._chunks(l, pairs, visits or All())]
-        return Slope(*(torch.cat(column) for column in zip(*parts, strict=True)))
+        return RootExpansions(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
     def interactions(self, l: int, pairs: Pairs) -> Tensor:
         """The degree-2 terms ``½ Δ_i ∂_i ∂_k h Δ_k`` of pairs in layer ``l``, (N, d, d)."""
@@ -133,7 +133,7 @@ class Limits:
         return BallNetwork(self.network, self.plans, self.degree or 1, self.moving_roots)
 
 
-def _taken(compared: _Compared, graph: bool) -> Slope:
+def _taken(compared: _Compared, graph: bool) -> RootExpansions:
     """The limits, from positions still nearer to the roots where they have not settled."""
     found = _pooled(compared, graph)
     settled = policy(found.limit_error.dtype).settled
@@ -146,7 +146,7 @@ def _taken(compared: _Compared, graph: bool) -> Slope:
     return found
 
 
-def _pooled(compared: _Compared, graph: bool) -> Slope:
+def _pooled(compared: _Compared, graph: bool) -> RootExpansions:
     """The limits. Slopes of an anchor that grow without bound may have a sum that does not."""
     unbounded = compared.errors.isinf()
     if unbounded.any():
@@ -183,7 +183,7 @@ class _Compared:
         grows = (size > _GROWTH * near.norm(dim=1)) & (size > _LARGE * f)
         return torch.where(grows | error.isnan(), torch.inf, error)
 
-    def expansions(self, graph: bool) -> Slope:
+    def expansions(self, graph: bool) -> RootExpansions:
         """The expansions; where a limit is infinite, at a position that is not as near."""
         slope = self._slope(self.nearer, graph)
         index = self.errors.isinf().nonzero().squeeze(1)
@@ -192,9 +192,9 @@ class _Compared:
         shown = self._slope(replace(self.nearer, positions=UNBOUNDED), graph)
         return slope.replaced(index, shown.rows(index))
 
-    def _slope(self, evaluation: Evaluation, graph: bool) -> Slope:
+    def _slope(self, evaluation: Evaluation, graph: bool) -> RootExpansions:
         value, slope, *shares = evaluation.tensors(graph)
         if evaluation.pool is not None:
             slope = torch.where(evaluation.pool.unsqueeze(1), torch.inf, slope)
         taken = torch.zeros_like(self.errors, dtype=torch.bool)
-        return Slope(value, slope, torch.stack(shares, 1), self.errors, untaken=taken)
+        return RootExpansions(value, slope, torch.stack(shares, 1), self.errors, untaken=taken)

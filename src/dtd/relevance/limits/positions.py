@@ -1,4 +1,4 @@
-"""How near to the roots limits are evaluated, and with how many digits."""
+"""How near to the roots limits are evaluated, with how many digits (theory, section 2.4)."""
 
 from __future__ import annotations
 

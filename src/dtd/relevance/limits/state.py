@@ -1,4 +1,4 @@
-"""What became of a one-sided limit, in a word."""
+"""What became of a one-sided limit, in a word (theory, section 2.4)."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Relevance by the paths through the network that it takes: all of them, or a sample."""
+"""Relevance by the paths that it takes: all (theory, section 5.5), or a sample (section 5.6)."""

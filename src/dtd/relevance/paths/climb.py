@@ -27,7 +27,7 @@ from dtd.relevance.paths.guess import Guess, Observations
 from dtd.relevance.paths.prefixes import Anchors, Prefixes
 from dtd.relevance.slopes.factor_layer import Units
 from dtd.relevance.slopes.forward import ForwardSlopes
-from dtd.relevance.slopes.slope import Pairs, Slope
+from dtd.relevance.slopes.slope import Pairs, RootExpansions
 
 _ENTRIES = 2**20
 """How many numbers the largest array of the paths that are held together has: few enough for the
@@ -235,7 +235,9 @@ class Climb:
         }
         return _Factor(factor, limit_error, from_first, drawn, product, observed)
 
-    def _limits(self, l: int, pairs: Pairs, sample: Tensor, onward: Onward, units: Tensor) -> Slope:
+    def _limits(
+        self, l: int, pairs: Pairs, sample: Tensor, onward: Onward, units: Tensor
+    ) -> RootExpansions:
         """The expansions at n roots where limits are needed, from one path each.
 
         ``units`` (n, L) are those that were drawn already, as :class:`_Factor` has them. Paths that
@@ -244,7 +246,7 @@ class Climb:
         if not len(pairs.unit):
             nothing = pairs.roots[:0]
             numbers = nothing[:, 0]
-            return Slope(numbers, nothing, nothing.unsqueeze(1), numbers, numbers.bool())
+            return RootExpansions(numbers, nothing, nothing.unsqueeze(1), numbers, numbers.bool())
         above = slice(l + 1 - self.slopes.network.depth, -1)
         free = torch.where(units < 0, onward.draws, 0)[:, above]
         which = torch.cat([onward.prefix.unsqueeze(1), units, free], 1)

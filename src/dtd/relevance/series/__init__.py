@@ -1,1 +1,1 @@
-"""What of the Taylor series of a relevance function is distributed: degrees, or the integral."""
+"""What of a Taylor series is distributed: degrees (theory, section 5.3) or the integral (5.4)."""

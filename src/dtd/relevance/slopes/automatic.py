@@ -21,7 +21,7 @@ from dtd.relevance.limits.limits import Limits, Way
 from dtd.relevance.plan import Plan
 from dtd.relevance.series.series import Segments, Series
 from dtd.relevance.slopes.needed import Side, inherited, side
-from dtd.relevance.slopes.slope import Pairs, Slope, relative, worst
+from dtd.relevance.slopes.slope import Pairs, RootExpansions, relative, worst
 from dtd.relevance.slopes.stencil import Stencil
 from dtd.roots.location import Location
 
@@ -46,7 +46,7 @@ class AutomaticSlopes:
     batching: Batching
     track: Track = untracked
 
-    def at(self, l: int, pairs: Pairs, location: Location, graph: bool) -> Slope:
+    def at(self, l: int, pairs: Pairs, location: Location, graph: bool) -> RootExpansions:
         """``∇⁺h`` at roots in layer ``l``; see :class:`Slopes`."""
         if self.series is not None and self.series.degree is None:
             return self._integrated(self.series, l, pairs, location, graph)
@@ -64,7 +64,7 @@ class AutomaticSlopes:
         above = self.plans[l + 1] if l + 1 < self.network.depth else None
         return side(self.network, l, pairs, location, above, self.limits)
 
-    def _without_limits(self, l: int, pairs: Pairs, side: Side, graph: bool) -> Slope:
+    def _without_limits(self, l: int, pairs: Pairs, side: Side, graph: bool) -> RootExpansions:
         """The expansions at the roots where no limit is needed; the others are ``untaken``."""
         rest = (~side.limited).nonzero().squeeze(1)
         every = len(rest) == len(side.limited)
@@ -76,7 +76,7 @@ class AutomaticSlopes:
         nothing = _nothing(pairs, found.shares.shape[1])
         return nothing.replaced(rest[~untaken], found.rows(~untaken))
 
-    def _one_point(self, l: int, pairs: Pairs, side: Side, graph: bool) -> Slope:
+    def _one_point(self, l: int, pairs: Pairs, side: Side, graph: bool) -> RootExpansions:
         """The expansions from one point for each root."""
         epsilon = side.epsilon
         if not epsilon.any():
@@ -90,7 +90,7 @@ class AutomaticSlopes:
 
     def _integrated(
         self, series: Series, l: int, pairs: Pairs, location: Location, graph: bool
-    ) -> Slope:
+    ) -> RootExpansions:
         """What is distributed does not start at the roots, and of those h and its slope are told.
 
         Inside another expansion what is distributed counts alone.
@@ -118,7 +118,9 @@ class AutomaticSlopes:
         epsilon = torch.where(side.limited, policy(pairs.roots.dtype).epsilon, side.epsilon)
         return Stencil.beside(side.open_gates, epsilon), side.limited
 
-    def _extrapolated(self, l: int, pairs: Pairs, side: Side, graph: bool) -> tuple[Slope, Tensor]:
+    def _extrapolated(
+        self, l: int, pairs: Pairs, side: Side, graph: bool
+    ) -> tuple[RootExpansions, Tensor]:
         """Limits from points in double precision, and the positions (N,) of the nearest ones.
 
         Where another limit lies inside, these have to be far from the root.
@@ -138,14 +140,18 @@ class AutomaticSlopes:
             epsilon = epsilon.index_copy(0, nested, far)
         return found, epsilon
 
-    def _at_points(self, l: int, pairs: Pairs, points: Tensor, gates: Tensor, graph: bool) -> Slope:
+    def _at_points(
+        self, l: int, pairs: Pairs, points: Tensor, gates: Tensor, graph: bool
+    ) -> RootExpansions:
         """The expansions at points (N, d) that are on no kink, but for gates held open (N, J)."""
         size = max(1, len(points)) if graph else self.batching.points(l)
         chunks = list(zip(pairs.split(size), points.split(size), gates.split(size), strict=True))
         parts = [self._together(l, *chunk, graph) for chunk in self.track(chunks, "slopes")]
-        return Slope(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
+        return RootExpansions(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
 
-    def _together(self, l: int, pairs: Pairs, points: Tensor, gates: Tensor, graph: bool) -> Slope:
+    def _together(
+        self, l: int, pairs: Pairs, points: Tensor, gates: Tensor, graph: bool
+    ) -> RootExpansions:
         """The expansions at points (N, d), all at once; see :meth:`_at_points`."""
         value, slope, upper = differentiate(
             lambda at: self.function(l, at, gates, pairs.unit), points, graph
@@ -154,9 +160,11 @@ class AutomaticSlopes:
             shares = (slope * pairs.delta).unsqueeze(1)
         else:
             shares, _ = self.series.shares(self._segments(l, pairs, points, gates), graph)
-        return Slope(value, slope, shares, upper.limit_error, upper.untaken)
+        return RootExpansions(value, slope, shares, upper.limit_error, upper.untaken)
 
-    def _from(self, l: int, pairs: Pairs, stencil: Stencil, graph: bool) -> tuple[Slope, Tensor]:
+    def _from(
+        self, l: int, pairs: Pairs, stencil: Stencil, graph: bool
+    ) -> tuple[RootExpansions, Tensor]:
         """The expansions from the points of a stencil, and their relative errors (N,).
 
         ``limit_error`` is that of the roots above.
@@ -165,7 +173,7 @@ class AutomaticSlopes:
         points = at.points(stencil.epsilon.unsqueeze(1))
         there = self._at_points(l, at, points, stencil.open_gates, graph)
         value = _at_roots(there, points, at.roots)
-        found = Slope(
+        found = RootExpansions(
             stencil.total(value, count),
             stencil.total(there.slope, count),
             stencil.total(there.shares, count),
@@ -197,14 +205,16 @@ class AutomaticSlopes:
         )
 
 
-def _at_roots(there: Slope, points: Tensor, roots: Tensor) -> Tensor:
+def _at_roots(there: RootExpansions, points: Tensor, roots: Tensor) -> Tensor:
     """What the slopes at the points (N, d) say that h is at the roots, (N,)."""
     return there.value - (there.slope * (points - roots)).sum(1)
 
 
-def _nothing(pairs: Pairs, degrees: int) -> Slope:
+def _nothing(pairs: Pairs, degrees: int) -> RootExpansions:
     """Expansions that distribute nothing, as their limits are not taken."""
     zero = torch.zeros_like(pairs.roots)
     value, shares = zero[:, 0], zero.unsqueeze(1).expand(-1, degrees, -1)
     unknown = torch.full_like(value, torch.nan)
-    return Slope(value, zero, shares, unknown, untaken=torch.ones_like(value, dtype=torch.bool))
+    return RootExpansions(
+        value, zero, shares, unknown, untaken=torch.ones_like(value, dtype=torch.bool)
+    )

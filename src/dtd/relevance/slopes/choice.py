@@ -1,6 +1,7 @@
 """Forward passes or automatic differentiation: the choice is made here, at every call.
 
-Forward passes may still hand single pairs to automatic differentiation, where a limit is needed.
+Forward passes are those of theory, section 3.3. They may still hand single pairs to automatic
+differentiation, where a limit is needed.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from torch import Tensor
 from dtd.relevance.expansion import Relevance
 from dtd.relevance.slopes.automatic import AutomaticSlopes
 from dtd.relevance.slopes.forward import ForwardSlopes
-from dtd.relevance.slopes.slope import Pairs, Slope
+from dtd.relevance.slopes.slope import Pairs, RootExpansions, Slopes
 from dtd.roots.location import Location, OnKink
 
 
@@ -32,12 +33,11 @@ class ChosenSlopes:
         possible = forward_passes and linear
         return cls(automatic, ForwardSlopes.of(automatic) if possible else None)
 
-    def at(self, l: int, pairs: Pairs, location: Location, graph: bool) -> Slope:
-        """``∇⁺h`` at roots in layer ``l``; see :class:`~dtd.relevance.slopes.slope.Slopes`."""
+    def at(self, l: int, pairs: Pairs, location: Location, graph: bool) -> RootExpansions:
+        """``∇⁺h`` at roots in layer ``l``; see :class:`Slopes`."""
         forward = self._forward(l + 1, graph)
-        if location == OnKink() and forward is not None:
-            return forward.at(l, pairs, location, graph)
-        return self.automatic.at(l, pairs, location, graph)
+        slopes: Slopes = self.automatic if forward is None or location != OnKink() else forward
+        return slopes.at(l, pairs, location, graph)
 
     def relevance_by_forward_passes(self, l: int, a: Tensor, graph: bool) -> Relevance | None:
         """``R_l`` at the anchors ``a`` (N, d), without making a slope.

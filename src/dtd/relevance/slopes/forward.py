@@ -23,7 +23,7 @@ from dtd.relevance.expansion import Relevance
 from dtd.relevance.slopes.automatic import AutomaticSlopes
 from dtd.relevance.slopes.factor_layer import FactorLayer, Units
 from dtd.relevance.slopes.needed import ForwardLimits, forward_limits, loses_digits
-from dtd.relevance.slopes.slope import Pairs, Slope, worst
+from dtd.relevance.slopes.slope import Pairs, RootExpansions, worst
 from dtd.roots.location import Location, OnKink
 
 
@@ -129,28 +129,30 @@ class ForwardSlopes:
         relevance = torch.addcmul(summed, a, layer.product.transposed(gains, a))
         return Relevance(relevance, limit_error, untaken)
 
-    def at(self, l: int, pairs: Pairs, location: Location, graph: bool) -> Slope:
+    def at(self, l: int, pairs: Pairs, location: Location, graph: bool) -> RootExpansions:
         """``∇⁺h`` at roots in layer ``l`` on the kinks of their units, by whichever rule."""
         if l + 1 == self.network.depth:
             return self._output(l, pairs)
         chunks = list(pairs.split(self.batching.points(l)))
         parts = [self._at(l, chunk) for chunk in self.automatic.track(chunks, "slopes")]
-        found = Slope(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
+        found = RootExpansions(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
         left = found.untaken.nonzero().squeeze(1)
         if len(left):
             limits = self.automatic.at(l, pairs.rows(left), location, graph)
             found = found.replaced(left, limits)
         return found
 
-    def _output(self, l: int, pairs: Pairs) -> Slope:
+    def _output(self, l: int, pairs: Pairs) -> RootExpansions:
         """The expansions of the output, which is affine on the branch of the anchors."""
         layer = self.network.layers[l]
         value = layer.preactivation(pairs.roots).squeeze(1)
         slope = layer.rows(torch.zeros_like(pairs.unit), pairs.roots)
         shares, exact = (slope * pairs.delta).unsqueeze(1), torch.full_like(value, torch.nan)
-        return Slope(value, slope, shares, exact, torch.zeros_like(value, dtype=torch.bool))
+        return RootExpansions(
+            value, slope, shares, exact, torch.zeros_like(value, dtype=torch.bool)
+        )
 
-    def _at(self, l: int, pairs: Pairs) -> Slope:
+    def _at(self, l: int, pairs: Pairs) -> RootExpansions:
         """The expansions below other layers, as far as forward passes have them."""
         size = self.network.layers[l](pairs.anchors).amax(1)
         expansion = self._expand(l, pairs, size, loses_digits(pairs))
@@ -160,7 +162,9 @@ class ForwardSlopes:
         slope = slope.index_copy(0, expansion.given, expansion.slope)
         limit_error = torch.where(expansion.limits.limited, 0, torch.nan).to(slope)
         shares = (slope * pairs.delta).unsqueeze(1)
-        return Slope(expansion.value, slope, shares, limit_error, expansion.limits.undecided)
+        return RootExpansions(
+            expansion.value, slope, shares, limit_error, expansion.limits.undecided
+        )
 
     def reach(self, l: int, pairs: Pairs, size: Tensor) -> Reached:
         """The units of the layers l + 1 and l + 2 at roots in layer ``l``.

@@ -1,4 +1,4 @@
-"""What a one-sided slope is, and what gives one."""
+"""What a one-sided slope is, and what gives one (theory, section 2.2)."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Pairs(NamedTuple):
         return self.roots + epsilon * (self.anchors - self.roots)
 
 
-class Slope(NamedTuple):
+class RootExpansions(NamedTuple):
     """The expansions of ``h_unit`` at N roots, on the branches of the anchors."""
 
     value: Tensor
@@ -62,14 +62,14 @@ class Slope(NamedTuple):
     untaken: Tensor
     """(N,), whether a limit is needed that was not taken: then the rest means nothing."""
 
-    def rows(self, index: Tensor) -> Slope:
+    def rows(self, index: Tensor) -> RootExpansions:
         """Those of some of the pairs."""
-        return Slope(*(column[index] for column in self))
+        return RootExpansions(*(column[index] for column in self))
 
-    def replaced(self, index: Tensor, others: Slope) -> Slope:
+    def replaced(self, index: Tensor, others: RootExpansions) -> RootExpansions:
         """These expansions, with ``others`` (n,) at the pairs with the numbers ``index`` (n,)."""
         columns = zip(self, others, strict=True)
-        return Slope(*(mine.index_copy(0, index, theirs) for mine, theirs in columns))
+        return RootExpansions(*(mine.index_copy(0, index, theirs) for mine, theirs in columns))
 
 
 def worst(limit_error: Tensor, index: Tensor, size: int) -> Tensor:
@@ -94,7 +94,7 @@ def relative(gap: Tensor, size: Tensor, f: Tensor) -> Tensor:
 class Slopes(Protocol):
     """What gives the slopes of the relevance functions of a network."""
 
-    def at(self, l: int, pairs: Pairs, location: Location, graph: bool) -> Slope:
+    def at(self, l: int, pairs: Pairs, location: Location, graph: bool) -> RootExpansions:
         """``∇⁺h`` at roots in layer ``l``, and what it gives.
 
         Args:

@@ -1,4 +1,4 @@
-"""From which points derivatives at roots are made."""
+"""From which points derivatives at roots are made (theory, section 2.4)."""
 
 from __future__ import annotations
 
