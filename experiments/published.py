@@ -13,7 +13,7 @@ from scipy.optimize import linprog
 import dtd
 from document import grid, number, share
 from dtd.regions.region import Regions
-from dtd_cli.plots import style
+from dtd_cli.plots import legends, style
 from runs import Run
 from shown import rule_name
 
@@ -130,7 +130,7 @@ def draw(rows: pd.DataFrame, path: Path) -> None:
         axes.set_xlabel("(f(x) − f(root)) / f(x)", fontsize=style.LABEL)
     for axes in panels[1:]:
         axes.sharey(panels[0])
-    style.legend_below(picture, [panels[0]], ncols=3)
+    legends.legend_below(picture, [panels[0]], ncols=3)
     style.save(picture, path)
 
 

@@ -19,7 +19,7 @@ from dtd.explainer.output import Output
 from dtd.regions.gates import closed_passage, passage
 from dtd.relevance.recursion import Recursion
 from dtd.rules import RULES
-from dtd_cli.plots import style
+from dtd_cli.plots import legends, style, wording
 from runs import Run
 
 _MOST = 64
@@ -269,7 +269,7 @@ def draw(digits: pd.DataFrame, others: pd.DataFrame, path: Path) -> None:
     )  # fmt: skip
     for axes in panels[1]:
         axes.set_xlabel("units of a hidden layer, or channels", fontsize=style.LABEL)
-    style.legend_below(picture, panels.flat, ncols=4)
+    legends.legend_below(picture, panels.flat, ncols=4)
     style.save(picture, path)
 
 
@@ -319,11 +319,11 @@ def _line(
 
 
 def _percent(value: float, _: int) -> str:
-    return f"{style.number(100 * value)} %"
+    return f"{wording.number(100 * value)} %"
 
 
 def _short_number(value: float, _: int) -> str:
-    return style.number(value)
+    return wording.number(value)
 
 
 def _named(rows: pd.DataFrame) -> pd.DataFrame:

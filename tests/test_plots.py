@@ -19,7 +19,7 @@ from matplotlib.image import imread
 from matplotlib.lines import Line2D
 
 from dtd_cli.config.plots import Plots
-from dtd_cli.plots import PICTURES, Tables, draw, style
+from dtd_cli.plots import PICTURES, Tables, draw, style, wording
 from dtd_cli.plots.fonts import fonts
 from dtd_cli.plots.heatmaps import heatmaps, layer_heatmaps, symmetric
 from dtd_cli.plots.ledger import PARTS, ledger, ledger_shares, relevance_shares
@@ -392,7 +392,7 @@ class TestHeatmaps:
         values = tables.input_relevance()["train_free", 1]
         np.testing.assert_array_equal(row[2].images[0].get_array(), values.reshape(8, 8))
         np.testing.assert_array_equal(row[0].images[0].get_array(), tables.values(1).reshape(8, 8))
-        assert row[2].get_title() == f"ΣR / f = 1\nmax |R| = {style.number(abs(values).max())}"
+        assert row[2].get_title() == f"ΣR / f = 1\nmax |R| = {wording.number(abs(values).max())}"
 
     def test_label_and_prediction_stand_above_the_image(self) -> None:
         tables = digits(1)
@@ -822,7 +822,7 @@ class TestStyle:
     def test_numbers(self) -> None:
         given = [0.0, -0.0, 0.12345, -1234.5, 999999.0, 1e7, 0.00001234, 1000.0]
         want = ["0", "0", "0.123", "−1230", "1e+06", "1e+07", "1.23e−05", "1000"]
-        assert [style.number(value) for value in given] == want
+        assert [wording.number(value) for value in given] == want
 
     def test_colours_do_not_depend_on_company(self) -> None:
         alone = style.colours(["train_free"], style.METHOD_COLOURS)
@@ -831,12 +831,12 @@ class TestStyle:
         assert len(set(company.values())) == 3
 
     def test_a_users_name_is_not_mathematics(self) -> None:
-        assert style.literal("$x$") == r"\$x\$"
-        assert style.literal("a long feature's name 12") == "a long fe… name 12"
+        assert wording.literal("$x$") == r"\$x\$"
+        assert wording.literal("a long feature's name 12") == "a long fe… name 12"
 
     def test_letters_that_no_font_has_are_code_points(self) -> None:
         with fonts("sans"):
-            assert style.literal("x\U0010fffd") == "x U+10FFFD"
-            assert style.literal("α → β") == "α → β"
-            many = style.literal("\U0010fffd" * 9)
+            assert wording.literal("x\U0010fffd") == "x U+10FFFD"
+            assert wording.literal("α → β") == "α → β"
+            many = wording.literal("\U0010fffd" * 9)
         assert many == "U+10FFFD…U+10FFFD"

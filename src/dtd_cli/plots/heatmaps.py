@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from dtd_cli.config.plots import Plots
-from dtd_cli.plots import style
+from dtd_cli.plots import doubt_marks, legends, style, wording
 from dtd_cli.plots.pixels import Pixels, pixels_of
 from dtd_cli.plots.sample import Sample
 from dtd_cli.plots.sheet import Sheet, sheet
@@ -61,7 +61,7 @@ def heatmaps(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
         _Row(s, 0, pixels, tables.values(s.number), *(_of(t, s) for t in (relevance, stderr)))
         for s in samples
     ]
-    names = ["\n".join([*s.names, f"f = {style.number(s.f)}"]) for s in samples]
+    names = ["\n".join([*s.names, f"f = {wording.number(s.f)}"]) for s in samples]
     first = "input", [s.classes or s.outcome for s in samples]
     heading = f"Relevance of each pixel: red speaks for the output, blue against it{others}"
     return _sheet(tables, rows, names, first, heading, plots)
@@ -142,30 +142,35 @@ def _sheet(
         for axes, method in zip(cells[1:], methods, strict=True):
             heat = of_row.get(method)
             doubt = tables.doubt(method, row.sample.number, row.layer)
-            style.name_marks(axes, [doubt])
+            doubt_marks.name_marks(axes, [doubt])
             if heat is None:
-                style.leave_empty(axes, doubt)
+                doubt_marks.leave_empty(axes, doubt)
                 continue
             axes.imshow(heat, cmap=style.DIVERGING, norm=symmetric([heat]) if own else together)
-            share, reach = style.number(np.nansum(heat) / row.sample.f), style.number(_reach(heat))
+            share, reach = (
+                wording.number(np.nansum(heat) / row.sample.f),
+                wording.number(_reach(heat)),
+            )
             if paper.small:
                 lines = [f"{share} f", f"± {reach}"]
             else:
                 lines = [f"ΣR / f = {share}", f"max |R| = {reach}"]
-            _caption(axes, [style.marked(lines[0], doubt), *lines[1:] * own])
+            _caption(axes, [doubt_marks.marked(lines[0], doubt), *lines[1:] * own])
             if method in row.stderr:
                 _hatch(axes, heat, row.pixels.total(row.stderr[method]))
-    for axes, name in zip(paper.cells[0], [first[0], *map(style.words, methods)], strict=True):
+    for axes, name in zip(paper.cells[0], [first[0], *map(wording.words, methods)], strict=True):
         _name_column(axes, textwrap.fill(name, 10 if paper.small else 14))
     _colour_bar(paper, Normalize(-1, 1) if own else together, own)
-    style.legend_below(paper.figure, chain.from_iterable(paper.cells), "lower left", ncols=1)
+    legends.legend_below(paper.figure, chain.from_iterable(paper.cells), "lower left", ncols=1)
     return paper.figure
 
 
 def _scale(own: bool, together: Normalize) -> str:
     if own:
         return "Each picture has a scale of its own, from −max |R| to max |R|."
-    return f"All pictures have one scale, from −{style.number(together.vmax or 0)} to its opposite."
+    return (
+        f"All pictures have one scale, from −{wording.number(together.vmax or 0)} to its opposite."
+    )
 
 
 def _hatching(rows: list[_Row]) -> str:

@@ -9,7 +9,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from dtd_cli.config.plots import Plots
-from dtd_cli.plots import style
+from dtd_cli.plots import doubt_marks, legends, style, wording
 from dtd_cli.plots.heatmaps import symmetric
 from dtd_cli.plots.pixels import Pixels, pixels_of
 from dtd_cli.plots.sample import Sample
@@ -58,17 +58,20 @@ def interactions(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     for axes, sample in zip(cells, samples, strict=False):
         matrix = interaction_matrix(rows, sample.number)
         doubt = tables.doubt("recursive", sample.number, 0)
-        style.name_marks(axes, [doubt])
+        doubt_marks.name_marks(axes, [doubt])
         if pixels is None:
             _draw_matrix(axes, matrix, sample, tables.features)
         else:
             _draw_pairs(axes, tables.values(sample.number), matrix, pixels)
-        share = f"Σ / f = {style.number(matrix.sum() / sample.f)}"
+        share = f"Σ / f = {wording.number(matrix.sum() / sample.f)}"
         title = f"{', '.join(sample.names)}\n{', '.join(sample.outcome)}\n"
         axes.set_title(
-            title + style.marked(share, doubt), fontsize=style.LABEL, color=style.INK, loc="left"
+            title + doubt_marks.marked(share, doubt),
+            fontsize=style.LABEL,
+            color=style.INK,
+            loc="left",
         )
-    style.legend_below(picture, cells[: len(samples)])
+    legends.legend_below(picture, cells[: len(samples)])
     return picture
 
 
@@ -93,7 +96,7 @@ def _draw_matrix(axes: Axes, matrix: Vector, sample: Sample, features: list[str]
     style.colour_bar(axes, image)
     axes.tick_params(labelsize=style.SMALL, color=style.MUTED, length=2.5)
     if len(features) <= _MOST_NAMES:
-        names = [style.literal(name) for name in features]
+        names = [wording.literal(name) for name in features]
         axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
         axes.set_yticks(range(len(names)), names)
 

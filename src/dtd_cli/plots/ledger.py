@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter
 from numpy.typing import ArrayLike
 
 from dtd_cli.config.plots import Plots
-from dtd_cli.plots import style
+from dtd_cli.plots import doubt_marks, legends, style, wording
 from dtd_cli.plots.tables import Tables, has_rows, is_recursive, whole_ledger
 from dtd_cli.records.limits import adds_up
 
@@ -74,12 +74,12 @@ def ledger(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     style.plain(grid[0], f"Relevance that each layer holds{title}")
     _draw_lines(grid[0], shares, tables.methods)
     doubts = ["unsettled" * tables.may_be_wrong(tables.methods, n) for n in range(depth + 1)]
-    style.name_marks(grid[0], doubts)
+    doubt_marks.name_marks(grid[0], doubts)
     for axes, (method, book) in zip(grid[1:], books.items(), strict=True):
-        style.plain(axes, f"Where it went: {style.words(method)}{title}")
+        style.plain(axes, f"Where it went: {wording.words(method)}{title}")
         _draw_stack(axes, book)
     if plots.narrow:
-        style.legend_below(picture, grid, ncols=2)
+        legends.legend_below(picture, grid, ncols=2)
     else:
         _legend(grid[0], grid[:1])
         if books:
@@ -137,7 +137,7 @@ def _draw_lines(axes: Axes, shares: pd.DataFrame, methods: list[str]) -> None:
             marker=_MARKERS[i % len(_MARKERS)],
             markersize=3.0 + 1.6 * widths[i],
             linewidth=widths[i],
-            label=style.words(method),
+            label=wording.words(method),
             zorder=3,
         )
     reached = np.concatenate([*map(np.asarray, bounds)])
@@ -145,7 +145,7 @@ def _draw_lines(axes: Axes, shares: pd.DataFrame, methods: list[str]) -> None:
     if max(-low, high) > _LINEAR_UP_TO:
         axes.set_yscale("symlog", linthresh=1.0)
         axes.set_ylim(_decade(low), _decade(high))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: style.number(value)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: wording.number(value)))
     axes.set_ylabel("ΣR / f(x)", fontsize=style.LABEL)
 
 
@@ -180,7 +180,7 @@ def _draw_stack(axes: Axes, book: pd.DataFrame) -> None:
 
 def _legend(axes: Axes, panels: Iterable[Axes]) -> None:
     """A legend beside a panel that says what is drawn in some."""
-    entries, handles = style.entries(panels)
+    entries, handles = legends.entries(panels)
     axes.legend(
         handles, entries, loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=style.LABEL,
         frameon=False,
@@ -195,4 +195,4 @@ def _decade(value: float) -> float:
 
 def _layer(layer: int, depth: int, doubt: str) -> str:
     ends = {depth: "\noutput", 0: "\ninput"}
-    return f"{style.marked(str(layer), doubt)}{ends.get(layer, '')}"
+    return f"{doubt_marks.marked(str(layer), doubt)}{ends.get(layer, '')}"

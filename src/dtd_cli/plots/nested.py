@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dtd_cli.config.plots import Plots
-from dtd_cli.plots import style
+from dtd_cli.plots import doubt_marks, legends, style, wording
 from dtd_cli.plots.owners import unit_name
 from dtd_cli.plots.tables import Tables, has_rows
 
@@ -47,7 +47,7 @@ def region_size(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
         drawn["boxes"][0].set_label(words)
     axes.set_yscale("log")
     axes.set_xticks(range(len(layers)), [f"layer {layer}" for layer in layers])
-    style.legend_below(picture, [axes])
+    legends.legend_below(picture, [axes])
     return picture
 
 
@@ -72,7 +72,7 @@ def summed_root(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
         units = rows.drop_duplicates("neuron")
         inputs = rows.drop_duplicates("index")
         doubts = tables.doubt("recursive", sample, 1), _doubt_at_root(units)
-        style.name_marks(left, doubts)
+        doubt_marks.name_marks(left, doubts)
         for axes, first, second, labels, title, marks in (
             (left, units["relevance"], units["relevance_at_root"],
              [unit_name(unit) for unit in units["neuron"]], "relevance of layer 1", doubts),
@@ -83,17 +83,17 @@ def summed_root(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
             place = np.arange(len(first))
             _bars(axes, place - 0.2, first, marks[0], color=style.DARK, label="at the input")
             _bars(axes, place + 0.2, second, marks[1], color=style.SKY, label="at the root")
-            names = [style.literal(label) for label in labels]
+            names = [wording.literal(label) for label in labels]
             turned = {"rotation": 45, "ha": "right"} if len(names) > _ROOM or plots.narrow else {}
             axes.set_xticks(place, names, **turned)
-    style.legend_below(picture, grid.ravel())
+    legends.legend_below(picture, grid.ravel())
     return picture
 
 
 def _doubt_at_root(units: pd.DataFrame) -> str:
     """Why the relevances at the root are in doubt; empty where they are not."""
     state = str(units["limits_at_root"].iloc[0]) if "limits_at_root" in units else ""
-    return state if state in style.MARKS else ""
+    return state if state in doubt_marks.MARKS else ""
 
 
 def _bars(
@@ -101,8 +101,8 @@ def _bars(
 ) -> None:
     """Bars with the mark of what is in doubt; where nothing is finite the marks alone."""
     if doubt == "unbounded":
-        style.instead_of_bars(axes, place)
+        doubt_marks.instead_of_bars(axes, place)
         heights = heights * np.nan
     axes.bar(place, heights, 0.38, color=color, label=label)
     if doubt == "unsettled":
-        style.above_bars(axes, place, heights)
+        doubt_marks.above_bars(axes, place, heights)

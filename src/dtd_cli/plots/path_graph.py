@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from dtd_cli.config.plots import Plots
-from dtd_cli.plots import style
+from dtd_cli.plots import doubt_marks, style, wording
 from dtd_cli.plots.style import Vector
 from dtd_cli.plots.tables import Tables, has_rows
 
@@ -63,14 +63,14 @@ def path_graph(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     for axes, (sample, method) in zip(grid.ravel(), keys, strict=True):
         doubt = doubts.get((method, sample), "")
         if doubt == "unbounded":
-            style.plain(axes, f"{style.words(method)}, {tables.title(sample)}")
-            style.leave_empty(axes, doubt)
+            style.plain(axes, f"{wording.words(method)}, {tables.title(sample)}")
+            doubt_marks.leave_empty(axes, doubt)
             continue
         own = finite[(finite["sample"] == sample) & (finite["method"] == method)]
-        total = style.number(own.loc[own["layer"] == 0, "relevance"].sum())
-        of = f" of f = {style.number(f[sample])}" if sample in f else ""
-        title = f"{style.words(method)}, {tables.title(sample)}:\nΣR = {total}{of}"
-        style.plain(axes, style.marked(title, doubt))
+        total = wording.number(own.loc[own["layer"] == 0, "relevance"].sum())
+        of = f" of f = {wording.number(f[sample])}" if sample in f else ""
+        title = f"{wording.words(method)}, {tables.title(sample)}:\nΣR = {total}{of}"
+        style.plain(axes, doubt_marks.marked(title, doubt))
         scale = finite.loc[finite["sample"] == sample, "relevance"].abs().max() or 1.0
         _draw(axes, own, drawn.loc[drawn.index.intersection(own.index)], units, float(scale))
         if axes.get_subplotspec().is_first_col():
@@ -145,7 +145,7 @@ def _name(axes: Axes, inputs: list[int], features: list[str]) -> None:
     for unit, place in zip(inputs, _places(len(inputs)), strict=True):
         if unit < len(features):
             axes.annotate(
-                style.literal(features[unit], _LONGEST_NAME), (0, place), (-9, 0),
+                wording.literal(features[unit], _LONGEST_NAME), (0, place), (-9, 0),
                 textcoords="offset points", ha="right", va="center", fontsize=style.SMALL,
                 color=style.INK,
             )  # fmt: skip
@@ -190,7 +190,7 @@ def _legend(picture: Figure, doubts: list[str]) -> None:
         Line2D([], [], color=colour, linewidth=4, alpha=0.6, label=label)
         for label, colour in (("positive relevance", style.POSITIVE), ("negative", style.NEGATIVE))
     ]
-    handles += style.marks(doubts)
+    handles += doubt_marks.marks(doubts)
     picture.legend(
         handles=handles, loc="outside lower center", ncols=4, fontsize=style.LABEL, frameon=False
     )

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.tri import Triangulation
 
 from dtd_cli.config.plots import Plots
-from dtd_cli.plots import style
+from dtd_cli.plots import legends, style, wording
 from dtd_cli.plots.owners import searches_named
 from dtd_cli.plots.style import Vector
 from dtd_cli.plots.tables import Tables, has_rows
@@ -66,16 +66,16 @@ def region_map(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
         (third, f"roots of the units of layer 1, sample {sample}" + ": none" * (not points)),
     ):
         style.plain(axes, title)
-        axes.set_xlabel(style.literal(tables.features[i]), fontsize=style.LABEL)
+        axes.set_xlabel(wording.literal(tables.features[i]), fontsize=style.LABEL)
         axes.set_aspect("equal", "box")
         axes.locator_params(nbins=5)
-    first.set_ylabel(style.literal(tables.features[k]), fontsize=style.LABEL)
+    first.set_ylabel(wording.literal(tables.features[k]), fontsize=style.LABEL)
     first.set_xlim(low[0], high[0])
     first.set_ylim(low[1], high[1])
     _draw_f(first, table, cells)
     _draw_gradient(second, cells)
     _draw_roots(third, tables.values(sample), points, cells, (i, k))
-    style.legend_below(picture, [third])
+    legends.legend_below(picture, [third])
     return picture
 
 
@@ -154,7 +154,7 @@ def _draw_roots(
             s=22,
             marker=_MARKERS[number % len(_MARKERS)],
             color=colours[finder],
-            label=style.words(finder),
+            label=wording.words(finder),
             zorder=3,
             linewidth=0,
         )

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from dtd_cli.config.plots import Plots
-from dtd_cli.plots import style
+from dtd_cli.plots import doubt_marks, legends, style, wording
 from dtd_cli.plots.pixels import pixels_of
 from dtd_cli.plots.sample import Sample
 from dtd_cli.plots.style import Vector
@@ -36,7 +36,7 @@ def relevance_bars(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None
     numbers = [sample.number for sample in samples]
     here = [values for (_, number), values in relevance.items() if number in numbers]
     shown = _strongest(here, len(features))
-    names = [style.literal(features[feature], _LONGEST_NAME) for feature in shown]
+    names = [wording.literal(features[feature], _LONGEST_NAME) for feature in shown]
     if len(shown) < len(features):
         others += f", the {len(shown)} strongest of {len(features)}"
         names.append(f"{len(features) - len(shown)} others")
@@ -70,7 +70,7 @@ def relevance_bars(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None
         if number + columns >= len(panels):
             axes.tick_params(labelbottom=True)
             axes.set_xlabel("relevance R", fontsize=style.LABEL)
-    style.legend_below(picture, panels, ncols=2 if plots.narrow else 5)
+    legends.legend_below(picture, panels, ncols=2 if plots.narrow else 5)
     return picture
 
 
@@ -80,7 +80,7 @@ def _draw(axes: Axes, tables: Tables, sample: Sample, shown: NDArray[np.intp]) -
     thickness = 0.8 / len(methods)
     values = tables.values(sample.number)
     rest = len(shown) < len(values)
-    parts = [*sample.names, *sample.outcome, f"f = {style.number(sample.f)}"]
+    parts = [*sample.names, *sample.outcome, f"f = {wording.number(sample.f)}"]
     # No line ends within a part.
     title = ", ".join(part.replace(" ", "\N{NO-BREAK SPACE}") for part in parts)
     style.plain(axes, textwrap.fill(title, _TITLE))
@@ -88,23 +88,23 @@ def _draw(axes: Axes, tables: Tables, sample: Sample, shown: NDArray[np.intp]) -
     for i, method in enumerate(methods):
         place = np.arange(len(shown) + rest) + (i - (len(methods) - 1) / 2) * thickness
         doubt = tables.doubt(method, sample.number, 0)
-        style.name_marks(axes, [doubt])
+        doubt_marks.name_marks(axes, [doubt])
         if doubt == "unbounded":
-            style.instead_of_bars(axes, place, upright=False)
+            doubt_marks.instead_of_bars(axes, place, upright=False)
         if (method, sample.number) not in relevance:
             continue
         lengths = _with_rest(relevance[method, sample.number], shown)
-        label = style.words(method)
+        label = wording.words(method)
         axes.barh(place, lengths, thickness * 0.94, color=colours[method], label=label, zorder=2)
         if (method, sample.number) in errors:
             # A sum of estimates that depend on each other has an error that is not known.
             stderr = errors[method, sample.number][shown]
             style.error_bars(axes, lengths[: len(shown)], place[: len(shown)], stderr, along="x")
         if doubt:
-            style.above_bars(axes, place, lengths, upright=False)
+            doubt_marks.above_bars(axes, place, lengths, upright=False)
     for at, value in enumerate(values[shown].tolist()):
         axes.annotate(
-            style.number(value), (1.0, at), (3, 0), xycoords=("axes fraction", "data"),
+            wording.number(value), (1.0, at), (3, 0), xycoords=("axes fraction", "data"),
             textcoords="offset points", va="center", fontsize=style.SMALL, color=style.MUTED,
             annotation_clip=False,
         )  # fmt: skip

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dtd_cli.config.plots import Plots
-from dtd_cli.plots import style
+from dtd_cli.plots import doubt_marks, legends, style, wording
 from dtd_cli.plots.owners import searches_named
 from dtd_cli.plots.tables import Tables, has_rows
 
@@ -44,7 +44,7 @@ def root_status(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     for status in counts.columns:
         share = counts[status].to_numpy() / totals
         colour = style.STATUS_COLOURS[status]
-        axes.barh(rows - 0.12, share, 0.5, start, color=colour, label=style.words(status))
+        axes.barh(rows - 0.12, share, 0.5, start, color=colour, label=wording.words(status))
         ink = "white" if status in ("found", "not_found") else style.INK
         for row in np.flatnonzero(share >= _ROOM_FOR_A_NUMBER).tolist():
             axes.text(
@@ -61,13 +61,13 @@ def root_status(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
         share = kinds[kind].to_numpy() / totals
         axes.barh(rows + offset, share, 0.1, color=colour, label=_KIND_NAMES[kind])
     _number(axes, tables.roots, counts)
-    names = [f"layer {layer}, {style.words(finder)}" for layer, finder in counts.index]
+    names = [f"layer {layer}, {wording.words(finder)}" for layer, finder in counts.index]
     axes.set_yticks(rows, names, fontsize=style.LABEL)
     axes.tick_params(axis="y", length=0)
     axes.invert_yaxis()
     axes.set_xlim(0, 1)
     axes.set_xticks([0, 0.5, 1], ["0", "50%", "100%"])
-    style.legend_below(picture, [axes], ncols=2 if plots.narrow else 4)
+    legends.legend_below(picture, [axes], ncols=2 if plots.narrow else 4)
     return picture
 
 
@@ -76,19 +76,19 @@ def _number(axes: Axes, roots: pd.DataFrame, counts: pd.DataFrame) -> None:
     for row, total in enumerate(counts.sum(axis=1)):
         text = f"n = {total}" + "".join(
             f", {marks[state].iloc[row]} {mark}"
-            for state, mark in style.MARKS.items()
+            for state, mark in doubt_marks.MARKS.items()
             if marks[state].iloc[row]
         )
         axes.text(1.01, row, text, va="center", fontsize=style.SMALL, color=style.MUTED)
-    style.name_marks(axes, [state for state in style.MARKS if marks[state].any()])
+    doubt_marks.name_marks(axes, [state for state in doubt_marks.MARKS if marks[state].any()])
 
 
 def limit_counts(roots: pd.DataFrame) -> pd.DataFrame:
     """How many roots have limits that are in doubt: as :func:`status_counts`, a column a state."""
     limits = roots["limit"] if "limit" in roots else pd.Series("none", roots.index)
-    doubtful = searches_named(roots).assign(limit=limits)[limits.isin(style.MARKS)]
+    doubtful = searches_named(roots).assign(limit=limits)[limits.isin(doubt_marks.MARKS)]
     counts = doubtful.groupby([*_GROUP, "limit"]).size().unstack(fill_value=0)
-    return counts.reindex(columns=list(style.MARKS), fill_value=0)
+    return counts.reindex(columns=list(doubt_marks.MARKS), fill_value=0)
 
 
 def status_counts(roots: pd.DataFrame) -> pd.DataFrame:

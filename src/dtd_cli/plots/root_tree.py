@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from dtd_cli.config.plots import Plots
-from dtd_cli.plots import style
+from dtd_cli.plots import doubt_marks, style, wording
 from dtd_cli.plots.tables import Tables, has_rows
 
 MOST_NODES = 100
@@ -55,7 +55,7 @@ def root_tree(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     picture = style.figure(
         8.6,
         min(10.0, 1.6 + 0.17 * max(leaves, 6)),
-        style.marked(f"Roots within roots, {tables.title(sample)}{some}", doubt),
+        doubt_marks.marked(f"Roots within roots, {tables.title(sample)}{some}", doubt),
         "The sample x at the left, then the roots of the units of layer 1, and in each of these "
         "the roots of the units above. A branch is as wide as the relevance that passes, on one "
         "scale, and gray where there is none. Numbers are units. n = 1 sample.",
@@ -67,9 +67,9 @@ def root_tree(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     widest = tree["passed"].abs().max()
     named = (tree["passed"].abs() > _NAMED * widest) | (leaves <= _ROOM_FOR_NUMBERS)
     _draw_roots(axes, tree, places, named.to_numpy())
-    for mark in style.MARKS:
+    for mark in doubt_marks.MARKS:
         nodes = tree[tree["limits"] == mark]
-        style.mark_points(axes, mark, nodes["layer"], [places[node] for node in nodes.index])
+        doubt_marks.mark_points(axes, mark, nodes["layer"], [places[node] for node in nodes.index])
     depth = int(tree["layer"].max()) + 1
     names = [f"roots in layer {n}\nof units of layer {n + 1}" for n in range(depth)]
     axes.set_xticks(range(-1, depth), ["x", *names])
@@ -171,7 +171,7 @@ def _draw_roots(
 
 def _legend(picture: Figure, tree: pd.DataFrame, doubt: str, plots: Plots) -> None:
     marks = [
-        Line2D([], [], marker="o", linestyle="", color=colour, label=style.words(status))
+        Line2D([], [], marker="o", linestyle="", color=colour, label=wording.words(status))
         for status, colour in style.STATUS_COLOURS.items()
         if (tree["status"] == status).any()
     ]
@@ -191,7 +191,7 @@ def _legend(picture: Figure, tree: pd.DataFrame, doubt: str, plots: Plots) -> No
     for label, colour, sign in signs:
         if (sign * tree["passed"] > 0).any():
             marks.append(Line2D([], [], color=colour, linewidth=4, alpha=0.6, label=label))
-    marks += style.marks([doubt, *(set(tree["limits"]) & set(style.MARKS))])
+    marks += doubt_marks.marks([doubt, *(set(tree["limits"]) & set(doubt_marks.MARKS))])
     picture.legend(
         handles=marks,
         loc="outside lower center",

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from dtd_cli.config.plots import Plots
-from dtd_cli.plots import style
+from dtd_cli.plots import doubt_marks, legends, style, wording
 from dtd_cli.plots.owners import OF_F, owners, told_apart, unit_name
 from dtd_cli.plots.style import Vector
 from dtd_cli.plots.tables import Tables, by_index, has_rows
@@ -51,7 +51,9 @@ def roots(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     doubts = {unit: "" if unit == OF_F else tables.doubt("recursive", sample, 1) for unit in units}
     titles = {
         unit: [
-            style.marked(f"{unit_name(unit)}, h(x) = {style.number(h[unit])}", doubts[unit]),
+            doubt_marks.marked(
+                f"{unit_name(unit)}, h(x) = {wording.number(h[unit])}", doubts[unit]
+            ),
             *_told(outcomes[unit], int(width / _LETTER)),
         ]
         for unit in units
@@ -68,7 +70,9 @@ def roots(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     colours = {"x": style.GRAY, **style.colours(finders, style.FINDER_COLOURS)}
     thickness = 0.84 / len(colours)
     for axes, unit in zip(grid, units, strict=True):
-        style.name_marks(axes, [doubts[unit], *(doubt for _, doubt in outcomes[unit].values())])
+        doubt_marks.name_marks(
+            axes, [doubts[unit], *(doubt for _, doubt in outcomes[unit].values())]
+        )
         bars = {"x": tables.values(sample)}
         for finder, (status, _) in outcomes[unit].items():
             bars[finder] = _point(points, finder, unit, len(features), status)
@@ -78,12 +82,12 @@ def roots(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
                 heights,
                 thickness * 0.94,
                 color=colours[name],
-                label=style.words(name),
+                label=wording.words(name),
                 zorder=2,
             )
         axes.set_title("\n".join(titles[unit]), fontsize=style.LABEL, color=style.INK, loc="left")
         style.name_features(axes, features)
-    style.legend_below(picture, grid, ncols=2 if plots.narrow else 5)
+    legends.legend_below(picture, grid, ncols=2 if plots.narrow else 5)
     return picture
 
 
@@ -92,7 +96,7 @@ def _outcomes(table: pd.DataFrame, finders: list[str], unit: int) -> dict[str, t
     rows = table[table["neuron"] == unit].drop_duplicates("finder").set_index("finder")
     limits = rows["limit"] if "limit" in rows else pd.Series("", rows.index)
     return {
-        finder: (str(rows["status"][finder]), limit if limit in style.MARKS else "")
+        finder: (str(rows["status"][finder]), limit if limit in doubt_marks.MARKS else "")
         for finder in finders
         if finder in rows.index
         for limit in [str(limits[finder])]
@@ -104,12 +108,12 @@ def _told(outcomes: dict[str, tuple[str, str]], letters: int) -> list[str]:
     by_status: dict[str, list[str]] = {}
     for finder, (status, doubt) in outcomes.items():
         # No line ends within a name.
-        name = style.marked(style.words(finder), doubt).replace(" ", "\N{NO-BREAK SPACE}")
+        name = doubt_marks.marked(wording.words(finder), doubt).replace(" ", "\N{NO-BREAK SPACE}")
         by_status.setdefault(status, []).append(name)
     return [
         line
         for status, names in by_status.items()
-        for line in textwrap.wrap(f"{style.words(status)}: {', '.join(names)}", letters)
+        for line in textwrap.wrap(f"{wording.words(status)}: {', '.join(names)}", letters)
     ]
 
 

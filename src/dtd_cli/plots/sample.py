@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from dtd_cli.plots import style
+from dtd_cli.plots import wording
 
 
 class Sample(NamedTuple):
@@ -31,15 +31,15 @@ class Sample(NamedTuple):
     @property
     def outcome(self) -> list[str]:
         """What pictures say of the output, and of the label if it is another."""
-        named = f"class {style.literal(self.name)}" if self.name else f"output {self.output}"
+        named = f"class {wording.literal(self.name)}" if self.name else f"output {self.output}"
         told = self.label and self.name and self.label != self.name
-        return [named, *([f"label {style.literal(self.label)}"] if told else [])]
+        return [named, *([f"label {wording.literal(self.label)}"] if told else [])]
 
     @property
     def classes(self) -> list[str]:
         """What pictures say of the label and of the prediction, where there are such."""
         told = {"label": self.label, "predicted": self.predicted}
-        return [f"{what} {style.literal(name)}" for what, name in told.items() if name]
+        return [f"{what} {wording.literal(name)}" for what, name in told.items() if name]
 
     @property
     def title(self) -> str:

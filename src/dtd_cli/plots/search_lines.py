@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dtd_cli.config.plots import Plots
-from dtd_cli.plots import style
+from dtd_cli.plots import doubt_marks, legends, style, wording
 from dtd_cli.plots.owners import OF_F, owners, told_apart, unit_name
 from dtd_cli.plots.tables import Tables, has_rows
 
@@ -49,11 +49,11 @@ def search_lines(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     colours = style.colours(finders, style.FINDER_COLOURS)
     for axes, unit in zip(grid, units, strict=True):
         doubt = "" if unit == OF_F else tables.doubt("recursive", sample, layer + 1)
-        outcome = [style.marked(unit_name(unit), doubt)]
-        style.name_marks(axes, [doubt])
+        outcome = [doubt_marks.marked(unit_name(unit), doubt)]
+        doubt_marks.name_marks(axes, [doubt])
         for finder, width in zip(finders, style.nested(len(finders)), strict=True):
             line = _rows_of(lines, finder, unit).sort_values("position")
-            name = style.words(finder)
+            name = wording.words(finder)
             axes.plot(
                 line["position"],
                 line["relevance"],
@@ -66,7 +66,7 @@ def search_lines(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
             if position is not None and len(line):
                 height = float(np.interp(position, line["position"], line["relevance"]))
                 _mark(axes, position, height, colours[finder], width)
-                status = f"{status} at {style.number(position)}"
+                status = f"{status} at {wording.number(position)}"
             outcome.append(f"{name}: {status}")
         axes.set_title("\n".join(outcome), fontsize=style.LABEL, color=style.INK, loc="left")
         if (lines.loc[lines["neuron"] == unit, "relevance"] == 0).all():
@@ -74,7 +74,7 @@ def search_lines(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
         axes.set_xlim(-0.04, 1.04)
         axes.set_xticks([0, 0.5, 1], ["0\nfar end", "0.5", "1\nanchor"])
     if len(finders) > 1 or tables.doubt("recursive", sample, layer + 1):
-        style.legend_below(picture, grid)
+        legends.legend_below(picture, grid)
     return picture
 
 
@@ -94,7 +94,7 @@ def _outcome(root: pd.DataFrame) -> tuple[str, float | None]:
     if root.empty:
         return "no search", None
     position = float(root["position"].iloc[0])
-    return style.words(str(root["status"].iloc[0])), position if np.isfinite(position) else None
+    return wording.words(str(root["status"].iloc[0])), position if np.isfinite(position) else None
 
 
 def _mark(axes: Axes, position: float, height: float, colour: str, width: float) -> None:

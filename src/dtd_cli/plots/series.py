@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from dtd_cli.config.plots import Plots
-from dtd_cli.plots import style
+from dtd_cli.plots import doubt_marks, legends, style, wording
 from dtd_cli.plots.tables import Tables, has_rows, is_recursive
 from dtd_cli.records.limits import adds_up
 
@@ -47,8 +47,8 @@ def series(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     colours = style.colours(methods, style.METHOD_COLOURS)
     for axes, layer in zip(grid, layers, strict=True):
         doubt = "unsettled" if tables.may_be_wrong(methods, layer) else ""
-        style.name_marks(axes, [doubt])
-        title = style.marked(f"layer {layer}", doubt)
+        doubt_marks.name_marks(axes, [doubt])
+        title = doubt_marks.marked(f"layer {layer}", doubt)
         axes.set_title(title, fontsize=style.TITLE, color=style.INK, loc="left")
         here = shares[shares["layer"] == layer]
         for method, width in zip(methods, style.nested(len(methods)), strict=True):
@@ -66,16 +66,16 @@ def series(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
                 color=colours[method],
                 linewidth=width,
                 markersize=2.5 + 1.5 * width,
-                label=style.words(method),
+                label=wording.words(method),
                 zorder=3,
             )
         if here["share"].abs().max() > _LINEAR_UP_TO:
             axes.set_yscale("symlog", linthresh=1.0)
-            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: style.number(value)))
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: wording.number(value)))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("degree K", fontsize=style.LABEL)
     if len(methods) > 1 or any(tables.may_be_wrong(methods, layer) for layer in layers):
-        style.legend_below(picture, grid)
+        legends.legend_below(picture, grid)
     return picture
 
 

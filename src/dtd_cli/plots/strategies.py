@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from dtd_cli.config.plots import Plots
-from dtd_cli.plots import style
+from dtd_cli.plots import legends, style, wording
 from dtd_cli.plots.owners import searches_named
 from dtd_cli.plots.style import Vector
 from dtd_cli.plots.tables import Tables, has_rows
@@ -61,10 +61,10 @@ def strategies(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
         panel(axes, rows)
     share = grid[0]
     share.set_yticks(
-        range(len(rows)), [style.words(name) for name in searches_named(rows)["finder"]]
+        range(len(rows)), [wording.words(name) for name in searches_named(rows)["finder"]]
     )
     share.invert_yaxis()
-    style.legend_below(picture, [share], ncols=1 if plots.narrow else 3)
+    legends.legend_below(picture, [share], ncols=1 if plots.narrow else 3)
     return picture
 
 
@@ -120,6 +120,6 @@ def _write(axes: Axes, places: ArrayLike, values: Vector, ends: Vector) -> None:
     """Write the values at the ends of what is drawn for them, a dash for what is not known."""
     for place, value, end in zip(np.asarray(places), values.tolist(), ends, strict=True):
         axes.annotate(
-            style.number(value) if np.isfinite(value) else "–", (end, place), (3, 0),
+            wording.number(value) if np.isfinite(value) else "–", (end, place), (3, 0),
             textcoords="offset points", va="center", fontsize=style.SMALL, color=style.INK,
         )  # fmt: skip

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from dtd_cli.config.plots import Plots
-from dtd_cli.plots import style
+from dtd_cli.plots import doubt_marks, legends, style, wording
 from dtd_cli.plots.tables import Tables, has_rows
 
 
@@ -46,7 +46,7 @@ def agreement(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
                 )  # fmt: skip
                 box["boxes"][0].set(facecolor=colours[method], alpha=0.75, linewidth=0.6)
         axes.axvline(1, color=style.MUTED, linewidth=0.8, zorder=1)
-    grid[0].set_yticks(range(len(methods)), [style.words(name) for name in methods])
+    grid[0].set_yticks(range(len(methods)), [wording.words(name) for name in methods])
     grid[0].set_ylim(len(methods) - 0.5, -0.5)
     return picture
 
@@ -78,12 +78,12 @@ def continuity(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
         plots,
     )
     axes = picture.subplots()
-    style.name_marks(axes, doubts)
+    doubt_marks.name_marks(axes, doubts)
     style.plain(axes, "max ‖R(x) − R(x′)‖₁ / ‖x − x′‖₂")
     colours = style.colours(methods, style.METHOD_COLOURS)
     bars = axes.barh(
         [
-            style.marked(style.words(name), doubt)
+            doubt_marks.marked(wording.words(name), doubt)
             for name, doubt in zip(methods, doubts, strict=True)
         ],
         table["score"],
@@ -91,12 +91,12 @@ def continuity(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
         color=[colours[name] for name in methods],
     )
     axes.bar_label(
-        bars, [style.number(score) for score in table["score"]], padding=3, fontsize=style.SMALL
+        bars, [wording.number(score) for score in table["score"]], padding=3, fontsize=style.SMALL
     )
     axes.margins(x=0.12)
     axes.invert_yaxis()
     if any(doubts):
-        style.legend_below(picture, [axes])
+        legends.legend_below(picture, [axes])
     return picture
 
 
@@ -148,7 +148,9 @@ def published_roots(tables: Tables, plots: Plots = style.SCREEN) -> Figure | Non
     for place, method in enumerate(methods):
         rows = table[table["method"] == method]
         away = rows.groupby("sample")["another_gradient"].sum()
-        name = f"{style.words(method)}: one or more for {style.number(100 * (away > 0).mean())} %"
+        name = (
+            f"{wording.words(method)}: one or more for {wording.number(100 * (away > 0).mean())} %"
+        )
         counts = away.value_counts(normalize=True).reindex(range(most + 1), fill_value=0)
         offset = (place - (len(methods) - 1) / 2) * width
         left.bar(counts.index + offset, counts, width, color=colours[method], label=name)
@@ -160,7 +162,7 @@ def published_roots(tables: Tables, plots: Plots = style.SCREEN) -> Figure | Non
     left.set_ylabel("share of inputs", fontsize=style.LABEL)
     right.set_yscale("log")
     right.set_ylabel("share of points", fontsize=style.LABEL)
-    style.legend_below(picture, [left])
+    legends.legend_below(picture, [left])
     return picture
 
 
@@ -183,7 +185,7 @@ def upper_relevance(tables: Tables, plots: Plots = style.SCREEN) -> Figure | Non
     shape = (len(methods), 1) if plots.narrow else (1, len(methods))
     grid = picture.subplots(*shape, squeeze=False).ravel()
     for axes, method in zip(grid, methods, strict=True):
-        style.plain(axes, style.words(method))
+        style.plain(axes, wording.words(method))
         wide = table[table["method"] == method].pivot(
             index="c", columns="neuron", values="relevance"
         )
@@ -196,7 +198,7 @@ def upper_relevance(tables: Tables, plots: Plots = style.SCREEN) -> Figure | Non
         axes.axvline(1, color=style.FAINT, linewidth=0.8, zorder=1)
         axes.set_xlabel("c", fontsize=style.LABEL)
     grid[0].set_ylabel("R_1(c a)", fontsize=style.LABEL)
-    style.legend_below(picture, [grid[0]])
+    legends.legend_below(picture, [grid[0]])
     return picture
 
 

@@ -6,19 +6,16 @@ import math
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.transforms import ScaledTranslation
 from numpy.typing import ArrayLike, NDArray
 
 from dtd_cli.config.plots import Plots
-from dtd_cli.plots.fonts import letters
+from dtd_cli.plots.wording import literal, number
 from dtd_cli.records.files import write_whole
 
 T = TypeVar("T")
@@ -34,7 +31,6 @@ INK, MUTED, GRAY, FAINT = "#222222", "#767676", "#b3b3b3", "#d9d9d9"
 DIVERGING = "RdBu_r"
 POSITIVE, NEGATIVE = "#b2182b", "#2166ac"
 """Near the ends of the diverging colours, for what has a sign and no more."""
-LONGEST_NAME = 18
 LEAST_WIDTH, MOST_WIDTH = 5.8, 12.0
 """Inches: room for the heading, and what a screen shows without scrolling."""
 _HEADING_LETTER = 0.075
@@ -70,17 +66,7 @@ STATUS_COLOURS = {
     "degenerate": ORANGE,
     "not_found": VERMILLION,
 }
-MARKS = {"unsettled": "†", "unbounded": "∞"}
-"""What stands beside a number that a one-sided limit leaves in doubt."""
-_MARKED = {"unsettled": "a limit may be wrong", "unbounded": "no finite relevance"}
 _SPARE = ("#882255", "#999933", "#332288", "#AA4499", "#661100")
-
-_WORDS = {
-    "train_free": "train-free",
-    "gradient_x_input": "gradient × input",
-    "simple_taylor": "simple Taylor",
-    "milp": "nearest (MILP)",
-}
 
 
 def colours(names: Iterable[str], known: Mapping[str, str]) -> dict[str, str]:
@@ -89,61 +75,6 @@ def colours(names: Iterable[str], known: Mapping[str, str]) -> dict[str, str]:
     strangers = sorted(name for name in unique if name not in known)
     spare = {name: _SPARE[i % len(_SPARE)] for i, name in enumerate(strangers)}
     return {name: known.get(name) or spare[name] for name in unique}
-
-
-def words(label: str) -> str:
-    """A label of the tables as one reads it aloud: ``not_found`` is "not found"."""
-    return _WORDS.get(label, "".join(letters(label.replace("_", " "))))
-
-
-def literal(text: str, longest: int = LONGEST_NAME) -> str:
-    """A user's text, long ones without their middle, and never read as mathematics."""
-    parts = letters(text)
-    short = text if "".join(parts) == text else " ".join("".join(parts).split())
-    if len(short) > longest:
-        head, tail = _begin(parts, longest // 2), _begin(parts[::-1], longest - longest // 2 - 1)
-        ends = ("".join(parts[:head]), "".join(parts[len(parts) - tail :]))
-        short = "…".join(end.strip() if parts != list(text) else end for end in ends)
-    return short.replace("$", r"\$")
-
-
-def _begin(parts: Sequence[str], room: int) -> int:
-    """How many of the first parts have room; at least one."""
-    return max(1, int((np.cumsum([len(part.strip() or " ") for part in parts]) <= room).sum()))
-
-
-def number(value: float) -> str:
-    """A number of three digits, those below a million without an exponent, with a true minus."""
-    return f"{float(f'{value + 0.0:.3g}'):g}".replace("-", "−")
-
-
-def marked(text: str, doubt: str) -> str:
-    """A text with the mark of a number that is in doubt, the text itself where it is not."""
-    return f"{text} {MARKS[doubt]}" if doubt else text
-
-
-def marks(doubts: Iterable[str]) -> list[Line2D]:
-    """What a legend says of the marks."""
-    return [
-        Line2D([], [], label=_MARKED[doubt], **_look(doubt)) for doubt in sorted(set(doubts) - {""})
-    ]
-
-
-def _look(doubt: str) -> dict[str, Any]:
-    """How a mark is drawn as a point."""
-    return {
-        "marker": f"${MARKS[doubt]}$",
-        "markersize": 7,
-        "markeredgewidth": 0,
-        "linestyle": "",
-        "color": INK,
-    }
-
-
-def name_marks(axes: Axes, doubts: Iterable[str]) -> None:
-    """Give the legend of a panel an entry for each mark."""
-    for mark in marks(doubts):
-        axes.add_line(mark)
 
 
 class Picture(Figure):
@@ -245,29 +176,6 @@ def panels(
     return used
 
 
-def entries(panels: Iterable[Axes]) -> tuple[list[str], list[Artist]]:
-    """What a legend of these panels says, each entry once and marks last."""
-    known = {
-        label: handle
-        for axes in panels
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-    }
-    labels = sorted(known, key=lambda label: label in _MARKED.values())
-    return labels, [known[label] for label in labels]
-
-
-def legend_below(
-    picture: Figure,
-    panels: Iterable[Axes],
-    loc: Literal["outside lower center", "lower left"] = "outside lower center",
-    ncols: int = 5,
-) -> None:
-    """One legend for all panels, each entry once and marks last; none where nothing is named."""
-    labels, handles = entries(panels)
-    if labels:
-        picture.legend(handles, labels, loc=loc, ncols=ncols, fontsize=LABEL, frameon=False)
-
-
 def scatter_or_band(axes: Axes, x: ArrayLike, samples: Vector, band: Vector, colour: str) -> None:
     """How samples (samples, places) spread about a line: a band, or points where they are few."""
     if len(samples) >= FEW:
@@ -324,44 +232,6 @@ def error_bars(
             label="standard error",
             zorder=3,
         )
-
-
-def mark_points(axes: Axes, doubt: str, x: ArrayLike, y: ArrayLike) -> None:
-    """The mark of a doubt just right of points."""
-    beside = ScaledTranslation(7 / 72, 0, axes.figure.dpi_scale_trans)
-    axes.plot(x, y, zorder=4, transform=axes.transData + beside, **_look(doubt))
-
-
-def instead_of_bars(axes: Axes, places: ArrayLike, upright: bool = True) -> None:
-    """At zero, the mark of bars that have no finite length; it sets no scale."""
-    zeros = np.zeros(np.shape(places))
-    axes.plot(*(places, zeros)[:: 1 if upright else -1], zorder=3, **_look("unbounded"))
-
-
-def above_bars(axes: Axes, places: ArrayLike, lengths: ArrayLike, upright: bool = True) -> None:
-    """The mark of bars whose lengths may be wrong, at their ends."""
-    for place, length in zip(np.asarray(places), np.asarray(lengths), strict=True):
-        up = 1 if length >= 0 else -1
-        axes.annotate(
-            MARKS["unsettled"],
-            (place, length) if upright else (length, place),
-            (0, up) if upright else (up, 0),
-            textcoords="offset points",
-            ha="center" if upright else {1: "left", -1: "right"}[up],
-            va={1: "bottom", -1: "top"}[up] if upright else "center",
-            fontsize=SMALL,
-            color=INK,
-        )
-
-
-def leave_empty(axes: Axes, doubt: str) -> None:
-    """Nothing but the mark that says why, where there is no number to show."""
-    axes.set_axis_off()
-    if doubt:
-        axes.text(
-            0.5, 0.5, MARKS[doubt], transform=axes.transAxes, ha="center", va="center",
-            fontsize=2 * HEADING, color=MUTED,
-        )  # fmt: skip
 
 
 def zero_line(axes: Axes) -> None:

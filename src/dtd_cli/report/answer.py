@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from dtd_cli.plots import style
+from dtd_cli.plots import wording
 from dtd_cli.report import deciding
 from dtd_cli.report.verdict import Candidate, number
 
@@ -36,7 +36,7 @@ def _kept(rivals: Sequence[Candidate]) -> str:
     """Who keeps f best; that one is the first."""
     first, last = (one.figures[deciding.KEPT].spread for one in (rivals[0], rivals[-1]))
     best = [_called(one) for one in rivals if one.figures[deciding.KEPT].best]
-    method = f"{style.words(rivals[0].method)} relevance".capitalize()
+    method = f"{wording.words(rivals[0].method)} relevance".capitalize()
     if len(rivals) == 1:
         return f"{method} keeps {first} of f(x)."
     if not best:

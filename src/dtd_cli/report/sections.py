@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
-from dtd_cli.plots import style
+from dtd_cli.plots import doubt_marks, wording
 from dtd_cli.plots.tables import Tables
 from dtd_cli.report import settings
 from dtd_cli.report.elements import Cell, Row, Section, Table
@@ -27,7 +27,7 @@ def verdict(rivals: Sequence[Candidate], study: Study) -> Table | None:
         [
             *[Cell(rival.subject, rival.full)] * several,
             Cell(rival.how, rival.full),
-            style.words(rival.method),
+            wording.words(rival.method),
             *(_figure(rival.figures.get(one.quantity)) for one in shown),
             f"{len(rival.warned)} of {len(rival.runs)}" if rival.warned else "0",
             _links(rival.runs, study),
@@ -138,9 +138,9 @@ def doubtful(study: Study) -> Section | None:
             [
                 _named(study, number),
                 _link(study.runs[number], str(number)),
-                style.words(doubt.method),
+                wording.words(doubt.method),
                 inputs.title(doubt.sample).removeprefix("sample "),
-                f"{doubt.limits} {style.MARKS[doubt.limits]}",
+                f"{doubt.limits} {doubt_marks.MARKS[doubt.limits]}",
                 ", ".join(map(str, doubt.layers)),
             ]
         )
@@ -166,7 +166,7 @@ def all_runs(study: Study) -> Section:
             str(number),
             _link(run),
             str(run.status),
-            style.number(study.results[number].duration) if number in study.results else "",
+            wording.number(study.results[number].duration) if number in study.results else "",
             *_values(run, names),
         ]
         for number, run in enumerate(study.runs)

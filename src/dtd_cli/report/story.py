@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dtd_cli.config.errors import SettingError
-from dtd_cli.plots import style
+from dtd_cli.plots import wording
 from dtd_cli.plots.fonts import fonts
 from dtd_cli.records.folder import RunFolder
 from dtd_cli.records.reading import UnreadableError
@@ -141,7 +141,7 @@ def _heatmaps(
     for method in dict.fromkeys(method for method, _ in group.relevance):
         yield (
             f"heatmaps_{re.sub(r'[^a-z_]', '_', method)[:40]}.png",
-            f"Input relevance, {style.words(method)}",
+            f"Input relevance, {wording.words(method)}",
             heatmaps.heatmaps(group, method),
             partial(heatmaps.finding, group, method),
             f"Run {group.run} and the others that explain the same samples of the same network: a "

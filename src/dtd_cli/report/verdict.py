@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from dtd_cli.plots import style
+from dtd_cli.plots import wording
 from dtd_cli.report import deciding, results, settings
 from dtd_cli.report.study import Study
 
@@ -126,7 +126,7 @@ class Candidate:
 
 def number(value: float) -> str:
     """A number of three digits; 0 for what rounding leaves of it."""
-    return style.number(0.0 if abs(value) < _ROUNDING else value)
+    return wording.number(0.0 if abs(value) < _ROUNDING else value)
 
 
 def candidates(study: Study, figures: pd.DataFrame) -> dict[str, list[Candidate]]:

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dtd_cli.plots import style
+from dtd_cli.plots import style, wording
 from dtd_cli.report.settings import LONGEST_LABEL
 
 MOST_CONFIGURATIONS = 8
@@ -38,7 +38,7 @@ def over_seeds(figures: pd.DataFrame, configurations: Sequence[str]) -> Iterator
 def looks(configurations: Sequence[str]) -> list[dict[str, Any]]:
     """Colour and marker of each configuration, and its name for the legend."""
     return [
-        {"color": colour, "marker": marker, "label": style.literal(name, LONGEST_LABEL)}
+        {"color": colour, "marker": marker, "label": wording.literal(name, LONGEST_LABEL)}
         for name, colour, marker in zip(configurations, _PALETTE, _MARKERS, strict=False)
     ]
 

@@ -13,7 +13,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from dtd_cli.plots import style
+from dtd_cli.plots import doubt_marks, legends, style, wording
 from dtd_cli.plots.heatmaps import symmetric
 from dtd_cli.plots.pixels import pixels_of, strip
 from dtd_cli.plots.style import Vector
@@ -53,29 +53,29 @@ def heatmaps(group: Explanations, method: str) -> Figure:
     ]
     norm = symmetric(chain.from_iterable(heats))
 
-    labels = ["input", *(style.literal(n, LONGEST_LABEL).replace(", ", ",\n") for n in names)]
+    labels = ["input", *(wording.literal(n, LONGEST_LABEL).replace(", ", ",\n") for n in names)]
     rest = [f"{len(features) - fields + 1} others"] * (fields < len(features))
     names_below = _below(features)
     below = [[] if image else [*(names_below[k] for k in chosen), *rest] for chosen in shown]
-    figure, cells, bar = _sheet(labels, pixels.shape, below, style.words(method))
+    figure, cells, bar = _sheet(labels, pixels.shape, below, wording.words(method))
     inputs = [group.inputs.values(sample.number) for sample in samples]
     gray = Normalize(min(v.min() for v in inputs), max(v.max() for v in inputs))
     for axes, sample, values, chosen in zip(cells[0], samples, inputs, shown, strict=True):
         # The values of other features have no sum that says anything.
         drawn = np.append(values[chosen], np.full(fields - len(chosen), np.nan))
         pixels.show(axes, drawn, gray, aspect="auto")
-        named = [f"class {style.literal(sample.name)}"] if sample.name else []
-        _above(axes, "\n".join([f"sample {sample.number}, f = {style.number(sample.f)}", *named]))
+        named = [f"class {wording.literal(sample.name)}"] if sample.name else []
+        _above(axes, "\n".join([f"sample {sample.number}, f = {wording.number(sample.f)}", *named]))
     for row, heat, name in zip(cells[1:], heats, names, strict=True):
         for axes, sample, values, doubt in zip(row, samples, heat, doubts[name], strict=False):
-            style.name_marks(axes, [doubt])
+            doubt_marks.name_marks(axes, [doubt])
             if doubt == "unbounded":
-                style.leave_empty(axes, doubt)
+                doubt_marks.leave_empty(axes, doubt)
                 continue
             axes.imshow(values, cmap=style.DIVERGING, norm=norm, aspect="auto")
             share = f"ΣR / f = {number(np.nansum(values) / sample.f)}"
-            _above(axes, style.marked(share, doubt))
-    style.legend_below(figure, chain.from_iterable(cells), "lower left", ncols=2)
+            _above(axes, doubt_marks.marked(share, doubt))
+    legends.legend_below(figure, chain.from_iterable(cells), "lower left", ncols=2)
     scale = figure.colorbar(
         ScalarMappable(norm, style.DIVERGING),
         cax=bar,
@@ -112,7 +112,7 @@ def numbered(group: Explanations) -> str:
 
 def _below(features: Sequence[str]) -> list[str]:
     """The features as they are written below strips, with their numbers if these are needed."""
-    short = [style.literal(name, _LONGEST_NAME) for name in features]
+    short = [wording.literal(name, _LONGEST_NAME) for name in features]
     if _are_numbered(features):
         return [f"{number}: {name}" for number, name in enumerate(short)]
     return short
@@ -120,7 +120,7 @@ def _below(features: Sequence[str]) -> list[str]:
 
 def _are_numbered(features: Sequence[str]) -> bool:
     """Whether names that had to be cut, or whose letters no font has, look the same."""
-    return len({style.literal(name, _LONGEST_NAME) for name in features}) < len(features)
+    return len({wording.literal(name, _LONGEST_NAME) for name in features}) < len(features)
 
 
 def strongest(relevance: Sequence[Vector]) -> list[int]:

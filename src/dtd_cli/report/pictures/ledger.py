@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from dtd_cli.plots import style
+from dtd_cli.plots import style, wording
 from dtd_cli.report.pictures import bands
 
 _PARTS = {
@@ -46,7 +46,7 @@ def ledger(figures: pd.DataFrame) -> Figure | None:
             _draw(axes, book[book["quantity"] == part], configurations)
             bands.layer_axis(axes, depth, named=method == methods[-1])
         row[0].axhline(1.0, color=style.INK, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
-        row[0].set_ylabel(f"{style.words(method)}\nshare of f(x)", fontsize=style.LABEL)
+        row[0].set_ylabel(f"{wording.words(method)}\nshare of f(x)", fontsize=style.LABEL)
         _scale(row[0], book)
     bands.legend_below(picture, grid[0][0], figures)
     return picture
@@ -60,8 +60,8 @@ def finding(figures: pd.DataFrame) -> str:
         medians = book.groupby("configuration", sort=False)["value"].median()
         shown = medians[: bands.MOST_CONFIGURATIONS]
         texts.append(
-            f"{style.words(str(method))} "
-            + ", ".join(f"{style.number(share)} ({name})" for name, share in shown.items())
+            f"{wording.words(str(method))} "
+            + ", ".join(f"{wording.number(share)} ({name})" for name, share in shown.items())
         )
     return f"Of f(x) arrives in the input: {'; '.join(texts)}."
 
@@ -81,4 +81,4 @@ def _scale(axes: Axes, book: pd.DataFrame) -> None:
     """Beyond so many times f(x) a logarithmic scale, which is linear around zero."""
     if np.nanmax(np.abs(book["value"].to_numpy()), initial=0.0) > _LINEAR_UP_TO:
         axes.set_yscale("symlog", linthresh=1.0)
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: style.number(value)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: wording.number(value)))

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from dtd_cli.plots import style
+from dtd_cli.plots import style, wording
 from dtd_cli.report.pictures import bands
 
 
@@ -33,7 +33,7 @@ def regions(figures: pd.DataFrame) -> Figure | None:
     used = style.panels(picture, rows, columns, len(finders), "share of the roots", sharey=True)
     offsets = np.linspace(0.25, -0.25, len(configurations)) if len(configurations) > 1 else [0.0]
     for axes, finder in zip(used, finders, strict=True):
-        axes.set_title(style.words(finder), fontsize=style.TITLE, color=style.INK, loc="left")
+        axes.set_title(wording.words(finder), fontsize=style.TITLE, color=style.INK, loc="left")
         lines = bands.over_seeds(figures[figures["finder"] == finder], configurations)
         for line, look, offset in zip(lines, bands.looks(configurations), offsets, strict=True):
             middle = line["middle"].to_numpy()
@@ -59,5 +59,5 @@ def finding(figures: pd.DataFrame) -> str:
     texts = []
     for finder, shares in rows.groupby("finder", sort=False)["value"]:
         low, high = (f"{100 * share:.3g}" for share in (shares.min(), shares.max()))
-        texts.append(f"{style.words(str(finder))} {low if low == high else f'{low} to {high}'} %")
+        texts.append(f"{wording.words(str(finder))} {low if low == high else f'{low} to {high}'} %")
     return f"In the region of their anchor, by run and layer, lie: {'; '.join(texts)} of the roots."

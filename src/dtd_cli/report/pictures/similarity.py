@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dtd_cli.plots import style
+from dtd_cli.plots import style, wording
 from dtd_cli.report.settings import LONGEST_LABEL
 
 _CELL, _ROOM_FOR_NUMBERS, _LETTER = 0.42, 14, 0.075
@@ -23,7 +23,7 @@ def similarity(table: pd.DataFrame) -> Figure | None:
     if len(entries) < 2:
         return None
     names = [
-        f"{style.words(method)} {style.literal(name, LONGEST_LABEL)}".strip()
+        f"{wording.words(method)} {wording.literal(name, LONGEST_LABEL)}".strip()
         for method, name in entries
     ]
     cell = _CELL if len(names) <= _ROOM_FOR_NUMBERS else 0.24
@@ -73,7 +73,7 @@ def finding(table: pd.DataFrame) -> str:
 
 def _pair(row: pd.Series) -> str:
     names = [
-        f"{style.words(row[method])} {row[name]}".strip()
+        f"{wording.words(row[method])} {row[name]}".strip()
         for method, name in (("method", "configuration"), ("other_method", "other_configuration"))
     ]
     return f"{names[0]} and {names[1]} (cosine {round(row['cosine'], 2) + 0.0:g})".replace("-", "−")

@@ -1,0 +1,36 @@
+"""Legends: what their entries say, marks last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from dtd_cli.plots.doubt_marks import SAID
+from dtd_cli.plots.style import LABEL
+
+
+def entries(panels: Iterable[Axes]) -> tuple[list[str], list[Artist]]:
+    """What a legend of these panels says, each entry once and marks last."""
+    known = {
+        label: handle
+        for axes in panels
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    labels = sorted(known, key=lambda label: label in SAID.values())
+    return labels, [known[label] for label in labels]
+
+
+def legend_below(
+    picture: Figure,
+    panels: Iterable[Axes],
+    loc: Literal["outside lower center", "lower left"] = "outside lower center",
+    ncols: int = 5,
+) -> None:
+    """One legend for all panels, each entry once and marks last; none where nothing is named."""
+    labels, handles = entries(panels)
+    if labels:
+        picture.legend(handles, labels, loc=loc, ncols=ncols, fontsize=LABEL, frameon=False)
