@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -121,7 +122,7 @@ def _by_degree(axes: Axes, shares: pd.DataFrame, depth: int) -> None:
     series, integral = shares.drop(columns=math.inf).T, shares[math.inf]
     end = len(series)
     for rule, aside in zip(RULES, np.linspace(-0.24, 0.24, len(RULES)), strict=True):
-        look = {"color": _COLOURS[rule], "marker": "o", "markersize": 4}
+        look: dict[str, Any] = {"color": _COLOURS[rule], "marker": "o", "markersize": 4}
         axes.plot(np.arange(end) + aside, series[rule], **look, label=f"rule {rule}")
         axes.plot(end + aside, integral[rule], **look)
     axes.set_xticks(range(end + 1), [*(f"{degree:.0f}" for degree in series.index), "integral"])

@@ -104,7 +104,9 @@ class MaximumBalls(BallLayer):
         for value in values.T[1:]:
             best = np.where(Balls(value - best).positive, value, best)
         largest = ~Balls(best[:, None] - values).nonzero & (self.places == self._inside)[unit]
-        return largest.astype(object) * (1 / exact(torch.from_numpy(largest.sum(1)))[:, None])
+        part = 1 / exact(torch.from_numpy(largest.sum(1)))[:, None]
+        shares: Numbers = largest.astype(object) * part
+        return shares
 
     @cached_property
     def _inside(self) -> NDArray[np.intp]:

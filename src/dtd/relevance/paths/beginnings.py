@@ -158,7 +158,9 @@ def drawn(
 def _drawn(spread: Tensor, usual: Tensor, draws: Tensor) -> tuple[Tensor, ...]:
     """Of one anchor the prefix, draws, weight, alone and size of each path."""
     parts = (spread, 1 - _USUAL), (usual, _USUAL)
-    learned = sum(part * safe_divide(part.new_tensor(share), part.sum()) for part, share in parts)
+    learned = torch.zeros_like(usual)
+    for part, share in parts:
+        learned = learned + part * safe_divide(part.new_tensor(share), part.sum())
     ones = torch.ones_like(usual)
     shares = drawing_shares(*(row.unsqueeze(0) for row in (ones, learned, ones))).squeeze(0)
     count = (len(draws) - 2) * shares / shares.sum()
