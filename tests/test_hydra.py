@@ -237,6 +237,7 @@ def test_folders_with_names_of_ones_own(monkeypatch, capfd):
         (["hydra.mode=multirun", "seed=3,4"], "seed=3,4: several values need a sweep"),
         (["-m", "+hydra.sweeper.params.rule='z+,nope'"], "rule=nope: allowed are gamma"),
         (["-m", "+hydra.sweeper.params.nope='1,2'"], "nope: no such setting"),
+        (["netwrok=mlp"], "netwrok=mlp: no such setting; allowed are network"),
         (["hydra.output_subdir=x"], "hydra.output_subdir=x: a run keeps its configuration in"),
         (["hydra.run.dir="], "hydra.run.dir: allowed is the name of a folder"),
         (["-m", "hydra.sweep.dir="], "hydra.sweep.dir: allowed is the name of a folder"),

@@ -633,8 +633,13 @@ ASKED = {
     "x_shape": ("x=shape", [0.5] * 4, None, {}),
     "x_size": ("x=shape", [[0.5] * 3], None, {}),
     "x_none": ("x=shape", np.empty((0, 4)), None, {}),
-    "x_nan": ("x=NaN", [[math.nan] * 4], None, {}),
-    "x_large": ("x=NaN", [[1e300] * 4], None, {"dtype": torch.float32}),
+    "x_nan": (
+        r"x=sample 1, feature 2: it is nan", [[1.0] * 4, [1, 1, math.nan, math.inf]], None, {}
+    ),
+    "x_large": (
+        r"x=sample 0, feature 0: it is inf; .* in float32", [[1e300] * 4], None,
+        {"dtype": torch.float32},
+    ),
     "x_overflow": ("x=.*range", [[1e308] * 4], None, {}),
     "x_text": ("x=list", [["a"] * 4], None, {}),
     "x_ragged": ("x=list", [[1, 2], [3]], None, {}),

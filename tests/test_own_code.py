@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import nn
 
-from dtd_cli.networks.module import _made
+from dtd_cli.networks.digest import digest_of_module
+from dtd_cli.networks.module import _made, _network
 from test_cli import dtd_run
 
 CODE = """
@@ -47,6 +48,13 @@ def number():
 
 def with_argument(width):
     return nn.Linear(width, 2)
+
+def images():
+    torch.manual_seed(4)
+    layers = [nn.Conv2d(1, 3, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2)]
+    module = nn.Sequential(*layers).eval()
+    module[4].bias.data += 3
+    return module
 
 def from_file():
     module = nn.Linear(3, 2)
@@ -115,12 +123,40 @@ def test_targets_that_cannot_be(name, monkeypatch, capfd, target, said):
     assert not Path("run/inputs.csv").exists()
 
 
+def test_the_shape_of_the_data_where_weights_leave_it_open(name, monkeypatch, capfd):
+    pixels = torch.rand(2, 15, generator=torch.Generator().manual_seed(0))
+    columns = [f"p{n}" for n in range(15)]
+    pd.DataFrame(pixels.numpy(), columns=columns).to_csv("rows.csv", index=False)
+    image, run = "inputs.image=[3,5]", "hydra.run.dir=run"
+    target = f"{name}:images"
+    methods = "relevance.methods=[train_free]"
+    assert dtd_run(monkeypatch, *command(target, image, run, methods)) == 0
+    f = sys.modules[name].images()(pixels.view(2, 1, 3, 5)).amax(1).tolist()
+    assert pd.read_csv("run/inputs.csv")["f"].tolist() == pytest.approx(f, rel=1e-6)
+    capfd.readouterr()
+    assert dtd_run(monkeypatch, *command(target)) == 2
+    assert "15 numbers and no images; allowed are inputs=mnist" in capfd.readouterr().err
+    assert dtd_run(monkeypatch, *command(target, "inputs.image=[1,15]")) == 2
+    assert "with the data's images of 1 x 1 x 15: 0 (Conv2d): its window" in capfd.readouterr().err
+
+
 def folders(name, monkeypatch):
     """The folders of a sweep, each time as in a process of its own."""
     _made.cache_clear()
+    _network.cache_clear()
     arguments = command(f"{name}:from_file", "-m", "sweep=s", "seed=0", "report=false")
     assert dtd_run(monkeypatch, *arguments) == 0
     return {path.name for path in Path("outputs/sweeps/s").iterdir() if path.is_dir()}
+
+
+def test_other_weights_are_another_network():
+    """Also where a network is not known before its data."""
+    module = nn.Sequential(nn.Conv2d(1, 1, 3), nn.ReLU())
+    first = digest_of_module(module)
+    assert digest_of_module(module) == first
+    module[0].bias.data += 1
+    assert digest_of_module(module) != first
+    assert digest_of_module(nn.Sequential(module[0])) != first
 
 
 def test_other_weights_are_another_run(name, monkeypatch):

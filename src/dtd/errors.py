@@ -19,6 +19,10 @@ class InvalidSetting(ValueError):
         return type(self), (self.argument, self.value, self.allowed)
 
 
+class OpenShape(InvalidSetting):
+    """The weights of a module leave open of what shape its inputs are."""
+
+
 class OutOfRange(InvalidSetting):
     """On the way of one sample a number leaves the range of the dtype.
 

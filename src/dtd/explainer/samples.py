@@ -74,9 +74,15 @@ def batch_of(
     if not shape(numbers.shape):
         raise InvalidSetting(argument, f"shape {tuple(numbers.shape)}", f"allowed is {allowed}")
     numbers = numbers.to(device, dtype, copy=True)
-    if not numbers.isfinite().all():
+    endless = (~numbers.isfinite()).nonzero()
+    if len(endless):
+        sample, *feature = endless[0].tolist()
+        named = feature[0] if len(feature) == 1 else tuple(feature)
         raise InvalidSetting(
-            argument, "NaN or infinity", f"allowed are finite numbers in {dtype_name(dtype)}"
+            argument,
+            f"sample {sample}, feature {named}",
+            f"it is {numbers[sample, *feature].item()}; allowed are finite numbers in "
+            f"{dtype_name(dtype)}",
         )
     return numbers
 

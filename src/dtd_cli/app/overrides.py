@@ -213,7 +213,7 @@ def _hint(key: str, arguments: Sequence[str], where: Where) -> str:
         return f"to add one below it, write +{key}.NAME"
     if not key.startswith("hydra"):
         known = [name for name in known if not name.startswith("hydra.")]
-    close = difflib.get_close_matches(key, known, n=3)
+    close = difflib.get_close_matches(key, [*known, *options], n=3)
     above = key.rpartition(".")[0] if key.startswith("hydra") else key.partition(".")[0]
     group = [name for name in known if name.startswith(above + ".")]
     if key.startswith("hydra.") and not group:

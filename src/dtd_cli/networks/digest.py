@@ -3,18 +3,38 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 
 import torch
+from torch import Tensor, nn
 
 from dtd.networks.files.description import described
+from dtd.networks.modules.copies import copied
+from dtd.networks.modules.tracing import traced_graph
 from dtd.networks.network import Network
 
 
 def digest(network: Network) -> str:
     """SHA-256 of all weights and biases with their shapes and types, and of what layers are."""
-    said = hashlib.sha256(repr([layer.relu for layer in network.layers]).encode())
-    said.update(described(network).encode())
-    for name, tensor in network.state_dict().items():
+    relus = repr([layer.relu for layer in network.layers])
+    return _digest(relus + described(network), network.state_dict())
+
+
+def digest_of_module(module: nn.Module) -> str:
+    """SHA-256 of all weights and buffers with their shapes and types, and of what is computed.
+
+    Raises:
+        InvalidSetting: the operations of the module cannot be traced.
+    """
+    alone = copied(module)
+    state = {name: value for name, value in module.state_dict().items() if torch.is_tensor(value)}
+    return _digest(f"{module}{traced_graph(alone)}", state)
+
+
+def _digest(text: str, tensors: Mapping[str, Tensor]) -> str:
+    said = hashlib.sha256(text.encode())
+    for name, tensor in tensors.items():
         said.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
-        said.update(tensor.cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        content = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
+        said.update(content.numpy().tobytes())
     return said.hexdigest()

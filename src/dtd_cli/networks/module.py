@@ -8,43 +8,96 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, reduce
 from importlib import import_module
+from math import prod
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from dtd.errors import InvalidSetting, shown
+from dtd.errors import InvalidSetting, OpenShape, shown
+from dtd.networks.matrices.windows import Shape
 from dtd.networks.modules.reading import read
 from dtd.networks.network import Network
 from dtd_cli.config.errors import SettingError
-from dtd_cli.networks.digest import digest
-from dtd_cli.networks.given import Given
+from dtd_cli.networks.digest import digest, digest_of_module
+from dtd_cli.networks.specification import NetworkSpec
 
 _ALLOWED = "allowed is package.module:function, a function that returns a torch.nn.Module"
 
 
 @dataclass(frozen=True)
-class Module(Given):
+class Module(NetworkSpec):
     """The module that ``target`` returns, ``package.module:function``, called without arguments.
 
-    It is looked for in the folder where the command was given, and among what is installed.
+    It is looked for in the folder where the command was given, and among what is installed. Where
+    the weights leave the shape of its inputs open, it is that of the data's images.
     """
 
     target: str
 
     @property
-    def network(self) -> Network:
-        return _made(self.target, str(Path.cwd()))
+    def input_size(self) -> int | None:
+        told = self._told
+        return None if told is None else told.widths[0]
 
     @property
     def sources(self) -> dict[str, str]:
         # The code may read weights from anywhere.
-        return {"network.target": digest(self.network)}
+        told = self._told
+        return {"network.target": digest_of_module(self._module) if told is None else digest(told)}
+
+    def build(self, shape: Shape, output_size: int) -> Network:
+        told = self._told
+        if told is not None and (told.widths[0] == prod(shape) or len(shape) == 1):
+            return told
+        if len(shape) == 1:
+            raise self._refused(
+                "its weights do not tell the height and width of its inputs, and the data are "
+                f"{shape[0]} numbers and no images; allowed are inputs=mnist, inputs=digits, "
+                "inputs=csv with inputs.image=[height,width], or a module that begins with "
+                "nn.Unflatten(1, (channels, height, width))"
+            )
+        try:
+            return _network(self.target, str(Path.cwd()), shape)
+        except InvalidSetting as error:
+            size = " x ".join(map(str, shape))
+            raise self._refused(
+                f"with the data's images of {size}: {error.value}: {error.allowed}"
+            ) from error
+
+    @property
+    def _module(self) -> nn.Module:
+        return _made(self.target, str(Path.cwd()))
+
+    @property
+    def _told(self) -> Network | None:
+        """The network whose shape the weights tell; None where they leave it open.
+
+        Raises:
+            SettingError: there is no such network.
+        """
+        try:
+            return _network(self.target, str(Path.cwd()), None)
+        except OpenShape:
+            return None
+        except SettingError:
+            raise
+        except InvalidSetting as error:
+            raise self._refused(f"{error.value}: {error.allowed}") from error
+
+    def _refused(self, reason: str) -> SettingError:
+        return SettingError("network.target", self.target, reason)
 
 
 @cache
-def _made(target: str, folder: str) -> Network:
-    """The network of a target; the user's code runs once in a process.
+def _network(target: str, folder: str, shape: Shape | None) -> Network:
+    """The network of a target for samples of the shape, which is read once in a process."""
+    return read(_made(target, folder), shape).network
+
+
+@cache
+def _made(target: str, folder: str) -> nn.Module:
+    """What a target returns; the user's code runs once in a process.
 
     Raises:
         SettingError: with what is wrong, in one line.
@@ -64,10 +117,7 @@ def _made(target: str, folder: str) -> Network:
         made = _run(target, f"{function} raised", make)
     if not isinstance(made, nn.Module):
         raise _refused(target, f"it returns {shown(made)}")
-    try:
-        return read(made).network
-    except InvalidSetting as error:
-        raise SettingError("network.target", target, f"{error.value}: {error.allowed}") from error
+    return made
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
+from dtd.errors import OpenShape
 from dtd.networks.matrices.windows import Shape
 from dtd.networks.modules.copies import NO_LAYER, Alone, answer_of, refused
 
@@ -40,7 +41,7 @@ def _input_shape(alone: Alone, graph: fx.Graph) -> Shape:
     """The shape of one sample, as far as the weights tell it.
 
     Raises:
-        InvalidSetting: they leave it open.
+        OpenShape: they leave it open.
     """
     inputs = next((i for node in graph.nodes if (i := _inputs_of(alone, node)) is not None), None)
     if inputs is None:
@@ -59,8 +60,9 @@ def _input_shape(alone: Alone, graph: fx.Graph) -> Shape:
         return fitting[0]
     several = [" x ".join(map(str, shape)) for shape in fitting]
     said = f"it takes inputs of {' and of '.join(several)}" if fitting else "no square images fit"
-    raise refused(
-        alone.module,
+    raise OpenShape(
+        "model",
+        type(alone.module).__name__,
         f"{said}; give their shape: input_shape=(channels, height, width), or let the module begin "
         "with nn.Unflatten(1, (channels, height, width))",
     )
