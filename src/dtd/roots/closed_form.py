@@ -30,7 +30,7 @@ class ClosedForm(RootFinder):
         terms = rule.terms(a, layer, problem.domain)
         z = layer.preactivation(a)
         inactive = z <= 0
-        divisor = rule.divisor(terms)
+        divisor = rule.divisor(terms, problem.domain)
         if divisor is None:
             degenerate = torch.zeros_like(inactive)
             step = torch.ones_like(z)

@@ -31,5 +31,5 @@ class PseudoInverse(Rule):
     def formula(self, layer: AnyLayer, domain: Domain) -> Formula | None:
         return ToCommonZero.of(layer.balls, layer.matrix.dense())
 
-    def divisor(self, terms: tuple[Term, ...]) -> None:
+    def divisor(self, terms: tuple[Term, ...], domain: Domain) -> None:
         return None

@@ -40,6 +40,8 @@ class Divisor:
     """What the steps ``t_j = z_j / (w_j v_j)`` along the directions of ``terms`` are divided by."""
 
     terms: tuple[Term, ...]
+    never_cancels: bool = False
+    """Whether no ``w_ji v_ji`` is negative, so that the value is its own size."""
 
     @cached_property
     def value(self) -> Tensor:
@@ -49,6 +51,8 @@ class Divisor:
     @cached_property
     def size(self) -> Tensor:
         """``Σ_i |w_ji v_ji|``, (B, J): the scale on which the value counts as zero."""
+        if self.never_cancels:
+            return self.value
         sizes = [term.product.mapped(torch.abs)(term.factor.abs()) for term in self.terms]
         return sum_of(sizes)
 
@@ -73,13 +77,13 @@ class Rule(ABC):
     def terms(self, a: Tensor, layer: AnyLayer, domain: Domain) -> tuple[Term, ...]:
         """The terms of the direction at the anchors ``a`` (B, d)."""
 
-    def divisor(self, terms: tuple[Term, ...]) -> Divisor | None:
-        """The divisor of the steps to ``z_j = 0``.
+    def divisor(self, terms: tuple[Term, ...], domain: Domain) -> Divisor | None:
+        """The divisor of the steps to ``z_j = 0`` from anchors in the domain.
 
         None for a rule that steps to a reference point instead: there ``t_j = 1``, and the point
         is in general no root.
         """
-        return Divisor(terms)
+        return Divisor(terms, self.never_cancels(domain))
 
     @property
     def factor_mask(self) -> Mask | None:

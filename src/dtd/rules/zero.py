@@ -33,7 +33,7 @@ class Zero(Rule):
     def formula(self, layer: AnyLayer, domain: Domain) -> Formula:
         return ToOrigin()
 
-    def divisor(self, terms: tuple[Term, ...]) -> None:
+    def divisor(self, terms: tuple[Term, ...], domain: Domain) -> None:
         return None
 
     def train_free_divisor(self, a: Tensor, layer: AnyLayer, projection: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from dtd.networks.network import Network
 from dtd.relevance.batching import Batching
+from dtd.relevance.concatenate import concatenate
 from dtd.relevance.expansion import Relevance
 from dtd.relevance.slopes.automatic import AutomaticSlopes
 from dtd.relevance.slopes.factor_layer import FactorLayer, Units
@@ -120,7 +121,7 @@ class ForwardSlopes:
                 if undecided.any():
                     left.append(pairs.rows(undecided))
             if left:
-                pairs = Pairs(*(torch.cat(columns) for columns in zip(*left, strict=True)))
+                pairs = Pairs(*concatenate(left))
                 at_limits = self.automatic.at(l, pairs, OnKink(), graph=False)
                 summed.index_add_(0, pairs.anchor, at_limits.shares.squeeze(1))
                 worst_error = worst(at_limits.limit_error, pairs.anchor, len(a))
@@ -135,7 +136,7 @@ class ForwardSlopes:
             return self._output(l, pairs)
         chunks = list(pairs.split(self.batching.points(l)))
         parts = [self._at(l, chunk) for chunk in self.automatic.track(chunks, "slopes")]
-        found = RootExpansions(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
+        found = RootExpansions(*concatenate(parts))
         left = found.untaken.nonzero().squeeze(1)
         if len(left):
             limits = self.automatic.at(l, pairs.rows(left), location, graph)

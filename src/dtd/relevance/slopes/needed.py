@@ -130,7 +130,8 @@ def _loses_direction(layer: AnyLayer, above: Plan, anchors: Tensor, points: Tens
     Its step ``z / (w v)`` is then 0/0 or infinite at the points, though other units are alive.
     """
     here, there = (
-        above.rule.divisor(above.rule.terms(a, layer, above.domain)) for a in (points, anchors)
+        above.rule.divisor(above.rule.terms(a, layer, above.domain), above.domain)
+        for a in (points, anchors)
     )
     if here is None or there is None:
         return torch.zeros(len(points), dtype=torch.bool, device=points.device)

@@ -32,7 +32,7 @@ def published_roots(prepared: Prepared, explanations: Explanations) -> pd.DataFr
     rule, domain = prepared.scheme.rules[0], prepared.scheme.domains[0]
     terms = rule.terms(a, layer, domain)
     total = Divisor(terms).value
-    steps = rule.divisor(terms) is not None
+    steps = rule.divisor(terms, domain) is not None
     taken = total.abs() > _PARALLEL if steps else torch.ones_like(total, dtype=torch.bool)
     ones = a.new_ones(1, prepared.network.widths[-1])
     rows = torch.cat([prepared.outputs[sample].relevance(ones) for sample in samples.tolist()])
