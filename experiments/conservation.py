@@ -121,9 +121,11 @@ def _by_degree(axes: Axes, shares: pd.DataFrame, depth: int) -> None:
     series, integral = shares.drop(columns=math.inf).T, shares[math.inf]
     end = len(series)
     for rule, aside in zip(RULES, np.linspace(-0.24, 0.24, len(RULES)), strict=True):
-        look = {"color": _COLOURS[rule], "marker": "o", "markersize": 4}
-        axes.plot(np.arange(end) + aside, series[rule], **look, label=f"rule {rule}")
-        axes.plot(end + aside, integral[rule], **look)
+        for x, y in ((np.arange(end), series[rule]), ([end], [integral[rule]])):
+            axes.plot(
+                np.add(x, aside), y, color=_COLOURS[rule], marker="o", markersize=4,
+                label=f"rule {rule}",
+            )  # fmt: skip
     axes.set_xticks(range(end + 1), [*(f"{degree:.0f}" for degree in series.index), "integral"])
     axes.set_xlabel("degree", fontsize=style.LABEL)
 

@@ -118,7 +118,7 @@ def _large_residuals(prepared: Prepared, tables: Tables, figures: Figures) -> It
             f"{method}: {len(group)} of the points that {finder} found are no roots, the residual "
             f"there is more than {FAR} times |f(x)|; the worst is that of unit {worst['neuron']} "
             f"of layer {worst['layer'] + 1}, sample {worst['sample']}, with {worst['share']:.2g} "
-            f"times |f(x)|; {_OTHER_WAYS.get(method, _OTHER_WAY)}"
+            f"times |f(x)|; {_OTHER_WAYS.get(str(method), _OTHER_WAY)}"
         )
 
 
