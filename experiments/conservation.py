@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
 from document import grid, share
-from dtd_cli.plots import legends, style
+from dtd_cli.plots import style
 
 RULES = ("z+", "gamma", "x", "w2", "zero", "pinv", "zB")
 """``zB`` stands for zB in the input layer and z+ above it."""
@@ -82,7 +81,7 @@ def draw(layers: pd.DataFrame, degrees: pd.DataFrame, path: Path) -> None:
     shares = _input_shares(degrees).reset_index("depth")
     least = shares[shares["depth"] == depths[0]].drop(columns="depth")
     _by_degree(last, least, int(depths[0]))
-    legends.legend_below(picture, [rules[0], last], ncols=6)
+    style.legend_below(picture, [rules[0], last], ncols=6)
     style.save(picture, path)
 
 
@@ -122,9 +121,11 @@ def _by_degree(axes: Axes, shares: pd.DataFrame, depth: int) -> None:
     series, integral = shares.drop(columns=math.inf).T, shares[math.inf]
     end = len(series)
     for rule, aside in zip(RULES, np.linspace(-0.24, 0.24, len(RULES)), strict=True):
-        look: dict[str, Any] = {"color": _COLOURS[rule], "marker": "o", "markersize": 4}
-        axes.plot(np.arange(end) + aside, series[rule], **look, label=f"rule {rule}")
-        axes.plot(end + aside, integral[rule], **look)
+        for x, y in ((np.arange(end), series[rule]), ([end], [integral[rule]])):
+            axes.plot(
+                np.add(x, aside), y, color=_COLOURS[rule], marker="o", markersize=4,
+                label=f"rule {rule}",
+            )  # fmt: skip
     axes.set_xticks(range(end + 1), [*(f"{degree:.0f}" for degree in series.index), "integral"])
     axes.set_xlabel("degree", fontsize=style.LABEL)
 

@@ -47,7 +47,8 @@ def interactions(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
         style.total_width(columns, _SIDE),
         0.6 + _HEIGHT * panels,
         f"Interactions of input units: red for the output, blue against it{others}",
-        f"Degree-2 relevance of pairs of inputs. {seen} n = {len(samples)} samples, a panel each.",
+        f"Degree-2 relevance of pairs of inputs. {seen} Σ is the sum of all entries. "
+        f"n = {len(samples)} samples, a panel each.",
         plots,
     )
     # The panels are squares, whatever room they have.

@@ -37,8 +37,8 @@ def verdict(rivals: Sequence[Candidate], study: Study) -> Table | None:
     return Table.of(
         "What decides",
         "Medians over the runs, which differ in their seeds, and quartiles where these differ. "
-        "Best among the configurations of a method are the one nearest to the aim and all that "
-        "its spread reaches; none where that is all.",
+        "Of the configurations of a method, the one nearest to the aim is marked as best, and so "
+        "are those whose spread meets its own. Where all do, none is marked.",
         [
             *[Cell("what is explained", "the settings of data and network")] * several,
             "configuration",
