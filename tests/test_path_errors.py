@@ -25,10 +25,9 @@ def literal_variance(found):
     given = a[begun.row] * found.layer.product.transposed(gains, a[begun.row])
     index = expansion.from_first
     given[index] += begun.weight[index].unsqueeze(1) * expansion.shares
-    stratum = torch.where(begun.alone, begun.prefix, -1 - begun.row)
     variance = torch.zeros_like(a)
-    for number in stratum.unique():
-        inside = stratum == number
+    for number in begun.stratum.unique():
+        inside = begun.stratum == number
         if inside.sum() > 1:
             variance[begun.row[inside][0]] += given[inside].var(0) / inside.sum()
     return variance
@@ -48,8 +47,7 @@ def test_variances_are_those_of_the_strata(monkeypatch, seed, bias, rule):
     net, x = answered((3, 4, 4, 1), seed, bias)
     estimates(recursion(zero_biases(net, seed), rule, gamma=0.5), x, number=100, layers=[0])
     found = every[-1]
-    both = found.begun.alone[found.expansion.from_first]
-    assert len(both) > 5
+    assert len(found.expansion.from_first) > 5
     want = literal_variance(found)
     assert want.all()
     torch.testing.assert_close(found.estimate.stderr.square(), want, rtol=1e-9, atol=0)

@@ -14,7 +14,7 @@ _GROWTH = 4
 badly."""
 _PILOTS = 1 / 20, 1 / 5
 """Up to which shares of all paths there are pilots."""
-_DOUBTS = 1, 3
+_DOUBTS = 2, 4
 """By how many of its standard deviations a variance may be too small that was estimated from
 pilots, and from paths that count: no path has met what is rare."""
 _LEAST = 1 / 2
