@@ -81,7 +81,9 @@ def test_all_that_may_take_long_is_told_of_one_sample_too(arguments, work):
 def test_the_paths_of_one_sample_are_told():
     x, track = torch.rand(1, 6, dtype=torch.float64), Recorder()
     explainer = dtd.DTD(model(MODEL), track=track, max_points=30)
-    ((_, problem, _),) = explainer.problems(x, targets(explainer.network, explainer.network.activations(x), None))
+    ((_, problem, _),) = explainer.problems(
+        x, targets(explainer.network, explainer.network.activations(x), None)
+    )
     list(recursive_paths(problem))
     assert ("samples", "paths") in track.seen
 

@@ -67,6 +67,13 @@ class Budget:
             return Batch(spent, self._second(batch, found), batch.planned, counts=True, last=True)
         return self._next(spent, self._revised(batch, found))
 
+    def needed(self, number: int, total: float, stderr: float) -> int:
+        """About how many paths are drawn where ``number`` paths found a sum with this error."""
+        if self.stderr is None:
+            return self.paths
+        error = (stderr / total / self.stderr) ** 2 if total else 0.0
+        return min(self.paths, max(self.first.planned, ceil(number * error)))
+
     def _next(self, spent: int, planned: int) -> Batch:
         """The pilots that come next, after so many paths, or the first paths that count."""
         pilots = next((int(p * planned) for p in _PILOTS if spent < int(p * planned)), 0) - spent
