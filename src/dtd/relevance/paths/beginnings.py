@@ -160,10 +160,14 @@ def drawn(
 
 def _drawn(spread: Tensor, usual: Tensor, draws: Tensor) -> tuple[Tensor, ...]:
     """Of one anchor the prefix, draws, weight, stratum and size of each path."""
-    parts = (spread, 1 - _USUAL), (usual, _USUAL)
-    learned = sum(part * safe_divide(part.new_tensor(share), part.sum()) for part, share in parts)
+    learned, by_layer = (
+        part * safe_divide(part.new_tensor(share), part.sum())
+        for part, share in ((spread, 1 - _USUAL), (usual, _USUAL))
+    )
     ones = torch.ones_like(usual)
-    shares = drawing_shares(*(row.unsqueeze(0) for row in (ones, learned, ones))).squeeze(0)
+    shares = drawing_shares(
+        *(row.unsqueeze(0) for row in (ones, learned + by_layer, ones))
+    ).squeeze(0)
     count = (len(draws) - 2) * shares / shares.sum()
     count = torch.where(count >= 2, count.floor(), 0).long()
     rest = torch.where(count > 0, 0, shares)
