@@ -11,21 +11,20 @@ from dtd.explainer.objections import rule_name
 from dtd.ranges import POSITIVE, Range
 from dtd.relevance import Explanation, Problem, recursive, sampled
 from dtd.relevance.batching import Batching
-from dtd.relevance.methods.sampled import seconds
+from dtd.relevance.methods.sampled import cost
 from dtd.relevance.paths.budget import Budget
 from dtd.rules import RULES
 from dtd.rules.rule import FactorRule
 
 
 class Forecast(NamedTuple):
-    """What sampling will cost."""
+    """What sampling will cost, as far as a few paths of the first sample say."""
 
     paths: int
-    """For each sample and layer, or the most."""
+    """For each sample and layer; where a standard error is wanted, about how many are the most."""
     seconds: float
-    """About how long it takes, or the longest."""
-    fewer_may_do: bool
-    """Whether a standard error is wanted, which may need fewer."""
+    varies: bool
+    """Whether the number is another one for each sample and layer."""
 
 
 class Estimator(Protocol):
@@ -129,9 +128,8 @@ class MonteCarlo:
         return 0
 
     def forecast(self, problem: Problem) -> Forecast:
-        """From the time of a few paths."""
-        paths = self.budget.paths
-        return Forecast(paths, seconds(problem, paths), self.stderr is not None)
+        """From a few paths of the first sample."""
+        return Forecast(*cost(problem, self.budget), self.stderr is not None)
 
     def explain(self, problem: Problem, seed: int) -> Explanation:
         """The estimate from the paths that ``seed`` draws."""

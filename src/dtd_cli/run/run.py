@@ -172,12 +172,10 @@ def _log_forecast(prepared: Prepared, ways: Mapping[Way, DTD]) -> None:
     for explainer in ways.values():
         forecast = explainer.forecast(prepared.x, prepared.targets)
         if forecast:
-            most = "at most " if forecast.fewer_may_do else ""
             log.info(
-                "sampling %s%d paths for each layer of each sample: %sabout %.0f s",
-                most,
+                "sampling %s%d paths for each layer of each sample: about %.0f s",
+                "up to about " if forecast.varies else "",
                 forecast.paths,
-                most,
                 max(1, forecast.seconds),
             )
 

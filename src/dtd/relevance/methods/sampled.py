@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from math import inf
+from dataclasses import replace
 from time import perf_counter
 
 import torch
 from torch import Tensor
 
+from dtd.progress import untracked
 from dtd.relevance.explanation import Explanation, StandardErrors
 from dtd.relevance.ledger import ledger
 from dtd.relevance.paths.budget import Budget
-from dtd.relevance.paths.draws import draw, drawing_shares
 from dtd.relevance.paths.estimate import Estimate
 from dtd.relevance.paths.guess import Guess
 from dtd.relevance.paths.sampled import SampledPaths
 from dtd.relevance.problem import Problem
 from dtd.relevance.slopes.forward import ForwardSlopes
-from dtd.relevance.slopes.slope import Pairs
 
-_TIMED = 64
+_FEW, _MORE = 30, 250
+"""From how many paths the cost of all is told."""
 
 
 @torch.no_grad()
@@ -64,35 +64,29 @@ def sampled(problem: Problem, budget: Budget, seed: int) -> Explanation:
     )
 
 
-@torch.no_grad()
-def seconds(problem: Problem, paths: int) -> float:
-    """About how long :func:`sampled` takes, from the time of a few paths through each layer.
+def cost(problem: Problem, budget: Budget) -> tuple[int, float]:
+    """How many paths a layer of the first sample needs at most, and about how long all take.
 
-    A path from a layer goes through all layers above, and every layer has paths of its own, but for
-    the last two, which need none.
+    From few paths through each layer, and more: what they cost, and how large their errors are.
     """
-    slopes = problem.recursion.slopes.forward
-    assert slopes is not None, "sampled paths are those of linear terms"
-    times = []
-    for l, a in enumerate(slopes.network.activations(problem.x[:1])[:-2]):
-        layer, rows = slopes.layers[l], a.expand(_TIMED, -1).contiguous()
-        took = inf
-        # The first time is not counted: some things are made once.
-        for _ in range(3):
-            begin = perf_counter()
-            units = layer.units(rows, torch.zeros_like(rows[:, 0]))
-            unit = units.z.argmax(1)
-            terms = units.step * layer.product.columns(torch.zeros_like(unit), rows)
-            draw(drawing_shares(torch.ones_like(terms), terms.abs(), terms[0].abs()), rows[:, :1])
-            points = layer.roots(rows, units.step.gather(1, unit.unsqueeze(1)).squeeze(1), unit)
-            slopes.reach(l, Pairs(rows, points, unit, unit), units.size)
-            took = min(took, perf_counter() - begin)
-        times.append(took / _TIMED)
-    return (
-        paths
-        * len(problem.x)
-        * sum(min(l + 1, slopes.network.depth - 2) * time for l, time in enumerate(times))
-    )
+    first, times = replace(problem, x=problem.x[:1], track=untracked), list[float]()
+    more = min(_MORE, budget.paths)
+    few = min(_FEW, more // 2)
+    # The first time is not counted: some things are made once.
+    for number in (few, few, more):
+        begin = perf_counter()
+        found = sampled(first, Budget(number), 0)
+        times.append(perf_counter() - begin)
+    each = max(0.0, times[2] - times[1]) / (more - few)
+    paths = [budget.needed(more, *error) for error in _errors(found)]
+    return max(paths), times[1] + each * (sum(paths) / len(paths) - few)
+
+
+def _errors(found: Explanation) -> list[tuple[float, float]]:
+    """The sum of each layer's relevances, and its standard error."""
+    assert found.errors is not None, "it was estimated"
+    sums = [float(found.relevances[l].sum()) for l in range(len(found.errors.sums))]
+    return list(zip(sums, map(float, found.errors.sums), strict=True))
 
 
 def train_free_factors(slopes: ForwardSlopes, path: list[Tensor]) -> dict[int, Tensor]:

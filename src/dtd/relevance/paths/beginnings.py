@@ -23,7 +23,7 @@ class Beginnings:
     """P paths that begin with N prefixes.
 
     They are drawn in strata: the mean of each stratum is estimated, and these add up. A prefix with
-    which many paths begin is a stratum, and all other prefixes of an anchor together are another.
+    which many paths begin is a stratum. Of the others, neighbours are one, with two paths or three.
     """
 
     groups: Sequence[Prefixes]
@@ -34,8 +34,8 @@ class Beginnings:
     """(P, L), the uniform numbers of each path."""
     weight: Tensor
     """(P,), one over the probability of the prefix within the stratum."""
-    alone: Tensor
-    """(P,), whether the stratum is a prefix."""
+    stratum: Tensor
+    """(P,), the number of its stratum."""
     size: Tensor
     """(P,), how many paths the stratum has."""
 
@@ -46,7 +46,7 @@ class Beginnings:
 
     def rows(self, index: Tensor) -> Beginnings:
         """Some of the paths."""
-        columns = self.prefix, self.draws, self.weight, self.alone, self.size
+        columns = self.prefix, self.draws, self.weight, self.stratum, self.size
         return Beginnings(self.groups, *(column[index] for column in columns))
 
     @cached_property
@@ -101,7 +101,7 @@ class Beginnings:
 
     def means(self, values: Tensor) -> Tensor:
         """For each path the mean of the values (P, ...) of its stratum."""
-        stratum = torch.where(self.alone, self.prefix, -1 - self.row).unique(return_inverse=True)[1]
+        stratum = self.stratum.unique(return_inverse=True)[1]
         sums = torch.zeros_like(values).index_add(0, stratum, values)[stratum]
         return sums / self.size.view(-1, *[1] * (values.dim() - 1))
 
@@ -145,24 +145,29 @@ def drawn(
     whole = torch.cat(ends)
     complete = whole.nonzero().squeeze(1)
     ones = torch.ones_like(usual[complete])
+    numbers = torch.arange(len(complete), device=complete.device)
     parts: list[tuple[Tensor, ...]] = [
-        (complete, draws[:1].expand(len(ones), -1), ones, ones > 0, ones)
+        (complete, draws[:1].expand(len(ones), -1), ones, numbers, ones)
     ]
+    before = len(complete)
     for anchor in row[~whole].unique():
         index = ((row == anchor) & ~whole).nonzero().squeeze(1)
-        prefix, *columns = _drawn(spread[index], usual[index], draws)
-        parts.append((index[prefix], *columns))
+        prefix, found, weight, stratum, size = _drawn(spread[index], usual[index], draws)
+        parts.append((index[prefix], found, weight, before + stratum, size))
+        before += len(draws)
     return Beginnings(groups, *(torch.cat(column) for column in zip(*parts, strict=True)))
 
 
 def _drawn(spread: Tensor, usual: Tensor, draws: Tensor) -> tuple[Tensor, ...]:
-    """Of one anchor the prefix, draws, weight, alone and size of each path."""
-    parts = (spread, 1 - _USUAL), (usual, _USUAL)
-    learned = torch.zeros_like(usual)
-    for part, share in parts:
-        learned = learned + part * safe_divide(part.new_tensor(share), part.sum())
+    """Of one anchor the prefix, draws, weight, stratum and size of each path."""
+    learned, by_layer = (
+        part * safe_divide(part.new_tensor(share), part.sum())
+        for part, share in ((spread, 1 - _USUAL), (usual, _USUAL))
+    )
     ones = torch.ones_like(usual)
-    shares = drawing_shares(*(row.unsqueeze(0) for row in (ones, learned, ones))).squeeze(0)
+    shares = drawing_shares(
+        *(row.unsqueeze(0) for row in (ones, learned + by_layer, ones))
+    ).squeeze(0)
     count = (len(draws) - 2) * shares / shares.sum()
     count = torch.where(count >= 2, count.floor(), 0).long()
     rest = torch.where(count > 0, 0, shares)
@@ -171,16 +176,19 @@ def _drawn(spread: Tensor, usual: Tensor, draws: Tensor) -> tuple[Tensor, ...]:
         # Where no prefix is left to be drawn, the largest has the paths that rounding leaves over.
         count[shares.argmax()] += left
         left = 0
-    own = torch.arange(len(count), device=count.device).repeat_interleave(count)
-    weight = torch.ones_like(draws[:, 0])
-    size = torch.cat([count[own], count.new_full((left,), left)]).to(weight)
-    others = own[:0]
+    stratum = torch.arange(len(count), device=count.device).repeat_interleave(count)
+    prefix, size, weight = stratum, count[stratum], torch.ones_like(draws[:, 0])
     if left:
-        drawn, inverse = (one.squeeze(0) for one in draw(rest.unsqueeze(0), draws[-left:, :1].T))
-        # Paths with one prefix stand together.
-        others, order = drawn.sort(stable=True)
-        weight[-left:] = inverse[order]
-        draws = torch.cat([draws[:-left], draws[-left:][order]])
-    prefix = torch.cat([own, others])
-    alone = torch.arange(len(draws), device=count.device) < len(own)
-    return prefix, draws, weight, alone, size
+        # Strata of one probability, in the order of prefixes, so that they are alike inside.
+        strata = left // 2
+        number = (torch.arange(left, device=count.device) // 2).clamp(max=strata - 1)
+        uniform = (number + draws[-left:, 0]) / strata
+        others, inverse = (one.squeeze(0) for one in draw(rest.unsqueeze(0), uniform.unsqueeze(0)))
+        weight[-left:] = inverse / strata
+        prefix = torch.cat([prefix, others])
+        size = torch.cat([size, torch.bincount(number)[number]])
+        # A prefix has at least two paths of its own: these numbers are free.
+        stratum = torch.cat(
+            [stratum.unique(return_inverse=True)[1], number + len(draws) // 2 - strata]
+        )
+    return prefix, draws, weight, stratum, size.to(weight)

@@ -14,7 +14,7 @@ _GROWTH = 4
 badly."""
 _PILOTS = 1 / 20, 1 / 5
 """Up to which shares of all paths there are pilots."""
-_DOUBTS = 1, 3
+_DOUBTS = 2, 4
 """By how many of its standard deviations a variance may be too small that was estimated from
 pilots, and from paths that count: no path has met what is rare."""
 _LEAST = 1 / 2
@@ -66,6 +66,13 @@ class Budget:
         if batch.counts:
             return Batch(spent, self._second(batch, found), batch.planned, counts=True, last=True)
         return self._next(spent, self._revised(batch, found))
+
+    def needed(self, number: int, total: float, stderr: float) -> int:
+        """About how many paths are drawn where ``number`` paths found a sum with this error."""
+        if self.stderr is None:
+            return self.paths
+        error = (stderr / total / self.stderr) ** 2 if total else 0.0
+        return min(self.paths, max(self.first.planned, ceil(number * error)))
 
     def _next(self, spent: int, planned: int) -> Batch:
         """The pilots that come next, after so many paths, or the first paths that count."""

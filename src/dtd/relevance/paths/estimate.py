@@ -130,29 +130,21 @@ class Found:
 
     @property
     def _variance(self) -> Tensor:
-        """Of each unit's relevance, (B, d).
-
-        The values of a stratum of one prefix are centred. Of the mean of n values that are not, the
-        variance is ``(Σ v² - n mean²) / (n (n - 1))``.
-        """
+        """Of each unit's relevance, (B, d)."""
         begun, given = self.begun, self._beyond * self._steps
-        centred = given - begun.means(given) * begun.alone
+        centred = given - begun.means(given)
         squares = self._by_unit((centred * self._plain).square() * begun.variances)
         product = self.layer.product.mapped(torch.square)
-        square = self.anchors.a.square() * product.transposed(squares, self.anchors.a)
-        mean = self._given(self._by_unit(given * begun.parts * ~begun.alone))
+        variance = self.anchors.a.square() * product.transposed(squares, self.anchors.a)
         if len(self.expansion.from_first):
             paths, shares, beside = self._from_first, self._shares, self._beside(centred)
-            usual = paths.means(shares) * paths.alone.unsqueeze(1)
+            usual = paths.means(shares)
             squares = (shares - usual + beside).square()
             # Paths of a stratum that have no shares are as far from its mean as it is from zero.
             rest = 1 - paths.means(torch.ones_like(paths.weight)).unsqueeze(1)
             squares += torch.where(rest > 0, usual * (rest * shares + 2 * beside), 0)
-            square.index_add_(0, paths.row, squares * paths.variances.unsqueeze(1))
-            mean.index_add_(0, paths.row, shares * (paths.parts * ~paths.alone).unsqueeze(1))
-        n = torch.zeros_like(self.anchors.a[:, 0])
-        n = n.scatter_reduce(0, begun.row, begun.size * ~begun.alone, "amax")
-        return (square - mean.square() / (n - 1).clamp(min=1).unsqueeze(1)).clamp(min=0)
+            variance.index_add_(0, paths.row, squares * paths.variances.unsqueeze(1))
+        return variance.clamp(min=0)
 
     def _beside(self, numbers: Tensor) -> Tensor:
         """What the paths that are expanded from their first roots on give to the units, (n, d).

@@ -26,8 +26,8 @@ from dtd.relevance.paths.guess import Guess, Observations
 from dtd.relevance.paths.prefixes import HELD, Anchors, Prefixes, extended
 from dtd.relevance.slopes.forward import ForwardSlopes
 
-_PREFIXES = 4
-"""How many prefixes are visited for each path that is planned: in so many layers a path stands."""
+_PREFIXES = 1
+"""How many prefixes of one length are visited for each path that is planned, at most."""
 _MOST = 2**17
 """How many prefixes of one length an anchor has at most."""
 
@@ -117,7 +117,7 @@ def _last_observed(found: Found) -> dict[int, Observations]:
     """What the paths without limits found at the last units of their prefixes."""
     begun, expansion = found.begun, found.expansion
     weight = begun.importance(found.anchors.units.z)
-    plain = torch.ones_like(begun.alone).index_fill(0, expansion.from_first, False)
+    plain = torch.ones_like(begun.row, dtype=torch.bool).index_fill(0, expansion.from_first, False)
     observed = {}
     for group, (place, inside) in zip(begun.groups, begun.by_group, strict=True):
         unit, kept = group.unit[inside], plain[place]

@@ -1,0 +1,140 @@
+"""Standard errors of sampled paths: as they are written down, and in every kind of explanation."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import dtd
+from cases import random_network, recursion
+from dtd.networks.network import Layer, Network
+from dtd.relevance.paths import sampled as sampled_paths
+from dtd.relevance.paths.budget import Batch, Budget
+from dtd.relevance.paths.estimate import Estimate, Found
+from test_one_sided import zero_biases
+from test_sampled_paths import answered, estimates
+
+
+def literal_variance(found):
+    """Of each unit's relevance: the sample variances of the strata, over their paths."""
+    begun, expansion, (_, a, units) = found.begun, found.expansion, found.anchors
+    weight = begun.weight * begun.all_weights[begun.prefix]
+    passed = weight * (expansion.factor - found.expected[begun.prefix])
+    gains = torch.zeros(len(passed), units.z.shape[1], dtype=a.dtype)
+    gains[torch.arange(len(passed)), begun.first] = passed * units.step[begun.row, begun.first]
+    given = a[begun.row] * found.layer.product.transposed(gains, a[begun.row])
+    index = expansion.from_first
+    given[index] += begun.weight[index].unsqueeze(1) * expansion.shares
+    variance = torch.zeros_like(a)
+    for number in begun.stratum.unique():
+        inside = begun.stratum == number
+        if inside.sum() > 1:
+            variance[begun.row[inside][0]] += given[inside].var(0) / inside.sum()
+    return variance
+
+
+@pytest.mark.parametrize(("seed", "bias", "rule"), [(4, "zero", "z+"), (50, "positive", "gamma")])
+def test_variances_are_those_of_the_strata(monkeypatch, seed, bias, rule):
+    """Also where paths of a stratum have expansions from their first roots on, beside others."""
+    monkeypatch.setattr(sampled_paths, "_MOST", 0)
+    every = []
+
+    def noted(*parts):
+        every.append(Found(*parts))
+        return every[-1]
+
+    monkeypatch.setattr(sampled_paths, "Found", noted)
+    net, x = answered((3, 4, 4, 1), seed, bias)
+    estimates(recursion(zero_biases(net, seed), rule, gamma=0.5), x, number=100, layers=[0])
+    found = every[-1]
+    assert len(found.expansion.from_first) > 5
+    want = literal_variance(found)
+    assert want.all()
+    torch.testing.assert_close(found.estimate.stderr.square(), want, rtol=1e-9, atol=0)
+
+
+def normalised(seed):
+    """A network with two outputs, whose units are alike in size, and some inputs."""
+    net = random_network((5, 20, 20, 20, 2), seed, "negative", output_relu=False)
+    layers = [
+        Layer(layer.weight / layer.weight.norm(dim=1, keepdim=True),
+              0.1 * layer.bias, relu=layer.relu)
+        for layer in net.layers
+    ]  # fmt: skip
+    x = torch.rand(40, 5, generator=torch.Generator().manual_seed(seed)).double()
+    return Network(tuple(layers)), x
+
+
+KINDS = {
+    "an output above zero": (0, torch.float64, 1),
+    "an output below zero": (0, torch.float64, -1),
+    "a pair of outputs": ((0, 1), torch.float64, -1),
+    "float32": (0, torch.float32, 1),
+}
+
+
+@pytest.mark.parametrize(("target", "dtype", "sign"), KINDS.values(), ids=KINDS)
+def test_every_kind_of_output(monkeypatch, target, dtype, sign):
+    """The mean of z² of the sums of R_0 and R_1 is one, against enumeration in float64."""
+    monkeypatch.setattr(sampled_paths, "_MOST", 0)
+    squares = []
+    net, x = normalised(3)
+    y = net.forward(x)
+    f = y[:, target] if isinstance(target, int) else y[:, 0] - y[:, 1]
+    x = x[sign * f > 0.1 * f.abs().max()][:2]
+    want = dtd.DTD(net, rule="z+").explain(x, target).relevance
+    for seed in range(12):
+        estimator = dtd.MonteCarlo(paths=300)
+        explainer = dtd.DTD(net, rule="z+", estimator=estimator, seed=seed, dtype=dtype)
+        got = explainer.explain(x, target)
+        assert got.relevance[0].dtype == dtype
+        for layer in (0, 1):
+            gap = got.relevance[layer].sum(1).double() - want[layer].sum(1)
+            assert (sign * want[layer].sum(1) > 0).all()
+            squares.append((gap / got.sum_stderr[layer]).square())
+            assert (got.sum_stderr[layer] > 0).all()
+    assert 0.4 < torch.stack(squares).mean() < 1.8
+
+
+def test_nothing_is_explained_of_a_zero():
+    net, x = normalised(1)
+    *hidden, last = net.layers
+    closed = Network((*hidden, Layer(-last.weight.abs(), last.bias)))
+    result = dtd.DTD(closed, rule="z+", estimator=dtd.MonteCarlo(paths=300)).explain(x[:2], 0)
+    assert not any(layer.any() for layer in result.relevance)
+    assert not any(layer.any() for layer in result.sum_stderr)
+
+
+def test_batches_do_not_depend_on_their_own_paths():
+    """Two batches whose sizes are made of each other's errors: any sequence ends, within budget."""
+    budget = Budget(5000, 0.05)
+    for error, paths in ((0.5, 3.0), (0.01, 100.0), (10.0, 1.0), (0.0, torch.inf)):
+        batch: Batch | None = budget.first
+        batches = []
+        while batch:
+            batches.append(batch)
+            batch = budget.after(batch, found(error / batch.number**0.5, paths))
+        assert batches[-1].before + batches[-1].number <= 5000
+        assert [one.counts for one in batches[-2:]] == [True, True]
+        assert not any(one.counts for one in batches[:-2])
+        assert all(one.number >= 2 for one in batches)
+
+
+def found(stderr, paths):
+    one = torch.ones(1, dtype=torch.float64)
+    return Estimate(one.unsqueeze(1), one.unsqueeze(1), stderr * one, paths * one, one, one)
+
+
+def test_two_batches_are_unbiased(monkeypatch):
+    """With a wanted error, too: z of the mean of many runs against the exact sum."""
+    monkeypatch.setattr(sampled_paths, "_MOST", 0)
+    net, x = answered((5, 8, 7, 1), 40, "positive")
+    rec = recursion(net, "z+")
+    with torch.no_grad():
+        want = rec.relevance(0, x).sum()
+    runs = [estimates(rec, x, seed=s, number=5000, stderr=0.03, layers=[0])[0] for s in range(60)]
+    sums = torch.stack([run.relevance.sum() for run in runs])
+    claimed = torch.stack([run.total_stderr[0] for run in runs])
+    assert ((claimed / sums) <= 0.03).double().mean() > 0.95
+    assert abs(sums.mean() - want) <= 3 * sums.std() / len(runs) ** 0.5
+    assert 0.5 < ((sums - want) / claimed).square().mean() < 1.6
