@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from document import grid, share
-from dtd_cli.plots import style
+from dtd_cli.plots import legends, style
 
 RULES = ("z+", "gamma", "x", "w2", "zero", "pinv", "zB")
 """``zB`` stands for zB in the input layer and z+ above it."""
@@ -81,7 +81,7 @@ def draw(layers: pd.DataFrame, degrees: pd.DataFrame, path: Path) -> None:
     shares = _input_shares(degrees).reset_index("depth")
     least = shares[shares["depth"] == depths[0]].drop(columns="depth")
     _by_degree(last, least, int(depths[0]))
-    style.legend_below(picture, [rules[0], last], ncols=6)
+    legends.legend_below(picture, [rules[0], last], ncols=6)
     style.save(picture, path)
 
 
