@@ -9,8 +9,9 @@ import torch
 from flint import arb
 
 from dtd.networks.network import Layer
+from dtd.numerics.ball_matrix import ball_matrix
 from dtd.numerics.ball_operation import apply, evaluate, rounded
-from dtd.numerics.balls import Balls, digits, exact, gradient, matrix
+from dtd.numerics.balls import Balls, digits, exact, gradient
 from dtd.rules.formula import ToCommonZero
 
 torch.manual_seed(0)
@@ -23,7 +24,7 @@ COLUMN = np.array([1, 4, 0, 2, 2])
 def program(inputs):
     """A bit of everything."""
     (a,) = inputs
-    z = a.times(matrix(exact(W.T.contiguous()))).shifted(exact(W[:, 0]))
+    z = a.times(ball_matrix(W)).shifted(exact(W[:, 0]))
     some = a.rows(INDEX) * a.rows(INDEX).square()
     divisor = some.scaled(exact(W)).row_sums()
     t = z.rows(INDEX).entries(COLUMN) * divisor.reciprocal()
@@ -123,9 +124,7 @@ def test_a_sign_is_known_or_asked_for_again():
 
 
 def test_no_rows():
-    for got in evaluate(
-        lambda inputs: [inputs[0].times(matrix(exact(W.T.contiguous())))], [A[:0]], 30
-    ):
+    for got in evaluate(lambda inputs: [inputs[0].times(ball_matrix(W))], [A[:0]], 30):
         assert got.shape == (0, 5)
 
 

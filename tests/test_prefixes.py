@@ -80,7 +80,7 @@ def test_standard_errors_are_those_of_repetition(monkeypatch, case, rule):
     rec, squares = recursion(network, rule), []
     want = relevances(rec, x[:1])[0].sum()
     for seed in range(40):
-        (got,) = estimates(rec, x[:1], seed=seed, number=1000, layers=[0])
+        (got,) = estimates(rec, x[:1], seed=seed, number=2000, layers=[0])
         if 10 <= got.error_paths.item() < torch.inf:
             squares.append(((got.relevance.sum() - want) / got.total_stderr).square().item())
     assert len(squares) >= 20
@@ -128,7 +128,7 @@ def test_a_unit_without_a_term_below_the_output(seed):
     """Its root needs a limit there, which gives something to a weight of zero."""
     rec = recursion(fed_by_one(random_network((3, 4, 3, 1), seed, "zero")), "z+")
     x = positive_input(3, seed)
-    want, got = relevances(rec, x)[0], estimates(rec, x, number=400, layers=[0])[0]
+    want, got = relevances(rec, x)[0], estimates(rec, x, number=4000, layers=[0])[0]
     assert want.abs().max() > 0.1
     assert ((got.relevance - want).abs() <= 4 * got.stderr + 1e-9).all()
 
