@@ -181,7 +181,8 @@ def windows_with_one_input():
     return Network(layers), tensor([[0, 0, 0, 0, 0.483]])
 
 
-def test_biases_of_zero_far_above():
+def test_biases_of_zero_far_above(monkeypatch):
+    monkeypatch.setattr(sampled_paths, "_PREFIXES", 10**6)
     net, x = windows_with_one_input()
     settings = {"rule": "z+", "domain": dtd.Domain.nonnegative()}
     want = dtd.DTD(net, **settings).explain(x, 0)
