@@ -26,8 +26,9 @@ Adam, NoTraining = TRAININGS["adam"], TRAININGS["none"]
 
 
 def adam(loss="cross_entropy", epochs=40, test_fraction=0.2, nonpositive_biases=True, rate=0.005,
-         validation_fraction=0.0, patience=20):  # fmt: skip
+         validation_fraction=0.0, patience=20, decay="none"):  # fmt: skip
     settings = {"loss": loss, "epochs": epochs, "learning_rate": rate, "batch_size": 64}
+    settings |= {"decay": decay}
     settings |= {"test_fraction": test_fraction, "nonpositive_biases": nonpositive_biases}
     settings |= {"validation_fraction": validation_fraction, "patience": patience}
     return option("training", TRAININGS, {"name": "adam", **settings})
@@ -195,6 +196,37 @@ def test_the_seed_decides():
 
     assert torch.equal(weights(0), weights(0))
     assert not torch.equal(weights(0), weights(1))
+
+
+@pytest.mark.parametrize("decay", ["none", "cosine"])
+def test_the_steps_are_those_of_pytorch(decay):
+    network, source, epochs = mlp(2, 2), table(halves), 3
+    training = adam(epochs=epochs, nonpositive_biases=False, decay=decay)
+    trained = train(training, network, source).network
+    split = training.split(len(source.rows), 0)
+    targets = LOSSES["cross_entropy"].targets(source.labels, 2)
+    first, last = (
+        [torch.nn.Parameter(layer.weight.flatten(1).T.float().clone()),
+         torch.nn.Parameter(layer.bias.float().clone())]
+        for layer in network.layers
+    )  # fmt: skip
+    optimizer = torch.optim.Adam([*first, *last], lr=0.005)
+    order, batches = torch.Generator().manual_seed(0), math.ceil(len(split.train) / 64)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * batches)
+    for _ in range(epochs):
+        rows = torch.from_numpy(split.train)
+        rows = rows[torch.randperm(len(rows), generator=order)]
+        for batch in rows.split(64):
+            hidden = torch.relu(source.rows[batch].float() @ first[0] + first[1])
+            missed = torch.nn.functional.cross_entropy(hidden @ last[0] + last[1], targets[batch])
+            optimizer.zero_grad()
+            missed.backward()
+            optimizer.step()
+            if decay == "cosine":
+                schedule.step()
+    for layer, (weight, bias) in zip(trained.layers, (first, last), strict=True):
+        torch.testing.assert_close(layer.weight.float(), weight.T, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(layer.bias.float(), bias, rtol=1e-5, atol=1e-6)
 
 
 def test_also_where_no_gradients_are_kept():

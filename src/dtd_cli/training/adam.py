@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated
 
@@ -28,6 +28,11 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 _BELOW_ZERO = -1e-3
 """The largest bias in networks with convolutions."""
+DECAYS: dict[str, Callable[[float], float]] = {
+    "none": lambda done: 1.0,
+    "cosine": lambda done: (1 + math.cos(math.pi * done)) / 2,
+}
+"""What is left of the learning rate after a share of all epochs."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,8 @@ class Adam(Training):
     The share ``test_fraction`` of the rows is held out, measured and explained. If it is 0, all
     rows are explained. Of the others the share ``validation_fraction`` decides when training ends:
     once its loss has not fallen for ``patience`` epochs, and after ``epochs`` at the latest. The
-    network with its least loss is kept. If the share is 0, all epochs are made.
+    network with its least loss is kept. If the share is 0, all epochs are made. With
+    ``decay=cosine`` the learning rate falls to zero in ``epochs``.
 
     With ``nonpositive_biases`` every bias is clamped to <= 0 after each update, as the theory
     needs: the origin is then a root of every unit (DTD, on networks of one layer). Such a network
@@ -51,6 +57,7 @@ class Adam(Training):
     epochs: Count
     patience: Count
     learning_rate: Positive
+    decay: Annotated[str, OneOf(DECAYS)]
     batch_size: Count
     test_fraction: Fraction
     validation_fraction: Fraction
@@ -164,16 +171,18 @@ class Adam(Training):
             parameter.requires_grad_()
         for bias, weight in zip(biases, weights, strict=True):
             bias.register_hook(partial(_by_channel, len(weight)))
-        steps = _Steps([*biases, *weights], self.learning_rate)
+        steps, left = _Steps([*biases, *weights]), DECAYS[self.decay]
         generator = torch.Generator().manual_seed(seed)
         train = torch.from_numpy(split.train)
         best, kept, since = math.inf, network, self.epochs
         for epoch in bars(progress)(range(1, self.epochs + 1), "training"):
             order = torch.randperm(len(train), generator=generator)
-            for batch in train[order].split(self.batch_size):
+            batches = train[order].split(self.batch_size)
+            for number, batch in enumerate(batches):
+                done = (epoch - 1 + number / len(batches)) / self.epochs
                 with torch.enable_grad():
                     missed = loss.value(network.forward(rows[batch]), targets[batch])
-                steps.down(missed)
+                steps.down(missed, self.learning_rate * left(done))
                 if self.nonpositive_biases:
                     with torch.no_grad():
                         for bias in biases:
@@ -197,12 +206,12 @@ class _Steps:
     longer than to train on the digits.
     """
 
-    def __init__(self, parameters: list[Tensor], learning_rate: float) -> None:
-        self.parameters, self.learning_rate = parameters, learning_rate
+    def __init__(self, parameters: list[Tensor]) -> None:
+        self.parameters = parameters
         self.means, self.squares = ([torch.zeros_like(p) for p in parameters] for _ in range(2))
         self.counts = [torch.zeros(()) for _ in parameters]
 
-    def down(self, loss: Tensor) -> None:
+    def down(self, loss: Tensor, learning_rate: float) -> None:
         """Take one step that lowers the loss, which is freed with its graph."""
         gradients = list(torch.autograd.grad(loss, self.parameters))
         with torch.no_grad():
@@ -216,7 +225,7 @@ class _Steps:
                 amsgrad=False,
                 beta1=0.9,
                 beta2=0.999,
-                lr=self.learning_rate,
+                lr=learning_rate,
                 weight_decay=0.0,
                 eps=1e-8,
                 maximize=False,
