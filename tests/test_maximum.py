@@ -184,7 +184,8 @@ def test_train_free_is_that_of_a_loop(padding):
 def test_sampled_paths_agree():
     network = pooled_network(9, 1, "positive")
     exact, x = explained(network)
-    sampled, _ = explained(network, estimator=dtd.MonteCarlo(400))
+    # A rare path that a few hundred often miss gives a hundredth of the sum.
+    sampled, _ = explained(network, estimator=dtd.MonteCarlo(2000))
     one, other = exact.explain(x[:1], target=0), sampled.explain(x[:1], target=0)
     for mine, theirs, stderr in zip(one.relevance, other.relevance, other.stderr, strict=True):
         assert ((mine - theirs).abs() <= 4 * stderr + 1e-12).all()

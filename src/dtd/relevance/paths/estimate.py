@@ -38,7 +38,7 @@ class Estimate(NamedTuple):
         """That of estimates from paths of their own."""
         columns = [torch.stack(column) for column in zip(*estimates, strict=True)]
         relevance, stderr, total_stderr, error_paths, zero_order, limit_error = columns
-        fourth = (total_stderr.pow(4) / error_paths).sum(0)
+        fourth = (total_stderr.square().square() / error_paths).sum(0)
         whole = total_stderr.square().sum(0)
         return cls(
             relevance.mean(0),

@@ -27,6 +27,10 @@ from dtd.relevance.slopes.needed import ForwardLimits, forward_limits, loses_dig
 from dtd.relevance.slopes.slope import Pairs, RootExpansions, worst
 from dtd.roots.location import Location, OnKink
 
+_CACHED = 2**17
+"""How many numbers of a layer the points that go up together have on a CPU: few enough for its
+caches."""
+
 
 class Reached(NamedTuple):
     """Where N roots lead in the layer above them."""
@@ -91,6 +95,13 @@ class ForwardSlopes:
         """Whether ``R_l`` is made of factors."""
         return l == self.network.depth or l in self.layers
 
+    def together(self, l: int) -> int:
+        """How many roots in layer ``l`` go up through the layers above together."""
+        most = self.batching.max_points
+        if self.network.device.type == "cpu":
+            most = min(most, _CACHED // max(self.network.widths[l + 1 :]))
+        return max(1, most)
+
     def relevance(self, l: int, a: Tensor) -> Relevance:
         """``R_l`` at the anchors ``a`` (N, d).
 
@@ -103,7 +114,7 @@ class ForwardSlopes:
         if l + 1 < self.network.depth:
             left: list[Pairs] = []
             visited = gains.flatten().nonzero().squeeze(1)
-            chunks = visited.split(self.batching.max_points)
+            chunks = visited.split(self.together(l))
             for chunk in self.automatic.track(chunks, "relevances"):
                 row, unit = chunk // gains.shape[1], chunk % gains.shape[1]
                 anchors = a.index_select(0, row)
@@ -134,7 +145,7 @@ class ForwardSlopes:
         """``∇⁺h`` at roots in layer ``l`` on the kinks of their units, by whichever rule."""
         if l + 1 == self.network.depth:
             return self._output(l, pairs)
-        chunks = list(pairs.split(self.batching.points(l)))
+        chunks = list(pairs.split(min(self.batching.points(l), self.together(l))))
         parts = [self._at(l, chunk) for chunk in self.automatic.track(chunks, "slopes")]
         found = RootExpansions(*concatenate(parts))
         left = found.untaken.nonzero().squeeze(1)
@@ -201,7 +212,7 @@ class ForwardSlopes:
         value = torch.zeros_like(a[:, 0])
         # Dead units, and those that can give nothing to ``unit``, are not visited.
         visited = (units.rooted & layer.moves(unit, a)).flatten().nonzero().squeeze(1)
-        for chunk in visited.split(self.batching.max_points):
+        for chunk in visited.split(self.together(l)):
             row, upper = chunk // layer.layer.units, chunk % layer.layer.units
             anchors, t, lower = a.index_select(0, row), units.step.take(chunk), unit[row]
             pairs = Pairs(anchors, layer.roots(anchors, t, upper), upper, row)
