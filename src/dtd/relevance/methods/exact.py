@@ -28,8 +28,8 @@ def recursive(problem: Problem) -> Explanation:
     Wherever roots were searched, the closed-form roots of the same units stand beside them.
     """
     recursion = problem.recursion
-    *path, last = problem.way.activations[:-1]
-    path = [*path, last, recursion.explained.layers[-1](last)]
+    *below, _ = problem.way.activations
+    path = [*below, recursion.explained.layers[-1](below[-1])]
     layers: dict[int, Decomposition] = {}
     upper = path[-1]
     for start, a in problem.track(list(enumerate(path[:-1]))[::-1], "layers"):
