@@ -9,6 +9,7 @@ import dtd
 from cases import network, positive_input, random_network, recursion, relevances, tensor
 from dtd.networks.matrices.convolution import Convolution
 from dtd.networks.network import Layer, Network
+from dtd.relevance.paths import prefixes
 from dtd.relevance.paths import sampled as sampled_paths
 from dtd.relevance.paths.draws import Drawn
 from dtd.relevance.slopes.slope import Pairs
@@ -69,6 +70,19 @@ def test_all_prefixes_are_the_recursion(monkeypatch, case, rule):
         assert torch.allclose(estimate.relevance, exact, rtol=1e-9, atol=1e-12)
         assert not estimate.stderr.any()
         assert estimate.error_paths.isinf().all()
+
+
+def test_an_anchor_without_room_leaves_it_to_others(monkeypatch):
+    """Each anchor has the prefixes that it has alone."""
+    monkeypatch.setattr(sampled_paths, "_MOST", 3)
+    monkeypatch.setattr(prefixes, "_FEW", 1)
+    monkeypatch.setattr(prefixes, "_TOGETHER", 1)
+    network, x = CASES["deep"]()
+    rec, rows = recursion(network, "z+"), torch.cat([2 * x[:1], x[:1]])
+    (together,) = estimates(rec, rows, number=100, layers=[0])
+    alone = [estimates(rec, row, number=100, layers=[0])[0] for row in rows.split(1)]
+    for got, want in zip(together, zip(*alone, strict=True), strict=True):
+        torch.testing.assert_close(got, torch.cat(want), rtol=1e-12, atol=1e-14, equal_nan=True)
 
 
 @pytest.mark.parametrize("rule", ["z+", "gamma"])

@@ -169,8 +169,8 @@ def _extensions(
         together = _TOGETHER // max(slopes.network.widths[prefixes.at :])
         for ordered in _chunks(importance(prefixes).argsort(descending=True), together):
             chunk = ordered[room.left[prefixes.row[ordered]]]
-            if not room.left.any():
-                break
+            if not len(chunk):
+                continue
             part, ended = _longer(slopes, prefixes.rows(chunk))
             looked = torch.bincount(part.point, minlength=len(chunk))
             part = _that_pass(slopes, part)
