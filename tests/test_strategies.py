@@ -110,3 +110,19 @@ def test_in_one_column_panels_with_a_single_mark_are_lower():
     axes = strategies(Tables(strategies=table()), Plots(width=1)).axes
     shares, *others = (one.get_subplotspec().get_position(one.figure).height for one in axes)
     assert all(height < 0.9 * shares for height in others)
+
+
+def test_roots_of_f_are_counted_by_samples():
+    units = table().query("layer == 0")
+    of_f = units.assign(method="simple_taylor", units=1)
+    layer, f = "the 4 units with relevance, layer 0", "f, 1 sample"
+    for rows, what, number in (
+        (units, layer, "4 units of all samples"),
+        (of_f, f, "1 sample for f"),
+        (pd.concat([units, of_f]), f"{layer}, and {f}", "4 units of all samples, 1 sample for f"),
+    ):
+        caption = strategies(Tables(strategies=rows)).caption
+        assert caption.startswith(f"Root searches for {what}. n = {number}. ")
+        assert "Distances" in caption
+    caption = strategies(Tables(strategies=units.assign(distance_ratio_median=np.nan))).caption
+    assert "Distances" not in caption

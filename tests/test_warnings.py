@@ -246,6 +246,15 @@ def test_a_residual_far_beyond_f(monkeypatch, capfd):
     none_about(summary, "are no roots")
 
 
+def test_closed_forms_beside_other_roots_have_no_part_in_the_relevance(monkeypatch, capfd):
+    """Below roots that are made, the closed form is no root, and nothing rests on it."""
+    _, summary = ran(monkeypatch, capfd, "experiment=any_explanation", "inputs.n=1")
+    none_about(summary, "are no roots")
+    roots = pd.read_csv("run/roots.csv")
+    beside = roots[(roots["finder"] == "closed_form") & (roots["layer"] == 0)]
+    assert beside["residual"].abs().max() > 100
+
+
 def test_roots_outside_the_domain_are_counted_in_one_line(monkeypatch, capfd):
     _, summary = ran(monkeypatch, capfd, "network=mlp", "network.hidden=[6,4]", "training=none",
                      "network.seed=2", "inputs=grid", "inputs.points=4", "rule=w2")  # fmt: skip

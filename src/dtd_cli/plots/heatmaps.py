@@ -128,7 +128,7 @@ def _sheet(
         max(1 + own, *map(len, first[1])),
         heading,
         f"{_COLOURS} {_scale(own, together)} {_hatching(rows)} "
-        f"n = {len({row.sample.number for row in rows})} samples.",
+        f"n = {wording.counted(len({row.sample.number for row in rows}), 'sample')}.",
         plots,
     )
     grays = [Normalize(row.first.min(), row.first.max()) for row in rows]

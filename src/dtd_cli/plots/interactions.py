@@ -48,7 +48,7 @@ def interactions(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
         0.6 + _HEIGHT * panels,
         f"Interactions of input units: red for the output, blue against it{others}",
         f"Degree-2 relevance of pairs of inputs. {seen} Σ is the sum of all entries. "
-        f"n = {len(samples)} samples, a panel each.",
+        f"n = {wording.counted(len(samples), 'sample')}, a panel each.",
         plots,
     )
     # The panels are squares, whatever room they have.

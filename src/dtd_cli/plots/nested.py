@@ -26,7 +26,7 @@ def region_size(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
         3.6,
         "Size of the linear regions",
         f"Boxes are quartiles with the median, lines reach from the 5th to the 95th percentile. "
-        f"n = {len(table)} units of all samples.",
+        f"n = {wording.counted(len(table), 'unit')} of all samples.",
         plots,
     )
     axes = picture.subplots()
@@ -62,7 +62,7 @@ def summed_root(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
         0.9 + 2.2 * len(samples) * (1 + plots.narrow),
         f"The root of the summed relevance{others}",
         "Relevance of the units of layer 1, and the input, at the input itself and at the root of "
-        f"the sum of these relevances. n = {len(samples)} samples, a row each.",
+        f"the sum of these relevances. n = {wording.counted(len(samples), 'sample')}, a row each.",
         plots,
     )
     columns = 1 if plots.narrow else 2

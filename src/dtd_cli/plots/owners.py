@@ -12,13 +12,18 @@ _OF_F_METHOD = "simple_taylor"
 
 def told_apart(table: pd.DataFrame) -> pd.DataFrame:
     """A table of roots in which those of f itself have the neuron :data:`OF_F`."""
-    return table.assign(neuron=table["neuron"].mask(table["method"] == _OF_F_METHOD, OF_F))
+    return table.assign(neuron=table["neuron"].mask(of_f(table), OF_F))
+
+
+def of_f(table: pd.DataFrame) -> pd.Series:
+    """Which rows of a table are about roots of f itself."""
+    return table["method"] == _OF_F_METHOD
 
 
 def searches_named(table: pd.DataFrame) -> pd.DataFrame:
     """A table of roots in which searches for roots of f itself have a name of their own."""
     finder = table["finder"].astype(str)
-    return table.assign(finder=finder.mask(table["method"] == _OF_F_METHOD, finder + " for f"))
+    return table.assign(finder=finder.mask(of_f(table), finder + " for f"))
 
 
 def unit_name(unit: int) -> str:

@@ -53,8 +53,9 @@ def path_graph(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
         0.7 + height * rows,
         f"Relevance from the output to the input{others}",
         f"Edges are as wide as the relevance that passes: the strongest {_MOST_EDGES} between two "
-        "layers, on one scale for all methods of a sample. Units without such an edge, in layers "
-        f"of more than {_ROOM_FOR_ALL}, are left out ({hidden}). n = {len(samples)} samples.",
+        "layers, on one scale for all methods of a sample. Units without relevance are white. "
+        f"Units without such an edge, in layers of more than {_ROOM_FOR_ALL}, are left out "
+        f"({hidden}). n = {wording.counted(len(samples), 'sample')}.",
         plots,
     )
     grid = picture.subplots(rows, -(-len(samples) * len(methods) // rows), squeeze=False)

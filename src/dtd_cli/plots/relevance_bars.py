@@ -49,7 +49,8 @@ def relevance_bars(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None
         0.7 + height * rows,
         f"Relevance of each feature{others}",
         "Features in the order of their largest |R| in any panel, on one scale; at the right of "
-        f"each the value of the sample. n = {len(samples)} samples, a panel each."
+        f"each the value of the sample. n = {wording.counted(len(samples), 'sample')}, a panel "
+        "each."
         f"{_errors(tables)}",
         plots,
     )

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from dtd_cli.config.plots import Plots
 from dtd_cli.plots import legends, style, wording
-from dtd_cli.plots.owners import searches_named
+from dtd_cli.plots.owners import of_f, searches_named
 from dtd_cli.plots.style import Vector
 from dtd_cli.plots.tables import Tables, has_rows
 
@@ -36,21 +36,24 @@ def strategies(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     layer = int(several["layer"].min())
     rows = several[several["layer"] == layer]
     left_out = int(rows["left_out"].max())
-    units = int(rows["units"].iloc[0])
-    draw = [_draw_shares, _draw_cost]
+    what, number = _searched(rows, layer)
+    draw, distances = [_draw_shares, _draw_cost], ""
     if rows["distance_ratio_median"].notna().any():
         draw.insert(1, _draw_distances)
+        distances = (
+            "Distances are divided by that of the certified nearest root, from the median (point) "
+            "to the largest. "
+        )
     # One above the other they are lower, and lowest those with a single mark for each search.
     single = 0.6 + 0.22 * len(rows)
     heights = [0.5 + 0.36 * len(rows), *[single] * (len(draw) - 1)]
     picture = style.figure(
         9.0,
         1.1 + (sum(heights) if plots.narrow else 0.5 + 0.52 * len(rows)),
-        f"Root searches for the {units} units with relevance, layer {layer}"
+        f"Root searches for {what}"
         + (f", without {left_out} where it is unbounded" if left_out else ""),
-        f"n = {units} units of all samples. Lines on the bars: 95 % intervals (Wilson's) of the "
-        "shares, as if units were independent. Distances are divided by that of the certified "
-        "nearest root, from the median (point) to the largest. 0 is none; – is not known.",
+        f"n = {number}. Lines on the bars: 95 % intervals (Wilson's) of the shares, as if units "
+        f"were independent. {distances}0 is none; – is not known.",
         plots,
     )
     if plots.narrow:
@@ -66,6 +69,21 @@ def strategies(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     share.invert_yaxis()
     legends.legend_below(picture, [share], ncols=1 if plots.narrow else 3)
     return picture
+
+
+def _searched(rows: pd.DataFrame, layer: int) -> tuple[str, str]:
+    """Whose roots were searched, and of how many: units, samples for roots of f itself, or both."""
+    what, numbers = [], []
+    units, samples = rows.loc[~of_f(rows), "units"], rows.loc[of_f(rows), "units"]
+    if len(units):
+        counted = wording.counted(int(units.iloc[0]), "unit")
+        what.append(f"the {counted} with relevance, layer {layer}")
+        numbers.append(f"{counted} of all samples")
+    if len(samples):
+        counted = wording.counted(int(samples.iloc[0]), "sample")
+        what.append(f"f, {counted}")
+        numbers.append(f"{counted} for f")
+    return ", and ".join(what), ", ".join(numbers)
 
 
 def interval(share: Vector, count: Vector) -> Vector:

@@ -24,7 +24,7 @@ def agreement(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
         (1.5 + 0.42 * len(methods)) * (1 + plots.narrow),
         f"Agreement with f, and with the gradient{_without(_left_out(table))}",
         "Boxes are quartiles with the median, lines reach to 1.5 times their distance, points lie "
-        f"beyond. n = {table['sample'].nunique()} samples.",
+        f"beyond. n = {wording.counted(table['sample'].nunique(), 'sample')}.",
         plots,
     )
     colours = style.colours(methods, style.METHOD_COLOURS)

@@ -38,6 +38,11 @@ def _begin(parts: Sequence[str], room: int) -> int:
     return max(1, int((np.cumsum([len(part.strip() or " ") for part in parts]) <= room).sum()))
 
 
+def counted(count: int, thing: str) -> str:
+    """So many things: "1 sample", "2 samples"."""
+    return f"{count} {thing}{'' if count == 1 else 's'}"
+
+
 def number(value: float) -> str:
     """A number of three digits, those below a million without an exponent, with a true minus."""
     return f"{float(f'{value + 0.0:.3g}'):g}".replace("-", "−")

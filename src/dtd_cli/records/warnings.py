@@ -9,6 +9,7 @@ import pandas as pd
 
 from dtd.explainer.estimators import estimator_of
 from dtd.explainer.objections import rule_name
+from dtd.roots.closed_form import ClosedForm
 from dtd_cli.records.limits import UNBOUNDED, UNSETTLED
 from dtd_cli.records.methods import named
 from dtd_cli.run.preparation import Prepared
@@ -111,7 +112,14 @@ def _large_residuals(prepared: Prepared, tables: Tables, figures: Figures) -> It
     roots = tables["roots.csv"]
     f = tables["inputs.csv"].set_index("sample")["f"].abs()
     roots = roots.assign(share=roots["residual"].abs() / roots["sample"].map(f))
-    far = roots[(roots["share"] > FAR) & (roots["limit"] != UNBOUNDED)]
+    # Where roots are searched or made, the closed form stands beside them and is not used.
+    searched = [n for n, way in enumerate(prepared.scheme.roots) if way.name != ClosedForm.name]
+    beside = (
+        (roots["method"] == "recursive")
+        & (roots["finder"] == ClosedForm.name)
+        & roots["layer"].isin(searched)
+    )
+    far = roots[(roots["share"] > FAR) & (roots["limit"] != UNBOUNDED) & ~beside]
     for (method, finder), group in far.groupby(["method", "finder"], sort=False):
         worst = group.sort_values("share").iloc[-1]
         yield (
