@@ -248,6 +248,16 @@ def test_no_run_writes_through_a_link(monkeypatch, name):
     assert not precious.is_dir() or not list(precious.iterdir())
 
 
+@pytest.mark.parametrize("name", ["multirun.yaml", "runs.json"])
+def test_no_sweep_writes_through_a_link(monkeypatch, name):
+    Path("sweep").mkdir()
+    Path("precious").write_text("mine")
+    (Path("sweep") / name).symlink_to(Path("precious").resolve())
+    arguments = [part for part in SWEEP if part != "sweep=a"]
+    assert dtd_run(monkeypatch, *arguments, "seed=3", "hydra.sweep.dir=sweep") == 0
+    assert Path("precious").read_text() == "mine"
+
+
 @pytest.mark.parametrize("name", ["DONE", "FAILED", ".files", ".hydra/config.yaml"])
 def test_a_sweep_waits_for_no_pipe_in_a_folder(monkeypatch, sweep, name):
     (folder, _) = runs("a").values()

@@ -352,7 +352,7 @@ def mutated(chance, folder):
 
 @pytest.mark.filterwarnings("ignore:Glyph")
 @pytest.mark.parametrize(
-    ("first", "count"), [(0, 100), pytest.param(1000, 5000, marks=pytest.mark.exhaustive)]
+    ("first", "count"), [(0, 200), pytest.param(1000, 5000, marks=pytest.mark.exhaustive)]
 )
 def test_mutated_runs(one, tmp_path, first, count):
     """Fifty at a time beside one that nobody changed: it is reported, and so is each of them."""

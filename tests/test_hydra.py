@@ -226,6 +226,10 @@ def test_folders_with_names_of_ones_own(monkeypatch, capfd):
     ("arguments", "words"),
     [
         (["-m", "seed=1,2", "hydra.sweep.subdir=x"], "hydra.sweep.subdir=x: two runs have"),
+        (["-m", "seed=1", "hydra.sweep.subdir=../../esc"], "hydra.sweep.subdir=../../esc: allowed"),
+        (["-m", "seed=1", "hydra.sweep.subdir=/tmp/esc"], "hydra.sweep.subdir=/tmp/esc: allowed"),
+        (["-m", "seed=1", "hydra.sweep.subdir=''"], "allowed is the name of a folder inside the"),
+        (["-m", "seed=1", "hydra.sweep.subdir=."], "hydra.sweep.subdir=.: allowed is the name"),
         (["-m", "hydra.mode=RUN"], "hydra.mode=RUN: allowed without -m"),
         (["hydra.job.chdir=true"], "hydra.job.chdir=true: paths are those"),
         (["hydra.job.chdir=yes"], "hydra.job.chdir=true: paths are those"),

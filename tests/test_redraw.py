@@ -84,6 +84,15 @@ def test_a_failure_leaves_a_whole_run(run, monkeypatch):
     assert RunFolder(run).problem(verify=True) == ""
 
 
+def test_a_link_is_not_followed(run, monkeypatch, capfd):
+    Path("mine").mkdir()
+    (run / "plots").symlink_to("../mine")
+    assert dtd_plot(monkeypatch, run, "ledger") == 2
+    assert "plots in it is a link; allowed is a folder" in capfd.readouterr().err
+    assert not names(Path("mine"))
+    assert RunFolder(run).problem(verify=True) == ""
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -177,7 +177,7 @@ def test_large_gamma_approaches_z_plus():
         assert fine == pytest.approx(coarse / 100, rel=0.05)  # the error is 1 / gamma
 
 
-@pytest.mark.parametrize("gamma", [-0.1, math.inf, math.nan])
+@pytest.mark.parametrize("gamma", [-0.1, math.inf, math.nan, 1e12, 1e300])
 def test_gamma_that_is_not_a_number_from_zero_up(gamma):
     with pytest.raises(InvalidSetting, match="gamma"):
         rule_named("gamma", gamma)

@@ -54,7 +54,6 @@ class Range:
 _NUMBER = (int, float, np.integer, np.floating)
 COUNT = Range(1, integer=True)
 POSITIVE = Range(0, above=True)
-NOT_NEGATIVE = Range(0)
 TOLERANCE = Range(0, below=1)
 
 

@@ -7,8 +7,11 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from dtd.ranges import NOT_NEGATIVE
+from dtd.ranges import Range
 from dtd.rules.rule import FactorRule
+
+_ALLOWED = Range(0, below=1e12)
+"""Further up the roots are those of ``z+`` to twelve digits, and steps leave the range of numbers."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class Gamma(FactorRule):
     gamma: float = 1.0
 
     def __post_init__(self) -> None:
-        NOT_NEGATIVE.check("gamma", self.gamma)
+        _ALLOWED.check("gamma", self.gamma)
 
     def mask(self, weight: Tensor) -> Tensor:
         return 1 + self.gamma * (weight >= 0).to(weight.dtype)

@@ -18,6 +18,7 @@ from dtd_cli.config.errors import SettingError
 from dtd_cli.records.files import sync, write_whole
 from dtd_cli.records.folder import PLAN, RunFolder
 from dtd_cli.records.lock import held
+from dtd_cli.records.manifest import is_inside
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,8 @@ def sweep(
         launch: does the runs.
 
     Raises:
-        SettingError: there are no runs, or two of them have the same folder.
+        SettingError: there are no runs, two of them have the same folder, or one is not inside the
+            sweep's.
         SweepFailed: some have no result; the others were done first.
     """
     folder = Path(config.hydra.sweep.dir)
@@ -64,8 +66,8 @@ def sweep(
         given = " ".join(config.hydra.overrides.task)
         raise SettingError("configuration", given, "a setting has no values, so there is no run")
     with held(folder, "sweep", waits=True):
-        # As Hydra does.
-        OmegaConf.save(config, folder / "multirun.yaml")
+        # As Hydra does, but never through a link.
+        write_whole(folder / "multirun.yaml", lambda path: OmegaConf.save(config, path))
         # From it a report knows the runs that were asked for and never began.
         plan = {name: job.overrides for name, job in jobs.items()}
         write_whole(folder / PLAN, lambda path: path.write_text(json.dumps(plan, indent=1)))
@@ -83,6 +85,10 @@ def _jobs(
         with open_dict(composed):
             composed.hydra.job.id = composed.hydra.job.num = number
         name, digest = str(composed.hydra.sweep.subdir), identity(composed)
+        if not is_inside(name):
+            raise SettingError(
+                "hydra.sweep.subdir", name, "allowed is the name of a folder inside the sweep's"
+            )
         known = jobs.get(name)
         if known and known.identity != digest:
             raise SettingError(

@@ -202,6 +202,11 @@ class RunFolder:
             manifest = Manifest.read(self.path / DONE)
             if manifest is None or manifest.difference(self.path, verify=False):
                 raise SettingError("DIR", self.path, f"no finished run: {self.problem()}")
+            for folder in {(self.path / name).parent for name in names}:
+                if not folder.resolve().is_relative_to(self.path.resolve()):
+                    raise SettingError(
+                        "DIR", self.path, f"{folder.name} in it is a link; allowed is a folder"
+                    )
             rest = {name: entry for name, entry in manifest.files.items() if name not in names}
             self._conclude(Manifest(rest, manifest.identity))
             self.begin(*names)
