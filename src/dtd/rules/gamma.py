@@ -11,7 +11,7 @@ from dtd.ranges import Range
 from dtd.rules.rule import FactorRule
 
 _ALLOWED = Range(0, below=1e12)
-"""Further up the roots are those of ``z+`` to twelve digits, and steps leave the range of numbers."""
+"""Further up roots are those of ``z+`` to twelve digits, and steps leave the range of numbers."""
 
 
 @dataclass(frozen=True)
