@@ -230,6 +230,8 @@ def test_folders_with_names_of_ones_own(monkeypatch, capfd):
         (["-m", "seed=1", "hydra.sweep.subdir=/tmp/esc"], "hydra.sweep.subdir=/tmp/esc: allowed"),
         (["-m", "seed=1", "hydra.sweep.subdir=''"], "allowed is the name of a folder inside the"),
         (["-m", "seed=1", "hydra.sweep.subdir=."], "hydra.sweep.subdir=.: allowed is the name"),
+        (["sweep=a"], "sweep=a: a single run is in no sweep; allowed with -m"),
+        (["-m", "hydra.job.num=3"], "hydra.job.num=3: Hydra counts the runs"),
         (["-m", "hydra.mode=RUN"], "hydra.mode=RUN: allowed without -m"),
         (["hydra.job.chdir=true"], "hydra.job.chdir=true: paths are those"),
         (["hydra.job.chdir=yes"], "hydra.job.chdir=true: paths are those"),

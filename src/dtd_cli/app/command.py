@@ -193,14 +193,7 @@ def _ended(
     """What became of one run, whose folder is held; ``bars`` says whether it may show some."""
     outcome = Outcome(ExitStatus.DONE)
     try:
-        if context.job.chdir:
-            # Back, so that the folder can be taken away.
-            os.chdir(context.runtime.cwd)
-            raise SettingError(
-                "hydra.job.chdir",
-                "true",
-                "paths are those of the folder where the command is given; allowed is false",
-            )
+        _check_used(context, alone)
         # Slow to import, and not needed before.
         with interrupts_later():
             from dtd_cli.app.identity import check_unchanged, identity
@@ -234,6 +227,29 @@ def _ended(
     if outcome.status is not ExitStatus.DONE and not never_began:
         folder.failed(outcome.said)
     return outcome
+
+
+def _check_used(context: HydraConf, alone: bool) -> None:
+    """Refuse settings that the run would ignore.
+
+    Raises:
+        SettingError: with the setting.
+    """
+    if context.job.chdir:
+        # Back, so that the folder can be taken away.
+        os.chdir(context.runtime.cwd)
+        raise SettingError(
+            "hydra.job.chdir",
+            "true",
+            "paths are those of the folder where the command is given; allowed is false",
+        )
+    named = [part for part in context.overrides.task if part.startswith("sweep=")]
+    if alone and named:
+        raise SettingError(
+            "sweep",
+            named[-1].partition("=")[2],
+            "a single run is in no sweep; allowed with -m, and for a single run hydra.run.dir",
+        )
 
 
 def _returned(outcome: Outcome, config: DictConfig, context: HydraConf) -> Any:

@@ -125,6 +125,8 @@ def _check_hydra(key: str, value: str, arguments: Sequence[str], sweep: bool) ->
         raise SettingError(key, value, "allowed without -m")
     if key == "hydra.job.name" and ("/" in value or not value.strip("'\"")):
         raise SettingError(key, value, "allowed is a name for the log of a run, without /")
+    if key in ("hydra.job.num", "hydra.job.id"):
+        raise SettingError(key, value, "Hydra counts the runs of a sweep itself")
     if key in ("hydra.job", "hydra.run", "hydra.sweep"):
         raise SettingError(key, value, f"allowed are its settings one by one, as {key}.…")
     if key == "hydra.output_subdir":
