@@ -211,8 +211,7 @@ class DTD:
         if self.method != "recursive":
             return None
         _, problem, _ = next(self.problems(x, explained))
-        one = replace(problem, x=problem.x[:1])
-        found = self._estimator.forecast(one)
+        found = self._estimator.forecast(problem)
         samples = int(explained.explained.sum())
         return found and found._replace(seconds=samples * found.seconds)
 
