@@ -42,6 +42,7 @@ class Some:
     seed: Seed
     word: Literal["one", "other"]
     loss: Annotated[str, OneOf({"square": 2, "plain": 1})]
+    sign: Annotated[str, OneOf(("comma", "tab"))] | None
     losses: Annotated[list[str], SomeOf(("square", "plain"))]
     pair: Pair
     index: Annotated[int, Field(ge=0)] | Literal["all"]
@@ -51,7 +52,7 @@ class Some:
 
 GOOD = {
     "count": None, "share": 0, "scale": 1, "where": -2, "seed": 0, "word": "one", "loss": "plain",
-    "losses": ["plain"], "pair": [1, 0], "index": "all", "text": "a", "flag": False,
+    "sign": None, "losses": ["plain"], "pair": [1, 0], "index": "all", "text": "a", "flag": False,
 }  # fmt: skip
 
 
@@ -74,6 +75,7 @@ def test_what_is_meant_is_taken():
         ("seed", [-1, 2**63], "allowed is any integer >= 0 and < 2**63"),
         ("word", ["two", None, 1, ["one"]], "allowed are one, other"),
         ("loss", ["hinge", None], "allowed are square, plain"),
+        ("sign", ["foo", 1], "allowed is comma, tab, or null"),
         ("losses", [[], ["plain", "plain"], "plain"],
          "allowed is a list of some of square, plain, each once"),
         ("losses", [["x"], ["x", 1]],

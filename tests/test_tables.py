@@ -143,8 +143,9 @@ REFUSED = [
     ("a,b\n1,2\nNA,3\n", r"row 1 \(the first is 0\), column 'a' is 'NA'"),
     ("a,b\n1,2\n?,3\n", r"row 1 \(the first is 0\), column 'a' is '\?'"),
     ("a,b\n1,2\n,3\n", r"row 1 \(the first is 0\), column 'a' is empty"),
-    ("a,b,\n1,2,\n", r"column 2 \(the first is 0\) has no name; .*inputs.drop=\[2\]"),
-    (",a,b\n0,1,2\n", r"column 0 \(the first is 0\) has no name; .*inputs.index=0"),
+    ("a,b,\n1,2,\n", r"column 2 \(the first is 0\) has no name of its own; .*inputs.drop=\[2\]"),
+    (",a,b\n0,1,2\n", r"column 0 \(the first is 0\) has no name of its own; .*inputs.index=0"),
+    ("Unnamed: 0,a,b\n0,1,2\n", r"column 0 .* has no name of its own; .*inputs.drop=\[0\]"),
     ("a,colour\n1,red\n2,blue\n", r"column 'colour' is text \('red' in row 0\).*inputs.label="
                                   r"colour.*inputs.onehot=\[colour\].*inputs.drop=\[colour\]"),
     ("a,day\n1,2024-01-31\n2,2024-02-01\n", "column 'day' is text"),
@@ -167,6 +168,9 @@ def test_columns_that_are_no_features(tmp_path):
     assert source.rows.tolist() == [[1, 0, 1, 2], [3, 1, 0, 4], [5, 0, 1, 6]]
     assert source.labels.tolist() == ["u", "v", "u"]
     assert source.index.tolist() == ["7", "8", "9"]
+    # What pandas writes and reads again has such a column.
+    unnamed = opened(written(tmp_path, "Unnamed: 0,a\n7,1\n8,3\n"), index=0)
+    assert (unnamed.names, unnamed.index.tolist()) == (("a",), ["7", "8"])
     # Rows that end with a separator, as some programs write them.
     path = written(tmp_path, ",a,b,\n7,1,2,\n8,3,4,\n")
     source = opened(path, index="0", drop=["3"])
@@ -189,6 +193,12 @@ def test_columns_that_are_no_features(tmp_path):
 def test_columns_that_are_not_there(tmp_path, settings, message):
     with pytest.raises(InvalidSetting, match=message):
         opened(written(tmp_path, "id,a\n1,2\n"), **settings)
+
+
+def test_one_column_may_be_several(tmp_path):
+    message = r"has one alone, 'id a'; if these are several, inputs\.separator=comma\|"
+    with pytest.raises(InvalidSetting, match=message):
+        opened(written(tmp_path, "id a\n1 2\n"), label="a")
 
 
 def test_true_and_false_are_numbers(tmp_path):

@@ -13,9 +13,7 @@ from dtd_cli.config.errors import as_written
 def allowed(adapter: TypeAdapter[Any], field: object) -> str:
     """What a field of a dataclass may be, in words: from its type and what annotates it."""
     schema = adapter.json_schema()["properties"][field]
-    if "enum" in schema:
-        return f"allowed are {', '.join(schema['enum'])}"
-    return f"allowed is {_words(schema)}"
+    return f"allowed {'are' if 'enum' in schema else 'is'} {_words(schema)}"
 
 
 def described(value: object) -> str:
@@ -27,6 +25,8 @@ def described(value: object) -> str:
 def _words(schema: Mapping[str, Any]) -> str:
     if "description" in schema:
         return str(schema["description"])
+    if "enum" in schema:
+        return ", ".join(schema["enum"])
     if "anyOf" in schema:
         return ", or ".join(map(_words, schema["anyOf"]))
     if "const" in schema:

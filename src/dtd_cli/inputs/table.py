@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections import Counter
 from collections.abc import Callable
 from math import prod
@@ -98,12 +99,12 @@ class Table(DataSet):
             index = frame.iloc[:, place].astype(str).to_numpy()
             others.add(place)
         kept = [number for number in range(frame.shape[1]) if number not in others]
-        unnamed = [number for number in kept if not frame.columns[number]]
+        unnamed = [number for number in kept if _is_nameless(frame.columns[number])]
         if unnamed:
             raise self._refused(
-                f"column {unnamed[0]} (the first is 0) has no name; give it one, leave it out "
-                f"(inputs.drop=[{unnamed[0]}]), or say with inputs.index={unnamed[0]} that it "
-                "numbers the rows"
+                f"column {unnamed[0]} (the first is 0) has no name of its own; give it one, leave "
+                f"it out (inputs.drop=[{unnamed[0]}]), or say with inputs.index={unnamed[0]} that "
+                "it numbers the rows"
             )
         frame = frame.iloc[:, kept]
         if self.label is not None:
@@ -153,13 +154,16 @@ class Table(DataSet):
         names = list(frame.columns)
         if column in names:
             return names.index(column)
-        if column.isdecimal() and int(column) < len(names) and not names[int(column)]:
-            return int(column)
-        raise SettingError(
-            f"inputs.{setting}",
-            column,
-            f"no such column; allowed are {', '.join(filter(None, names))}",
-        )
+        number = int(column) if column.isdecimal() else len(names)
+        if number < len(names) and _is_nameless(names[number]):
+            return number
+        reason = f"no such column; allowed are {', '.join(filter(None, names))}"
+        if len(names) == 1:
+            reason = (
+                f"no such column; {self.path} has one alone, {names[0]!r}; if these are several, "
+                f"inputs.separator={'|'.join(SEPARATORS)} says what stands between columns"
+            )
+        raise SettingError(f"inputs.{setting}", column, reason)
 
     def _encoded(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Each column of ``onehot`` as a column of 0 and 1 for each of its values, in its place."""
@@ -214,6 +218,11 @@ class Table(DataSet):
 
     def _refused(self, reason: str) -> SettingError:
         return SettingError("inputs.path", self.path, reason)
+
+
+def _is_nameless(name: str) -> bool:
+    """Whether nobody named the column: pandas writes such columns as ``Unnamed: 0``."""
+    return not name or re.fullmatch(r"Unnamed: \d+", name) is not None
 
 
 _MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL")
