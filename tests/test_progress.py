@@ -19,6 +19,7 @@ import dtd
 from dtd.explainer.targets import targets
 from dtd.relevance.paths.all import recursive_paths
 from dtd_cli.app.waiting import runs_shown, say
+from dtd_cli.run.progress import Lines, bars
 from test_cli import dtd_run
 
 MODEL = [(6, 5), (5, 4), (4, 2)]
@@ -140,6 +141,24 @@ def test_bars_are_for_a_terminal_that_wants_them(tmp_path, capsys):
     assert len(tables[0]) > 4
     for one, other in zip(*tables, strict=True):
         assert one.read_bytes() == other.read_bytes()
+
+
+def test_without_a_terminal_long_work_has_lines(caplog):
+    caplog.set_level("INFO")
+    assert isinstance(bars(wanted=False), Lines)
+    now = 0
+    track, seen = Lines(lambda: now), []
+    for outer in track(range(3), "layers"):
+        for inner in track(range(4), "slopes"):
+            now += 30
+            seen.append((outer, inner))
+    assert seen == [(outer, inner) for outer in range(3) for inner in range(4)]
+    assert caplog.messages == [
+        # Of the layers none is done: the estimate is that of the slopes.
+        "after 60 s: layers 0 of 3, slopes 2 of 4; the slopes left take about 60 s",
+        "after 120 s: layers 1 of 3; the layers left take about 240 s",
+        "after 240 s: layers 2 of 3; the layers left take about 120 s",
+    ]
 
 
 def test_a_sweep_has_one_bar_over_its_runs(tmp_path):
