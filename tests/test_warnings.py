@@ -179,6 +179,23 @@ def test_a_network_that_is_given_is_measured_on_all_labels(
         none_about(summary, "learned nothing")
 
 
+def test_an_output_that_is_zero_for_most(monkeypatch, capfd):
+    write([[1.0, 3.0], [1.0, 4.0], [3.0, 1.0]], ([[1.0, -1.0]], [0.0]))
+    nonnegative = [*OWN, "inputs.domain=nonnegative"]
+    relu = "network.output_activation=relu"
+    _, summary = ran(monkeypatch, capfd, *nonnegative, relu)
+    assert one_about(summary, "f(x) is 0").startswith(
+        "f(x) is 0 for 2 of 3 samples, so they are skipped: "
+    )
+    # What it advises.
+    _, summary = ran(monkeypatch, capfd, *nonnegative)
+    none_about(summary, "f(x) is 0")
+    # Zeros of a linear output come from no ReLU.
+    write([[1.0, 1.0], [2.0, 2.0], [3.0, 1.0]], ([[1.0, -1.0]], [0.0]))
+    _, summary = ran(monkeypatch, capfd, *nonnegative)
+    none_about(summary, "f(x) is 0")
+
+
 def test_relevance_that_is_zero_for_most(monkeypatch, capfd):
     """The roots of ``zero`` are the origin, where a network with negative biases is dead."""
     layers = [([[1.0, 1.0], [1.0, 2.0]], [-0.5, -0.1]), ([[1.0, 1.0]], [-0.1])]

@@ -141,6 +141,18 @@ _OTHER_WAYS = {
 """What to do about methods that are no recursion."""
 
 
+def _without_output(prepared: Prepared, tables: Tables, figures: Figures) -> Iterator[str]:
+    """Where the last ReLU leaves nothing to explain for most samples."""
+    samples = figures["samples"]
+    skipped, all_samples = samples["skipped"], samples["skipped"] + samples["explained"]
+    if 2 * skipped > all_samples and prepared.network.layers[-1].relu:
+        yield (
+            f"f(x) is 0 for {skipped} of {all_samples} samples, so they are skipped: the ReLU at "
+            "the output has it so; network.output_activation=linear leaves it out, and a module or "
+            "an ONNX file can be given without it"
+        )
+
+
 def _no_relevance(prepared: Prepared, tables: Tables, figures: Figures) -> Iterator[str]:
     explained = figures["samples"]["explained"]
     for method, nothing in figures["without_relevance"].items():
@@ -242,6 +254,7 @@ _WARNINGS: tuple[Callable[[Prepared, Tables, Figures], Iterator[str]], ...] = (
     _negative_inputs,
     _data_outside,
     _accuracy,
+    _without_output,
     _no_relevance,
     _large_relevance,
     _large_residuals,
