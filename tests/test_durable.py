@@ -269,7 +269,7 @@ def test_a_sweep_waits_for_no_pipe_in_a_folder(monkeypatch, sweep, name):
     assert (folder / "DONE").is_file() or name == ".files"
 
 
-@pytest.mark.parametrize("name", [".report.holder", ".report.lock", ".report.unfinished"])
+@pytest.mark.parametrize("name", [".report.holder", ".report.lock"])
 def test_no_report_writes_through_a_link(sweep, name):
     (run, _) = runs("a").values()
     Path("precious").write_text("mine")
@@ -390,26 +390,55 @@ def test_a_report_is_of_one_generation_or_the_other(monkeypatch, sweep, every):
                 break
             except KeyboardInterrupt:
                 pass
-        now = {p.name: p.read_bytes() for p in (sweep / "report").glob("*")}
-        assert now in ({}, before)
+        assert {p.name: p.read_bytes() for p in (sweep / "report").iterdir()} == before
     assert killed_at > 8
     assert (sweep / "report" / "runs.csv").read_text().count("\n") == 4
-    assert not list(sweep.glob(".report.unfinished"))
+    assert not list(sweep.glob(".report.*unfinished"))
 
 
-@pytest.mark.parametrize("kind", ["photo", "link"])
-def test_a_report_touches_nothing_of_others(monkeypatch, kind):
+def test_what_a_killed_report_left_is_taken_away_and_nothing_else(sweep):
+    killed, other = sweep / ".report.0123.unfinished", sweep / ".report.holiday.unfinished"
+    killed.mkdir()
+    (killed / ".files").write_text("runs.csv\n")
+    (killed / "runs.csv").write_text("half")
+    other.mkdir()
+    (other / "photo.png").write_text("mine")
+    write_report(sweep, progress=False)
+    assert not killed.exists()
+    assert (other / "photo.png").read_text() == "mine"
+
+
+def test_where_names_cannot_be_swapped_a_report_is_replaced_all_the_same(monkeypatch, sweep):
+    import dtd_cli.records.replacement as replacement
+
+    write_report(sweep, progress=False)
+    before = (sweep / "report" / "runs.csv").stat().st_ino
+    monkeypatch.setattr(replacement.ctypes, "CDLL", lambda *_, **__: None)
+    write_report(sweep, progress=False)
+    assert (sweep / "report" / "runs.csv").stat().st_ino != before
+    assert not list(sweep.glob(".*unfinished"))
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("photo.png", "photo.png, which is not"),
+        ("photos/photo.png", "photos, which is not"),
+        (".photo.log", ".photo.log, which is not"),
+        ("", "it is no folder"),
+    ],
+)
+def test_a_report_touches_nothing_of_others(monkeypatch, name, said):
     assert dtd_run(monkeypatch, *RUN) == 0
-    photo = Path("run/report/photo.png") if kind == "photo" else Path("precious/photo.png")
-    photo.parent.mkdir()
+    photo = Path("run/report", name) if name else Path("precious/photo.png")
+    photo.parent.mkdir(parents=True)
     photo.write_text("mine")
-    if kind == "link":
+    if not name:
         Path("run/report").symlink_to(photo.parent.resolve())
-    said = {"photo": "photo.png, which is not", "link": "it is no folder"}[kind]
     with pytest.raises(ValueError, match=said):
         write_report(Path("run"), progress=False)
     assert photo.read_text() == "mine"
-    assert [path.name for path in photo.parent.iterdir()] == ["photo.png"]
+    assert [path.name for path in photo.parent.iterdir()] == [photo.name]
 
 
 # Pipes, interrupts, and processes that are left

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,17 +89,38 @@ class RunFolder:
         return written == {name: text.encode() for name, text in self.origin.items()}
 
     def check_own(self, setting: str) -> None:
-        """Refuse a folder with files of others: they would be lost, or taken for results.
+        """Refuse a folder with files of others: they would be taken for results.
+
+        Folders, hidden files and logs stay what they are beside a run.
 
         Raises:
             SettingError: with the setting that names the folder, and the first such file.
         """
+        # Through a link the run would write elsewhere.
+        self._check_own(
+            setting,
+            (
+                path
+                for path in [*self.path.iterdir(), *(self.path / PLOTS).glob("*")]
+                if path.is_symlink()
+                or (path.is_file() and not path.name.startswith(".") and path.suffix != ".log")
+            ),
+        )
+
+    def check_all_own(self, setting: str) -> None:
+        """Refuse a folder that holds anything else than its own files, for all is taken away.
+
+        Raises:
+            SettingError: with the setting that names the folder, and the first such thing.
+        """
+        own = {self.path / BEGUN, self.path / PLOTS}
+        self._check_own(setting, (path for path in self.path.rglob("*") if path not in own))
+
+    def _check_own(self, setting: str, paths: Iterable[Path]) -> None:
         own = self._own()
-        for path in sorted([*self.path.iterdir(), *(self.path / PLOTS).glob("*")]):
+        for path in sorted(paths):
             name = path.relative_to(self.path).as_posix()
-            hidden = path.name.startswith(".") or path.suffix == ".log"
-            # Through a link the run would write elsewhere.
-            if path.is_symlink() or (path.is_file() and not hidden and name not in own):
+            if path.is_symlink() or name not in own:
                 raise SettingError(
                     setting,
                     self.path,

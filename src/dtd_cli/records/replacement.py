@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dtd_cli.config.errors import SettingError
+from dtd_cli.records.files import UNFINISHED
 from dtd_cli.records.folder import RunFolder
 from dtd_cli.records.lock import held
 
@@ -19,24 +23,51 @@ def replaced(place: Path) -> Iterator[RunFolder]:
     Raises:
         SettingError: something else is there than an earlier folder of this kind.
     """
-    # Beside the place, and hidden: what a process that was killed left there is taken away.
-    work = place.with_name(f".{place.name}.unfinished")
-    new, old = work / "new", work / "old"
     with held(place.parent, str(place.parent), waits=True, name=f".{place.name}"):
-        for path in (place, work):
-            if path.is_symlink() or (path.exists() and not path.is_dir()):
-                raise SettingError(str(path), "", "it is no folder; remove it or rename it")
+        if place.is_symlink() or (place.exists() and not place.is_dir()):
+            raise SettingError(str(place), "", "it is no folder; remove it or rename it")
         if place.exists():
-            RunFolder(place).check_own(str(place))
-        if work.exists():
-            shutil.rmtree(work)
-        new.mkdir(parents=True)
+            RunFolder(place).check_all_own(str(place))
+        _clear(place)
+        # Hidden, beside the place, and with a name that nobody can have prepared.
+        work = place.with_name(f".{place.name}.{secrets.token_hex(8)}{UNFINISHED}")
+        work.mkdir()
         try:
-            folder = RunFolder(new)
+            folder = RunFolder(work)
             yield folder
             folder.sync()
             if place.exists():
-                place.replace(old)
-            new.replace(place)
+                _exchange(work, place)
+            else:
+                work.replace(place)
         finally:
-            shutil.rmtree(work)
+            if work.exists():
+                shutil.rmtree(work)
+
+
+def _clear(place: Path) -> None:
+    """Take away what processes that were killed left beside the place, and nothing of others."""
+    for left in place.parent.glob(f".{place.name}.*{UNFINISHED}"):
+        with suppress(SettingError):
+            if left.is_dir() and not left.is_symlink():
+                RunFolder(left).check_all_own(str(left))
+                shutil.rmtree(left)
+
+
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
+"""Of Linux: names are relative to the working folder, and two of them are swapped."""
+
+
+def _exchange(one: Path, other: Path) -> None:
+    """Have two folders swap their names: at once where the system can, else one after the other."""
+    try:
+        swap = ctypes.CDLL(None, use_errno=True).renameat2
+        names = os.fsencode(one), os.fsencode(other)
+        swapped = swap(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE) == 0
+    except (OSError, AttributeError):  # no Linux
+        swapped = False
+    if not swapped:
+        between = one.with_name(f".{other.name}.{secrets.token_hex(8)}{UNFINISHED}")
+        other.replace(between)
+        one.replace(other)
+        between.replace(one)
