@@ -312,11 +312,12 @@ def test_the_second_run_in_a_folder_is_told_who_holds_it(monkeypatch, capfd):
         assert dtd_run(monkeypatch, *RUN) == 0
 
 
-def test_the_second_sweep_waits_and_does_nothing_twice(monkeypatch, capfd):
+@pytest.mark.parametrize("sweeper", ["dtd", "basic"])
+def test_the_second_sweep_waits_and_does_nothing_twice(monkeypatch, capfd, sweeper):
     with busy("outputs/sweeps/a") as other:
         sweep = subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, *SWEEP], stderr=subprocess.PIPE,
-            stdout=subprocess.PIPE, text=True,
+            [sys.executable, "-c", SCRIPT, *SWEEP, f"hydra/sweeper={sweeper}"],
+            stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         said = sweep.stderr.readline()
         assert f"process {other.pid} on " in said
@@ -325,7 +326,19 @@ def test_the_second_sweep_waits_and_does_nothing_twice(monkeypatch, capfd):
         print(file=other.stdin, flush=True)
         out, error = sweep.communicate()
     assert (sweep.returncode, error) == (0, "")
-    assert "1 done, 0 skipped, 0 failed" in out
+    assert out.count("done in") == 1
+    assert "1 done, 0 skipped, 0 failed" in out or sweeper == "basic"
+
+
+def test_a_sweep_replaces_no_configuration_of_others(monkeypatch, capfd):
+    theirs = Path("outputs/sweeps/a/multirun.yaml")
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("mine")
+    assert dtd_run(monkeypatch, *SWEEP) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("dtd-run: sweep=")
+    assert "no run of this program" in line
+    assert theirs.read_text() == "mine"
 
 
 def test_a_lock_is_held_by_one(tmp_path):

@@ -13,7 +13,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from dtd_cli.app.internals import BasicLauncher, BasicSweeper, JobReturn, run_job
+from dtd_cli.app.internals import BasicLauncher, BasicSweeper, JobReturn, parameters, run_job
 
 if TYPE_CHECKING:
     from dtd_cli.app.sweep import Job
@@ -54,7 +54,7 @@ class DtdSweeper(BasicSweeper):
         assert self.hydra_context is not None
         loader = self.hydra_context.config_loader
         parser = OverridesParser.create(config_loader=loader)
-        overrides = parser.parse_overrides([*self._parse_config(), *arguments])
+        overrides = parser.parse_overrides([*parameters(self), *arguments])
         (runs,) = self.split_arguments(overrides, None)
         compose = partial(loader.load_sweep_config, self.config)
         serial = isinstance(self.launcher, BasicLauncher)

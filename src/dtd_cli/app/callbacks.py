@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,29 @@ class Workers(Callback):
             workers.prepare()
 
 
-class Report(Callback):
-    """Writes the report over a sweep of another sweeper than ours, which writes its own."""
+class OtherSweeper(Callback):
+    """Gives a sweep of another sweeper than ours what ours does itself: a lock, and a report."""
+
+    def __init__(self) -> None:
+        self._held = ExitStack()
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        # Slow to import, and only needed here.
+        from dtd_cli.app.sweep import one_at_a_time
+
+        if not _is_ours(config):
+            self._held.enter_context(one_at_a_time(Path(config.hydra.sweep.dir)))
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        # Slow to import, and only needed here.
         from dtd_cli.app.sweep import write_report
 
-        ours = config.hydra.sweeper["_target_"].startswith("hydra_plugins.dtd_sweeper.")
-        if config.report and not ours:
-            write_report(Path(config.hydra.sweep.dir), config.progress)
+        if _is_ours(config):
+            return
+        with self._held:
+            if config.report:
+                write_report(Path(config.hydra.sweep.dir), config.progress)
+
+
+def _is_ours(config: DictConfig) -> bool:
+    target: str = config.hydra.sweeper["_target_"]
+    return target.startswith("hydra_plugins.dtd_sweeper.")

@@ -20,11 +20,16 @@ from hydra.core.utils import JobReturn, run_job
 
 __all__ = [
     "WORKS_WITH", "BasicLauncher", "BasicSweeper", "JobReturn", "config_repository",
-    "get_args_parser", "run_hydra", "run_job",
+    "get_args_parser", "parameters", "run_hydra", "run_job",
 ]  # fmt: skip
 
 WORKS_WITH = ("1.3.8",)
 """The versions of Hydra that this was tried with."""
+
+
+def parameters(sweeper: BasicSweeper) -> list[str]:
+    """The overrides in ``hydra.sweeper.params``."""
+    return sweeper._parse_config()
 
 
 def config_repository(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +17,11 @@ from dtd_cli.app.status import ExitStatus, Outcome, SweepFailed
 from dtd_cli.app.waiting import runs_shown
 from dtd_cli.config.errors import SettingError
 from dtd_cli.records.files import sync, write_whole
-from dtd_cli.records.folder import PLAN, RunFolder
+from dtd_cli.records.folder import BEGUN, PLAN, RunFolder
 from dtd_cli.records.lock import held
 from dtd_cli.records.manifest import is_inside
+
+_MULTIRUN = "multirun.yaml"
 
 
 @dataclass(frozen=True)
@@ -65,14 +68,32 @@ def sweep(
     if not jobs:
         given = " ".join(config.hydra.overrides.task)
         raise SettingError("configuration", given, "a setting has no values, so there is no run")
-    with held(folder, "sweep", waits=True):
+    with one_at_a_time(folder):
+        _check_own(folder)
         # As Hydra does, but never through a link.
-        write_whole(folder / "multirun.yaml", lambda path: OmegaConf.save(config, path))
+        write_whole(folder / _MULTIRUN, lambda path: OmegaConf.save(config, path))
         # From it a report knows the runs that were asked for and never began.
         plan = {name: job.overrides for name, job in jobs.items()}
         write_whole(folder / PLAN, lambda path: path.write_text(json.dumps(plan, indent=1)))
         sync([folder, folder.parent])
         _sweep(config, folder, jobs, launch)
+
+
+def one_at_a_time(folder: Path) -> AbstractContextManager[None]:
+    """The lock of a sweep's folder; another sweep that works in it is waited for."""
+    return held(folder, "sweep", waits=True)
+
+
+def _check_own(folder: Path) -> None:
+    """Refuse the folder of somebody else's sweep, whose configuration would be replaced."""
+    taken = folder / _MULTIRUN
+    ours = (folder / PLAN).exists() or any(folder.glob(f"*/{BEGUN}"))
+    if taken.exists() and not ours:
+        raise SettingError(
+            "sweep",
+            folder,
+            f"it holds a {taken.name} and no run of this program; allowed is another name",
+        )
 
 
 def _jobs(
