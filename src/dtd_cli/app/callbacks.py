@@ -16,9 +16,7 @@ class Workers(Callback):
     """Has the processes of ``launch=parallel`` end with the sweep, whatever the sweeper."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        # Hydra itself refuses a launcher that is null.
-        target = OmegaConf.select(config, "hydra.launcher._target_", default="")
-        if target.startswith("hydra_plugins.hydra_joblib_launcher."):
+        if _target(config, "launcher").startswith("hydra_plugins.hydra_joblib_launcher."):
             workers.prepare()
 
 
@@ -32,7 +30,8 @@ class OtherSweeper(Callback):
         # Slow to import, and only needed here.
         from dtd_cli.app.sweep import one_at_a_time
 
-        if not _is_ours(config):
+        sweeper = _target(config, "sweeper")
+        if sweeper and not _is_ours(config):
             self._held.enter_context(one_at_a_time(Path(config.hydra.sweep.dir)))
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
@@ -46,5 +45,9 @@ class OtherSweeper(Callback):
 
 
 def _is_ours(config: DictConfig) -> bool:
-    target: str = config.hydra.sweeper["_target_"]
-    return target.startswith("hydra_plugins.dtd_sweeper.")
+    return _target(config, "sweeper").startswith("hydra_plugins.dtd_sweeper.")
+
+
+def _target(config: DictConfig, plugin: str) -> str:
+    # Hydra itself refuses a sweeper or launcher that is null.
+    return str(OmegaConf.select(config, f"hydra.{plugin}._target_", default=""))
