@@ -22,6 +22,7 @@ from hydra._internal.hydra import Hydra
 from omegaconf import OmegaConf
 
 from dtd_cli.app import command as cli
+from dtd_cli.app import one_run
 from dtd_cli.config.renamed import RENAMED
 from dtd_cli.records.columns import INPUTS
 
@@ -57,9 +58,9 @@ def dtd_run(monkeypatch, *arguments):
         return end.code
     finally:
         # Hydra's log files belong to the run, not to the process.
-        for handler in {*root.handlers, *cli.log_file.handlers} - set(handlers):
+        for handler in {*root.handlers, *one_run.log_file.handlers} - set(handlers):
             handler.close()
-        root.handlers, cli.log_file.handlers = handlers, []
+        root.handlers, one_run.log_file.handlers = handlers, []
         root.setLevel(level)
 
 
@@ -581,6 +582,6 @@ def test_without_the_recursion_the_tables_of_roots_are_empty_but_have_their_colu
 def test_errors_that_name_each_other_as_their_cause():
     first, second = ValueError("first"), ValueError("second")
     first.__cause__, second.__cause__ = second, first
-    assert not cli._interrupted(first)
+    assert not one_run._interrupted(first)
     second.__cause__ = KeyboardInterrupt()
-    assert cli._interrupted(first)
+    assert one_run._interrupted(first)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from dtd.errors import InvalidSetting
-from dtd_cli.app.status import ExitStatus
+from dtd_cli.app.status import ExitStatus, described
 from dtd_cli.app.terminal import be_patient, draw_alike, interrupt_twice
 
 
@@ -29,7 +29,7 @@ def execute(parser: ArgumentParser, work: Callable[[Namespace], Iterable[Path]])
     except InvalidSetting as error:
         _exit(parser.prog, str(error), ExitStatus.REFUSED)
     except OSError as error:
-        _exit(parser.prog, f"{type(error).__name__}: {error}", ExitStatus.FAILED)
+        _exit(parser.prog, described(error), ExitStatus.FAILED)
     except KeyboardInterrupt:
         sys.exit(ExitStatus.INTERRUPTED)
 

@@ -44,3 +44,8 @@ class SweepFailed(Exception):
     def __init__(self, status: ExitStatus, folder: Path, reasons: Mapping[str, str]) -> None:
         self.status, self.folder, self.reasons = status, folder, reasons
         super().__init__(f"{len(reasons)} runs failed in {folder}")
+
+
+def described(error: BaseException) -> str:
+    """An error in one line: its type and its message."""
+    return " ".join(f"{type(error).__name__}: {error}".split())

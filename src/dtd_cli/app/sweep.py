@@ -13,7 +13,7 @@ from hydra.core.utils import JobReturn
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from dtd_cli.app.identity import identity
-from dtd_cli.app.status import ExitStatus, Outcome, SweepFailed
+from dtd_cli.app.status import ExitStatus, Outcome, SweepFailed, described
 from dtd_cli.app.waiting import runs_shown
 from dtd_cli.config.errors import SettingError
 from dtd_cli.records.files import sync, write_whole
@@ -168,7 +168,7 @@ def write_report(folder: Path, progress: bool) -> None:
     try:
         print(f"report: {report.write_report(folder, progress, verify=False)}")
     except Exception as error:
-        print(f"no report: {type(error).__name__}: {error}")
+        print(f"no report: {described(error)}")
 
 
 def _launched(launch: Launch, jobs: list[Job]) -> tuple[list[Outcome | None], str]:
@@ -178,5 +178,5 @@ def _launched(launch: Launch, jobs: list[Job]) -> tuple[list[Outcome | None], st
         return [job.return_value for job in returned], ""
     except Exception as error:
         # A process was killed, or never started. The folders tell which runs have no result.
-        said = " ".join(f"the launcher failed: {type(error).__name__}: {error}".split())
+        said = f"the launcher failed: {described(error)}"
         return [None] * len(jobs), said
