@@ -357,12 +357,18 @@ def test_a_file_that_changes_during_a_sweep_is_refused(monkeypatch, capfd):
     import dtd_cli.run.run
 
     prepare = dtd_cli.run.run.prepare
+    first = "a,b,c\n3,3,3\n"
 
     def prepared(config):
         Path("rows.csv").write_text("a,b,c\n3,3,2\n")
         return prepare(config)
 
-    Path("rows.csv").write_text("a,b,c\n3,3,3\n")
+    def prepared_and_put_back(config):
+        outcome = prepared(config)
+        Path("rows.csv").write_text(first)
+        return outcome
+
+    Path("rows.csv").write_text(first)
     settings = [*CSV, "network.seed=2", "inputs.path=rows.csv", "plots=none", "progress=false"]
     with monkeypatch.context() as changing:
         changing.setattr(dtd_cli.run.run, "prepare", prepared)
@@ -370,7 +376,9 @@ def test_a_file_that_changes_during_a_sweep_is_refused(monkeypatch, capfd):
         said = capfd.readouterr().err.splitlines()
         assert len(said) == 2
         assert all("inputs.path=rows.csv: what it names changed" in line for line in said)
-        Path("rows.csv").write_text("a,b,c\n3,3,3\n")
+        Path("rows.csv").write_text(first)
+        assert dtd_run(monkeypatch, *settings, "hydra.run.dir=run") == 2
+        changing.setattr(dtd_cli.run.run, "prepare", prepared_and_put_back)
         assert dtd_run(monkeypatch, *settings, "hydra.run.dir=run") == 2
     assert not list(Path("outputs").rglob("DONE"))
     assert not Path("run").exists()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -52,29 +52,45 @@ def _identity(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def check_unchanged(config: DictConfig, named: str) -> None:
-    """Refuse a run whose files or code are others than when it was named.
+def unchanged(config: DictConfig, named: str) -> Callable[[], None]:
+    """What refuses a run whose files or code are others than when it was named, now or later.
 
     Raises:
-        SettingError: with the settings that name them.
+        SettingError: they are others already, with the settings that name them.
     """
-    if identity(config) != named:
-        content = _content(config)
-        sources = {key: value for key, value in leaves(content) if key in _sources(content)}
-        raise SettingError(
-            next(iter(sources), "configuration"),
-            next(iter(sources.values()), ""),
-            "what it names changed while it was read, or since the sweep began; start again",
-        )
+    content = _content(config)
+    stamps = _stamps(content)
+
+    def check() -> None:
+        # A file may have been another in between, and have its first content again.
+        if _identity(content) != named or _stamps(content) != stamps:
+            sources = {key: value for key, value in leaves(content) if key in _sources(content)}
+            raise SettingError(
+                next(iter(sources), "configuration"),
+                next(iter(sources.values()), ""),
+                "what it names changed while it was read, or since the sweep began; start again",
+            )
+
+    check()
+    return check
+
+
+def _stamps(content: Mapping[str, Any]) -> list[tuple[int, ...]]:
+    """What the system notes of each file that a setting names; it differs after each change."""
+    files = (path.stat() for _, path in _files(content))
+    return [(file.st_dev, file.st_ino, file.st_size, file.st_ctime_ns) for file in files]
+
+
+def _files(content: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
+    """The files that settings name, by the settings."""
+    for key, value in leaves(content):
+        if key.endswith(".path") and isinstance(value, str) and Path(value).is_file():
+            yield key, Path(value)
 
 
 def _sources(content: Mapping[str, Any]) -> dict[str, str]:
     """By the settings that name them: digests of files, and of what the network is read from."""
-    sources = {
-        key: _digest(Path(value))
-        for key, value in leaves(content)
-        if key.endswith(".path") and isinstance(value, str) and Path(value).is_file()
-    }
+    sources = {key: _digest(path) for key, path in _files(content)}
     network = content.get("network")
     if isinstance(network, dict) and network.get("name") in ("module", "onnx"):
         # Slow to import, and only needed here.

@@ -77,13 +77,13 @@ def _ended(
         _check_used(context, alone)
         # Slow to import, and not needed before.
         with interrupts_later():
-            from dtd_cli.app.identity import check_unchanged, identity
+            from dtd_cli.app.identity import identity, unchanged
             from dtd_cli.config.config import read
             from dtd_cli.run.run import run
 
         # What a sweep named the run's folder after, it named before the run began.
         named = context.sweeper.get("identity") or identity(config)
-        check_unchanged(config, named)
+        check_unchanged = unchanged(config, named)
         if not (alone or config.force) and not folder.problem(named, config.verify):
             return replace(outcome, skipped=True)
         folder.check_own("hydra.run.dir" if alone else "hydra.sweep.dir")
@@ -91,7 +91,7 @@ def _ended(
             folder.start()
         settings = read(config) if bars else read(config).silent
         pictures = settings.plots.draws(alone)
-        run(settings, folder, pictures, lambda: check_unchanged(config, named))
+        run(settings, folder, pictures, check_unchanged)
         folder.done(named)
     except (Exception, KeyboardInterrupt) as error:  # the boundary: nothing gets further
         if _interrupted(error):
