@@ -378,6 +378,7 @@ def test_a_file_that_changes_during_a_sweep_is_refused(monkeypatch, capfd):
         assert all("inputs.path=rows.csv: what it names changed" in line for line in said)
         Path("rows.csv").write_text(first)
         assert dtd_run(monkeypatch, *settings, "hydra.run.dir=run") == 2
+        Path("rows.csv").write_text(first)
         changing.setattr(dtd_cli.run.run, "prepare", prepared_and_put_back)
         assert dtd_run(monkeypatch, *settings, "hydra.run.dir=run") == 2
     assert not list(Path("outputs").rglob("DONE"))
