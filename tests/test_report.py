@@ -11,13 +11,14 @@ import subprocess
 import sys
 from collections import defaultdict
 from html import unescape
+from types import SimpleNamespace
 
 import pytest
 from scipy.stats import spearmanr
 
 from dtd.errors import InvalidSetting
 from dtd_cli.records.reading import UnreadableError
-from dtd_cli.report import write_report
+from dtd_cli.report import story, write_report
 from dtd_cli.report.results import read_results
 from dtd_cli.report.scan import scan
 
@@ -222,6 +223,17 @@ def test_made_again_it_is_the_same(again):
     )
     write_report(again, progress=False)
     assert report_files(again) == first
+
+
+def test_pictures_of_methods_with_foreign_names_have_names_of_their_own(monkeypatch):
+    methods = {(method, 0): None for method in ("α", "β", "recursive")}
+    group = SimpleNamespace(relevance=methods, run="a")
+    monkeypatch.setattr(story, "problems", lambda study: [[group]])
+    monkeypatch.setattr(story, "read_explanations", lambda study, group: group[0])
+    monkeypatch.setattr(story.heatmaps, "heatmaps", lambda group, method: None)
+    monkeypatch.setattr(story.heatmaps, "numbered", lambda group: "")
+    names = [name for name, *_ in story._heatmaps(None)]
+    assert names == ["heatmaps___0.png", "heatmaps___1.png", "heatmaps_recursive.png"]
 
 
 def listed(sweep):

@@ -138,9 +138,11 @@ def _heatmaps(
     if not groups:
         return
     group: Explanations = read_explanations(study, max(groups, key=len))
-    for method in dict.fromkeys(method for method, _ in group.relevance):
+    for number, method in enumerate(dict.fromkeys(method for method, _ in group.relevance)):
+        # A name from data is no path; two that become the same differ by their number.
+        plain = re.sub(r"[^a-z_]", "_", method)[:40]
         yield (
-            f"heatmaps_{re.sub(r'[^a-z_]', '_', method)[:40]}.png",
+            f"heatmaps_{plain}{'' if plain == method else f'_{number}'}.png",
             f"Input relevance, {wording.words(method)}",
             heatmaps.heatmaps(group, method),
             partial(heatmaps.finding, group, method),
