@@ -91,7 +91,7 @@ FLOORS = {
 }
 """The parts of each package, from the floor to the roof; a part imports what is below it."""
 
-OUTSIDE = {"torch", "numpy", "scipy", "daqp", "flint"}
+OUTSIDE = {"torch", "numpy", "daqp", "flint", "highspy"}
 """What the library needs besides the standard library."""
 
 LAZY = {

@@ -20,7 +20,8 @@ from dtd.roots.contract import Outcome, RootProblem, Status, Zeros
 from dtd.roots.location import OnKink
 from dtd.roots.milp import Milp
 from dtd.roots.nearest import Target, nearest_zero
-from dtd.roots.nearest.model import ball, bounds
+from dtd.roots.nearest.bounds import bounds
+from dtd.roots.nearest.model import ball
 from dtd.roots.nearest.polish import nearest_in_region
 from dtd.roots.nearest_point import METRICS
 from dtd.rules import X
@@ -91,6 +92,7 @@ def test_in_l1_one_coordinate_moves_and_in_linf_all_alike():
     np.testing.assert_allclose(nearest(net, x).point, [2 - 4 / 3, 0.5], rtol=1e-14)
     answer = nearest(net, x, metric="linf")
     np.testing.assert_allclose(answer.point, [2 - 0.8, 0.5 + 0.8], rtol=1e-14)
+    assert answer.bound == pytest.approx(0.8, rel=1e-6)
     # In the box the cheaper coordinate ends at its bound and the other moves on.
     boxed = Target(net, np.array(x), np.array([1.0, 0.0]), np.array([3.0, 9.0]), METRICS["l1"])
     np.testing.assert_allclose(nearest_zero(boxed, 1e-4, 9.0).point, [1.0, 1.0], rtol=1e-14)

@@ -1,28 +1,19 @@
-"""The mixed-integer model of a ReLU network, with bounds tightened layer by layer.
+"""The mixed-integer model of a ReLU network.
 
 Source: V. Tjeng, K. Xiao, R. Tedrake, *Evaluating robustness of neural networks with mixed
-integer programming*, ICLR 2019 (ReLU as constraints, progressive tightening of bounds).
+integer programming*, ICLR 2019 (ReLU as constraints).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from time import monotonic
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dtd.progress import Track, untracked
 from dtd.roots.nearest.target import Matrix, Target, Vector
 
-if TYPE_CHECKING:
-    from scipy.optimize import OptimizeResult
-
 Bound = Vector | NDArray[np.bool_]
-
-_SLACK = 1e-6
-"""Bounds from the solver are widened by so much, relative to their size: its own tolerance."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,19 +49,6 @@ class Model:
     top: slice
     gates: tuple[slice, ...] = ()
     """The gates of each layer."""
-
-    def minimum(self, cost: Vector, integer: bool = False, **options: float) -> OptimizeResult:
-        """The solver's answer; without ``integer`` that of the relaxation."""
-        # Slow to import, and most runs have no program.
-        from scipy.optimize import Bounds, LinearConstraint, milp
-
-        return milp(
-            cost,
-            integrality=self.integer if integer else None,
-            bounds=Bounds(self.low, self.high),
-            constraints=LinearConstraint(self.rows, self.row_low, self.row_high),
-            options=options,
-        )
 
     def with_variables(self, low: Bound, high: Bound, integer: int) -> Model:
         """Further variables, which are the highest activations unless they are integers."""
@@ -120,30 +98,6 @@ class Model:
         up, down = np.maximum(weight, 0), np.minimum(weight, 0)
         return Interval(up @ low + down @ high + bias, up @ high + down @ low + bias)
 
-    def tightened(
-        self,
-        weight: Matrix,
-        bias: Vector,
-        below: slice,
-        interval: Interval,
-        deadline: float,
-        track: Track,
-    ) -> Interval:
-        """Bounds on ``weight a + bias`` by two programs of the relaxation for each unit that may
-        be open or closed, a the activations ``below``; what the deadline leaves stays."""
-        low, high = interval.low.copy(), interval.high.copy()
-        for unit in track(interval.unstable.tolist(), "bounds"):
-            for bound, sign, tighter in ((low, 1, max), (high, -1, min)):
-                if monotonic() > deadline:
-                    break
-                cost = np.zeros(len(self.low))
-                cost[below] = sign * weight[unit]
-                answer = self.minimum(cost)
-                if answer.status == 0:
-                    slack = _SLACK * (1 + abs(answer.fun))
-                    bound[unit] = tighter(bound[unit], sign * (answer.fun - slack) + bias[unit])
-        return Interval(low, high)
-
 
 def ball(target: Target, radius: float) -> Model:
     """The points of the box not farther from x than the radius."""
@@ -172,38 +126,15 @@ def ball(target: Target, radius: float) -> Model:
     return model.with_rows(np.array([-np.inf]), np.array([radius]), total)
 
 
-def bounds(
-    target: Target, radius: float, deadline: float, track: Track = untracked
-) -> list[Interval]:
-    """Bounds of every hidden layer in the ball, valid wherever there ``z <= 0``.
-
-    Each layer's bounds are tightened before the layer above is built on them, and all of them a
-    second time with the whole network, where only points with ``z <= 0`` are left.
-    """
-    model = ball(target, radius)
-    intervals, inputs = [], []
-    for weight, bias in target.hidden:
-        inputs.append(model.top)
-        rough = model.interval(weight, bias)
-        intervals.append(model.tightened(weight, bias, model.top, rough, deadline, track))
-        model = model.with_layer(weight, bias, intervals[-1])
-    model = _with_zero(target, model)
-    layers = zip(target.hidden, inputs, intervals, strict=True)
-    return [
-        model.tightened(weight, bias, below, interval, deadline, track)
-        for (weight, bias), below, interval in layers
-    ]
-
-
 def built(target: Target, radius: float, intervals: list[Interval]) -> Model:
     """The model of the network in the ball, with given bounds."""
     model = ball(target, radius)
     for (weight, bias), interval in zip(target.hidden, intervals, strict=True):
         model = model.with_layer(weight, bias, interval)
-    return _with_zero(target, model)
+    return with_zero(target, model)
 
 
-def _with_zero(target: Target, model: Model) -> Model:
+def with_zero(target: Target, model: Model) -> Model:
     """Only the points with ``z <= 0``."""
     weight, bias = target.layers[-1]
     return model.with_rows(np.array([-np.inf]), -bias, (model.top, weight))

@@ -11,9 +11,11 @@ import torch
 from dtd.numerics.policy import policy
 from dtd.progress import Track, untracked
 from dtd.roots.contract import Outcome
-from dtd.roots.nearest.model import bounds, built
+from dtd.roots.nearest.bounds import bounds
+from dtd.roots.nearest.model import built
 from dtd.roots.nearest.polish import nearest_in_region
 from dtd.roots.nearest.rays import zero_on_a_ray
+from dtd.roots.nearest.solver import integer_minimum
 from dtd.roots.nearest.target import Target, Vector
 
 _RADII = (1.0, 16.0, 256.0)
@@ -90,21 +92,15 @@ def _known(target: Target) -> Vector | None:
 def _within(target: Target, radius: float, gap: float, deadline: float, track: Track) -> Answer:
     """The answer for the ball of the radius."""
     model = built(target, radius, bounds(target, radius, deadline, track))
-    answer = model.minimum(
-        _UNITS / radius * model.cost,
-        integer=True,
-        mip_rel_gap=_PART * gap,
-        time_limit=max(0.0, deadline - monotonic()),
+    minimum = integer_minimum(
+        model, _UNITS / radius * model.cost, _PART * gap, max(0.0, deadline - monotonic())
     )
-    outcome = _OUTCOMES.get(answer.status, Outcome.FAILED)
-    if outcome is Outcome.INFEASIBLE:
-        return Answer(outcome, None, np.inf, radius)
-    proven = answer.mip_dual_bound
-    bound = max(0.0, proven * radius / _UNITS) if proven is not None else 0.0
-    nothing = Answer(outcome, None, np.inf, bound)
-    if answer.x is None:
+    if minimum.outcome is Outcome.INFEASIBLE:
+        return Answer(minimum.outcome, None, np.inf, radius)
+    nothing = Answer(minimum.outcome, None, np.inf, max(0.0, minimum.bound * radius / _UNITS))
+    if minimum.point is None:
         return nothing
-    pattern = [answer.x[gates] > 1 / 2 for gates in model.gates]
+    pattern = [minimum.point[gates] > 1 / 2 for gates in model.gates]
     return _nearer(target, nothing, nearest_in_region(target, pattern))
 
 
@@ -121,7 +117,3 @@ def _nearer(target: Target, answer: Answer, point: Vector | None) -> Answer:
 def _is_zero(target: Target, point: Vector) -> bool:
     here, there = target.value(np.stack([target.x, point]))
     return bool(there <= policy(torch.float64).residual * here)
-
-
-_OUTCOMES = {0: Outcome.OPTIMAL, 1: Outcome.TIME_LIMIT, 2: Outcome.INFEASIBLE}
-"""What the solver's numbers mean."""
