@@ -6,6 +6,7 @@ a run begins, so that ``--help`` and ``--cfg`` answer at once.
 
 from __future__ import annotations
 
+import copyreg
 import logging
 import os
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra import version as hydra_version
+from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
@@ -56,6 +58,9 @@ def _status() -> ExitStatus:
     # Not before: when Hydra first looks for plugins, it executes the modules of its own anew.
     from dtd_cli.app.internals import get_args_parser, run_hydra
 
+    # Hydra copies its repository, and with it the store, for every group that --help lists and for
+    # every run of a sweep. The store is one object, and gives copies of what it holds.
+    copyreg.pickle(ConfigStore, lambda store: (ConfigStore.instance, ()))
     OmegaConf.register_new_resolver("processes", processes, replace=True)
     OmegaConf.register_new_resolver("experiments", experiments, replace=True)
     told = os.environ.get("HYDRA_FULL_ERROR") == "1"
