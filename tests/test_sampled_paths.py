@@ -170,6 +170,19 @@ def test_a_limit_gives_to_a_weight_of_zero(short_prefixes, seed):
     assert ((got.relevance - want).abs() <= 4 * got.stderr + 1e-4 * want.abs().max()).all()
 
 
+def test_paths_that_all_agree_tell_no_error():
+    """Those that chance has chosen may have missed a rare one; others have nothing to miss."""
+    cases = (((4, 4, 4, 4, 1), 13, False), ((3, 4, 3, 1), 5, True))
+    for widths, seed, certain in cases:
+        rec, x = recursion(random_network(widths, seed, "zero"), "z+"), positive_input(4, seed)
+        x = x[:, : widths[0]]
+        want, (got,) = relevances(rec, x)[0], estimates(rec, x, number=20, layers=[0])
+        assert want.any()
+        assert not got.total_stderr.any()
+        assert torch.allclose(got.relevance, want, rtol=1e-9) == certain
+        assert got.error_paths == (torch.inf if certain else 0)
+
+
 def test_a_path_stands_once_in_every_layer(monkeypatch, short_prefixes):
     """Also where it takes limits: so a layer costs the same however many are above it."""
     net, x = answered((4, 5, 4, 4, 1), 7, "positive")

@@ -132,8 +132,8 @@ class Result:
     def stderr_paths(self) -> list[Tensor] | None:
         """On how many paths ``sum_stderr`` rests, effectively: below 10 it is hardly known.
 
-        Infinite where nothing was drawn, so that the relevance is exact; zero for samples that are
-        not explained.
+        Infinite where nothing was drawn, so that the relevance is exact. Zero where all paths
+        agree, so that they tell no error, and for samples that are not explained.
         """
         return self._of_sums(lambda errors: errors.paths)
 

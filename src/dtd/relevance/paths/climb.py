@@ -22,7 +22,7 @@ from torch import Tensor
 
 from dtd.progress import Track, untracked
 from dtd.relevance.limits.limits import Limits
-from dtd.relevance.paths.draws import Drawn, draw, drawing_shares
+from dtd.relevance.paths.draws import Drawn, draw, drawing_shares, had_others
 from dtd.relevance.paths.guess import Guess, Observations
 from dtd.relevance.paths.prefixes import Anchors, Prefixes
 from dtd.relevance.slopes.factor_layer import Units
@@ -62,6 +62,8 @@ class SampledExpansion(NamedTuple):
     """(n, d), what they give to the anchor in layer l."""
     limit_error: Tensor
     """(P,), the relative error of a limit on the path, NaN without one."""
+    by_chance: Tensor
+    """(P,), whether the path might have gone another way from its prefix on."""
     observed: dict[int, Observations]
     """What the factors consist of in the layers above; ``sample`` is the anchor in layer l."""
 
@@ -70,13 +72,14 @@ class SampledExpansion(NamedTuple):
         """Those of all paths, from the places (p,) that each part has among them."""
         expansions = [one for _, one in parts]
         order = torch.cat([place for place, _ in parts]).argsort()
-        factor, value, shares, limit_error = (
+        factor, value, shares, limit_error, by_chance = (
             torch.cat([getattr(one, name) for one in expansions])
-            for name in ("factor", "value", "shares", "limit_error")
+            for name in ("factor", "value", "shares", "limit_error", "by_chance")
         )
         from_first = torch.cat([place[one.from_first] for place, one in parts])
         observed = Observations.merged([one.observed for one in expansions])
-        return cls(factor[order], from_first, value, shares, limit_error[order], observed)
+        each = limit_error[order], by_chance[order]
+        return cls(factor[order], from_first, value, shares, *each, observed)
 
 
 class _Factor(NamedTuple):
@@ -92,18 +95,20 @@ class _Factor(NamedTuple):
     """(N, L), the units that were drawn, -1 beyond the end; as :class:`Onward` has the draws."""
     inverse: Tensor
     """(N,), one over their probability."""
+    by_chance: Tensor
+    """(N,), whether the path might have gone another way."""
     observed: dict[int, Observations]
 
     @classmethod
     def of(cls, parts: Sequence[_Factor]) -> _Factor:
         """Those of all paths."""
-        value, limit_error, from_first, units, inverse = (
+        value, limit_error, from_first, units, inverse, by_chance = (
             torch.cat([getattr(part, name) for part in parts]) for name in cls._fields[:-1]
         )
         observed = {
             l: Observations.of([part.observed[l] for part in parts]) for l in parts[0].observed
         }
-        return cls(value, limit_error, from_first, units, inverse, observed)
+        return cls(value, limit_error, from_first, units, inverse, by_chance, observed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +125,8 @@ class Climb:
         nothing = torch.full_like(onward.weight, torch.nan)
         if prefixes.at + 1 == self.slopes.network.depth:
             none = onward.prefix[:0], nothing[:0], anchors.a[:0]
-            return SampledExpansion(torch.ones_like(nothing), *none, nothing, {})
+            certain = torch.zeros_like(nothing, dtype=torch.bool)
+            return SampledExpansion(torch.ones_like(nothing), *none, nothing, certain, {})
         paths = torch.arange(len(nothing), device=nothing.device)
         parts = [
             self._from_roots(prefixes, onward.rows(chunk))
@@ -130,13 +136,16 @@ class Climb:
         from_first = found.from_first.nonzero().squeeze(1)
         inverse, path = found.inverse[from_first], onward.rows(from_first)
         first = anchors.pairs(self.slopes, *prefixes.beginnings(path.prefix))
-        at_limits = self._limits(anchors.l, first, first.anchor, path, found.units[from_first])
+        at_limits, by_chance = self._limits(
+            anchors.l, first, first.anchor, path, found.units[from_first]
+        )
         return SampledExpansion(
             found.value,
             from_first,
             at_limits.value * inverse,
             at_limits.shares.squeeze(1) * inverse.unsqueeze(1),
             found.limit_error.index_copy(0, from_first, at_limits.limit_error),
+            found.by_chance.index_put((from_first,), by_chance | found.by_chance[from_first]),
             found.observed,
         )
 
@@ -166,6 +175,7 @@ class Climb:
             limited.index_copy(0, plain, found.from_first),
             drawn.index_copy(0, plain, found.units),
             ones.index_copy(0, plain, found.inverse),
+            torch.zeros_like(limited).index_copy(0, plain, found.by_chance),
             found.observed,
         )
 
@@ -182,7 +192,7 @@ class Climb:
         unit, sample, draws = start.unit, start.anchor, onward.draws
         row, weight = torch.arange(len(a), device=a.device), torch.ones_like(a[:, 0])
         factor, limit_error = torch.zeros_like(weight), torch.full_like(weight, torch.nan)
-        from_first = torch.zeros_like(weight, dtype=torch.bool)
+        from_first, by_chance = torch.zeros(2, len(a), dtype=torch.bool, device=a.device)
         drawn, product = drawn.clone(), torch.ones_like(weight)
         arrivals: dict[int, tuple[Tensor, ...]] = {}
         for at in range(l, depth - 1):
@@ -215,7 +225,7 @@ class Climb:
             if len(ending):
                 # These paths end here: what is left of each is in the expansion.
                 path = row[ending]
-                at_limits = self._limits(
+                at_limits, by_chance[path] = self._limits(
                     at, pairs.rows(ending), sample[ending], onward.rows(path), drawn[path]
                 )
                 slope = at_limits.slope.gather(1, unit[ending].unsqueeze(1)).squeeze(1)
@@ -233,12 +243,14 @@ class Climb:
         observed = {
             at: _observed(factor, onward.weight, *arrived) for at, arrived in arrivals.items()
         }
-        return _Factor(factor, limit_error, from_first, drawn, product, observed)
+        by_chance |= had_others(product)
+        return _Factor(factor, limit_error, from_first, drawn, product, by_chance, observed)
 
     def _limits(
         self, l: int, pairs: Pairs, sample: Tensor, onward: Onward, units: Tensor
-    ) -> RootExpansions:
-        """The expansions at n roots where limits are needed, from one path each.
+    ) -> tuple[RootExpansions, Tensor]:
+        """The expansions at n roots where limits are needed, from one path each, and which of these
+        might have gone another way.
 
         ``units`` (n, L) are those that were drawn already, as :class:`_Factor` has them. Paths that
         have all in common, but for draws that do not count, share an expansion.
@@ -246,7 +258,8 @@ class Climb:
         if not len(pairs.unit):
             nothing = pairs.roots[:0]
             numbers = nothing[:, 0]
-            return RootExpansions(numbers, nothing, nothing.unsqueeze(1), numbers, numbers.bool())
+            none = numbers.bool()
+            return RootExpansions(numbers, nothing, nothing.unsqueeze(1), numbers, none), none
         above = slice(l + 1 - self.slopes.network.depth, -1)
         free = torch.where(units < 0, onward.draws, 0)[:, above]
         which = torch.cat([onward.prefix.unsqueeze(1), units, free], 1)
@@ -257,8 +270,10 @@ class Climb:
         # Every path is an expansion of its own.
         alone = pairs.rows(first)._replace(anchor=every[: len(first)])
         spread = {at: each[sample[first]] for at, each in self.guess.spread.items() if at > l}
-        visits = Drawn(self.slopes.layers, spread, onward.draws[first], units[first])
-        return self.limits.at(l, alone, graph=False, visits=visits).rows(inverse)
+        by_chance = torch.zeros(len(first), dtype=torch.bool)
+        visits = Drawn(self.slopes.layers, spread, onward.draws[first], units[first], by_chance)
+        found = self.limits.at(l, alone, graph=False, visits=visits)
+        return found.rows(inverse), by_chance.to(inverse.device)[inverse]
 
 
 def _observed(

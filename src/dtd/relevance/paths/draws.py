@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dtd.numerics.balls import Balls, Indices, exact
-from dtd.numerics.policy import safe_divide
+from dtd.numerics.policy import policy, safe_divide
 from dtd.relevance.limits.nested import Visited
 from dtd.relevance.slopes.factor_layer import FactorLayer
 
@@ -27,12 +27,14 @@ class Drawn:
 
     ``spread[l]`` (N, d_l) is what is expected of the units of layer l. Instead of drawing it, a
     path goes through its unit in ``units`` (N, L), where that is not -1, if the unit is alive.
+    ``by_chance`` (N,) is set for the paths that might have gone another way.
     """
 
     layers: Mapping[int, FactorLayer]
     spread: Mapping[int, Tensor]
     draws: Tensor
     units: Tensor
+    by_chance: Tensor
 
     def __call__(self, l: int, a: Balls, z: Balls, pair: Indices, unit: Indices) -> Visited:
         layer, numbers = self.layers[l], self.draws[pair, l - len(self.layers)]
@@ -53,6 +55,7 @@ class Drawn:
             self.spread[l + 1][torch.from_numpy(pair[row])],
         )
         upper, inverse = draw(shares, numbers[torch.from_numpy(row)].unsqueeze(1))
+        self.by_chance[pair[row]] |= had_others(inverse.squeeze(1)).cpu()
         return Visited(row, upper.squeeze(1).cpu().numpy(), exact(inverse.squeeze(1)))
 
     def entries(self, widths: Sequence[int]) -> int:
@@ -74,6 +77,11 @@ def drawing_shares(active: Tensor, terms: Tensor, spread: Tensor) -> Tensor:
     in_range = by_weight.isfinite() & weights.isfinite().all(1, keepdim=True)
     weights, by_weight = (torch.where(in_range, part, 0) for part in (weights, by_weight))
     return torch.addcmul(active * evenly, weights, by_weight)
+
+
+def had_others(inverse: Tensor) -> Tensor:
+    """Where one over a probability (N,) is that of a unit with others beside it."""
+    return inverse > 1 + policy(inverse.dtype).tie
 
 
 def draw(shares: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:

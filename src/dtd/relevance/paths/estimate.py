@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from dtd.numerics.policy import policy
 from dtd.relevance.paths.beginnings import Beginnings
 from dtd.relevance.paths.climb import SampledExpansion
 from dtd.relevance.paths.prefixes import Anchors
@@ -27,7 +28,8 @@ class Estimate(NamedTuple):
     total_stderr: Tensor
     """(B,), of the sum of the relevances."""
     error_paths: Tensor
-    """(B,), on how many paths this error rests, effectively; infinite where nothing is drawn."""
+    """(B,), on how many paths this error rests, effectively: infinite where no path might have gone
+    another way, and zero where some might, but all agree, so that they tell no error."""
     zero_order: Tensor
     """(B,), the estimated relevance at the roots of the anchors."""
     limit_error: Tensor
@@ -38,13 +40,13 @@ class Estimate(NamedTuple):
         """That of estimates from paths of their own."""
         columns = [torch.stack(column) for column in zip(*estimates, strict=True)]
         relevance, stderr, total_stderr, error_paths, zero_order, limit_error = columns
-        fourth = (total_stderr.square().square() / error_paths).sum(0)
+        fourth = (total_stderr.square().square() / error_paths).nan_to_num(nan=0.0).sum(0)
         whole = total_stderr.square().sum(0)
         return cls(
             relevance.mean(0),
             stderr.square().sum(0).sqrt() / len(estimates),
             whole.sqrt() / len(estimates),
-            torch.where(fourth > 0, whole.square() / fourth, torch.inf),
+            torch.where(fourth > 0, whole.square() / fourth, error_paths.amin(0)),
             zero_order.mean(0),
             reduce(torch.fmax, limit_error),
         )
@@ -162,18 +164,32 @@ class Found:
         begun = self.begun
         totals = self._beyond * self.anchors.units.z[begun.row, begun.first]
         totals = totals.index_add(0, self.expansion.from_first, self._shares.sum(1))
-        return (totals - begun.means(totals)).square() * begun.variances
+        squares = (totals - begun.means(totals)).square() * begun.variances
+        rounding = (policy(squares.dtype).tie * self._size).square() * begun.variances
+        return torch.where(squares > rounding, squares, 0)
+
+    @property
+    def _size(self) -> Tensor:
+        """How large the numbers are that each path adds up, (P,)."""
+        begun = self.begun
+        factor = self.expansion.factor.abs() + self.expected[begun.prefix].abs()
+        size = begun.importance(self.anchors.units.z) * factor
+        return size.index_add(0, self.expansion.from_first, self._shares.abs().sum(1))
 
     @property
     def _error_paths(self) -> Tensor:
         """``(Σ s)² / Σ s²`` for the parts s of the variance, (B,): n where n are alike.
 
-        A stratum of two paths has the same deviation twice, and in general one too many.
+        A stratum of two paths has the same deviation twice, and in general one too many. Paths
+        that all agree may have missed what is rare.
         """
         again = self.begun.size / (self.begun.size - 1).clamp(min=1)
         fourth = self._by_anchor(self._squares.square() * again)
         whole = self._by_anchor(self._squares)
-        return torch.where(fourth > 0, whole.square() / fourth, torch.inf)
+        begun = self.begun
+        by_chance = self.expansion.by_chance | ((begun.size > 1) & (begun.weight != 1))
+        agreed = torch.where(self._by_anchor(by_chance.to(fourth)) > 0, 0, torch.inf)
+        return torch.where(fourth > 0, whole.square() / fourth, agreed)
 
     def _by_anchor(self, numbers: Tensor) -> Tensor:
         """The sum over the paths (P,) of each anchor, (B,)."""
