@@ -429,6 +429,37 @@ def test_from_the_command_line(monkeypatch, capfd):
     assert capfd.readouterr().err == f"dtd-run: {said}\n"
 
 
+def test_images_of_the_size_of_the_data(monkeypatch, capfd):
+    """Where axes are dynamic. What cannot be is one line."""
+    made = chained(IMAGE, *SOME, node("Flatten"), node("Gemm", drawn(3, 168), transB=1))
+    shape = made.graph.input[0].type.tensor_type.shape
+    for axis, name in ((2, "height"), (3, "width")):
+        shape.dim[axis].dim_param = name
+    onnx.save(made, "net.onnx")
+    rows = torch.rand(2, *IMAGE, generator=torch.Generator().manual_seed(0))
+    pd.DataFrame(rows.flatten(1).numpy()).add_prefix("p").to_csv("rows.csv", index=False)
+    given = ["network=onnx", "network.path=net.onnx", "training=none", "inputs=csv",
+             "inputs.path=rows.csv", "plots=none", "progress=false", "hydra.run.dir=run",
+             "relevance.methods=[train_free]"]  # fmt: skip
+    assert dtd_run(monkeypatch, *given, "inputs.image=[2,9,8]") == 0
+    net = dtd.load("net.onnx", input_shape=IMAGE)
+    f = net.forward(rows.flatten(1)).amax(1).tolist()
+    assert pd.read_csv("run/inputs.csv")["f"].tolist() == pytest.approx(f, rel=1e-5)
+    capfd.readouterr()
+    for image, said in (
+        ([], "its height and width are dynamic axes, and the data are 144 numbers and no images"),
+        (["inputs.image=[12,12]"], "with the data's images of 1 x 12 x 12: its input x is"),
+        (["inputs.image=[2,6,12]"], "with the data's images of 2 x 6 x 12: node "),
+    ):
+        assert dtd_run(monkeypatch, *given, *image) == 2
+        (line,) = capfd.readouterr().err.splitlines()
+        assert line.startswith(f"dtd-run: network.path=net.onnx: {said}")
+    with pytest.raises(dtd.InvalidSetting, match="input_shape=zero: allowed are the sizes"):
+        dtd.load("net.onnx", input_shape="zero")
+    with pytest.raises(dtd.InvalidSetting, match=r"\[N, 2, height, width\].*give input_shape="):
+        dtd.load("net.onnx")
+
+
 def test_an_identity_has_the_weights_beside_the_file():
     from dtd_cli.networks.onnx import Onnx
 

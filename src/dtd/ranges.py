@@ -125,3 +125,16 @@ def numbers_of(argument: str, value: object) -> Tensor:
             argument, said, "allowed are real numbers in a dense tensor, an array or nested lists"
         ) from error
     return given.detach()
+
+
+def shape_of(value: object) -> tuple[int, ...]:
+    """The shape of one sample.
+
+    Raises:
+        InvalidSetting: it is none.
+    """
+    if not isinstance(value, list | tuple) or not all(size in COUNT for size in value):
+        raise InvalidSetting(
+            "input_shape", shown(value), "allowed are the sizes of one sample, as (1, 28, 28)"
+        )
+    return tuple(map(int, value))

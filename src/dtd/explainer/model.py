@@ -11,7 +11,7 @@ from dtd.errors import InvalidSetting, shown
 from dtd.explainer.samples import dtype_name
 from dtd.networks.modules.reading import Reading, read
 from dtd.networks.network import Network
-from dtd.ranges import COUNT
+from dtd.ranges import shape_of
 
 
 def reading_of(model: object, input_shape: object = None) -> Reading:
@@ -21,9 +21,9 @@ def reading_of(model: object, input_shape: object = None) -> Reading:
         InvalidSetting: it is neither, or does not take samples of the shape.
     """
     if isinstance(model, nn.Module):
-        return read(model, None if input_shape is None else _shape(input_shape))
+        return read(model, None if input_shape is None else shape_of(input_shape))
     if isinstance(model, Network):
-        if input_shape is not None and _shape(input_shape) != model.shapes[0]:
+        if input_shape is not None and shape_of(input_shape) != model.shapes[0]:
             raise InvalidSetting(
                 "input_shape", shown(input_shape), f"that of the network is {model.shapes[0]}"
             )
@@ -57,11 +57,3 @@ def placed(network: Network, dtype: torch.dtype, device: object) -> Network:
             + ", or dtype=float64" * (dtype is torch.float32),
         )
     return copy
-
-
-def _shape(value: object) -> tuple[int, ...]:
-    if not isinstance(value, list | tuple | torch.Size) or not all(size in COUNT for size in value):
-        raise InvalidSetting(
-            "input_shape", shown(value), "allowed are the sizes of one sample, as (1, 28, 28)"
-        )
-    return tuple(map(int, value))

@@ -8,25 +8,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, reduce
 from importlib import import_module
-from math import prod
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from dtd.errors import InvalidSetting, OpenShape, shown
+from dtd.errors import InvalidSetting, shown
 from dtd.networks.matrices.windows import Shape
 from dtd.networks.modules.reading import read
 from dtd.networks.network import Network
 from dtd_cli.config.errors import SettingError
 from dtd_cli.networks.digest import digest, digest_of_module
-from dtd_cli.networks.specification import NetworkSpec
+from dtd_cli.networks.open_shape import MayBeOpen
 
 _ALLOWED = "allowed is package.module:function, a function that returns a torch.nn.Module"
 
 
 @dataclass(frozen=True)
-class Module(NetworkSpec):
+class Module(MayBeOpen):
     """The module that ``target`` returns, ``package.module:function``, called without arguments.
 
     It is looked for in the folder where the command was given, and among what is installed. Where
@@ -36,57 +35,31 @@ class Module(NetworkSpec):
     target: str
 
     @property
-    def input_size(self) -> int | None:
-        told = self._told
-        return None if told is None else told.widths[0]
-
-    @property
     def sources(self) -> dict[str, str]:
         # The code may read weights from anywhere.
-        told = self._told
+        told = self.told
         return {"network.target": digest_of_module(self._module) if told is None else digest(told)}
 
-    def build(self, shape: Shape, output_size: int) -> Network:
-        told = self._told
-        if told is not None and (told.widths[0] == prod(shape) or len(shape) == 1):
-            return told
-        if len(shape) == 1:
-            raise self._refused(
-                "its weights do not tell the height and width of its inputs, and the data are "
-                f"{shape[0]} numbers and no images; allowed are inputs=mnist, inputs=digits, "
-                "inputs=csv with inputs.image=[height,width], or a module that begins with "
-                "nn.Unflatten(1, (channels, height, width))"
-            )
-        try:
-            return _network(self.target, str(Path.cwd()), shape)
-        except InvalidSetting as error:
-            size = " x ".join(map(str, shape))
-            raise self._refused(
-                f"with the data's images of {size}: {error.value}: {error.allowed}"
-            ) from error
+    @property
+    def open(self) -> str:
+        return "its weights do not tell the height and width of its inputs"
+
+    @property
+    def otherwise(self) -> str:
+        return "a module that begins with nn.Unflatten(1, (channels, height, width))"
+
+    def read(self, shape: Shape | None) -> Network:
+        return _network(self.target, str(Path.cwd()), shape)
+
+    def reason(self, error: InvalidSetting) -> str:
+        return f"{error.value}: {error.allowed}"
+
+    def refused(self, reason: str) -> SettingError:
+        return SettingError("network.target", self.target, reason)
 
     @property
     def _module(self) -> nn.Module:
         return _made(self.target, str(Path.cwd()))
-
-    @property
-    def _told(self) -> Network | None:
-        """The network whose shape the weights tell; None where they leave it open.
-
-        Raises:
-            SettingError: there is no such network.
-        """
-        try:
-            return _network(self.target, str(Path.cwd()), None)
-        except OpenShape:
-            return None
-        except SettingError:
-            raise
-        except InvalidSetting as error:
-            raise self._refused(f"{error.value}: {error.allowed}") from error
-
-    def _refused(self, reason: str) -> SettingError:
-        return SettingError("network.target", self.target, reason)
 
 
 @cache

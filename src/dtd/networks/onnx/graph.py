@@ -6,7 +6,7 @@ Nothing in the file is run. Weights beside it are read from its own folder alone
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dtd.errors import InvalidSetting, shown
+from dtd.errors import InvalidSetting, OpenShape, shown
 from dtd.networks.files.checkpoints import refused
 from dtd.networks.matrices.windows import Shape
 from dtd.networks.steps.windows import LARGEST
@@ -78,10 +78,13 @@ class Graph:
         return refused(self.path, reason)
 
 
-def read_graph(path: object) -> Graph:
+def read_graph(path: object, shape: Shape | None = None) -> Graph:
     """The graph in an ONNX file, with the weights that may lie beside it.
 
+    ``shape`` is that of one sample, for a file that leaves it open.
+
     Raises:
+        OpenShape: no shape is given, and that of images is open.
         InvalidSetting: the file is missing or no ONNX file, the package ``onnx`` is missing, or
             the graph is too large or has several inputs or outputs, or inputs of unknown shape.
     """
@@ -108,7 +111,7 @@ def read_graph(path: object) -> Graph:
             # What is no text comes as bytes.
             names = ", ".join(str(value.name) for value in values[:9]) or "none"
             raise refused(path, f"it has {len(values)} {what}s ({names}); allowed is one {what}")
-    shape, dtype = _of_input(path, inputs[0])
+    shape, dtype = _of_input(path, inputs[0], shape)
     nodes = tuple(_node(path, index, proto) for index, proto in enumerate(graph.node))
     output = graph.output[0].name
     return Graph(path, model, opset, inputs[0].name, shape, dtype, output, nodes, constants)
@@ -182,8 +185,10 @@ def _opset(path: object, model: ModelProto) -> int:
     return int(versions[0])
 
 
-def _of_input(path: object, value: ValueInfoProto) -> tuple[Shape, torch.dtype]:
-    """The shape of one sample, and its type."""
+def _of_input(
+    path: object, value: ValueInfoProto, shape: Shape | None
+) -> tuple[Shape, torch.dtype]:
+    """The shape of one sample, and its type. What the file leaves open is as ``shape`` says."""
     from onnx import TensorProto
 
     kind = value.type.tensor_type
@@ -198,16 +203,33 @@ def _of_input(path: object, value: ValueInfoProto) -> tuple[Shape, torch.dtype]:
     said = f"its input {value.name} is [{', '.join(map(str, (batch, *sizes)))}]"
     if isinstance(batch, int) and batch != 1:
         raise refused(path, f"{said}; allowed is a batch of one, or one that is dynamic")
-    known = tuple(size for size in sizes if isinstance(size, int) and size > 0)
-    if not sizes or len(known) < len(sizes):
-        raise refused(
-            path,
-            f"{said}; allowed is a batch and known sizes of one sample: export it without dynamic "
-            "axes but the batch, or fix them by onnx.tools.update_model_dims",
-        )
+    known = _known(
+        path, said, [int(size) if isinstance(size, int) else None for size in sizes], shape
+    )
     if prod(known) > LARGEST:
         raise refused(path, f"{said}; allowed are {LARGEST} inputs")
     return known, dtypes[kind.elem_type]
+
+
+def _known(path: object, said: str, sizes: Sequence[int | None], shape: Shape | None) -> Shape:
+    """The sizes of one sample, those that a file leaves open (None) as in ``shape``."""
+    known = tuple(size for size in sizes if size is not None)
+    if sizes and len(known) == len(sizes):
+        return known
+    reason = (
+        f"{said}; allowed is a batch and known sizes of one sample: export it without dynamic "
+        "axes but the batch, or fix them by onnx.tools.update_model_dims"
+    )
+    if len(sizes) < 2:
+        raise refused(path, reason)
+    if shape is None:
+        raise OpenShape("path", path, f"{reason}, or give input_shape=(channels, height, width)")
+    fits = len(shape) == len(sizes) and all(
+        size in (None, given) for size, given in zip(sizes, shape, strict=False)
+    )
+    if not fits:
+        raise refused(path, f"{said}, which takes no samples of {' x '.join(map(str, shape))}")
+    return tuple(shape)
 
 
 def _node(path: object, index: int, proto: NodeProto) -> Node:

@@ -25,14 +25,17 @@ _PROBES = 2
 _ALLOWED = f"allowed are {', '.join(OPERATORS)} and {CONSTANT}, in a chain"
 
 
-def read(path: object) -> Network:
+def read(path: object, shape: Shape | None = None) -> Network:
     """The network in an ONNX file, compared on random samples with the evaluator of ``onnx``.
 
+    ``shape`` is that of one sample, for a file that leaves it open.
+
     Raises:
+        OpenShape: no shape is given, and that of images is open.
         InvalidSetting: the file has no chain of the operators in ``OPERATORS``, with one input of
             known shape and one output, or the network gives another output than the evaluator.
     """
-    graph = read_graph(path)
+    graph = read_graph(path, shape)
     _check_nodes(graph)
     tracing = _Tracing(graph, graph.input, graph.shape, dict(graph.constants))
     for node in graph.nodes:
