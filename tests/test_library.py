@@ -18,7 +18,7 @@ import yaml
 from torch import nn
 
 import dtd
-from cases import box, network, positive_input, random_network
+from cases import box, network, positive_input, random_network, tensor
 from dtd.networks.files.state_dicts import save
 from dtd.roots import ROOT_FINDERS
 from dtd.rules import RULES
@@ -779,3 +779,24 @@ def tiny():
     """A network without biases that answers every positive input."""
     weights = [[[1.0, 0.5], [0.5, 2.0]], [[1.0, 0.25]]]
     return network(weights, [[0.0, 0.0], [0.0]])
+
+
+def test_a_rule_for_other_inputs_is_noted():
+    """Beside the result that it makes doubtful; what the note names helps."""
+    net = random_network((3, 4, 2), 1, output_relu=False)
+    x = tensor([[1.0, 0.5, 2.0], [1.0, -1.5, 2.0]])
+    for rule, settings, noted in (
+        ("z+", {}, True),
+        (dtd.rules.Gamma(0.5), {}, True),
+        ("z+", {"method": "train_free"}, True),
+        ("z+", {"method": "gradient_x_input"}, False),
+        ("z+", {"input_rule": "w2"}, False),
+        ("z+", {"input_rule": "zB", "domain": dtd.Domain.box(-2, 2)}, False),
+    ):
+        result = dtd.DTD(net, rule=rule, **settings).explain(x, 0)
+        assert bool(result.notes) == noted
+        assert ("note: " in repr(result)) == noted
+        assert not dtd.DTD(net, rule=rule, **settings).explain(x[:1], 0).notes
+    (note,) = dtd.DTD(net, rule="gamma").explain(x, 0).notes
+    assert "the rule gamma of the input" in note
+    assert "down to -1.5" in note

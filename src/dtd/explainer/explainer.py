@@ -27,7 +27,7 @@ from dtd.explainer.output import Output
 from dtd.explainer.relevance_function import RelevanceFunction
 from dtd.explainer.results import Contents, Result
 from dtd.explainer.root_point import RootPoint
-from dtd.explainer.samples import Place, samples_of
+from dtd.explainer.samples import Place, notes_on, samples_of
 from dtd.explainer.targets import Targets, one_target, targets
 from dtd.networks.modules.reading import Reading
 from dtd.networks.network import Network
@@ -41,6 +41,9 @@ from dtd.relevance.recursion import Recursion
 from dtd.relevance.series.series import Series
 from dtd.roots import RootChoice, RootFinder
 from dtd.rules import Rule
+
+_WITH_RULES = "recursive", "train_free"
+"""The methods by which the rule of the input distributes relevance."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +141,10 @@ class DTD:
         batches = self.track(self._batches(explained), self.method)
         parts = tuple(self._part(output, [a[rows] for a in path], rows) for output, rows in batches)
         shapes = self.network.shapes
-        return Result(samples, explained.f, explained.relevance, shapes, parts, self._contents)
+        notes = notes_on(samples, self.scheme.rules[0]) if self.method in _WITH_RULES else ()
+        return Result(
+            samples, explained.f, explained.relevance, shapes, parts, self._contents, notes
+        )
 
     def attribute(self, x: object, target: object = None) -> Tensor:
         """R_0 of the samples, of their shape; see :meth:`explain`."""

@@ -50,8 +50,14 @@ class Result:
     """Of the activations of each layer."""
     parts: tuple[Explained, ...]
     contents: Contents
+    notes: tuple[str, ...] = ()
+    """What makes the relevances doubtful, with what to do, one line each; shown with the result."""
 
     def __repr__(self) -> str:
+        return "\n".join([self._in_a_line, *(f"note: {note}" for note in self.notes)])
+
+    @property
+    def _in_a_line(self) -> str:
         widths = "-".join(map(str, self.widths))
         if not self.parts:
             return (

@@ -11,6 +11,7 @@ from dtd.domains import Domain
 from dtd.errors import InvalidSetting
 from dtd.networks.modules.reading import Reading
 from dtd.ranges import numbers_of
+from dtd.rules import RULES, Rule
 
 Place = tuple[torch.dtype, torch.device]
 """The dtype and the device of a network."""
@@ -44,6 +45,19 @@ def samples_of(value: object, reading: Reading, domain: Domain, place: Place) ->
             "it lies outside the domain; allowed are samples in it, or another domain",
         )
     return samples
+
+
+def notes_on(samples: Tensor, rule: Rule) -> tuple[str, ...]:
+    """What makes relevances of the samples (B, ...) doubtful by this rule of the input."""
+    least = float(samples.min())
+    if not rule.for_nonnegative or least >= 0:
+        return ()
+    name = next((name for name, kind in RULES.items() if kind is type(rule)), type(rule).__name__)
+    return (
+        f"the rule {name} of the input is for inputs that are never negative, and x goes "
+        f'down to {least:.3g}: its relevances may be far beyond f; take input_rule="w2", or '
+        'input_rule="zB" with domain=dtd.Domain.box(low, high)',
+    )
 
 
 def batch_of(
