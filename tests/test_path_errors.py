@@ -106,7 +106,7 @@ def test_nothing_is_explained_of_a_zero():
 
 
 def test_batches_do_not_depend_on_their_own_paths():
-    """Two batches whose sizes are made of each other's errors: any sequence ends, within budget."""
+    """Three batches, whose sizes are made of errors before: any sequence ends, within budget."""
     budget = Budget(5000, 0.05)
     for error, paths in ((0.5, 3.0), (0.01, 100.0), (10.0, 1.0), (0.0, torch.inf)):
         batch: Batch | None = budget.first
@@ -115,9 +115,21 @@ def test_batches_do_not_depend_on_their_own_paths():
             batches.append(batch)
             batch = budget.after(batch, found(error / batch.number**0.5, paths))
         assert batches[-1].before + batches[-1].number <= 5000
-        assert [one.counts for one in batches[-2:]] == [True, True]
-        assert not any(one.counts for one in batches[:-2])
+        assert [one.counts for one in batches[-3:]] == [True] * 3
+        assert not any(one.counts for one in batches[:-3])
         assert all(one.number >= 2 for one in batches)
+
+
+def test_later_batches_make_up_for_a_bad_one():
+    """A mean of three has a third of the root of their squared errors."""
+    budget = Budget(10**6, 0.05)
+    first = Batch(400, 300, 1000, counts=True, last=False)
+    second = budget.after(first, found(0.12, 1e9))
+    third = budget.after(second, found(0.12 * (300 / second.number) ** 0.5, 1e9))
+    assert (second.last, third.last, budget.after(third, found(0.05, 1e9))) == (False, True, None)
+    squares = [0.12**2 * 300 / batch.number for batch in (first, second, third)]
+    assert sum(squares) ** 0.5 / 3 == pytest.approx(0.05, rel=0.01)
+    assert second.number == pytest.approx(third.number, rel=0.01)
 
 
 def found(stderr, paths):
@@ -125,7 +137,7 @@ def found(stderr, paths):
     return Estimate(one.unsqueeze(1), one.unsqueeze(1), stderr * one, paths * one, one, one)
 
 
-def test_two_batches_are_unbiased(monkeypatch):
+def test_batches_are_unbiased(monkeypatch):
     """With a wanted error, too: z of the mean of many runs against the exact sum."""
     monkeypatch.setattr(sampled_paths, "_MOST", 0)
     net, x = answered((5, 8, 7, 1), 40, "positive")

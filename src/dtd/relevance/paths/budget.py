@@ -17,8 +17,10 @@ _PILOTS = 1 / 20, 1 / 5
 _DOUBTS = 2, 4
 """By how many of its standard deviations a variance may be too small that was estimated from
 pilots, and from paths that count: no path has met what is rare."""
+_COUNTING = 3
+"""In how many batches those paths are drawn that count, where an error is wanted."""
 _LEAST = 1 / 2
-"""How large the last batch is at least, relative to the one before it."""
+"""How large a batch that counts is at least, relative to the one before it."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Batch:
     """Whether they are part of the estimate, as all batches that count alike; if not, they are
     pilots."""
     last: bool
+    errors: tuple[float, ...] = ()
+    """The squared relative errors of the batches before it that count, if they are several."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +46,9 @@ class Budget:
 
     The first are pilots. Those that follow learn from them how to draw, and what the pilots
     themselves estimate is thrown away. ``paths`` are drawn, or at most so many where a ``stderr``
-    of the sum of relevances is wanted, relative to the sum: then those that count are drawn in two
-    batches. How a batch is drawn, how many it has and how much it counts is known before it is
-    drawn, so each is an estimate without bias, and so is their mean.
+    of the sum of relevances is wanted, relative to the sum: then those that count are drawn in
+    three batches. How a batch is drawn, how many it has and how much it counts is known before it
+    is drawn, so each is an estimate without bias, and so is their mean.
     """
 
     paths: int
@@ -64,7 +68,7 @@ class Budget:
             return None
         spent = batch.before + batch.number
         if batch.counts:
-            return Batch(spent, self._second(batch, found), batch.planned, counts=True, last=True)
+            return self._counting(batch, found)
         return self._next(spent, self._revised(batch, found))
 
     def needed(self, number: int, total: float, stderr: float) -> int:
@@ -82,8 +86,8 @@ class Budget:
         left = self.paths - spent
         if self.stderr is None:
             return Batch(spent, left, planned, counts=True, last=True)
-        half = min(ceil((1 - _PILOTS[-1]) * planned / 2), left // 2)
-        return Batch(spent, half, planned, counts=True, last=False)
+        part = min(ceil((1 - _PILOTS[-1]) * planned), left) // _COUNTING
+        return Batch(spent, part, planned, counts=True, last=False)
 
     def _revised(self, batch: Batch, found: Estimate) -> int:
         """How many paths are planned for after some pilots."""
@@ -94,15 +98,18 @@ class Budget:
         most = min(self.paths, _GROWTH * batch.planned)
         return ceil(max(min(needed, most), self.first.planned))
 
-    def _second(self, batch: Batch, found: Estimate) -> int:
-        """How many paths the second batch that counts has."""
+    def _counting(self, batch: Batch, found: Estimate) -> Batch:
+        """The batch that counts which follows another one."""
         assert self.stderr is not None, "without one there is a single batch"
         error, doubtful = _squared_errors(found, _DOUBTS[1])
-        # The squared error of a mean of two is a quarter of their sum.
-        left = 4 * self.stderr**2 - error
+        errors = (*batch.errors, error)
+        ahead, spent = _COUNTING - len(errors), batch.before + batch.number
+        # The squared error of a mean of n is the sum of theirs over n².
+        left = ((_COUNTING * self.stderr) ** 2 - sum(errors)) / ahead
         needed = doubtful / left if left > 0 else inf
         number = ceil(batch.number * min(max(needed, _LEAST), _GROWTH))
-        return min(number, self.paths - batch.before - batch.number)
+        number = min(number, (self.paths - spent) // ahead)
+        return Batch(spent, number, batch.planned, counts=True, last=ahead == 1, errors=errors)
 
 
 def _squared_errors(found: Estimate, doubts: float) -> tuple[float, float]:
