@@ -456,6 +456,9 @@ def test_images_of_the_size_of_the_data(monkeypatch, capfd):
         assert line.startswith(f"dtd-run: network.path=net.onnx: {said}")
     with pytest.raises(dtd.InvalidSetting, match="input_shape=zero: allowed are the sizes"):
         dtd.load("net.onnx", input_shape="zero")
+    onnx.save(chained(IMAGE, *SOME), "told.onnx")
+    with pytest.raises(dtd.InvalidSetting, match=r"\[N, 2, 9, 8\], which takes no .* 2 x 8 x 9"):
+        dtd.load("told.onnx", input_shape=(2, 8, 9))
     with pytest.raises(dtd.InvalidSetting, match=r"\[N, 2, height, width\].*give input_shape="):
         dtd.load("net.onnx")
 

@@ -176,6 +176,13 @@ def test_a_shape_that_is_none_is_refused(value):
         dtd.DTD(MODULES["lenet"][0]().eval(), method="train_free", input_shape=value)
 
 
+@pytest.mark.parametrize("value", [(3, 9, 8), (9, 8, 1)])
+def test_images_with_other_channels_are_refused(value):
+    said = r".*Conv2d.*channels come first; allowed are images with 1"
+    with refused(f"model={said}"):
+        dtd.DTD(MODULES["lenet"][0]().eval(), method="train_free", input_shape=value)
+
+
 def test_the_module_is_compared_on_the_samples_that_are_explained():
     module = nn.Sequential(nn.Conv2d(1, 2, 2), nn.ReLU(), head(112)).eval()
     explainer = dtd.DTD(module, method="train_free", input_shape=IMAGE)

@@ -214,13 +214,14 @@ def _of_input(
 def _known(path: object, said: str, sizes: Sequence[int | None], shape: Shape | None) -> Shape:
     """The sizes of one sample, those that a file leaves open (None) as in ``shape``."""
     known = tuple(size for size in sizes if size is not None)
-    if sizes and len(known) == len(sizes):
+    open_sizes = not sizes or len(known) < len(sizes)
+    if shape is None and not open_sizes:
         return known
     reason = (
         f"{said}; allowed is a batch and known sizes of one sample: export it without dynamic "
         "axes but the batch, or fix them by onnx.tools.update_model_dims"
     )
-    if len(sizes) < 2:
+    if open_sizes and len(sizes) < 2:
         raise refused(path, reason)
     if shape is None:
         raise OpenShape("path", path, f"{reason}, or give input_shape=(channels, height, width)")
@@ -229,7 +230,7 @@ def _known(path: object, said: str, sizes: Sequence[int | None], shape: Shape | 
     )
     if not fits:
         raise refused(path, f"{said}, which takes no samples of {' x '.join(map(str, shape))}")
-    return tuple(shape)
+    return shape
 
 
 def _node(path: object, index: int, proto: NodeProto) -> Node:

@@ -27,6 +27,13 @@ def convolution(
     if len(image) != many + 1:
         shape = f"({weight.shape[1] * groups}, {'height, ' * (many - 1)}width)"
         raise InvalidSetting("input", f"of shape {image}", f"allowed are images of shape {shape}")
+    taken = weight.shape[1] * groups
+    if taken > 0 and image[0] != taken:
+        raise InvalidSetting(
+            "input",
+            f"of shape {image}",
+            f"channels come first; allowed are images with {taken} of them",
+        )
     windows(image, tuple(weight.shape[2:]), stride, padding, dilation)
     form = Convolution(image, stride, padding, dilation, groups)
     form.check(weight)
