@@ -23,6 +23,7 @@ from dtd.relevance.limits.limits import Limits, Way
 from dtd.relevance.plan import Plan, Scheme
 from dtd.relevance.series.series import Series
 from dtd.relevance.slopes.automatic import AutomaticSlopes
+from dtd.relevance.slopes.below_output import BelowOutput
 from dtd.relevance.slopes.choice import ChosenSlopes
 from dtd.relevance.slopes.slope import Pairs
 from dtd.roots.contract import RootProblem, Roots, Zeros
@@ -169,6 +170,7 @@ class Recursion:
     @cached_property
     def slopes(self) -> ChosenSlopes:
         """What gives ``∇⁺h_j`` at the roots."""
+        formulas = self.series is not None and self.forward_passes and self.moving_roots
         automatic = AutomaticSlopes(
             self.explained,
             self.plans,
@@ -176,6 +178,7 @@ class Recursion:
             self.limits,
             self.series,
             self.batching,
+            BelowOutput.of(self.explained, self.plans[-1]) if formulas else None,
             self.track,
         )
         return ChosenSlopes.of(automatic, self.forward_passes)
