@@ -72,7 +72,7 @@ def test_a_matrix_is_that_of_the_module(module, image):
     assert torch.equal(matrix.columns(torch.arange(size)), explicit.T)
     unit, place = torch.cartesian_prod(torch.arange(units), torch.arange(size)).unbind(1)
     assert torch.equal(matrix.entries(unit, place), explicit.flatten())
-    assert torch.allclose(matrix.row_sums(), explicit.sum(1), atol=1e-14)
+    assert torch.allclose(matrix.row_sums, explicit.sum(1), atol=1e-14)
     square = matrix.mapped(torch.square)
     assert torch.equal(square.dense(), explicit.square())
     assert torch.equal((matrix * square).dense(), explicit**3)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from itertools import product
 
 import mpmath
 import pytest
@@ -276,3 +278,31 @@ def test_one_layer_is_integrated_gradients_from_the_root(rule):
     )
     assert integrated.abs().max() > 0.1
     torch.testing.assert_close(result.attribution, integrated, rtol=3 / steps, atol=1e-9)
+
+
+@pytest.mark.parametrize("relu", [True, False])
+@pytest.mark.parametrize(
+    ("rule", "bias"),
+    [*product(["z+", "gamma", "x"], ["negative", "zero"]), ("z+", "positive")],
+)
+def test_gradients_below_the_output_are_those_of_differentiation(rule, bias, relu):
+    formula = recursion(
+        random_network((3, 5, 1), 12, bias).with_output_relu(relu), rule, series=Integral()
+    )
+    _check_gradients(formula, positive_input(3, 12, n=3))
+
+
+def _check_gradients(formula, x):
+    differentiated = replace(formula, forward_passes=False)
+    seen = 0
+    for l, a in enumerate(formula.explained.activations(x)[:-1]):
+        a.requires_grad_()
+        got, want = (rec.relevance_and_limits(l, a, True) for rec in (formula, differentiated))
+        # Where a pole is on the way, the integral is infinite and its numbers mean nothing.
+        rows = want.limit_error.isnan()
+        assert torch.equal(rows, got.limit_error.isnan())
+        slopes = [torch.autograd.grad(r.relevance[rows].square().sum(), a)[0] for r in (got, want)]
+        assert spread(got.relevance[rows].detach(), want.relevance[rows].detach()) < 1e-12
+        assert spread(*slopes) < 1e-12
+        seen += int(slopes[1].any())
+    assert seen, "there is something to decompose"

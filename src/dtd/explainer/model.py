@@ -36,12 +36,14 @@ def reading_of(model: object, input_shape: object = None) -> Reading:
 def placed(network: Network, dtype: torch.dtype, device: object) -> Network:
     """A copy of the network in a dtype and on a device; on its own device where that is None.
 
+    Its weights are constants: nothing is differentiated by them.
+
     Raises:
         InvalidSetting: there is no such device, or a weight is no finite number of the dtype.
     """
     where: Any = network.device if device is None else device
     try:
-        copy = network.to(dtype, torch.device(where))
+        copy = network.detached().to(dtype, torch.device(where))
         finite = [layer.is_finite for layer in copy.layers]
     except (RuntimeError, TypeError, ValueError, AssertionError) as error:
         raise InvalidSetting(

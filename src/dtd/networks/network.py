@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import torch
@@ -101,8 +102,15 @@ class Network:
 
     def explaining(self, output: int) -> Network:
         """The network with one output only: ``R_L(a) = a * e_output`` then is ``a`` itself."""
-        *hidden, last = self.layers
-        return Network((*hidden, last.only(output)))
+        if output not in self._explaining:
+            *hidden, last = self.layers
+            self._explaining[output] = Network((*hidden, last.only(output)))
+        return self._explaining[output]
+
+    @cached_property
+    def _explaining(self) -> dict[int, Network]:
+        """The networks with one output that were asked for."""
+        return {}
 
     def to(self, dtype: torch.dtype, device: torch.device | None = None) -> Network:
         """A copy of the network, in another dtype or on another device."""

@@ -130,12 +130,9 @@ class Regions:
         ``units`` (N,) are indices into ``own``.
         """
         layer = self.upper - self.start - 1
-        same = [
-            torch.atleast_3d(gate == other).all(2)
-            for gate, other in zip(first, second, strict=True)
-        ]
+        same = [gate == other for gate, other in zip(first, second, strict=True)]
         same[layer][torch.arange(len(units), device=units.device), self.own[units]] = True
-        return torch.cat(same, 1).all(1)
+        return torch.cat([gates.flatten(1) for gates in same], 1).all(1)
 
 
 def _crossings(at: Tensor, z: Tensor) -> Tensor:

@@ -108,15 +108,28 @@ def evidence(
     f = way.activations[-1][:, output]
     change = at_root.activations[-1][:, output] - at_anchor.activations[-1][:, output]
     tolerance = policy(a.dtype)
-    slack = tolerance.tie * anchors.abs().amax(1, keepdim=True)
+    slack = tolerance.tie * a.abs().amax(1, keepdim=True)
+    place = anchor * relevance.shape[1] + unit
 
-    def spread(values: Tensor) -> Tensor:
-        fill = False if values.dtype is torch.bool else torch.nan
-        full = values.new_full(relevance.shape, fill)
-        full[anchor, unit] = values
-        return full
+    def spread(fill: float, *columns: Tensor) -> tuple[Tensor, ...]:
+        """Each column (N,) as a table (B, J)."""
+        full = columns[0].new_full((len(columns), relevance.numel()), fill)
+        full.index_copy_(1, place, torch.stack(columns))
+        return full.view(-1, *relevance.shape).unbind()
 
-    residual = spread(expansion.value)
+    residual, distance, gradient_norm, gradient_gap, output_change, limit_error = spread(
+        torch.nan,
+        expansion.value,
+        *norm(torch.stack([anchors - points, expansion.slope])),
+        gap.abs().amax(1),
+        change,
+        torch.where(expansion.slope.isinf().any(1), torch.inf, expansion.limit_error),
+    )
+    admissible, same_region = spread(
+        False,
+        domain.contains(points, slack[anchor]),
+        regions.same(at_root.gates, at_anchor.gates, unit),
+    )
     roots = roots.measured(residual, tolerance.residual * f.abs().unsqueeze(1))
     return Evidence(
         finder=finder,
@@ -125,16 +138,14 @@ def evidence(
         status=roots.status,
         relevance=relevance,
         residual=residual,
-        distance=spread(norm(anchors - points)),
-        admissible=spread(domain.contains(points, slack)),
-        same_region=spread(regions.same(at_root.gates, at_anchor.gates, unit)),
-        gradient_norm=spread(norm(expansion.slope)),
-        gradient_gap=spread(gap.abs().amax(1)),
-        output_change=spread(change),
+        distance=distance,
+        admissible=admissible,
+        same_region=same_region,
+        gradient_norm=gradient_norm,
+        gradient_gap=gradient_gap,
+        output_change=output_change,
         certified=roots.certified,
-        limit_error=spread(
-            torch.where(expansion.slope.isinf().any(1), torch.inf, expansion.limit_error)
-        ),
+        limit_error=limit_error,
         evaluations=torch.as_tensor(roots.evaluations).expand(roots.status.shape),
         scan=roots.scan,
         chains=None if roots.chains is None else _chain_evidence(roots.chains),

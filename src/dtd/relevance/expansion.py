@@ -53,11 +53,15 @@ class Expansion(NamedTuple):
         share = sum_of(list(self.shares.unbind(1)))
         return torch.zeros_like(a).index_add(0, self.anchor, share)
 
+    def worst_limit(self, a: Tensor) -> Tensor:
+        """The largest of the limit errors of each anchor, (B,)."""
+        return worst(self.limit_error, self.anchor, len(a))
+
     def summed(self, a: Tensor) -> Relevance:
         """``R_l`` at the anchors ``a`` (B, d), and what became of the limits."""
         untaken = torch.zeros_like(a[:, 0], dtype=torch.bool)
         untaken[self.anchor[self.untaken]] = True
-        return Relevance(self.relevance(a), worst(self.limit_error, self.anchor, len(a)), untaken)
+        return Relevance(self.relevance(a), self.worst_limit(a), untaken)
 
     def terms(self, a: Tensor) -> Tensor:
         """What each degree contributes to ``R_l``, (B, K, d)."""

@@ -23,6 +23,7 @@ from dtd.relevance.limits.limits import Limits, Way
 from dtd.relevance.plan import Plan, Scheme
 from dtd.relevance.series.series import Series
 from dtd.relevance.slopes.automatic import AutomaticSlopes
+from dtd.relevance.slopes.below_output import BelowOutput
 from dtd.relevance.slopes.choice import ChosenSlopes
 from dtd.relevance.slopes.slope import Pairs
 from dtd.roots.contract import RootProblem, Roots, Zeros
@@ -131,19 +132,25 @@ class Recursion:
         """The activations of layer l + 1 at points (N, d), some gates held open (N, M)."""
         return self.explained.layers[l].opened(points, open_gates)
 
+    @torch.no_grad()
+    def _searched(self, l: int, a: Tensor) -> Tensor:
+        """``h`` at the points ``a`` (N, d_l) of a search, which needs no graph."""
+        return self.upper(l, a)
+
     def problem(self, l: int, a: Tensor) -> RootProblem:
         """The search for roots of all units of layer l + 1, anchors ``a`` (B, d)."""
         plan, layer = self.plans[l], self.explained.layers[l]
         last = l + 1 == self.network.depth
-        own = [self.output] if last else list(range(layer.units))
+        first = self.output if last else 0
+        own = first + torch.arange(layer.units, device=a.device)
         return RootProblem(
             a,
             layer,
-            torch.no_grad()(partial(self.upper, l)),
+            partial(self._searched, l),
             plan.domain,
             plan.rule,
             plan.generator,
-            Regions(self.network, l, l + 1, torch.tensor(own, device=a.device)),
+            Regions(self.network, l, l + 1, own),
             zeros=Zeros.EVERYWHERE if last or self._carries_factor[l + 1] else Zeros.UNKNOWN,
             track=self.track,
         )
@@ -163,6 +170,7 @@ class Recursion:
     @cached_property
     def slopes(self) -> ChosenSlopes:
         """What gives ``∇⁺h_j`` at the roots."""
+        formulas = self.series is not None and self.forward_passes and self.moving_roots
         automatic = AutomaticSlopes(
             self.explained,
             self.plans,
@@ -170,6 +178,7 @@ class Recursion:
             self.limits,
             self.series,
             self.batching,
+            BelowOutput.of(self.explained, self.plans[-1]) if formulas else None,
             self.track,
         )
         return ChosenSlopes.of(automatic, self.forward_passes)

@@ -44,8 +44,7 @@ class ClosedForm(RootFinder):
         # The formula proves a zero of z_j; whether that is one of h_j is the problem's to say.
         reached = problem.zeros.found_anywhere if on_kink else Status.APPROXIMATE
         status = torch.full_like(z, reached, dtype=torch.int8)
-        status[degenerate] = Status.DEGENERATE
-        status[inactive] = Status.INACTIVE
+        status.masked_fill_(degenerate, Status.DEGENERATE).masked_fill_(inactive, Status.INACTIVE)
         return Roots(
             points,
             status,

@@ -172,9 +172,8 @@ class Roots:
         ``residual`` (B, J) is ``h_j`` at the points, NaN where there is none, and ``tolerance``
         (B, 1) what it may be at a root. A point that was chosen without looking can be a root.
         """
-        status = self.status.clone()
-        status[(residual.abs() <= tolerance) & (status == Status.APPROXIMATE)] = Status.FOUND
-        return replace(self, status=status)
+        found = (residual.abs() <= tolerance) & (self.status == Status.APPROXIMATE)
+        return replace(self, status=self.status.masked_fill(found, Status.FOUND))
 
     @property
     def contributing(self) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, NamedTuple
 
-import torch
 from torch import Tensor
 
 from dtd.domains import Domain
@@ -53,7 +52,7 @@ class Divisor:
         """``Σ_i |w_ji v_ji|``, (B, J): the scale on which the value counts as zero."""
         if self.never_cancels:
             return self.value
-        sizes = [term.product.mapped(torch.abs)(term.factor.abs()) for term in self.terms]
+        sizes = [term.product.sizes(term.factor.abs()) for term in self.terms]
         return sum_of(sizes)
 
     @property

@@ -93,17 +93,24 @@ class Layer(AnyLayer):
 
     def magnitude(self, a: Tensor) -> Tensor:
         """``|W| |a| + |b|``."""
-        return self._magnitudes(a.abs()) + self.bias.abs()
-
-    @cached_property
-    def _magnitudes(self) -> Matrix:
-        return self.matrix.mapped(torch.abs)
+        return self.matrix.sizes(a.abs()) + self.bias.abs()
 
     def mask(self, mask: Mask) -> Matrix:
-        return self.matrix.masked(mask)
+        return self._masked(mask)[0]
 
     def product(self, mask: Mask) -> Matrix:
-        return self.matrix * self.matrix.masked(mask)
+        return self._masked(mask)[1]
+
+    def _masked(self, mask: Mask) -> tuple[Matrix, Matrix]:
+        """The mask, and what it leaves of the matrix: made once for each rule."""
+        if mask not in self._by_mask:
+            made = self.matrix.masked(mask)
+            self._by_mask[mask] = made, self.matrix * made
+        return self._by_mask[mask]
+
+    @cached_property
+    def _by_mask(self) -> dict[Mask, tuple[Matrix, Matrix]]:
+        return {}
 
     def constant_step(self, mask: Mask) -> float | None:
         if not self.form.is_pooling or self.bias.any() or not (self.weight > 0).all():
@@ -133,7 +140,7 @@ class Layer(AnyLayer):
 
     @cached_property
     def largest(self) -> tuple[Tensor, Tensor]:
-        return self.bias.abs().amax(), self._magnitudes.row_sums().amax()
+        return self.bias.abs().amax(), self.matrix.sizes.row_sums.amax()
 
     def gates(self, a: Tensor, z: Tensor) -> Tensor:
         """``z > 0``; a unit without a ReLU is always open."""

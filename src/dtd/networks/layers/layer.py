@@ -43,6 +43,10 @@ class Product(Protocol):
         """The product with ``function`` of each entry in its place; it leaves zero as it is."""
 
     @property
+    def sizes(self) -> Product:
+        """``|W ⊙ mask|``."""
+
+    @property
     def together(self) -> Product:
         """The product, faster, but a row may differ in its last digit with what is beside it."""
 

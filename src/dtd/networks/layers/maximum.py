@@ -52,6 +52,10 @@ class Winners:
         return replace(self, function=lambda entries: function(self.function(entries)))
 
     @property
+    def sizes(self) -> Winners:
+        return self.mapped(torch.abs)
+
+    @property
     def together(self) -> Winners:
         return self
 

@@ -96,6 +96,12 @@ class Matrix:
         values: Tensor = torch.cat([self.numbers.flatten(), outside]).unique()
         return values
 
+    @cached_property
+    def sizes(self) -> Matrix:
+        """``|W|``, entry by entry."""
+        return self.mapped(torch.abs)
+
+    @cached_property
     def row_sums(self) -> Tensor:
         """The sum of each row, (J,)."""
         return self(self.numbers.new_ones(1, self.shape[1])).squeeze(0)

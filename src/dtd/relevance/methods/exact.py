@@ -102,7 +102,7 @@ def decompose(
     for finder in {ClosedForm()} - {plan.finder}:
         others = finder(search)
         found.append(evidence_for(plan.domain, finder.name, others, expand(others)))
-    relevance, limit_error, _ = expansion.summed(a)
+    relevance = expansion.relevance(a)
     zero_order = torch.zeros_like(upper[:, 0]).index_add(0, expansion.anchor, expansion.value)
     unresolved = torch.where(roots.contributes, 0, upper).sum(1)
     return Decomposition(
@@ -111,5 +111,5 @@ def decompose(
         None if interact is None else interact(roots),
         ledger(upper, relevance, zero_order, unresolved),
         tuple(found),
-        limit_error,
+        expansion.worst_limit(a),
     )

@@ -76,7 +76,7 @@ def redistribute(
     if rule.never_cancels(domain):
         torch.threshold_(total, 0, torch.inf)
     else:
-        size = sum_of([product.mapped(torch.abs)(factor.abs()) for factor, product in parts])
+        size = sum_of([product.sizes(factor.abs()) for factor, product in parts])
         total.masked_fill_(total.abs() <= policy(a.dtype).degenerate * size, torch.inf)
     ratio = torch.div(upper, total, out=total)
     return sum_of([product.transposed(ratio, a).mul_(factor) for factor, product in parts]), ratio

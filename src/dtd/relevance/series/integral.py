@@ -11,7 +11,7 @@ from torch import Tensor
 from dtd.numerics.gradients import differentiate
 from dtd.numerics.policy import policy, safe_divide
 from dtd.relevance.series.segment import knots
-from dtd.relevance.series.series import GROWTH, Segments, Series, Shares
+from dtd.relevance.series.series import GROWTH, Gradients, Segments, Series, Shares
 from dtd.relevance.slopes.slope import worst
 
 
@@ -137,26 +137,35 @@ def _apply_rules(segments: Segments, pieces: _Pieces, graph: bool) -> _Integrals
     delta = segments.delta[pieces.row]
     x, w, lower = (delta.new_tensor(v) for v in (_NODES, _KRONROD, _GAUSS))
     length = (pieces.high - pieces.low).unsqueeze(1)
-    s = pieces.low.unsqueeze(1) + length * x
-    points = segments.roots[pieces.row].unsqueeze(1) + s.unsqueeze(2) * delta.unsqueeze(1)
-    unit = segments.unit[pieces.row].repeat_interleave(len(x))
-    slopes, limit_error = _slopes(segments, points.flatten(0, 1), unit, graph)
-    gradients = slopes.view_as(points)
+    with torch.set_grad_enabled(graph):
+        gradients, limit_error = _gradients(segments, pieces, x, graph)
+        integral = length * gradients.summed(w)
     with torch.no_grad():
-        gap = (length * delta * ((w - lower) @ gradients)).abs().amax(1)
-        size = (length * delta.abs() * (w @ gradients.abs())).amax(1)
-        piece = torch.arange(len(delta), device=delta.device).repeat_interleave(len(x))
-        limit_error = worst(limit_error, piece, len(delta))
-    return _Integrals(length * (w @ gradients), gap, size, limit_error)
+        gap = (length * delta * gradients.summed(w - lower)).abs().amax(1)
+        size = (length * delta.abs() * (w @ gradients.all().abs())).amax(1)
+    return _Integrals(integral, gap, size, limit_error)
 
 
-def _slopes(segments: Segments, points: Tensor, unit: Tensor, graph: bool) -> tuple[Tensor, Tensor]:
-    """``∇h_unit`` at points (M, d) between kinks, and the errors (M,) of the limits above."""
-    closed = segments.open_gates.new_zeros(len(points), segments.open_gates.shape[1])
-    _, slope, limit_error = differentiate(
-        lambda at: segments.function(at, closed, unit), points, graph
+def _gradients(
+    segments: Segments, pieces: _Pieces, nodes: Tensor, graph: bool
+) -> tuple[Gradients, Tensor]:
+    """``∇h`` at the nodes of M pieces, and the largest errors (M,) of the limits above."""
+    roots, delta, unit = (
+        column[pieces.row] for column in (segments.roots, segments.delta, segments.unit)
     )
-    return slope, limit_error
+    if segments.formula is not None:
+        low, high = (roots + s.unsqueeze(1) * delta for s in (pieces.low, pieces.high))
+        no_limits = torch.full_like(pieces.low, torch.nan)
+        return segments.formula(low, high, nodes, unit), no_limits
+    s = pieces.low.unsqueeze(1) + (pieces.high - pieces.low).unsqueeze(1) * nodes
+    points = roots.unsqueeze(1) + s.unsqueeze(2) * delta.unsqueeze(1)
+    closed = segments.open_gates.new_zeros(s.numel(), segments.open_gates.shape[1])
+    units = unit.repeat_interleave(len(nodes))
+    _, slopes, limit_error = differentiate(
+        lambda at: segments.function(at, closed, units), points.flatten(0, 1), graph
+    )
+    piece = torch.arange(len(unit), device=unit.device).repeat_interleave(len(nodes))
+    return Gradients(slopes.view_as(points)), worst(limit_error, piece, len(unit))
 
 
 def _symmetric(half: tuple[float, ...], sign: float = 1.0) -> tuple[float, ...]:

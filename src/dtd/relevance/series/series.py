@@ -12,6 +12,25 @@ from dtd.networks.network import Network
 from dtd.progress import Track, untracked
 
 
+class Gradients(NamedTuple):
+    """Gradients at S positions of M segments, as sums of vectors times numbers."""
+
+    vectors: Tensor
+    """(M, K, d)."""
+    numbers: Tensor | None = None
+    """(M, S, K); None where the vectors are the gradients."""
+
+    def summed(self, weights: Tensor) -> Tensor:
+        """Their sum with weights (S,), (M, d)."""
+        if self.numbers is None:
+            return weights @ self.vectors
+        return ((weights @ self.numbers).unsqueeze(1) @ self.vectors).squeeze(1)
+
+    def all(self) -> Tensor:
+        """(M, S, d)."""
+        return self.vectors if self.numbers is None else self.numbers @ self.vectors
+
+
 class Segments(NamedTuple):
     """The functions ``h_unit`` along the segments from N roots to their anchors.
 
@@ -37,6 +56,9 @@ class Segments(NamedTuple):
     units (M,)."""
     together: int
     """How many points may be differentiated together where no graph is kept."""
+    formula: Callable[[Tensor, Tensor, Tensor, Tensor], Gradients] | None = None
+    """``∇h`` on segments without kinks: from both ends, (M, d), positions (S,) and units (M,). None
+    where there is no formula."""
     track: Track = untracked
     """Shows how far the work is."""
 

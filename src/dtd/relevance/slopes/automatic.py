@@ -20,6 +20,7 @@ from dtd.relevance.expansion import Relevance
 from dtd.relevance.limits.limits import Limits, Way
 from dtd.relevance.plan import Plan
 from dtd.relevance.series.series import Segments, Series
+from dtd.relevance.slopes.below_output import BelowOutput
 from dtd.relevance.slopes.needed import Side, inherited, side
 from dtd.relevance.slopes.slope import Pairs, RootExpansions, relative, worst
 from dtd.relevance.slopes.stencil import Stencil
@@ -35,6 +36,7 @@ class AutomaticSlopes:
     """The relevance functions of a network with one output, as functions to differentiate.
 
     ``series`` says what of each Taylor series is distributed; without one it is the linear term.
+    ``below_output`` has gradients by a formula, where it may take the place of differentiation.
     ``track`` shows how far the work is.
     """
 
@@ -44,6 +46,7 @@ class AutomaticSlopes:
     limits: Limits
     series: Series | None
     batching: Batching
+    below_output: BelowOutput | None
     track: Track = untracked
 
     def at(self, l: int, pairs: Pairs, location: Location, graph: bool) -> RootExpansions:
@@ -191,6 +194,7 @@ class AutomaticSlopes:
             value, upper = self.function(l, points, gates, unit)
             return value, upper.limit_error
 
+        below = self.below_output
         return Segments(
             network=self.network,
             start=l,
@@ -201,6 +205,7 @@ class AutomaticSlopes:
             open_gates=gates,
             function=function,
             together=self.batching.points(l),
+            formula=below.gradients if below and l + 2 == self.network.depth else None,
             track=self.track,
         )
 

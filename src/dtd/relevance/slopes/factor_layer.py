@@ -150,15 +150,10 @@ class FactorLayer:
         return len((rows / largest / _ALIKE).round().unique(dim=0)) < len(rows)
 
     @cached_property
-    def sizes(self) -> Product:
-        """``|W ⊙ mask|``."""
-        return self.product.mapped(torch.abs)
-
-    @cached_property
     def _sizes(self) -> tuple[Tensor, Tensor, Tensor]:
         """The largest bias, row sum of |W|, and row sum of |W ⊙ mask|."""
         ones = torch.ones(1, self.layer.size, dtype=self.layer.dtype, device=self.layer.device)
-        return *self.layer.largest, self.sizes(ones).amax()
+        return *self.layer.largest, self.product.sizes(ones).amax()
 
     def slack(self, size: Tensor) -> Tensor:
         """Pre-activations below this (N, 1) are zero up to rounding.
@@ -176,7 +171,7 @@ class FactorLayer:
     def divisors(self, a: Tensor) -> tuple[Tensor, Tensor]:
         """``w_j v_j`` and ``Σ_i |w_ji v_ji|`` at the points ``a`` (N, d), each (N, J)."""
         value = self.product(a)
-        return value, value if self.never_cancels else self.sizes(a.abs())
+        return value, value if self.never_cancels else self.product.sizes(a.abs())
 
     def units(self, a: Tensor, size: Tensor) -> Units:
         """The units at the points ``a`` (N, d), which have anchors of the given ``size`` (N,)."""

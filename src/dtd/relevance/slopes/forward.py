@@ -123,14 +123,15 @@ class ForwardSlopes:
                 size = units.size.index_select(0, row)
                 expansion = self._expand(l, pairs, size, layer.loses_digits(t))
                 gains.view(-1)[chunk] *= expansion.factor
-                gains.view(-1)[chunk[expansion.given]] = 0
-                undecided = expansion.limits.undecided
-                gains.view(-1)[chunk[undecided]] = 0
-                limit_error[row[expansion.limits.limited]] = 0
-                known = pairs.rows(expansion.given)
-                summed.index_add_(0, known.anchor, expansion.slope * known.delta)
-                if undecided.any():
-                    left.append(pairs.rows(undecided))
+                limits, given = expansion.limits, expansion.given
+                if limits.somewhere:
+                    gains.view(-1)[chunk[given]] = 0
+                    gains.view(-1)[chunk[limits.undecided]] = 0
+                    limit_error[row[limits.limited]] = 0
+                    known = pairs.rows(given)
+                    summed.index_add_(0, known.anchor, expansion.slope * known.delta)
+                    if limits.undecided.any():
+                        left.append(pairs.rows(limits.undecided))
             if left:
                 pairs = Pairs(*concatenate(left))
                 at_limits = self.automatic.at(l, pairs, OnKink(), graph=False)
@@ -204,11 +205,11 @@ class ForwardSlopes:
     def _factor(self, l: int, a: Tensor, units: Units, unit: Tensor) -> _Factor:
         """``C_{l,unit}(a)`` at the points ``a`` (N, d); unit has shape (N,)."""
         layer = self.layers[l]
-        limited, undecided = torch.zeros(2, len(a), dtype=torch.bool, device=a.device)
-        limits = ForwardLimits(limited, undecided)
         if l + 1 == self.network.depth:
             given = layer.product.entries(torch.zeros_like(unit), unit, a)
-            return _Factor(units.step.squeeze(1) * given, limits)
+            never = torch.zeros_like(unit, dtype=torch.bool)
+            return _Factor(units.step.squeeze(1) * given, ForwardLimits(never, never))
+        limited, undecided = torch.zeros(2, len(a), dtype=torch.bool, device=a.device)
         value = torch.zeros_like(a[:, 0])
         # Dead units, and those that can give nothing to ``unit``, are not visited.
         visited = (units.rooted & layer.moves(unit, a)).flatten().nonzero().squeeze(1)
@@ -219,13 +220,15 @@ class ForwardSlopes:
             size = units.size.index_select(0, row)
             expansion = self._expand(l, pairs, size, layer.loses_digits(t))
             share = expansion.factor * t * layer.product.entries(upper, lower, anchors)
-            slope = expansion.slope.gather(1, lower[expansion.given].unsqueeze(1)).squeeze(1)
-            share[expansion.given] = slope * (t * layer.mask.entries(upper, lower))[expansion.given]
+            limits, given = expansion.limits, expansion.given
+            if limits.somewhere:
+                slope = expansion.slope.gather(1, lower[given].unsqueeze(1)).squeeze(1)
+                share[given] = slope * (t * layer.mask.entries(upper, lower))[given]
+                limited[row[limits.limited]] = True
+                revived = limits.limited & units.revived.take(chunk)
+                undecided[row[limits.undecided | revived]] = True
             value.index_add_(0, row, share)
-            limited[row[expansion.limits.limited]] = True
-            revived = expansion.limits.limited & units.revived.take(chunk)
-            undecided[row[expansion.limits.undecided | revived]] = True
-        return _Factor(value, limits)
+        return _Factor(value, ForwardLimits(limited, undecided))
 
     def _expand(self, l: int, pairs: Pairs, size: Tensor, lost: Tensor) -> _FactorExpansion:
         """``h_unit`` at roots of the units (N,) of layer l + 1 < L.

@@ -9,7 +9,6 @@ loses its direction, for there the factor of the relevance is continuous.
 
 from __future__ import annotations
 
-from math import inf
 from typing import NamedTuple
 
 import torch
@@ -148,6 +147,11 @@ class ForwardLimits(NamedTuple):
     """(N,), whether that limit is not continuous in the anchor: anchors nearby have another one,
     or none."""
 
+    @property
+    def somewhere(self) -> bool:
+        """Whether there is such a root."""
+        return bool((self.limited | self.undecided).any())
+
     def below(self, above: ForwardLimits, lost: Tensor, below_the_output: bool) -> ForwardLimits:
         """Those at the roots with all that is ``above`` them.
 
@@ -174,7 +178,7 @@ def _other_ties(layer: AnyLayer, pairs: Pairs, z: Tensor) -> Tensor:
 
 def loses_digits(pairs: Pairs) -> Tensor:
     """Whether digits are lost at roots (N,) that are next to the origin."""
-    small, large = (points.norm(inf, dim=1) for points in (pairs.roots, pairs.anchors))
+    small, large = (points.abs().amax(1) for points in (pairs.roots, pairs.anchors))
     lost: Tensor = small <= policy(small.dtype).close * large
     return lost
 
@@ -203,16 +207,13 @@ def forward_limits(
     """
     # Below the output a limit gives nothing to a weight of zero; below other layers it may.
     gives = above.gives if l + 2 == network.depth else above.moves
-    limited = units.undirected.any(1)
-    some = limited.nonzero().squeeze(1)
-    given = torch.zeros_like(units.undirected)
-    given[some] = gives(pairs.unit[some], a[some])
-    ties = _other_ties(network.layers[l], pairs, z) if above.has_rivals else units.undirected[:0]
-    rivals = above.rivals(pairs.unit, a, ties, size)
-    limited = (units.undirected & given).any(1)
-    undecided = limited.clone()
-    if limited.any():
-        index = limited.nonzero().squeeze(1)
+    limited = torch.zeros_like(pairs.unit, dtype=torch.bool)
+    limits = ForwardLimits(limited, limited)
+    index = units.undirected.any(1).nonzero().squeeze(1)
+    if len(index):
+        lost = units.undirected[index] & gives(pairs.unit[index], a[index])
+        some = lost.any(1)
+        index, lost = index[some], lost[some]
         threshold = policy(z.dtype).tie * network.layers[l].magnitude(pairs.anchors[index])
         ties = _ties(z[index], threshold)
         # The limit is certain only where no anchor nearby has another one: every other unit is
@@ -220,6 +221,12 @@ def forward_limits(
         clear = ~ties.scatter(1, pairs.unit[index].unsqueeze(1), False).any(1)
         _, whole = above.divisors(a[index])
         edge = (units.z[index] < above.slack(size[index])) | (whole > 0)
-        some = (units.undirected[index] & given[index] & edge).any(1)
-        undecided[index] = ~clear | (some & a[index].any(1))
-    return ForwardLimits(limited | rivals, undecided | rivals)
+        undecided = ~clear | ((lost & edge).any(1) & a[index].any(1))
+        limits = ForwardLimits(
+            limited.index_fill(0, index, True), limited.index_copy(0, index, undecided)
+        )
+    if above.has_rivals:
+        ties = _other_ties(network.layers[l], pairs, z)
+        rivals = above.rivals(pairs.unit, a, ties, size)
+        limits = ForwardLimits(limits.limited | rivals, limits.undecided | rivals)
+    return limits
