@@ -11,6 +11,7 @@ import pytest
 import torch
 from captum.attr import IntegratedGradients
 from mpmath import mp, mpf
+from torch import nn
 
 import dtd
 from cases import (
@@ -306,3 +307,30 @@ def _check_gradients(formula, x):
         assert spread(*slopes) < 1e-12
         seen += int(slopes[1].any())
     assert seen, "there is something to decompose"
+
+
+def test_gradients_below_the_output_of_a_convolution():
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(1, 2, 2), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(2, 1)
+    ).double()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() == 1:
+                parameter.copy_(-0.3 * parameter.abs())
+    x = torch.rand(2, 1, 3, 3, dtype=torch.float64)
+    formula, differentiated = (
+        dtd.DTD(
+            model,
+            rule="z+",
+            degree=math.inf,
+            input_shape=(1, 3, 3),
+            domain=dtd.Domain.nonnegative(9),
+            forward_passes=forward,
+        )
+        .explain(x)
+        .attribution
+        for forward in (True, False)
+    )
+    assert differentiated.abs().max() > 1e-3
+    assert spread(formula, differentiated) < 1e-12
