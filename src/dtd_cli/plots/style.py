@@ -63,6 +63,7 @@ STATUS_COLOURS = {
     "found": BLUE,
     "approximate": SKY,
     "inactive": FAINT,
+    "no_relevance": GRAY,
     "degenerate": ORANGE,
     "not_found": VERMILLION,
 }
