@@ -830,10 +830,28 @@ class TestStyle:
         assert [wording.number(value) for value in given] == want
 
     def test_colours_do_not_depend_on_company(self) -> None:
-        alone = style.colours(["train_free"], style.METHOD_COLOURS)
-        company = style.colours(["mine", "recursive", "train_free"], style.METHOD_COLOURS)
-        assert company["train_free"] == alone["train_free"]
-        assert len(set(company.values())) == 3
+        names = [*style.METHOD_COLOURS, *style.FINDER_COLOURS, "mine"]
+        company = style.colours({name: name for name in names})
+        assert style.colours({"train_free": "train_free"})["train_free"] == company["train_free"]
+        assert len({colour.lower() for colour in company.values()}) == len(names)
+
+    def test_a_search_has_one_colour_in_all_pictures(self) -> None:
+        methods = ["recursive", "recursive, mine", "recursive, line"]
+        tables = some_tables(methods=methods, finders=("closed_form", "mine", "line", "other"))
+        searches = {"recursive, mine": "mine", "recursive, line": "line"}
+        relevance, layers = (
+            table.assign(roots=table["method"].map(searches))
+            for table in (frame(tables.relevance), frame(tables.layers))
+        )
+        tables = replace(tables, relevance=relevance, layers=layers)
+        assert tables.colours["recursive, line"] == style.FINDER_COLOURS["line"]
+        for picture in (relevance_bars(tables), search_lines(tables), roots(tables)):
+            handles = shown(picture).legends[0].legend_handles
+            texts = [text.get_text() for text in shown(picture).legends[0].get_texts()]
+            (at,) = [n for n, text in enumerate(texts) if "mine" in text]
+            of = handles[at]
+            colour = of.get_color() if isinstance(of, Line2D) else of.get_facecolor()
+            assert to_hex(colour) == tables.colours["mine"].lower()
 
     def test_a_users_name_is_not_mathematics(self) -> None:
         assert wording.literal("$x$") == r"\$x\$"

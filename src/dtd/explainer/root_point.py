@@ -23,8 +23,8 @@ class RootPoint:
     """The roots of one unit for B samples; (B,) but for ``point`` (B, d).
 
     Numbers are NaN, and flags false, where there is no root. ``status`` is ``found``,
-    ``approximate``, ``inactive``, ``no_relevance``, ``degenerate`` or ``not_found``; of a sample with
-    f(x) = 0, which is not explained, it is ``no_relevance``.
+    ``approximate``, ``inactive``, ``no_relevance``, ``degenerate`` or ``not_found``; of a
+    sample with f(x) = 0, which is not explained, it is ``no_relevance``.
     """
 
     point: Tensor

@@ -26,7 +26,7 @@ def entries(panels: Iterable[Axes]) -> tuple[list[str], list[Artist]]:
     return labels, [known[label] for label in labels]
 
 
-def signs(values: Iterable[float]) -> list[Artist]:
+def signs(values: Iterable[float]) -> list[Line2D]:
     """Entries for the colours of positive and negative relevance, each where there is some."""
     signed = np.sign(list(values))
     return [
