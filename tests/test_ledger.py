@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from dtd.roots.contract import Status
 from test_cli import dtd_run
 
 RULES = ["z+", "w2", "gamma", "x"]
@@ -153,7 +154,7 @@ def test_evidence_against_the_network(folder, net):
 
 def test_the_statuses(folder):
     roots = read(folder, "roots")
-    assert set(roots["status"]) <= {"found", "approximate", "inactive", "degenerate", "not_found"}
+    assert set(roots["status"]) <= {status.name.lower() for status in Status}
     found = roots[roots["status"] == "found"]
     f = read(folder, "inputs").set_index("sample")["f"]
     assert (found["residual"].abs() <= 1e-9 * found["sample"].map(f) + 1e-15).all() or (

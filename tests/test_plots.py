@@ -53,8 +53,8 @@ def some_tables(
 ) -> Tables:
     """Tables with the columns of a run and numbers drawn at random.
 
-    Train-free relevance conserves f; the recursion loses some in every layer. Every third unit is
-    inactive, and the search finds no root for every third one after that.
+    Train-free relevance conserves f; the recursion loses some in every layer. Every third unit has
+    nothing to decompose, and the search finds no root for every third one after that.
     """
     draw = np.random.default_rng(seed)
     sizes = (len(features), *widths)
@@ -85,11 +85,11 @@ def some_tables(
                 for finder in finders:
                     searched = finder != "closed_form"
                     status = {0: "found", 1: "inactive", 2: "found"}[neuron % 3]
-                    if searched and neuron % 3 == 2:
-                        status = "not_found"
+                    if searched:
+                        status = {0: "found", 1: "no_relevance", 2: "not_found"}[neuron % 3]
                     there = status == "found"
                     place = ("recursive", sample, layer, neuron, finder)
-                    h = 0.0 if status == "inactive" else float(draw.uniform(0.1, 2))
+                    h = 0.0 if neuron % 3 == 1 else float(draw.uniform(0.1, 2))
                     measured = (h, 0.0, 0.7, True, False, 0.3, 0.1, 0.2, 100, False)
                     rows.append((*place, status, *(measured if there else (h, *[None] * 9))))
                     root = values[sample] * draw.uniform(0.1, 0.8, len(features))
@@ -669,7 +669,7 @@ class TestSearchLines:
         titles = panel_titles(picture)
         assert titles[:3] == [
             "unit 0\nrandom: found at 0.4",
-            "unit 1\nrandom: inactive",
+            "unit 1\nrandom: no relevance",
             "unit 2\nrandom: not found",
         ]
         marks = [sum(ln.get_marker() == "o" for ln in axes.lines) for axes in picture.axes]
@@ -780,16 +780,16 @@ class TestRoots:
 class TestRootStatus:
     def test_counts(self) -> None:
         counts = status_counts(frame(some_tables().roots))
-        assert list(counts.columns) == ["found", "inactive", "not_found"]
-        assert counts.loc[(0, "random")].tolist() == [2, 2, 1]
-        assert counts.loc[(0, "closed_form")].tolist() == [3, 2, 0]
+        assert list(counts.columns) == ["found", "inactive", "no_relevance", "not_found"]
+        assert counts.loc[(0, "random")].tolist() == [2, 0, 2, 1]
+        assert counts.loc[(0, "closed_form")].tolist() == [3, 2, 0, 0]
         assert [layer for layer, _ in counts.index] == [1, 1, 0, 0]
 
     def test_bars_fill_the_width_in_shares(self) -> None:
         axes = shown(root_status(some_tables())).axes[0]
-        widths = np.array([[bar.get_width() for bar in bars] for bars in axes.containers[:3]])
+        widths = np.array([[bar.get_width() for bar in bars] for bars in axes.containers[:4]])
         np.testing.assert_allclose(widths.sum(axis=0), 1.0)
-        np.testing.assert_allclose(widths[:, 3], [0.4, 0.4, 0.2])
+        np.testing.assert_allclose(widths[:, 3], [0.4, 0, 0.4, 0.2])
 
     def test_thin_bars_are_admissible_and_in_the_region(self) -> None:
         tables = some_tables()
@@ -830,10 +830,28 @@ class TestStyle:
         assert [wording.number(value) for value in given] == want
 
     def test_colours_do_not_depend_on_company(self) -> None:
-        alone = style.colours(["train_free"], style.METHOD_COLOURS)
-        company = style.colours(["mine", "recursive", "train_free"], style.METHOD_COLOURS)
-        assert company["train_free"] == alone["train_free"]
-        assert len(set(company.values())) == 3
+        names = [*style.METHOD_COLOURS, *style.FINDER_COLOURS, "mine"]
+        company = style.colours({name: name for name in names})
+        assert style.colours({"train_free": "train_free"})["train_free"] == company["train_free"]
+        assert len({colour.lower() for colour in company.values()}) == len(names)
+
+    def test_a_search_has_one_colour_in_all_pictures(self) -> None:
+        methods = ["recursive", "recursive, mine", "recursive, line"]
+        tables = some_tables(methods=methods, finders=("closed_form", "mine", "line", "other"))
+        searches = {"recursive, mine": "mine", "recursive, line": "line"}
+        relevance, layers = (
+            table.assign(roots=table["method"].map(searches))
+            for table in (frame(tables.relevance), frame(tables.layers))
+        )
+        tables = replace(tables, relevance=relevance, layers=layers)
+        assert tables.colours["recursive, line"] == style.FINDER_COLOURS["line"]
+        for picture in (relevance_bars(tables), search_lines(tables), roots(tables)):
+            handles = shown(picture).legends[0].legend_handles
+            texts = [text.get_text() for text in shown(picture).legends[0].get_texts()]
+            (at,) = [n for n, text in enumerate(texts) if "mine" in text]
+            of = handles[at]
+            colour = of.get_color() if isinstance(of, Line2D) else of.get_facecolor()
+            assert to_hex(colour) == tables.colours["mine"].lower()
 
     def test_a_users_name_is_not_mathematics(self) -> None:
         assert wording.literal("$x$") == r"\$x\$"

@@ -23,7 +23,7 @@ ROWS = [
     ("recursive", 1, 0, 1, "polytope", "not_found", 1.0, np.nan, None, None, 0, False),
     ("recursive", 0, 0, 0, "random", "found", 1.0, 3.0, True, True, 100, False),
     ("recursive", 0, 0, 1, "random", "found", 1.0, 7.0, False, True, 100, False),
-    ("recursive", 0, 0, 2, "random", "inactive", 0.0, np.nan, None, None, 100, False),
+    ("recursive", 0, 0, 2, "random", "no_relevance", 0.0, np.nan, None, None, 100, False),
     ("recursive", 1, 0, 0, "random", "approximate", -0.5, 0.1, True, True, 100, False),
     ("recursive", 1, 0, 1, "random", "found", 1.0, 5.0, True, False, 100, False),
     ("recursive", 0, 1, 0, "random", "found", 1.0, 4.0, True, True, 60, False),
@@ -75,6 +75,21 @@ def test_what_is_not_finite_is_left_out_and_counted(limits, units):
     assert found.loc[(0, "random"), "root_share"] == (1 if units == 2 else 0.75)
     # The layer of the roots says nothing of what they decompose.
     assert found.loc[(1, "random"), ["units", "left_out"]].tolist() == [1, 0]
+
+
+def test_what_is_rounding_in_its_layer_is_no_relevance():
+    """What is rounding depends on the largest of the sample and layer, not on a fixed size."""
+    roots = pd.DataFrame(ROWS, columns=COLUMNS)
+    small = roots["neuron"] == 2
+    for scale in (1.0, 1e-20):
+        sizes = scale * roots["relevance"].mask(small, -6e-15)
+        pd.testing.assert_frame_equal(
+            strategies_table(roots.assign(relevance=sizes), layers()),
+            strategies_table(roots, layers()),
+        )
+        sizes = scale * roots["relevance"].mask(small, 6e-12)
+        more = strategies_table(roots.assign(relevance=sizes), layers())
+        assert more.set_index(["layer", "finder"]).loc[0, "units"].tolist() == [5, 5]
 
 
 def test_the_picture_shows_the_shares():

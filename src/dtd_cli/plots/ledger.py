@@ -72,7 +72,7 @@ def ledger(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     grid = list(picture.subplots(rows, 1, sharex=True, squeeze=False).ravel())
     title = f", mean of {len(f)} samples" * several + tables.left_out
     style.plain(grid[0], f"Relevance that each layer holds{title}")
-    _draw_lines(grid[0], shares, tables.methods)
+    _draw_lines(grid[0], tables, shares)
     doubts = ["unsettled" * tables.may_be_wrong(tables.methods, n) for n in range(depth + 1)]
     doubt_marks.name_marks(grid[0], doubts)
     for axes, (method, book) in zip(grid[1:], books.items(), strict=True):
@@ -116,16 +116,16 @@ def ledger_shares(layers: pd.DataFrame, f: dict[int, float]) -> dict[str, pd.Dat
     return {str(m): shares[rows["method"] == m].groupby("layer").mean() for m in methods}
 
 
-def _draw_lines(axes: Axes, shares: pd.DataFrame, methods: list[str]) -> None:
+def _draw_lines(axes: Axes, tables: Tables, shares: pd.DataFrame) -> None:
+    methods = tables.methods
     style.zero_line(axes)
     axes.axhline(1.0, color=style.INK, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
-    colours = style.colours(methods, style.METHOD_COLOURS)
     widths = style.nested(len(methods))
     bounds: list[ArrayLike] = []
     for i, method in enumerate(methods):
         of_method = shares[shares["method"] == method]
         samples = of_method.pivot(index="sample", columns="layer", values="share")
-        colour, layer = colours[method], samples.columns.to_numpy()
+        colour, layer = tables.colours[method], samples.columns.to_numpy()
         mean, spread = samples.mean(), samples.std()
         band = np.stack([mean - spread, mean + spread])
         style.scatter_or_band(axes, layer, samples.to_numpy(), band, colour)

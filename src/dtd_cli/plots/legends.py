@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
+import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from dtd_cli.plots.doubt_marks import SAID
-from dtd_cli.plots.style import LABEL
+from dtd_cli.plots.style import LABEL, NEGATIVE, POSITIVE
 
 
 def entries(panels: Iterable[Axes]) -> tuple[list[str], list[Artist]]:
@@ -22,6 +24,19 @@ def entries(panels: Iterable[Axes]) -> tuple[list[str], list[Artist]]:
     }
     labels = sorted(known, key=lambda label: label in SAID.values())
     return labels, [known[label] for label in labels]
+
+
+def signs(values: Iterable[float]) -> list[Line2D]:
+    """Entries for the colours of positive and negative relevance, each where there is some."""
+    signed = np.sign(list(values))
+    return [
+        Line2D([], [], color=colour, linewidth=4, alpha=0.6, label=label)
+        for label, colour, sign in (
+            ("positive relevance", POSITIVE, 1),
+            ("negative relevance", NEGATIVE, -1),
+        )
+        if (signed == sign).any()
+    ]
 
 
 def legend_below(

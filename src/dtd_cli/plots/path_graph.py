@@ -7,10 +7,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
+from numpy.typing import NDArray
 
 from dtd_cli.config.plots import Plots
-from dtd_cli.plots import doubt_marks, style, wording
+from dtd_cli.plots import doubt_marks, legends, style, wording
 from dtd_cli.plots.style import Vector
 from dtd_cli.plots.tables import Tables, has_rows
 
@@ -61,6 +61,7 @@ def path_graph(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     grid = picture.subplots(rows, -(-len(samples) * len(methods) // rows), squeeze=False)
     f = {sample.number: sample.f for sample in tables.explained}
     keys = [(sample, method) for sample in samples for method in methods]
+    coloured: list[float] = []
     for axes, (sample, method) in zip(grid.ravel(), keys, strict=True):
         doubt = doubts.get((method, sample), "")
         if doubt == "unbounded":
@@ -73,14 +74,16 @@ def path_graph(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
         title = f"{wording.words(method)}, {tables.title(sample)}:\nΣR = {total}{of}"
         style.plain(axes, doubt_marks.marked(title, doubt))
         scale = finite.loc[finite["sample"] == sample, "relevance"].abs().max() or 1.0
-        _draw(axes, own, drawn.loc[drawn.index.intersection(own.index)], units, float(scale))
+        coloured += _draw(
+            axes, own, drawn.loc[drawn.index.intersection(own.index)], units, float(scale)
+        )
         if axes.get_subplotspec().is_first_col():
             _name(axes, units[0], tables.features)
         if axes.get_subplotspec().is_last_row():
             ends = {0: "input", len(units) - 1: "output"}
             names = [ends.get(n, f"layer {n}") for n in range(len(units))]
             axes.set_xticks(range(len(units)), names)
-    _legend(picture, list(doubts.values()))
+    _legend(picture, coloured, list(doubts.values()))
     return picture
 
 
@@ -97,7 +100,8 @@ def strongest_edges(flows: pd.DataFrame) -> pd.DataFrame:
 
 def _draw(
     axes: Axes, own: pd.DataFrame, drawn: pd.DataFrame, units: list[list[int]], scale: float
-) -> None:
+) -> list[float]:
+    """Draw edges and units; the relevances whose signs have a colour."""
     places = [_places(len(numbers)) for numbers in units]
     at = {
         (layer, unit): place
@@ -118,17 +122,26 @@ def _draw(
             zorder=2,
         )
     )
+    coloured = drawn["relevance"].tolist()
     for layer, numbers in enumerate(units):
-        _draw_units(axes, layer, numbers, places[layer], _passing(own, layer, numbers), scale)
+        passing = _passing(own, layer, numbers)
+        faint = np.abs(passing) <= _UNSEEN * scale
+        _draw_units(axes, layer, numbers, places[layer], passing, faint)
+        coloured += passing[~faint].tolist()
     axes.set(xlim=(-0.35, len(units) - 0.8), ylim=(-0.06, 1.06), xticks=[], yticks=[])
     axes.tick_params(axis="x", length=0)
     axes.spines[:].set_visible(False)
+    return coloured
 
 
 def _draw_units(
-    axes: Axes, layer: int, numbers: list[int], places: Vector, passing: Vector, scale: float
+    axes: Axes,
+    layer: int,
+    numbers: list[int],
+    places: Vector,
+    passing: Vector,
+    faint: NDArray[np.bool_],
 ) -> None:
-    faint = np.abs(passing) <= _UNSEEN * scale
     face = np.where(faint, "white", _colours(passing))
     axes.scatter(
         np.full(len(numbers), layer), places, s=120, c=face,
@@ -186,12 +199,10 @@ def _colours(values: Vector) -> Vector:
     return np.where(values < 0, style.NEGATIVE, style.POSITIVE)
 
 
-def _legend(picture: Figure, doubts: list[str]) -> None:
-    handles = [
-        Line2D([], [], color=colour, linewidth=4, alpha=0.6, label=label)
-        for label, colour in (("positive relevance", style.POSITIVE), ("negative", style.NEGATIVE))
-    ]
-    handles += doubt_marks.marks(doubts)
-    picture.legend(
-        handles=handles, loc="outside lower center", ncols=4, fontsize=style.LABEL, frameon=False
-    )
+def _legend(picture: Figure, coloured: list[float], doubts: list[str]) -> None:
+    handles = [*legends.signs(coloured), *doubt_marks.marks(doubts)]
+    if handles:
+        picture.legend(
+            handles=handles, loc="outside lower center", ncols=4, fontsize=style.LABEL,
+            frameon=False,
+        )  # fmt: skip

@@ -42,7 +42,7 @@ def region_map(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     outcome = next(outcomes, f"output {table['output'].iloc[0]}")
     cells = [cell for _, cell in table.groupby("region")]
     flat = len(tables.features) == 2
-    points = _root_points(tables, sample)
+    rooted = bool(_root_points(tables, sample))
     low, high = table[["x_i", "x_k"]].min().to_numpy(), table[["x_i", "x_k"]].max().to_numpy()
     height = _PANEL * np.clip((high[1] - low[1]) / (high[0] - low[0]), *_SHAPES)
     picture = style.figure(
@@ -63,7 +63,7 @@ def region_map(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     for axes, title in (
         (first, "f"),
         (second, "gradient of f, and its length"),
-        (third, f"roots of the units of layer 1, sample {sample}" + ": none" * (not points)),
+        (third, f"roots of the units of layer 1, sample {sample}" + ": none" * (not rooted)),
     ):
         style.plain(axes, title)
         axes.set_xlabel(wording.literal(tables.features[i]), fontsize=style.LABEL)
@@ -74,7 +74,7 @@ def region_map(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     first.set_ylim(low[1], high[1])
     _draw_f(first, table, cells)
     _draw_gradient(second, cells)
-    _draw_roots(third, tables.values(sample), points, cells, (i, k))
+    _draw_roots(third, tables, sample, cells, (i, k))
     legends.legend_below(picture, [third])
     return picture
 
@@ -133,39 +133,34 @@ def _area(cell: pd.DataFrame) -> float:
 
 
 def _draw_roots(
-    axes: Axes,
-    anchor: Vector,
-    points: dict[str, Vector],
-    cells: list[pd.DataFrame],
-    shown: tuple[int, int],
+    axes: Axes, tables: Tables, sample: int, cells: list[pd.DataFrame], shown: tuple[int, int]
 ) -> None:
     axes.add_collection(_outlines(cells, facecolor="white", edgecolor=style.FAINT, linewidth=0.7))
-    x = anchor[list(shown)]
-    colours = style.colours(points, style.FINDER_COLOURS)
-    for number, (finder, roots) in enumerate(points.items()):
+    x = tables.values(sample)[list(shown)]
+    for number, ((name, finder), roots) in enumerate(_root_points(tables, sample).items()):
+        colour = tables.colours[finder]
         ends = roots[:, list(shown)]
         for end in ends:
-            axes.plot(
-                *np.stack([x, end]).T, color=colours[finder], linewidth=1.1, linestyle=(0, (3, 2))
-            )
+            axes.plot(*np.stack([x, end]).T, color=colour, linewidth=1.1, linestyle=(0, (3, 2)))
         axes.scatter(
             ends[:, 0],
             ends[:, 1],
             s=22,
             marker=_MARKERS[number % len(_MARKERS)],
-            color=colours[finder],
-            label=wording.words(finder),
+            color=colour,
+            label=wording.words(name),
             zorder=3,
             linewidth=0,
         )
     axes.scatter(x[0], x[1], s=70, marker="*", color=style.INK, label="x", zorder=4)
 
 
-def _root_points(tables: Tables, sample: int) -> dict[str, Vector]:
-    """The roots (N, d) of each finder for the units of layer 1."""
+def _root_points(tables: Tables, sample: int) -> dict[tuple[str, str], Vector]:
+    """The roots (N, d) of the units of layer 1, by the name of the search and its finder."""
     if not has_rows(tables.root_points):
         return {}
-    points = searches_named(tables.root_points)
+    points = tables.root_points.assign(name=searches_named(tables.root_points)["finder"])
     points = points[(points["layer"] == 0) & (points["sample"] == sample)]
-    wide = points.pivot(index=["finder", "neuron"], columns="index", values="value")
-    return {str(name): rows.to_numpy() for name, rows in wide.groupby(level="finder", sort=False)}
+    wide = points.pivot(index=["name", "finder", "neuron"], columns="index", values="value")
+    groups = wide.groupby(level=["name", "finder"], sort=False)
+    return {(str(name), str(finder)): rows.to_numpy() for (name, finder), rows in groups}

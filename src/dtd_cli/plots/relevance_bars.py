@@ -77,7 +77,6 @@ def relevance_bars(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None
 
 def _draw(axes: Axes, tables: Tables, sample: Sample, shown: NDArray[np.intp]) -> None:
     methods, relevance, errors = tables.methods, tables.input_relevance(), tables.input_stderr()
-    colours = style.colours(methods, style.METHOD_COLOURS)
     thickness = 0.8 / len(methods)
     values = tables.values(sample.number)
     rest = len(shown) < len(values)
@@ -96,7 +95,9 @@ def _draw(axes: Axes, tables: Tables, sample: Sample, shown: NDArray[np.intp]) -
             continue
         lengths = _with_rest(relevance[method, sample.number], shown)
         label = wording.words(method)
-        axes.barh(place, lengths, thickness * 0.94, color=colours[method], label=label, zorder=2)
+        axes.barh(
+            place, lengths, thickness * 0.94, color=tables.colours[method], label=label, zorder=2
+        )
         if (method, sample.number) in errors:
             # A sum of estimates that depend on each other has an error that is not known.
             stderr = errors[method, sample.number][shown]

@@ -19,7 +19,7 @@ _GROUP = ["layer", "finder"]
 
 
 def root_status(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
-    """The share of found, approximate, inactive, degenerate and missing roots.
+    """The share of units with each status of their roots.
 
     One bar for each layer and finder, over all samples and units. The thin bars below it are the
     shares whose root is admissible, and whose root lies in the anchor's region. At its right end

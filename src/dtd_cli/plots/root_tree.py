@@ -11,8 +11,9 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from dtd_cli.config.plots import Plots
-from dtd_cli.plots import doubt_marks, style, wording
+from dtd_cli.plots import doubt_marks, legends, style, wording
 from dtd_cli.plots.tables import Tables, has_rows
+from dtd_cli.records.strategies import NOTHING_TO_DECOMPOSE
 
 MOST_NODES = 100
 """Of a tree with more roots the strongest are drawn."""
@@ -38,7 +39,7 @@ def root_tree(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
             return None
         table = tables.nested_roots
         table = table.assign(passed=table["relevance"], epsilon=np.nan)
-        table = table[table["status"] != "inactive"]
+        table = table[~table["status"].isin(NOTHING_TO_DECOMPOSE)]
         if table.empty:
             return None
     sample = int(table["sample"].iloc[0])
@@ -187,10 +188,7 @@ def _legend(picture: Figure, tree: pd.DataFrame, doubt: str, plots: Plots) -> No
                 label="derivative is a limit",
             )
         )
-    signs = (("positive relevance", style.POSITIVE, 1), ("negative", style.NEGATIVE, -1))
-    for label, colour, sign in signs:
-        if (sign * tree["passed"] > 0).any():
-            marks.append(Line2D([], [], color=colour, linewidth=4, alpha=0.6, label=label))
+    marks += legends.signs(tree["passed"])
     marks += doubt_marks.marks([doubt, *(set(tree["limits"]) & set(doubt_marks.MARKS))])
     picture.legend(
         handles=marks,

@@ -67,8 +67,8 @@ def roots(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
         plots,
     )
     grid = style.panels(picture, rows, columns, len(units), "value", sharey=True)
-    colours = {"x": style.GRAY, **style.colours(finders, style.FINDER_COLOURS)}
-    thickness = 0.84 / len(colours)
+    colours = {"x": style.GRAY, **tables.colours}
+    thickness = 0.84 / (1 + len(finders))
     for axes, unit in zip(grid, units, strict=True):
         doubt_marks.name_marks(
             axes, [doubts[unit], *(doubt for _, doubt in outcomes[unit].values())]

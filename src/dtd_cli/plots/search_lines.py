@@ -46,7 +46,6 @@ def search_lines(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
         plots,
     )
     grid = style.panels(picture, rows, columns, len(units), "relevance h")
-    colours = style.colours(finders, style.FINDER_COLOURS)
     for axes, unit in zip(grid, units, strict=True):
         doubt = "" if unit == OF_F else tables.doubt("recursive", sample, layer + 1)
         outcome = [doubt_marks.marked(unit_name(unit), doubt)]
@@ -57,7 +56,7 @@ def search_lines(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
             axes.plot(
                 line["position"],
                 line["relevance"],
-                color=colours[finder],
+                color=tables.colours[finder],
                 linewidth=width,
                 label=name,
                 zorder=2,
@@ -65,7 +64,7 @@ def search_lines(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
             status, position = _outcome(_rows_of(roots, finder, unit))
             if position is not None and len(line):
                 height = float(np.interp(position, line["position"], line["relevance"]))
-                _mark(axes, position, height, colours[finder], width)
+                _mark(axes, position, height, tables.colours[finder], width)
                 status = f"{status} at {wording.number(position)}"
             outcome.append(f"{name}: {status}")
         axes.set_title("\n".join(outcome), fontsize=style.LABEL, color=style.INK, loc="left")

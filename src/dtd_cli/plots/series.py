@@ -44,7 +44,6 @@ def series(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     )
     grid = style.panels(picture, rows, columns, len(layers), "remainder / f(x)")
     methods = [str(method) for method in shares["method"].unique()]
-    colours = style.colours(methods, style.METHOD_COLOURS)
     for axes, layer in zip(grid, layers, strict=True):
         doubt = "unsettled" if tables.may_be_wrong(methods, layer) else ""
         doubt_marks.name_marks(axes, [doubt])
@@ -58,12 +57,14 @@ def series(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
                 samples.columns.to_numpy(),
                 samples.quantile([0.25, 0.75]).to_numpy(),
             )
-            style.scatter_or_band(axes, degree, samples.to_numpy(), quartiles, colours[method])
+            style.scatter_or_band(
+                axes, degree, samples.to_numpy(), quartiles, tables.colours[method]
+            )
             axes.plot(
                 degree,
                 samples.median(),
                 "o-",
-                color=colours[method],
+                color=tables.colours[method],
                 linewidth=width,
                 markersize=2.5 + 1.5 * width,
                 label=wording.words(method),

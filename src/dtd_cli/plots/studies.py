@@ -27,7 +27,6 @@ def agreement(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
         f"beyond. n = {wording.counted(table['sample'].nunique(), 'sample')}.",
         plots,
     )
-    colours = style.colours(methods, style.METHOD_COLOURS)
     grid = picture.subplots(*((2, 1) if plots.narrow else (1, 2)), sharey=True)
     for axes, column, title in zip(
         grid,
@@ -44,7 +43,7 @@ def agreement(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
                     patch_artist=True, flierprops={"markersize": 2.5},
                     medianprops={"color": style.INK},
                 )  # fmt: skip
-                box["boxes"][0].set(facecolor=colours[method], alpha=0.75, linewidth=0.6)
+                box["boxes"][0].set(facecolor=tables.colours[method], alpha=0.75, linewidth=0.6)
         axes.axvline(1, color=style.MUTED, linewidth=0.8, zorder=1)
     grid[0].set_yticks(range(len(methods)), [wording.words(name) for name in methods])
     grid[0].set_ylim(len(methods) - 0.5, -0.5)
@@ -80,7 +79,6 @@ def continuity(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     axes = picture.subplots()
     doubt_marks.name_marks(axes, doubts)
     style.plain(axes, "max ‖R(x) − R(x′)‖₁ / ‖x − x′‖₂")
-    colours = style.colours(methods, style.METHOD_COLOURS)
     bars = axes.barh(
         [
             doubt_marks.marked(wording.words(name), doubt)
@@ -88,7 +86,7 @@ def continuity(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
         ],
         table["score"],
         0.6,
-        color=[colours[name] for name in methods],
+        color=[tables.colours[name] for name in methods],
     )
     axes.bar_label(
         bars, [wording.number(score) for score in table["score"]], padding=3, fontsize=style.SMALL
@@ -140,7 +138,6 @@ def published_roots(tables: Tables, plots: Plots = style.SCREEN) -> Figure | Non
     left, right = picture.subplots(*((2, 1) if plots.narrow else (1, 2)))
     most = int(table.groupby(["method", "sample"]).size().max())
     methods = [str(name) for name in table["method"].unique()]
-    colours = style.colours(methods, style.METHOD_COLOURS)
     width = 0.8 / len(methods)
     edges = np.histogram_bin_edges(table["output_change"], 40)
     style.plain(left, "points of one input with another gradient")
@@ -153,9 +150,9 @@ def published_roots(tables: Tables, plots: Plots = style.SCREEN) -> Figure | Non
         )
         counts = away.value_counts(normalize=True).reindex(range(most + 1), fill_value=0)
         offset = (place - (len(methods) - 1) / 2) * width
-        left.bar(counts.index + offset, counts, width, color=colours[method], label=name)
+        left.bar(counts.index + offset, counts, width, color=tables.colours[method], label=name)
         right.hist(
-            rows["output_change"], edges.tolist(), color=colours[method], histtype="step",
+            rows["output_change"], edges.tolist(), color=tables.colours[method], histtype="step",
             weights=np.full(len(rows), 1 / len(rows)),
         )  # fmt: skip
     left.set_xticks(range(most + 1))
@@ -190,7 +187,7 @@ def upper_relevance(tables: Tables, plots: Plots = style.SCREEN) -> Figure | Non
             index="c", columns="neuron", values="relevance"
         )
         here = wide.iloc[np.abs(wide.index.to_numpy() - 1).argmin()]
-        axes.plot(wide.index, wide, color=style.METHOD_COLOURS[method], linewidth=1.2, alpha=0.7)
+        axes.plot(wide.index, wide, color=tables.colours[method], linewidth=1.2, alpha=0.7)
         axes.plot(
             wide.index, wide.index * here[here.abs().idxmax()], color=style.INK, linewidth=0.9,
             linestyle="--", label="constant ratio, strongest unit",

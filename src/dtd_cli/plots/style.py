@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -52,29 +52,31 @@ METHOD_COLOURS = {
 FINDER_COLOURS = {
     "closed_form": DARK,
     "random": VERMILLION,
-    "line": BLUE,
-    "interpolation": GREEN,
-    "metropolis": PURPLE,
-    "hit_and_run": ORANGE,
     "polytope": SKY,
+    "line": "#882255",
+    "interpolation": "#999933",
+    "metropolis": "#332288",
+    "hit_and_run": "#AA4499",
     "milp": "#117733",
 }
+"""No colour is that of a method: a picture may have both."""
 STATUS_COLOURS = {
     "found": BLUE,
     "approximate": SKY,
     "inactive": FAINT,
+    "no_relevance": GRAY,
     "degenerate": ORANGE,
     "not_found": VERMILLION,
 }
-_SPARE = ("#882255", "#999933", "#332288", "#AA4499", "#661100")
+_SPARE = ("#661100", "#44AA99", "#CC6677", "#AA7744", "#6699CC")
 
 
-def colours(names: Iterable[str], known: Mapping[str, str]) -> dict[str, str]:
-    """A colour for each name: always the same for a known one, a spare one for any other."""
-    unique = list(dict.fromkeys(names))
-    strangers = sorted(name for name in unique if name not in known)
-    spare = {name: _SPARE[i % len(_SPARE)] for i, name in enumerate(strangers)}
-    return {name: known.get(name) or spare[name] for name in unique}
+def colours(names: Mapping[str, str]) -> dict[str, str]:
+    """A colour for each name: that of the method or root search it stands for, else a spare one."""
+    known = {**METHOD_COLOURS, **FINDER_COLOURS}
+    strangers = sorted(set(names.values()) - set(known))
+    known |= {name: _SPARE[i % len(_SPARE)] for i, name in enumerate(strangers)}
+    return {name: known[of] for name, of in names.items()}
 
 
 class Picture(Figure):

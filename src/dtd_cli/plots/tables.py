@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from dtd_cli.plots import style
 from dtd_cli.plots.sample import Sample
 from dtd_cli.plots.style import Vector
 from dtd_cli.records.columns import INPUTS
@@ -57,6 +58,25 @@ class Tables:
         paths = {name: folder / f"{name}.csv" for name in wanted}
         read = {name: read_table(path) for name, path in paths.items() if path.exists()}
         return cls(**{name: named(table) for name, table in read.items()})
+
+    @cached_property
+    def colours(self) -> dict[str, str]:
+        """The colour of each method and root search, the same in all pictures of the run.
+
+        A method with a further root search has the colour of that search.
+        """
+        names: dict[str, str] = {}
+        for field in fields(self):
+            table = getattr(self, field.name)
+            if table is None or field.name == "inputs":  # a feature may be called method
+                continue
+            if "finder" in table:
+                names |= {str(finder): str(finder) for finder in table["finder"].unique()}
+            if "method" in table:
+                label = table["roots"].fillna("") if "roots" in table else ""
+                pairs = table[["method"]].assign(label=label).drop_duplicates()
+                names |= {str(method): str(of or method) for method, of in pairs.to_numpy()}
+        return style.colours(names)
 
     def of(self, samples: Sequence[int] | None, methods: Sequence[str] | None) -> Tables:
         """The rows of these samples and methods alone; ``None`` is all.

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from dtd_cli.records.limits import is_finite
 
 NEAREST = "polytope"
 """The strategy whose roots are certified to be the nearest."""
+NOTHING_TO_DECOMPOSE = ("inactive", "no_relevance")
+"""The statuses of units for which no root is looked for."""
+_ROUNDING = 1e-12
+"""A relevance is zero if it is less, relative to the largest in its layer."""
 
 
 def strategies_table(roots: pd.DataFrame, layers: pd.DataFrame) -> pd.DataFrame:
     """One row for each method, layer and strategy, over all units that have relevance to decompose.
 
-    Shares are of these units. A distance is compared with that of the certified nearest root of
+    A relevance is zero where it is rounding beside the largest of the same sample and layer. Shares
+    are of the other units. A distance is compared with that of the certified nearest root of
     the same unit, where there is one. Where ``layers`` say that no finite relevance exists there
     is none to decompose; such units are counted and left out.
     """
-    rows = roots[roots["relevance"] != 0]
+    size = roots["relevance"].abs()
+    layer = [roots[name] for name in ("method", "sample", "layer")]
+    scale = size.where(np.isfinite(size)).groupby(layer).transform("max")
+    rows = roots[~(size <= _ROUNDING * scale)]
     own = layers[layers["roots"] == ""] if "roots" in layers else layers
     finite = is_finite(rows, own, above=1)
     group = ["method", "layer", "finder"]
