@@ -313,7 +313,6 @@ HOSTILE = [
     "[]", "{}", "'", '"', ",", "\n", "\r", "\0", "\x1b[2J", "<script>", "$x_$", "../../x", "&a",
     "*a", "!!set", "${oc.env:HOME}", "é漢🎈", "\u202e", "explained", "skipped", "unbounded",
     "unsettled", "recursive", "9223372036854775808", "x" * 2000, "found", "inactive",
-    "no_relevance",
 ]  # fmt: skip
 WORD = re.compile(r"[^\s,:\[\]{}\"]+")
 

@@ -48,8 +48,8 @@ def test_roots_of_five_units(searched):
     assert list(searched.index) == [0, 1, 2, 3, 4]
     assert searched["status"][0] == "found"
     assert searched["status"][1] == "not_found"
-    assert searched["status"][2] == "no_relevance"
-    assert searched["status"][3] == "no_relevance"
+    assert searched["status"][2] == "inactive"
+    assert searched["status"][3] == "inactive"
 
 
 def test_unit_0_sees_eighteen_candidates_without_relevance(folder):

@@ -53,8 +53,8 @@ def some_tables(
 ) -> Tables:
     """Tables with the columns of a run and numbers drawn at random.
 
-    Train-free relevance conserves f; the recursion loses some in every layer. Every third unit has
-    nothing to decompose, and the search finds no root for every third one after that.
+    Train-free relevance conserves f; the recursion loses some in every layer. Every third unit is
+    inactive, and the search finds no root for every third one after that.
     """
     draw = np.random.default_rng(seed)
     sizes = (len(features), *widths)
@@ -85,11 +85,11 @@ def some_tables(
                 for finder in finders:
                     searched = finder != "closed_form"
                     status = {0: "found", 1: "inactive", 2: "found"}[neuron % 3]
-                    if searched:
-                        status = {0: "found", 1: "no_relevance", 2: "not_found"}[neuron % 3]
+                    if searched and neuron % 3 == 2:
+                        status = "not_found"
                     there = status == "found"
                     place = ("recursive", sample, layer, neuron, finder)
-                    h = 0.0 if neuron % 3 == 1 else float(draw.uniform(0.1, 2))
+                    h = 0.0 if status == "inactive" else float(draw.uniform(0.1, 2))
                     measured = (h, 0.0, 0.7, True, False, 0.3, 0.1, 0.2, 100, False)
                     rows.append((*place, status, *(measured if there else (h, *[None] * 9))))
                     root = values[sample] * draw.uniform(0.1, 0.8, len(features))
@@ -669,7 +669,7 @@ class TestSearchLines:
         titles = panel_titles(picture)
         assert titles[:3] == [
             "unit 0\nrandom: found at 0.4",
-            "unit 1\nrandom: no relevance",
+            "unit 1\nrandom: inactive",
             "unit 2\nrandom: not found",
         ]
         marks = [sum(ln.get_marker() == "o" for ln in axes.lines) for axes in picture.axes]
@@ -780,16 +780,16 @@ class TestRoots:
 class TestRootStatus:
     def test_counts(self) -> None:
         counts = status_counts(frame(some_tables().roots))
-        assert list(counts.columns) == ["found", "inactive", "no_relevance", "not_found"]
-        assert counts.loc[(0, "random")].tolist() == [2, 0, 2, 1]
-        assert counts.loc[(0, "closed_form")].tolist() == [3, 2, 0, 0]
+        assert list(counts.columns) == ["found", "inactive", "not_found"]
+        assert counts.loc[(0, "random")].tolist() == [2, 2, 1]
+        assert counts.loc[(0, "closed_form")].tolist() == [3, 2, 0]
         assert [layer for layer, _ in counts.index] == [1, 1, 0, 0]
 
     def test_bars_fill_the_width_in_shares(self) -> None:
         axes = shown(root_status(some_tables())).axes[0]
-        widths = np.array([[bar.get_width() for bar in bars] for bars in axes.containers[:4]])
+        widths = np.array([[bar.get_width() for bar in bars] for bars in axes.containers[:3]])
         np.testing.assert_allclose(widths.sum(axis=0), 1.0)
-        np.testing.assert_allclose(widths[:, 3], [0.4, 0, 0.4, 0.2])
+        np.testing.assert_allclose(widths[:, 3], [0.4, 0.4, 0.2])
 
     def test_thin_bars_are_admissible_and_in_the_region(self) -> None:
         tables = some_tables()

@@ -96,7 +96,7 @@ def test_notebook_numbers(notebook):
 def test_notebook_roots(notebook):
     layers, x, generator = notebook
     got = search(notebook_recursion(layers, RandomSearch(refine=False), generator), x)
-    nothing = Status.NO_RELEVANCE
+    nothing = Status.INACTIVE
     status = [Status.FOUND, Status.NOT_FOUND, nothing, nothing, Status.FOUND]
     assert got.status.tolist() == [status]
     assert got.points.dtype == torch.float32
@@ -156,7 +156,7 @@ def test_statuses_and_shapes():
     assert not got.certified.any()
     nothing = hinges(ANCHORS) == 0
     assert nothing.any()
-    assert ((got.status == Status.NO_RELEVANCE) == nothing).all()
+    assert ((got.status == Status.INACTIVE) == nothing).all()
     assert (got.status == Status.FOUND)[~nothing].all()
     assert got.points.isfinite().all()
 
@@ -315,7 +315,7 @@ def test_relevance_of_both_signs_in_one_call():
 def test_a_tolerance_of_zero_asks_for_exact_zeros():
     got = RandomSearch(candidates=200, sigma=2.0, steps=50, tol=0.0)(problem(ANCHORS))
     want = SEARCH(problem(ANCHORS))
-    assert torch.equal(got.status == Status.NO_RELEVANCE, want.status == Status.NO_RELEVANCE)
+    assert torch.equal(got.status == Status.INACTIVE, want.status == Status.INACTIVE)
     assert not (got.status == Status.NOT_FOUND).any()
     torch.testing.assert_close(got.points, want.points, rtol=0, atol=1e-14)
 
@@ -382,7 +382,7 @@ def test_found_means_found_at_every_depth():
         found = got.status == Status.FOUND
         assert found.any()
         assert (residual.abs() <= 1e-5 * at_anchor.abs())[found].all()
-        assert ((at_anchor == 0) == (got.status == Status.NO_RELEVANCE)).all()
+        assert ((at_anchor == 0) == (got.status == Status.INACTIVE)).all()
 
 
 def test_refinement_steps_back_to_the_first_point_of_the_walk():

@@ -82,7 +82,7 @@ def root_shares(run):
     for row in rows(run / "roots.csv"):
         units[row["finder"], int(row["layer"])].append(row)
     for (finder, layer), group in units.items():
-        active = [row for row in group if row["status"] not in ("inactive", "no_relevance")]
+        active = [row for row in group if row["status"] != "inactive"]
         rooted = [row for row in group if row["status"] in ("found", "approximate")]
         found[finder, layer, "root_share"] = len(rooted) / len(active)
         for name in ("admissible", "same_region"):

@@ -174,10 +174,9 @@ def test_known_answers(name, case):
     roots = finder(name)(case.problem())
     statuses = set(roots.status.flatten().tolist())
     if case.inactive:
-        by_activation = name in ("closed_form", "polytope")
-        assert statuses == {Status.INACTIVE if by_activation else Status.NO_RELEVANCE}
+        assert statuses == {Status.INACTIVE}
     elif case.rootless and name not in FREE:
-        assert not statuses & {Status.FOUND, Status.INACTIVE, Status.NO_RELEVANCE}
+        assert not statuses & {Status.FOUND, Status.INACTIVE}
     elif not case.rootless:
         assert statuses & set(RESOLVED)
 

@@ -23,7 +23,7 @@ ROWS = [
     ("recursive", 1, 0, 1, "polytope", "not_found", 1.0, np.nan, None, None, 0, False),
     ("recursive", 0, 0, 0, "random", "found", 1.0, 3.0, True, True, 100, False),
     ("recursive", 0, 0, 1, "random", "found", 1.0, 7.0, False, True, 100, False),
-    ("recursive", 0, 0, 2, "random", "no_relevance", 0.0, np.nan, None, None, 100, False),
+    ("recursive", 0, 0, 2, "random", "inactive", 0.0, np.nan, None, None, 100, False),
     ("recursive", 1, 0, 0, "random", "approximate", -0.5, 0.1, True, True, 100, False),
     ("recursive", 1, 0, 1, "random", "found", 1.0, 5.0, True, False, 100, False),
     ("recursive", 0, 1, 0, "random", "found", 1.0, 4.0, True, True, 60, False),

@@ -23,8 +23,8 @@ class RootPoint:
     """The roots of one unit for B samples; (B,) but for ``point`` (B, d).
 
     Numbers are NaN, and flags false, where there is no root. ``status`` is ``found``,
-    ``approximate``, ``inactive``, ``no_relevance``, ``degenerate`` or ``not_found``; of a
-    sample with f(x) = 0, which is not explained, it is ``no_relevance``.
+    ``approximate``, ``inactive``, ``degenerate`` or ``not_found``; of a sample with
+    f(x) = 0, which is not explained, it is ``inactive``.
     """
 
     point: Tensor
@@ -78,7 +78,7 @@ def root_point(
         **{name: nowhere.clone() for name in _NUMBERS},
         **{name: torch.zeros_like(f, dtype=torch.bool) for name in _FLAGS},
     }
-    status = [Status.NO_RELEVANCE] * len(f)
+    status = [Status.INACTIVE] * len(f)
     for part, (roots, *_) in zip(parts, searches, strict=True):
         if unit not in roots.neurons:
             continue

@@ -36,7 +36,7 @@ def best_candidates(
     status = torch.full_like(at_anchor, Status.APPROXIMATE, dtype=torch.int8)
     status[rooted] = Status.FOUND
     status[~usable.any(1)] = Status.NOT_FOUND
-    status[at_anchor == 0] = Status.NO_RELEVANCE
+    status[at_anchor == 0] = Status.INACTIVE
     return Roots(
         candidates.gather(1, best),
         status,

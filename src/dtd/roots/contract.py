@@ -30,7 +30,6 @@ class Status(IntEnum):
     INACTIVE = 2
     DEGENERATE = 3
     NOT_FOUND = 4
-    NO_RELEVANCE = 5
 
 
 class Zeros(Enum):

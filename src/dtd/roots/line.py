@@ -56,7 +56,7 @@ class LineSearch(RootFinder):
         reached = torch.where(close, Status.FOUND, Status.APPROXIMATE).to(torch.int8)
         hit = positions.isfinite()
         status[anchor[hit], unit[hit]] = reached[hit]
-        status[at_anchor == 0] = Status.NO_RELEVANCE
+        status[at_anchor == 0] = Status.INACTIVE
         t = torch.zeros_like(at_anchor)
         t[anchor[hit], unit[hit]] = positions[hit]
         evaluations = torch.ones_like(status, dtype=torch.long)

@@ -69,7 +69,7 @@ class Milp(RootFinder):
         status = torch.full_like(outcome, Status.FOUND)
         status[residual > policy(a.dtype).residual * f] = Status.APPROXIMATE
         status[gap.isnan()] = Status.NOT_FOUND
-        status[outcome == Outcome.NOTHING] = Status.NO_RELEVANCE
+        status[outcome == Outcome.NOTHING] = Status.INACTIVE
         certified = (status == Status.FOUND) & (gap <= self.gap)
         certified |= (status == Status.NOT_FOUND) & bound.isinf()
         return Roots(

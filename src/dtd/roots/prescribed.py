@@ -92,7 +92,7 @@ class _OneUnit(RootFinder):
         relevance = problem.relevance(problem.anchors)
         scale = relevance[:, self.unit].abs().unsqueeze(1)
         nothing = relevance.abs() <= policy(relevance.dtype).residual * scale
-        status = torch.where(nothing, Status.NO_RELEVANCE, Status.NOT_FOUND).to(torch.int8)
+        status = torch.where(nothing, Status.INACTIVE, Status.NOT_FOUND).to(torch.int8)
         status[:, self.unit] = Status.FOUND
         points = self.root(problem.anchors).unsqueeze(1).expand(*relevance.shape, -1)
         certified = status == Status.FOUND

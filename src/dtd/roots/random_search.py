@@ -66,7 +66,7 @@ class RandomSearch(RootFinder):
         residual = line.signed_relevance(positions.unsqueeze(-1)).squeeze(-1)
         status[residual.abs() > self.tol * at_anchor.abs()] = Status.APPROXIMATE
         status[~below.any(-1)] = Status.NOT_FOUND
-        status[at_anchor == 0] = Status.NO_RELEVANCE
+        status[at_anchor == 0] = Status.INACTIVE
         seen = signed * at_anchor.sign().unsqueeze(-1)
         return Roots(
             line.points(positions.unsqueeze(-1)).squeeze(2),

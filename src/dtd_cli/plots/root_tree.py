@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from dtd_cli.config.plots import Plots
 from dtd_cli.plots import doubt_marks, legends, style, wording
 from dtd_cli.plots.tables import Tables, has_rows
-from dtd_cli.records.strategies import NOTHING_TO_DECOMPOSE
 
 MOST_NODES = 100
 """Of a tree with more roots the strongest are drawn."""
@@ -39,7 +38,7 @@ def root_tree(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
             return None
         table = tables.nested_roots
         table = table.assign(passed=table["relevance"], epsilon=np.nan)
-        table = table[~table["status"].isin(NOTHING_TO_DECOMPOSE)]
+        table = table[table["status"] != "inactive"]
         if table.empty:
             return None
     sample = int(table["sample"].iloc[0])

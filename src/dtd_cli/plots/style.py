@@ -64,7 +64,6 @@ STATUS_COLOURS = {
     "found": BLUE,
     "approximate": SKY,
     "inactive": FAINT,
-    "no_relevance": GRAY,
     "degenerate": ORANGE,
     "not_found": VERMILLION,
 }

@@ -9,8 +9,6 @@ from dtd_cli.records.limits import is_finite
 
 NEAREST = "polytope"
 """The strategy whose roots are certified to be the nearest."""
-NOTHING_TO_DECOMPOSE = ("inactive", "no_relevance")
-"""The statuses of units for which no root is looked for."""
 _ROUNDING = 1e-12
 """A relevance is zero if it is less, relative to the largest in its layer."""
 

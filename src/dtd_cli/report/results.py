@@ -19,7 +19,6 @@ from dtd_cli.records.documents import read_json
 from dtd_cli.records.limits import IN_DOUBT, adds_up, of_samples
 from dtd_cli.records.methods import named
 from dtd_cli.records.reading import UnreadableError, is_file, read_bytes
-from dtd_cli.records.strategies import NOTHING_TO_DECOMPOSE
 from dtd_cli.records.table_reading import read_table
 
 _ROOTED = ("found", "approximate")
@@ -216,9 +215,7 @@ def _root_figures(summary: _Summary) -> Iterator[Figure]:
 
 def _search_figures(method: str, layer: int, finders: Mapping[str, _Roots]) -> Iterator[Figure]:
     for finder, roots in finders.items():
-        active = sum(
-            count for name, count in roots.status.items() if name not in NOTHING_TO_DECOMPOSE
-        )
+        active = sum(roots.status.values()) - roots.status.get("inactive", 0)
         if active:
             rooted = sum(roots.status.get(name, 0) for name in _ROOTED)
             yield method, finder, layer, "root_share", rooted / active
