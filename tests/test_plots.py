@@ -495,6 +495,19 @@ class TestRelevanceBars:
                 np.testing.assert_array_equal(lengths, values)
                 assert to_hex(bars[0].get_facecolor()) == style.METHOD_COLOURS[method].lower()
 
+    def test_the_caption_names_the_method_that_sets_the_scale(self) -> None:
+        tables = some_tables()
+        rows = frame(tables.relevance)
+        lowest = rows["layer"] == 0
+        for method, factor, says in (
+            ("recursive", 40.0, True), ("train_free", 40.0, True), ("recursive", 1.0, False),
+        ):  # fmt: skip
+            size = rows["relevance"].where(~(lowest & (rows["method"] == method)))
+            size = size.fillna(rows["relevance"] * factor)
+            caption = shown(relevance_bars(replace(tables, relevance=rows.assign(relevance=size))))
+            sentence = f"{wording.words(method)} sets the scale: its largest |R| is "
+            assert (sentence in caption.caption) == says
+
     def test_at_most_six_samples(self) -> None:
         picture = shown(relevance_bars(some_tables(samples=9)))
         assert len(picture.axes) == 6

@@ -18,6 +18,8 @@ from dtd_cli.plots.tables import Tables
 
 _MOST_SAMPLES, _MOST_FEATURES, _STRONGEST = 6, 30, 20
 _ROUNDING = 1e-12
+_OUTSIZED = 3.0
+"""So many times the others, a method makes their bars short, and the caption says so."""
 _LONGEST_NAME, _LETTER, _PANEL, _VALUE, _TITLE = 32, 0.068, 2.0, 0.55, 34
 
 
@@ -51,7 +53,7 @@ def relevance_bars(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None
         "Features in the order of their largest |R| in any panel, on one scale; at the right of "
         f"each the value of the sample. n = {wording.counted(len(samples), 'sample')}, a panel "
         "each."
-        f"{_errors(tables)}",
+        f"{_scale_setter(tables, numbers)}{_errors(tables)}",
         plots,
     )
     grid = picture.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
@@ -110,6 +112,24 @@ def _draw(axes: Axes, tables: Tables, sample: Sample, shown: NDArray[np.intp]) -
             textcoords="offset points", va="center", fontsize=style.SMALL, color=style.MUTED,
             annotation_clip=False,
         )  # fmt: skip
+
+
+def _scale_setter(tables: Tables, samples: list[int]) -> str:
+    """What the caption says of a method beside whose bars those of all others are short."""
+    largest: dict[str, float] = {}
+    for (method, sample), values in tables.input_relevance().items():
+        if sample in samples:
+            size = float(np.nanmax(np.abs(values), initial=0.0))
+            largest[method] = max(largest.get(method, 0.0), size)
+    if len(largest) < 2:
+        return ""
+    (method, most), (_, second), *_ = sorted(largest.items(), key=lambda item: -item[1])
+    if second == 0 or most < _OUTSIZED * second:
+        return ""
+    return (
+        f" {wording.words(method)} sets the scale: its largest |R| is "
+        f"{wording.number(most / second)} times that of any other method."
+    )
 
 
 def _errors(tables: Tables) -> str:
