@@ -19,7 +19,7 @@ from matplotlib.image import imread
 from matplotlib.lines import Line2D
 
 from dtd_cli.config.plots import Plots
-from dtd_cli.plots import PICTURES, Tables, draw, style, wording
+from dtd_cli.plots import PICTURES, Tables, draw, legends, style, wording
 from dtd_cli.plots.fonts import fonts
 from dtd_cli.plots.heatmaps import heatmaps, layer_heatmaps, symmetric
 from dtd_cli.plots.ledger import PARTS, ledger, ledger_shares, relevance_shares
@@ -817,6 +817,20 @@ class TestRootStatus:
 
     def test_without_roots_none(self) -> None:
         assert root_status(Tables()) is None
+
+
+class TestSigns:
+    @pytest.mark.parametrize(
+        ("values", "named"),
+        [
+            ([2.0, 0.0], ["positive relevance"]),
+            ([-1.0], ["negative relevance"]),
+            ([1.0, -1.0], ["positive relevance", "negative relevance"]),
+            ([0.0], []),
+        ],
+    )
+    def test_a_legend_names_the_signs_that_are_there(self, values, named) -> None:
+        assert [entry.get_label() for entry in legends.signs(values)] == named
 
 
 class TestStyle:
