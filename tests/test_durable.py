@@ -248,13 +248,13 @@ def test_no_run_writes_through_a_link(monkeypatch, name):
     assert not precious.is_dir() or not list(precious.iterdir())
 
 
-@pytest.mark.parametrize("name", ["multirun.yaml", "runs.json"])
-def test_no_sweep_writes_through_a_link(monkeypatch, name):
+@pytest.mark.parametrize(("name", "status"), [("multirun.yaml", 2), ("runs.json", 0)])
+def test_no_sweep_writes_through_a_link(monkeypatch, name, status):
     Path("sweep").mkdir()
     Path("precious").write_text("mine")
     (Path("sweep") / name).symlink_to(Path("precious").resolve())
     arguments = [part for part in SWEEP if part != "sweep=a"]
-    assert dtd_run(monkeypatch, *arguments, "seed=3", "hydra.sweep.dir=sweep") == 0
+    assert dtd_run(monkeypatch, *arguments, "seed=3", "hydra.sweep.dir=sweep") == status
     assert Path("precious").read_text() == "mine"
 
 

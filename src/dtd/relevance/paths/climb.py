@@ -270,10 +270,10 @@ class Climb:
         # Every path is an expansion of its own.
         alone = pairs.rows(first)._replace(anchor=every[: len(first)])
         spread = {at: each[sample[first]] for at, each in self.guess.spread.items() if at > l}
-        by_chance = torch.zeros(len(first), dtype=torch.bool)
+        by_chance = torch.zeros_like(first, dtype=torch.bool)
         visits = Drawn(self.slopes.layers, spread, onward.draws[first], units[first], by_chance)
         found = self.limits.at(l, alone, graph=False, visits=visits)
-        return found.rows(inverse), by_chance.to(inverse.device)[inverse]
+        return found.rows(inverse), by_chance[inverse]
 
 
 def _observed(

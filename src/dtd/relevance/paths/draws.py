@@ -55,7 +55,7 @@ class Drawn:
             self.spread[l + 1][torch.from_numpy(pair[row])],
         )
         upper, inverse = draw(shares, numbers[torch.from_numpy(row)].unsqueeze(1))
-        self.by_chance[pair[row]] |= had_others(inverse.squeeze(1)).cpu()
+        self.by_chance[pair[row]] |= had_others(inverse.squeeze(1))
         return Visited(row, upper.squeeze(1).cpu().numpy(), exact(inverse.squeeze(1)))
 
     def entries(self, widths: Sequence[int]) -> int:
