@@ -22,9 +22,8 @@ import torch
 from hydra._internal.hydra import Hydra
 from omegaconf import OmegaConf
 
-from dtd_cli import imports
 from dtd_cli.app import command as cli
-from dtd_cli.app import one_run
+from dtd_cli.app import imports, one_run
 from dtd_cli.config.renamed import RENAMED
 from dtd_cli.records.columns import INPUTS
 

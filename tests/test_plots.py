@@ -260,7 +260,8 @@ class TestDraw:
     def test_a_png_is_what_savefig_writes(self, tmp_path: Path, dpi: int) -> None:
         paths = [tmp_path / "ours.png", tmp_path / "theirs.png"]
         ours, theirs = (relevance_bars(some_tables()) for _ in paths)
-        assert ours is not None and theirs is not None
+        assert ours is not None
+        assert theirs is not None
         style.save(ours, paths[0], dpi)
         theirs.savefig(paths[1], dpi=dpi, metadata={"Software": None})
         assert paths[0].read_bytes() == paths[1].read_bytes()

@@ -16,9 +16,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from dtd.errors import InvalidSetting
+from dtd_cli.app.imports import undisturbed
 from dtd_cli.app.status import ExitStatus, Outcome, RunFailed, described
 from dtd_cli.config.errors import SettingError
-from dtd_cli.imports import undisturbed
 from dtd_cli.records.folder import RunFolder
 from dtd_cli.records.lock import held
 from dtd_cli.records.objective import figures, objective

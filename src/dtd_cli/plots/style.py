@@ -252,7 +252,10 @@ def save(picture: Figure, path: Path, dpi: int = DPI) -> None:
         # makes the layout too.
         picture.dpi = dpi
         canvas = FigureCanvasAgg(picture)
-        write_whole(path, lambda place: canvas.print_png(place, metadata={"Software": None}))
+        write_whole(
+            path,
+            lambda place: canvas.print_png(place, metadata={"Software": None}),  # type: ignore[no-untyped-call]
+        )
         return
     metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
     write_whole(
