@@ -66,6 +66,7 @@ FLOORS = {
             "app.locations",
             "app.status",
             "app.internals",
+            "app.imports",
             "app.terminal",
         ),
         (

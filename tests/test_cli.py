@@ -6,6 +6,7 @@ Most runs share this process; ``dtd_run`` is the command with another ``sys.argv
 from __future__ import annotations
 
 import csv
+import gc
 import json
 import logging
 import subprocess
@@ -22,7 +23,7 @@ from hydra._internal.hydra import Hydra
 from omegaconf import OmegaConf
 
 from dtd_cli.app import command as cli
-from dtd_cli.app import one_run
+from dtd_cli.app import imports, one_run
 from dtd_cli.config.renamed import RENAMED
 from dtd_cli.records.columns import INPUTS
 
@@ -585,3 +586,16 @@ def test_errors_that_name_each_other_as_their_cause():
     assert not one_run._interrupted(first)
     second.__cause__ = KeyboardInterrupt()
     assert one_run._interrupted(first)
+
+
+@pytest.mark.parametrize(("new", "frozen"), [({"made": sys}, 1), ({}, 0)])
+def test_imports_are_frozen_once(monkeypatch, new, frozen):
+    """Garbage of the runs of a sweep is found, in modules none is looked for."""
+    calls = []
+    monkeypatch.setattr(imports.gc, "freeze", lambda: calls.append(gc.isenabled()))
+    monkeypatch.setattr(imports.sys, "modules", dict(sys.modules))
+    with imports.undisturbed():
+        sys.modules.update(new)
+        assert not gc.isenabled()
+    assert calls == [False] * frozen
+    assert gc.isenabled()

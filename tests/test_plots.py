@@ -246,15 +246,25 @@ class TestDraw:
         path = tmp_path / "a.png"
         path.write_bytes(b"old")
 
-        def fail(self: Figure, target: Path, **kwargs: object) -> None:
+        def fail(self: FigureCanvasAgg, target: Path, **kwargs: object) -> None:
             target.write_bytes(b"half")
             raise OSError("disk full")
 
-        monkeypatch.setattr(Figure, "savefig", fail)
+        monkeypatch.setattr(FigureCanvasAgg, "print_png", fail)
         with pytest.raises(OSError, match="disk full"):
             style.save(Figure(), path)
         assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
         assert path.read_bytes() == b"old"
+
+    @pytest.mark.parametrize("dpi", [120, 50])
+    def test_a_png_is_what_savefig_writes(self, tmp_path: Path, dpi: int) -> None:
+        paths = [tmp_path / "ours.png", tmp_path / "theirs.png"]
+        ours, theirs = (relevance_bars(some_tables()) for _ in paths)
+        assert ours is not None
+        assert theirs is not None
+        style.save(ours, paths[0], dpi)
+        theirs.savefig(paths[1], dpi=dpi, metadata={"Software": None})
+        assert paths[0].read_bytes() == paths[1].read_bytes()
 
     def test_needs_neither_torch_nor_pyplot(self, tmp_path: Path) -> None:
         write(some_tables(), tmp_path)

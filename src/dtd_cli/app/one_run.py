@@ -16,8 +16,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from dtd.errors import InvalidSetting
+from dtd_cli.app.imports import undisturbed
 from dtd_cli.app.status import ExitStatus, Outcome, RunFailed, described
-from dtd_cli.app.terminal import interrupts_later
 from dtd_cli.config.errors import SettingError
 from dtd_cli.records.folder import RunFolder
 from dtd_cli.records.lock import held
@@ -76,7 +76,7 @@ def _ended(
     try:
         _check_used(context, alone)
         # Slow to import, and not needed before.
-        with interrupts_later():
+        with undisturbed():
             from dtd_cli.app.identity import identity, unchanged
             from dtd_cli.config.config import read
             from dtd_cli.run.run import run

@@ -6,8 +6,6 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -52,16 +50,6 @@ def keep_numpy_to_one_thread() -> None:
     for each other take longer than the work."""
     # Read when numpy is imported, also in the processes that are started here.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
-
-@contextmanager
-def interrupts_later() -> Iterator[None]:
-    """Hold interrupts back during imports, which would turn them into other errors, or none."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def interrupt_twice() -> None:

@@ -10,6 +10,7 @@ from typing import Literal, TypeVar
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
@@ -246,7 +247,17 @@ def save(picture: Figure, path: Path, dpi: int = DPI) -> None:
     Its format is that of its name.
     """
     kind = path.suffix.removeprefix(".")
-    metadata = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
+    if kind == "png":
+        # savefig draws a picture with a layout twice, the first time for the layout alone. Drawing
+        # makes the layout too.
+        picture.dpi = dpi
+        canvas = FigureCanvasAgg(picture)
+        write_whole(
+            path,
+            lambda place: canvas.print_png(place, metadata={"Software": None}),  # type: ignore[no-untyped-call]
+        )
+        return
+    metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
     write_whole(
         path,
         lambda place: picture.savefig(place, format=kind, dpi=dpi, metadata=metadata[kind]),

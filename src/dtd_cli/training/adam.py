@@ -222,6 +222,7 @@ class _Steps:
                 self.squares,
                 [],
                 self.counts,
+                foreach=True,
                 amsgrad=False,
                 beta1=0.9,
                 beta2=0.999,
