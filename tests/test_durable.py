@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from dtd_cli.records.folder import RunFolder
 from dtd_cli.records.lock import held
@@ -248,13 +249,13 @@ def test_no_run_writes_through_a_link(monkeypatch, name):
     assert not precious.is_dir() or not list(precious.iterdir())
 
 
-@pytest.mark.parametrize(("name", "status"), [("multirun.yaml", 2), ("runs.json", 0)])
-def test_no_sweep_writes_through_a_link(monkeypatch, name, status):
+@pytest.mark.parametrize("name", ["multirun.yaml", "runs.json"])
+def test_no_sweep_writes_through_a_link(monkeypatch, name):
     Path("sweep").mkdir()
     Path("precious").write_text("mine")
     (Path("sweep") / name).symlink_to(Path("precious").resolve())
     arguments = [part for part in SWEEP if part != "sweep=a"]
-    assert dtd_run(monkeypatch, *arguments, "seed=3", "hydra.sweep.dir=sweep") == status
+    assert dtd_run(monkeypatch, *arguments, "seed=3", "hydra.sweep.dir=sweep") == 2
     assert Path("precious").read_text() == "mine"
 
 
@@ -330,15 +331,29 @@ def test_the_second_sweep_waits_and_does_nothing_twice(monkeypatch, capfd, sweep
     assert "1 done, 0 skipped, 0 failed" in out or sweeper == "basic"
 
 
-def test_a_sweep_replaces_no_configuration_of_others(monkeypatch, capfd):
-    theirs = Path("outputs/sweeps/a/multirun.yaml")
+@pytest.mark.parametrize("sweeper", ["dtd", "basic"])
+@pytest.mark.parametrize("name", ["multirun.yaml", "runs.json"])
+def test_a_sweep_replaces_no_files_of_others(monkeypatch, capfd, name, sweeper):
+    theirs = Path("outputs/sweeps/a") / name
     theirs.parent.mkdir(parents=True)
-    theirs.write_text("mine")
-    assert dtd_run(monkeypatch, *SWEEP) == 2
+    theirs.write_text('{"mine": 1}')
+    assert dtd_run(monkeypatch, *SWEEP, f"hydra/sweeper={sweeper}") == 2
     (line,) = capfd.readouterr().err.splitlines()
     assert line.startswith("dtd-run: sweep=")
     assert "no run of this program" in line
-    assert theirs.read_text() == "mine"
+    assert theirs.read_text() == '{"mine": 1}'
+
+
+def test_a_sweep_that_was_killed_before_its_first_run_goes_on(monkeypatch):
+    def killed(config, path):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OmegaConf, "save", killed)
+        assert dtd_run(monkeypatch, *SWEEP) == 130
+    assert [path.name for path in Path("outputs/sweeps/a").glob("[!.]*")] == ["runs.json"]
+    (Path("outputs/sweeps/a/multirun.yaml")).write_text("half")
+    assert dtd_run(monkeypatch, *SWEEP) == 0
 
 
 def test_a_lock_is_held_by_one(tmp_path):
@@ -423,11 +438,30 @@ def test_what_a_killed_report_left_is_taken_away_and_nothing_else(sweep):
     killed.mkdir()
     (killed / ".files").write_text("runs.csv\n")
     (killed / "runs.csv").write_text("half")
+    (killed / ".runs.csv.0123.unfinished").write_text("half")
     other.mkdir()
     (other / "photo.png").write_text("mine")
     write_report(sweep, progress=False)
     assert not killed.exists()
     assert (other / "photo.png").read_text() == "mine"
+
+
+def test_what_is_put_into_a_report_while_the_next_is_written_stays(monkeypatch, sweep):
+    from dtd_cli.report import story
+
+    write_report(sweep, progress=False)
+    page = story.page
+
+    def meanwhile(*arguments):
+        (sweep / "report" / "notes.txt").write_text("mine")
+        return page(*arguments)
+
+    monkeypatch.setattr(story, "page", meanwhile)
+    with pytest.raises(ValueError, match=r"notes\.txt, which is not"):
+        write_report(sweep, progress=False)
+    assert (sweep / "report" / "index.html").exists()
+    (notes,) = sweep.glob(".report.*/notes.txt")
+    assert notes.read_text() == "mine"
 
 
 def test_where_names_cannot_be_swapped_a_report_is_replaced_all_the_same(monkeypatch, sweep):

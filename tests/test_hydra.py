@@ -108,6 +108,12 @@ def test_hydras_own_sweeper_gives_the_same_folders_and_resumes(monkeypatch, capf
     assert "report: outputs/sweeps/basic/report/index.html" in said
 
 
+def test_hydras_own_sweeper_and_another_launcher(monkeypatch):
+    parallel = ["hydra/sweeper=basic", "launch=parallel", "hydra.launcher.n_jobs=2", "sweep=a"]
+    assert dtd_run(monkeypatch, *SWEEP, "seed=3,4", *parallel) == 0
+    assert len(runs("a")) == 2
+
+
 def test_a_failure_in_hydras_own_sweeper(monkeypatch, capfd):
     other = ["hydra/sweeper=basic", "sweep=a", "explain.output=5,0"]
     assert dtd_run(monkeypatch, *SWEEP, *other) == 2

@@ -146,6 +146,8 @@ REFUSED = [
     ("a,b,\n1,2,\n", r"column 2 \(the first is 0\) has no name of its own; .*inputs.drop=\[2\]"),
     (",a,b\n0,1,2\n", r"column 0 \(the first is 0\) has no name of its own; .*inputs.index=0"),
     ("Unnamed: 0,a,b\n0,1,2\n", r"column 0 .* has no name of its own; .*inputs.drop=\[0\]"),
+    (",0,1\n0,1,2\n", r"column 0 .* has no name of its own; .*inputs.drop=\[''\]"),
+    ("Unnamed: 0.1,a\n0,1\n", r"column 0 .* has no name of its own; .*inputs.drop=\[0\]"),
     ("a,colour\n1,red\n2,blue\n", r"column 'colour' is text \('red' in row 0\).*inputs.label="
                                   r"colour.*inputs.onehot=\[colour\].*inputs.drop=\[colour\]"),
     ("a,day\n1,2024-01-31\n2,2024-02-01\n", "column 'day' is text"),
@@ -230,6 +232,13 @@ def test_the_box_of_the_data(tmp_path):
     source = opened(written(tmp_path, "a,b\n1,5\n3,-5\n2,0\n"), domain="data")
     assert source.domain.low.tolist() == [1, -5]
     assert source.domain.high.tolist() == [3, 5]
+
+
+def test_rows_outside_the_box(tmp_path):
+    path = written(tmp_path, "a,b\n1,5\n3,-5\n")
+    message = r"row 1 .* outside the domain, column 'b' is -5\.0; allowed are inputs\.domain=data"
+    with pytest.raises(InvalidSetting, match=message):
+        opened(path, domain="nonnegative")
 
 
 def test_images(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
+from dtd.errors import InvalidSetting
 from dtd_cli.app import workers
+from dtd_cli.app.status import ExitStatus, described
 
 
 class Workers(Callback):
@@ -26,13 +29,24 @@ class OtherSweeper(Callback):
     def __init__(self) -> None:
         self._held = ExitStack()
 
+    def __reduce__(self) -> tuple[type[OtherSweeper], tuple[()]]:
+        # Launchers send the callbacks to other processes, which hold no lock.
+        return OtherSweeper, ()
+
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         # Slow to import, and only needed here.
-        from dtd_cli.app.sweep import one_at_a_time
+        from dtd_cli.app.sweep import folder_held
 
         sweeper = _target(config, "sweeper")
-        if sweeper and not _is_ours(config):
-            self._held.enter_context(one_at_a_time(Path(config.hydra.sweep.dir)))
+        if not sweeper or _is_ours(config):
+            return
+        try:
+            self._held.enter_context(folder_held(Path(config.hydra.sweep.dir)))
+        except (InvalidSetting, OSError) as error:
+            # After an error of a callback Hydra would go on.
+            refused = isinstance(error, InvalidSetting)
+            print(f"dtd-run: {error if refused else described(error)}", file=sys.stderr)
+            raise SystemExit(ExitStatus.REFUSED if refused else ExitStatus.FAILED) from error
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         from dtd_cli.app.sweep import write_report

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +16,12 @@ from dtd_cli.app.identity import identity
 from dtd_cli.app.status import ExitStatus, Outcome, SweepFailed, described
 from dtd_cli.app.waiting import runs_shown
 from dtd_cli.config.errors import SettingError
+from dtd_cli.records.documents import read_json
 from dtd_cli.records.files import sync, write_whole
-from dtd_cli.records.folder import BEGUN, PLAN, RunFolder
+from dtd_cli.records.folder import BEGUN, LARGEST_PLAN, PLAN, REPORT, RunFolder
 from dtd_cli.records.lock import held
 from dtd_cli.records.manifest import is_inside
+from dtd_cli.records.reading import UnreadableError
 
 _MULTIRUN = "multirun.yaml"
 
@@ -68,32 +70,44 @@ def sweep(
     if not jobs:
         given = " ".join(config.hydra.overrides.task)
         raise SettingError("configuration", given, "a setting has no values, so there is no run")
-    with one_at_a_time(folder):
-        _check_own(folder)
-        # As Hydra does, but never through a link.
-        write_whole(folder / _MULTIRUN, lambda path: OmegaConf.save(config, path))
-        # From it a report knows the runs that were asked for and never began.
+    with folder_held(folder):
+        # From it a report knows the runs that were asked for and never began. It comes first: the
+        # folder is known by it.
         plan = {name: job.overrides for name, job in jobs.items()}
         write_whole(folder / PLAN, lambda path: path.write_text(json.dumps(plan, indent=1)))
+        # As Hydra does, but never through a link.
+        write_whole(folder / _MULTIRUN, lambda path: OmegaConf.save(config, path))
         sync([folder, folder.parent])
         _sweep(config, folder, jobs, launch)
 
 
-def one_at_a_time(folder: Path) -> AbstractContextManager[None]:
-    """The lock of a sweep's folder; another sweep that works in it is waited for."""
-    return held(folder, "sweep", waits=True)
+@contextmanager
+def folder_held(folder: Path) -> Iterator[None]:
+    """Hold the lock of a sweep's folder; another sweep that works in it is waited for.
 
-
-def _check_own(folder: Path) -> None:
-    """Refuse the folder of somebody else's sweep, whose configuration would be replaced."""
-    taken = folder / _MULTIRUN
-    ours = (folder / PLAN).exists() or any(folder.glob(f"*/{BEGUN}"))
-    if taken.exists() and not ours:
-        raise SettingError(
-            "sweep",
-            folder,
-            f"it holds a {taken.name} and no run of this program; allowed is another name",
+    Raises:
+        SettingError: it is somebody else's folder, whose files would be replaced.
+    """
+    with held(folder, "sweep", waits=True):
+        ours = _is_plan(folder / PLAN) or any(
+            path.parent.name != REPORT for path in folder.glob(f"*/{BEGUN}")
         )
+        for name in (_MULTIRUN, PLAN):
+            if (folder / name).exists() and not ours:
+                raise SettingError(
+                    "sweep",
+                    folder,
+                    f"it holds a {name} and no run of this program; allowed is another name",
+                )
+        yield
+
+
+def _is_plan(path: Path) -> bool:
+    try:
+        read_json(path, dict[str, list[str]], LARGEST_PLAN)
+    except UnreadableError:
+        return False
+    return True
 
 
 def _jobs(

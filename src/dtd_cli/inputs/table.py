@@ -101,10 +101,13 @@ class Table(DataSet):
         kept = [number for number in range(frame.shape[1]) if number not in others]
         unnamed = [number for number in kept if _is_nameless(frame.columns[number])]
         if unnamed:
+            number, name = str(unnamed[0]), frame.columns[unnamed[0]]
+            # Its number, unless another column has that for its name.
+            called = repr(name) if number in frame.columns else number
             raise self._refused(
-                f"column {unnamed[0]} (the first is 0) has no name of its own; give it one, leave "
-                f"it out (inputs.drop=[{unnamed[0]}]), or say with inputs.index={unnamed[0]} that "
-                "it numbers the rows"
+                f"column {number} (the first is 0) has no name of its own; give it one, leave it "
+                f"out (inputs.drop=[{called}]), or say with inputs.index={called} that it numbers "
+                "the rows"
             )
         frame = frame.iloc[:, kept]
         if self.label is not None:
@@ -122,9 +125,13 @@ class Table(DataSet):
         domain = self._domain(rows)
         outside = (~domain.to(rows.dtype).contains(rows)).nonzero()
         if len(outside):
+            row = int(outside[0])
+            beyond = (rows[row] < domain.low) | (rows[row] > domain.high)
+            column = int(beyond.nonzero()[0])
             raise self._refused(
-                f"row {int(outside[0])} (the first is 0) lies outside the domain; allowed is "
-                f"inputs.domain={self.domain}, or another inputs.domain"
+                f"row {row} (the first is 0) lies outside the domain, column "
+                f"{frame.columns[column]!r} is {rows[row, column].item()!r}; allowed are "
+                "inputs.domain=data, inputs.domain=real, or bounds that hold all rows"
             )
         return Source(
             tuple(frame.columns) if image is None else pixel_names(image),
@@ -222,7 +229,7 @@ class Table(DataSet):
 
 def _is_nameless(name: str) -> bool:
     """Whether nobody named the column: pandas writes such columns as ``Unnamed: 0``."""
-    return not name or re.fullmatch(r"Unnamed: \d+", name) is not None
+    return not name or re.fullmatch(r"Unnamed: \d+(\.\d+)?", name) is not None
 
 
 _MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL")

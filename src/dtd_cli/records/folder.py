@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 PLAN = "runs.json"
 """In the folder of a sweep: the overrides of every run that it is to make, by its folder."""
+LARGEST_PLAN = 2**24
+"""Bytes of it."""
+REPORT = "report"
+"""In a folder of runs: the report over them."""
 DONE = "DONE"
 FAILED = "FAILED"
 BEGUN = ".files"
@@ -108,13 +112,28 @@ class RunFolder:
         )
 
     def check_all_own(self, setting: str) -> None:
-        """Refuse a folder that holds anything else than its own files, for all is taken away.
+        """Refuse a folder that holds anything else than its own files.
 
         Raises:
             SettingError: with the setting that names the folder, and the first such thing.
         """
-        own = {self.path / BEGUN, self.path / PLOTS}
+        own = {self.path / BEGUN, self.path / PLOTS, *self.path.glob(f".*{UNFINISHED}")}
         self._check_own(setting, (path for path in self.path.rglob("*") if path not in own))
+
+    def remove(self, setting: str) -> None:
+        """Take the folder away, which holds its own files alone.
+
+        Raises:
+            SettingError: it holds something else, and stays.
+        """
+        self.check_all_own(setting)
+        # The list of the files last: without it they would be somebody else's.
+        for path in sorted(self.path.rglob("*"), key=lambda path: path.name == BEGUN):
+            if not path.is_dir():
+                path.unlink()
+        with suppress(FileNotFoundError):
+            (self.path / PLOTS).rmdir()
+        self.path.rmdir()
 
     def _check_own(self, setting: str, paths: Iterable[Path]) -> None:
         own = self._own()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 import secrets
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -41,8 +40,9 @@ def replaced(place: Path) -> Iterator[RunFolder]:
             else:
                 work.replace(place)
         finally:
+            # What somebody put into the earlier folder meanwhile stays, and is named.
             if work.exists():
-                shutil.rmtree(work)
+                RunFolder(work).remove(str(place))
 
 
 def _clear(place: Path) -> None:
@@ -50,8 +50,7 @@ def _clear(place: Path) -> None:
     for left in place.parent.glob(f".{place.name}.*{UNFINISHED}"):
         with suppress(SettingError):
             if left.is_dir() and not left.is_symlink():
-                RunFolder(left).check_all_own(str(left))
-                shutil.rmtree(left)
+                RunFolder(left).remove(str(left))
 
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2

@@ -10,14 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from dtd_cli.records.documents import parse_yaml, read_json
-from dtd_cli.records.folder import DONE, PLAN
+from dtd_cli.records.folder import DONE, LARGEST_PLAN, PLAN, REPORT
 from dtd_cli.records.manifest import Manifest, is_inside
 from dtd_cli.records.reading import UnreadableError
 from dtd_cli.report.run import CONFIG, Run, Status, by_name
 from dtd_cli.run.progress import bars
-
-REPORT = "report"
-_LARGEST_PLAN = 2**24
 
 
 def scan(folder: Path, progress: bool, verify: bool = False) -> list[Run]:
@@ -64,7 +61,7 @@ def _natural(name: str) -> list[tuple[float, str]]:
 def _missing(sweep: Path, shown: str) -> list[Run]:
     """The runs that a sweep was to make and that have no folder: it ended before."""
     try:
-        plan = read_json(sweep / PLAN, dict[str, list[str]], _LARGEST_PLAN)
+        plan = read_json(sweep / PLAN, dict[str, list[str]], LARGEST_PLAN)
     except UnreadableError as error:
         return [Run(sweep, shown, {}, Status.BROKEN, str(error))]
     return [

@@ -15,7 +15,7 @@ import pandas as pd
 from dtd_cli.config.errors import SettingError
 from dtd_cli.plots import wording
 from dtd_cli.plots.fonts import fonts
-from dtd_cli.records.folder import RunFolder
+from dtd_cli.records.folder import REPORT, RunFolder
 from dtd_cli.records.reading import UnreadableError
 from dtd_cli.records.replacement import replaced
 from dtd_cli.report.deciding import Row, deciding_figures, deciding_table
@@ -27,7 +27,7 @@ from dtd_cli.report.pictures.bands import MOST_CONFIGURATIONS
 from dtd_cli.report.pictures.dark import darken
 from dtd_cli.report.results import Results, read_results
 from dtd_cli.report.run import Run, Status, printable
-from dtd_cli.report.scan import REPORT, scan
+from dtd_cli.report.scan import scan
 from dtd_cli.report.similarity import MOST_ENTRIES, similarity_table
 from dtd_cli.report.study import Study
 from dtd_cli.report.tables import figures_table, runs_table, summary_table, write_relevance
