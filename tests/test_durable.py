@@ -344,16 +344,18 @@ def test_a_sweep_replaces_no_files_of_others(monkeypatch, capfd, name, sweeper):
     assert theirs.read_text() == '{"mine": 1}'
 
 
-def test_a_sweep_that_was_killed_before_its_first_run_goes_on(monkeypatch):
-    def killed(config, path):
+@pytest.mark.parametrize("sweeper", ["dtd", "basic"])
+def test_a_sweep_that_was_killed_before_its_first_run_goes_on(monkeypatch, sweeper):
+    def killed(config, path, **_):
+        Path(path).write_text("half")
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(OmegaConf, "save", killed)
-        assert dtd_run(monkeypatch, *SWEEP) == 130
-    assert [path.name for path in Path("outputs/sweeps/a").glob("[!.]*")] == ["runs.json"]
-    (Path("outputs/sweeps/a/multirun.yaml")).write_text("half")
-    assert dtd_run(monkeypatch, *SWEEP) == 0
+        assert dtd_run(monkeypatch, *SWEEP, f"hydra/sweeper={sweeper}") == 130
+    assert not list(Path("outputs/sweeps/a").glob("*/.files"))
+    Path("outputs/sweeps/a/multirun.yaml").write_text("half")
+    assert dtd_run(monkeypatch, *SWEEP, f"hydra/sweeper={sweeper}") == 0
 
 
 def test_a_lock_is_held_by_one(tmp_path):

@@ -16,12 +16,11 @@ from dtd_cli.app.identity import identity
 from dtd_cli.app.status import ExitStatus, Outcome, SweepFailed, described
 from dtd_cli.app.waiting import runs_shown
 from dtd_cli.config.errors import SettingError
-from dtd_cli.records.documents import read_json
 from dtd_cli.records.files import sync, write_whole
-from dtd_cli.records.folder import BEGUN, LARGEST_PLAN, PLAN, REPORT, RunFolder
+from dtd_cli.records.folder import BEGUN, PLAN, REPORT, RunFolder
 from dtd_cli.records.lock import held
 from dtd_cli.records.manifest import is_inside
-from dtd_cli.records.reading import UnreadableError
+from dtd_cli.records.reading import is_file
 
 _MULTIRUN = "multirun.yaml"
 
@@ -71,8 +70,7 @@ def sweep(
         given = " ".join(config.hydra.overrides.task)
         raise SettingError("configuration", given, "a setting has no values, so there is no run")
     with folder_held(folder):
-        # From it a report knows the runs that were asked for and never began. It comes first: the
-        # folder is known by it.
+        # From it a report knows the runs that were asked for and never began.
         plan = {name: job.overrides for name, job in jobs.items()}
         write_whole(folder / PLAN, lambda path: path.write_text(json.dumps(plan, indent=1)))
         # As Hydra does, but never through a link.
@@ -89,25 +87,17 @@ def folder_held(folder: Path) -> Iterator[None]:
         SettingError: it is somebody else's folder, whose files would be replaced.
     """
     with held(folder, "sweep", waits=True):
-        ours = _is_plan(folder / PLAN) or any(
-            path.parent.name != REPORT for path in folder.glob(f"*/{BEGUN}")
-        )
-        for name in (_MULTIRUN, PLAN):
-            if (folder / name).exists() and not ours:
-                raise SettingError(
-                    "sweep",
-                    folder,
-                    f"it holds a {name} and no run of this program; allowed is another name",
-                )
+        if not is_file(folder / BEGUN):
+            runs = any(path.parent.name != REPORT for path in folder.glob(f"*/{BEGUN}"))
+            for name in (_MULTIRUN, PLAN):
+                if (folder / name).exists() and not runs:
+                    raise SettingError(
+                        "sweep",
+                        folder,
+                        f"it holds a {name} and no run of this program; allowed is another name",
+                    )
+            RunFolder(folder).begin(_MULTIRUN, PLAN)
         yield
-
-
-def _is_plan(path: Path) -> bool:
-    try:
-        read_json(path, dict[str, list[str]], LARGEST_PLAN)
-    except UnreadableError:
-        return False
-    return True
 
 
 def _jobs(
