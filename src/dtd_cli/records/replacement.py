@@ -26,7 +26,7 @@ def replaced(place: Path) -> Iterator[RunFolder]:
         if place.is_symlink() or (place.exists() and not place.is_dir()):
             raise SettingError(str(place), "", "it is no folder; remove it or rename it")
         if place.exists():
-            RunFolder(place).check_all_own(str(place))
+            RunFolder(place).check_all_own(f"DIR/{place.name}")
         _clear(place)
         # Hidden, beside the place, and with a name that nobody can have prepared.
         work = place.with_name(f".{place.name}.{secrets.token_hex(8)}{UNFINISHED}")
@@ -42,7 +42,7 @@ def replaced(place: Path) -> Iterator[RunFolder]:
         finally:
             # What somebody put into the earlier folder meanwhile stays, and is named.
             if work.exists():
-                RunFolder(work).remove(str(place))
+                RunFolder(work).remove(f"DIR/{place.name}")
 
 
 def _clear(place: Path) -> None:
