@@ -345,6 +345,16 @@ def test_a_sweep_replaces_no_files_of_others(monkeypatch, capfd, name, sweeper):
 
 
 @pytest.mark.parametrize("sweeper", ["dtd", "basic"])
+def test_a_run_in_the_folder_of_a_sweep_is_refused(monkeypatch, capfd, sweeper):
+    assert dtd_run(monkeypatch, *SWEEP, f"hydra/sweeper={sweeper}") == 0
+    capfd.readouterr()
+    there = sorted(Path("outputs/sweeps/a").glob("[!.]*"))
+    assert dtd_run(monkeypatch, *SMALL, "hydra.run.dir=outputs/sweeps/a") == 2
+    assert "it holds multirun.yaml" in capfd.readouterr().err
+    assert sorted(Path("outputs/sweeps/a").glob("[!.]*")) == there
+
+
+@pytest.mark.parametrize("sweeper", ["dtd", "basic"])
 def test_a_sweep_that_was_killed_before_its_first_run_goes_on(monkeypatch, sweeper):
     def killed(config, path, **_):
         Path(path).write_text("half")
@@ -381,8 +391,11 @@ def test_a_file_that_changes_during_a_sweep_is_refused(monkeypatch, capfd):
         return prepare(config)
 
     def prepared_and_put_back(config):
+        was = Path("rows.csv").stat()
         outcome = prepared(config)
         Path("rows.csv").write_text(first)
+        # As a copy with its times does.
+        os.utime("rows.csv", ns=(was.st_atime_ns, was.st_mtime_ns))
         return outcome
 
     Path("rows.csv").write_text(first)

@@ -77,8 +77,9 @@ def unchanged(config: DictConfig, named: str) -> Callable[[], None]:
 
 def _stamps(content: Mapping[str, Any]) -> list[tuple[int, ...]]:
     """What the system notes of each file that a setting names; it differs after a change."""
+    # Not the time of the content: a file that is copied back with its times would hide the change.
     files = (path.stat() for _, path in _files(content))
-    return [(file.st_dev, file.st_ino, file.st_size, file.st_mtime_ns) for file in files]
+    return [(file.st_dev, file.st_ino, file.st_size, file.st_ctime_ns) for file in files]
 
 
 def _files(content: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:

@@ -23,6 +23,8 @@ from dtd_cli.records.manifest import is_inside
 from dtd_cli.records.reading import is_file
 
 _MULTIRUN = "multirun.yaml"
+_OURS = ".sweep"
+"""In a sweep's folder from its first moment on; a run in the same folder takes its own away."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def folder_held(folder: Path) -> Iterator[None]:
         SettingError: it is somebody else's folder, whose files would be replaced.
     """
     with held(folder, "sweep", waits=True):
-        if not is_file(folder / BEGUN):
+        if not is_file(folder / _OURS):
             runs = any(path.parent.name != REPORT for path in folder.glob(f"*/{BEGUN}"))
             for name in (_MULTIRUN, PLAN):
                 if (folder / name).exists() and not runs:
@@ -96,7 +98,7 @@ def folder_held(folder: Path) -> Iterator[None]:
                         folder,
                         f"it holds a {name} and no run of this program; allowed is another name",
                     )
-            RunFolder(folder).begin(_MULTIRUN, PLAN)
+            write_whole(folder / _OURS, Path.touch)
         yield
 
 
