@@ -20,6 +20,7 @@ from torch import nn
 import dtd
 from cases import box, network, positive_input, random_network, tensor
 from dtd.networks.files.state_dicts import save
+from dtd.networks.network import Layer
 from dtd.roots import ROOT_FINDERS
 from dtd.rules import RULES
 from dtd_cli.app.locations import CONF
@@ -800,3 +801,16 @@ def test_a_rule_for_other_inputs_is_noted():
     (note,) = dtd.DTD(net, rule="gamma").explain(x, 0).notes
     assert "the rule gamma of the input" in note
     assert "down to -1.5" in note
+
+
+def test_the_weights_of_a_network_are_constants():
+    layers = random_network((3, 4, 1), 0).layers
+    weights = [layer.weight.abs().requires_grad_() for layer in layers]
+    net = dtd.Network(tuple(Layer(w, layer.bias) for w, layer in zip(weights, layers, strict=True)))
+    a = positive_input(3, 0).requires_grad_()
+    relevance = dtd.DTD(net).relevance_function(0, 0)(a).sum()
+    (gradient,) = torch.autograd.grad(relevance, a, retain_graph=True)
+    assert gradient.any()
+    with pytest.raises(RuntimeError, match="not have been used"):
+        torch.autograd.grad(relevance, weights)
+    assert all(weight.requires_grad for weight in weights), "the network given is not changed"
