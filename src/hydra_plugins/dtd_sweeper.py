@@ -6,7 +6,6 @@ Hydra imports every plugin, also to answer ``--help``, and in the processes of e
 from __future__ import annotations
 
 import pickle
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.config_store import ConfigStore
@@ -48,6 +47,7 @@ class DtdSweeper(BasicSweeper):
         super().__init__(max_batch_size, params)
 
     def sweep(self, arguments: list[str]) -> None:
+        from dtd_cli.app.composing import composer
         from dtd_cli.app.sweep import sweep
 
         assert self.config is not None
@@ -56,9 +56,9 @@ class DtdSweeper(BasicSweeper):
         parser = OverridesParser.create(config_loader=loader)
         overrides = parser.parse_overrides([*parameters(self), *arguments])
         (runs,) = self.split_arguments(overrides, None)
-        compose = partial(loader.load_sweep_config, self.config)
         serial = isinstance(self.launcher, BasicLauncher)
-        sweep(self.config, runs, compose, self._serial if serial else self._launch)
+        launch = self._serial if serial else self._launch
+        sweep(self.config, runs, composer(loader, self.config), launch)
 
     def _launch(self, jobs: list[Job]) -> list[JobReturn]:
         """Run the jobs in processes of their own, which compose their configurations again."""
