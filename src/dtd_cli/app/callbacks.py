@@ -19,8 +19,12 @@ class Workers(Callback):
     """Has the processes of ``launch=parallel`` end with the sweep, whatever the sweeper."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        if _target(config, "launcher").startswith("hydra_plugins.hydra_joblib_launcher."):
+        if _uses_joblib(config):
             workers.prepare()
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        if _uses_joblib(config):
+            workers.dismiss()
 
 
 class OtherSweeper(Callback):
@@ -60,6 +64,10 @@ class OtherSweeper(Callback):
 
 def _is_ours(config: DictConfig) -> bool:
     return _target(config, "sweeper").startswith("hydra_plugins.dtd_sweeper.")
+
+
+def _uses_joblib(config: DictConfig) -> bool:
+    return _target(config, "launcher").startswith("hydra_plugins.hydra_joblib_launcher.")
 
 
 def _target(config: DictConfig, plugin: str) -> str:

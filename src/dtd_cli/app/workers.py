@@ -26,6 +26,13 @@ def prepare() -> None:
     register_parallel_backend("loky", settled)
 
 
+def dismiss() -> None:
+    """End the processes that joblib started, which keep the folder that they were started in."""
+    from joblib.externals.loky import get_reusable_executor
+
+    get_reusable_executor().shutdown(wait=True)
+
+
 def settle(parent: int) -> None:
     """In a process that joblib started: end when ``parent`` does, also if that was killed."""
     be_patient()
