@@ -26,11 +26,11 @@ def is_finite(table: pd.DataFrame, layers: pd.DataFrame, above: int = 0) -> pd.S
 
     Of the layer that is so many layers ``above`` the row's, that is.
     """
+    if "limits" not in layers or not (layers["limits"] == UNBOUNDED).any():
+        return pd.Series(True, table.index)
     states = of_samples(layers)
     keys = [name for name in _WHOSE if name in states and name in table]
     infinite = states.loc[states["limits"] == UNBOUNDED, keys]
-    if infinite.empty:
-        return pd.Series(True, table.index)
     infinite = infinite.assign(layer=infinite["layer"] - above).drop_duplicates()
     found = table[keys].merge(infinite, how="left", on=keys, indicator=True)["_merge"]
     return pd.Series((found == "left_only").to_numpy(), table.index)

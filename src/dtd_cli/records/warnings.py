@@ -86,10 +86,9 @@ _BETTER = {
 
 
 def _large_relevance(prepared: Prepared, tables: Tables, figures: Figures) -> Iterator[str]:
-    roots = named(tables["roots.csv"])
-    for method, largest in figures["largest_relevance"].items():
-        if largest["share"] <= FAR:
-            continue
+    far = {m: one for m, one in figures["largest_relevance"].items() if one["share"] > FAR}
+    roots = named(tables["roots.csv"]) if far else tables["roots.csv"]
+    for method, largest in far.items():
         sample, layer = largest["sample"], largest["layer"]
         text = (
             f"{method}: of sample {sample}, unit {largest['neuron']} of layer {layer} has "
@@ -177,6 +176,8 @@ _NOTHING = {
 def _inadmissible(prepared: Prepared, tables: Tables, figures: Figures) -> Iterator[str]:
     rooted = tables["roots.csv"].dropna(subset="admissible")
     rooted = rooted.assign(outside=~rooted["admissible"].astype(bool))
+    if not rooted["outside"].any():
+        return
     groups = rooted.groupby(["layer", "finder", "method"])["outside"]
     counted = groups.agg(["sum", "size"]).reset_index().to_dict("records")
     counts = [
