@@ -1,9 +1,16 @@
 """All that is used of Hydra's inside, which its next version may change without a word.
 
-Hydra has no public way to give its command line other words for errors, to sweep as its own
-sweeper does but for what is done, to run a job from a configuration that is composed already, to
-list the options of several groups without reading the configuration anew for each, or to set
-values in a composed configuration as its command line does.
+Hydra has no public way to do what each of these is for:
+
+- ``get_args_parser``, ``run_hydra``: ``hydra.main`` prints errors itself, and wants options first.
+- ``BasicSweeper``: a sweeper of one's own has to go through choices, ranges and batches itself.
+- ``BasicLauncher``: only its class tells that runs are done in this process.
+- ``JobReturn``, ``run_job``: do a run whose configuration is composed already. A launcher composes
+  it again.
+- ``ConfigLoaderImpl``, ``IConfigRepository``: list the options of all groups, the user's own among
+  them. The loader's own way reads the configuration anew for each group.
+- ``get_overrides_dirname`` and a method of ``ConfigLoaderImpl``: set values in a configuration that
+  is composed already, as the command line does.
 """
 
 from __future__ import annotations
