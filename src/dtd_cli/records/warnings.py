@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from dtd.explainer.estimators import estimator_of
-from dtd.explainer.objections import rule_name
+from dtd.explainer.samples import negative_inputs
 from dtd.roots.closed_form import ClosedForm
 from dtd_cli.records.limits import UNBOUNDED, UNSETTLED
 from dtd_cli.records.methods import named
@@ -39,11 +39,8 @@ def _negative_inputs(prepared: Prepared, tables: Tables, figures: Figures) -> It
     features = [name for name, least in zip(prepared.names, seen.low, strict=True) if least < 0]
     contains_origin = domain.is_box and bool(((domain.low <= 0) & (domain.high >= 0)).all())
     box = f" inputs.domain=box inputs.low={low!r} inputs.high={max(high, 0.0)!r}"
-    yield (
-        f"the rule {rule_name(rule)} of the input is for inputs that are never negative, and "
-        f"{_some(features, 'features')} go down to {low:.3g}: its relevances may be far beyond "
-        f"f(x); take input_rule=w2, or input_rule=zB{'' if contains_origin else box}"
-    )
+    negative = f"{_some(features, 'features')} go down to {low:.3g}"
+    yield negative_inputs(rule, negative, "" if contains_origin else box)
 
 
 def _data_outside(prepared: Prepared, tables: Tables, figures: Figures) -> Iterator[str]:
