@@ -228,7 +228,8 @@ def test_bounds_need_a_box(good, domain):
         ("a,b\n1,2,\n\n3,4,5\n", r"Expected 2 fields in line 2, saw 3"),
         ("a,b\n1,2\n3,4,5\n", r"Expected 2 fields in line 3, saw 3"),
         ("a,b\n1," + "2" * 400 + "\n", r"row 0 .* is '2{40}'; .* in the range of float64"),
-        ("a,b\n1,1e400\n", r"row 0 .* is 'inf'; .* in the range of float64"),
+        ("a;b\n0,5;0,5\n2;1,5e999\n", r"row 1 .*, column 'b' is '1,5e999'"),
+        ("a,b\n1,1e400\n", r"row 0 .* is '1e400'; .* in the range of float64"),
         ("", r"it is empty"),
     ],
 )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from dtd_cli.inputs.cells import is_numeric
@@ -60,9 +61,11 @@ def read_text(path: Path, dialect: Dialect) -> Content:
     has_header = dialect.header is not False
     names = first if has_header else [f"x{number + 1}" for number in range(len(first))]
 
+    options = _options(separator, encoding) | {"header": 0 if has_header else None}
+    options |= {"names": range(len(names))}
+
     def body(decimal: str) -> pd.DataFrame:
-        options = _options(separator, encoding) | {"header": 0 if has_header else None}
-        return _whole(path, options | {"names": range(len(names)), "decimal": decimal})
+        return _whole(path, options | {"decimal": decimal})
 
     frame, notes = body(dialect.decimal or "."), []
     if separator != "," and len(names) > 1:
@@ -72,6 +75,13 @@ def read_text(path: Path, dialect: Dialect) -> Content:
             notes.append(f"{path}: numbers have decimal commas")
     if dialect.header is None:
         _check_header(path, first, frame)
+    infinite = [name for name in frame if is_numeric(frame[name]) and np.isinf(frame[name]).any()]
+    if infinite:
+        # As it stands there, so that it can be named.
+        written = _whole(path, options | {"dtype": str})
+        for name in infinite:
+            finite = np.isfinite(frame[name])
+            frame[name] = frame[name].astype(object).where(finite, written[name])
     return Content(frame.set_axis(names, axis=1), notes=tuple(notes))
 
 
