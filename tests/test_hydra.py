@@ -87,6 +87,11 @@ def test_a_network_of_ones_own(mine, monkeypatch, capfd):
 def test_a_glob_sweeps_the_options_that_fit(monkeypatch, capfd):
     assert dtd_run(monkeypatch, *SWEEP, "rule=glob([w*,x])", "sweep=a") == 0
     assert {name.partition("rule=")[2].partition(",")[0] for name in runs("a")} == {"w2", "x"}
+    assert dtd_run(monkeypatch, *SWEEP, "rule=glob([zB,zero])", "sweep=b") == 2
+    said = capfd.readouterr()
+    assert "1 done, 0 skipped, 1 failed" in said.out
+    (line,) = said.err.splitlines()
+    assert line.endswith(": rule=zB: for the first layer only; allowed is input_rule=zB")
     assert dtd_run(monkeypatch, *SWEEP, "rule=glob(y*)") == 2
     assert "rule=glob(y*): it fits none of gamma" in capfd.readouterr().err
 
@@ -236,7 +241,15 @@ def test_folders_with_names_of_ones_own(monkeypatch, capfd):
         (["-m", "seed=1", "hydra.sweep.subdir=/tmp/esc"], "hydra.sweep.subdir=/tmp/esc: allowed"),
         (["-m", "seed=1", "hydra.sweep.subdir=''"], "allowed is the name of a folder inside the"),
         (["-m", "seed=1", "hydra.sweep.subdir=."], "hydra.sweep.subdir=.: allowed is the name"),
-        (["sweep=a"], "sweep=a: a single run is in no sweep; allowed with -m"),
+        (["sweep=a"], "sweep=a: a single run is in no sweep; allowed with -m, and for a single"),
+        (["hydra.sweep.subdir=x"], "hydra.sweep.subdir=x: a single run is in no sweep; allowed"),
+        (["hydra.sweep.dir=x"], "hydra.sweep.dir=x: a single run is in no sweep; allowed with -m"),
+        (["report=true"], "report=true: a single run is in no sweep; allowed with -m; dtd-report"),
+        (["objective=kept"], "objective=kept: a single run is in no sweep; allowed with -m; sum"),
+        (["launch=parallel"], "launch=parallel: a single run is in no sweep; allowed with -m"),
+        (["hydra.launcher.n_jobs=2", "launch=parallel"], "launch=parallel: a single run is in no"),
+        (["hydra/sweeper=basic"], "hydra/sweeper=basic: a single run is in no sweep; allowed with"),
+        (["+hydra.sweeper.params.seed='1,2'"], "params.seed='1,2': a single run is in no sweep"),
         (["-m", "hydra.job.num=3"], "hydra.job.num=3: Hydra counts the runs"),
         (["-m", "hydra.mode=RUN"], "hydra.mode=RUN: allowed without -m"),
         (["hydra.job.chdir=true"], "hydra.job.chdir=true: paths are those"),

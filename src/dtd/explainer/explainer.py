@@ -109,7 +109,8 @@ class DTD:
                 "track", shown(self.track), "allowed is a function, as dtd.progress.untracked"
             )
         self._check_searches()
-        for layer, (argument, rule) in enumerate(self._rules):
+        # From above: a rule that is for the first layer alone says so, and not what else it needs.
+        for layer, (argument, rule) in reversed([*enumerate(self._rules)]):
             check_rule(argument, rule, self.network, layer, self.scheme.domains[layer])
         problem = self._problem(Output(0), self._nothing())
         if problem.series is not None and problem.series.degree is None:

@@ -26,6 +26,20 @@ from dtd_cli.records.objective import figures, objective
 # The log file alone: tracebacks are not for the terminal.
 log_file = logging.getLogger(f"{__name__}.file")
 
+_PLACE = ", and for a single run hydra.run.dir"
+_OF_SWEEPS = {
+    "sweep": _PLACE,
+    "hydra.sweep": _PLACE,
+    "report": "; dtd-report DIR writes one over any runs",
+    "objective": "; summary.json has the figures of a run",
+    "launch": "",
+    "hydra.launcher": "",
+    "hydra/launcher": "",
+    "hydra.sweeper": "",
+    "hydra/sweeper": "",
+}
+"""What a single run would ignore, and what there is instead."""
+
 _OWN_SWEEPER = "hydra_plugins.dtd_sweeper.DtdSweeper"
 
 
@@ -124,13 +138,18 @@ def _check_used(context: HydraConf, alone: bool) -> None:
             "true",
             "paths are those of the folder where the command is given; allowed is false",
         )
-    named = [part for part in context.overrides.task if part.startswith("sweep=")]
-    if alone and named:
-        raise SettingError(
-            "sweep",
-            named[-1].partition("=")[2],
-            "a single run is in no sweep; allowed with -m, and for a single run hydra.run.dir",
-        )
+    if alone:
+        for part in [*context.overrides.task, *context.overrides.hydra]:
+            setting, _, value = part.partition("=")
+            for_sweeps = [text for name, text in _OF_SWEEPS.items() if _is_below(setting, name)]
+            if for_sweeps:
+                allowed = f"a single run is in no sweep; allowed with -m{for_sweeps[0]}"
+                raise SettingError(setting, value, allowed)
+
+
+def _is_below(setting: str, name: str) -> bool:
+    """Whether a setting is the one with this name, or belongs to it."""
+    return setting.lstrip("+") == name or setting.lstrip("+").startswith(f"{name}.")
 
 
 def returned(outcome: Outcome, config: DictConfig, context: HydraConf) -> Any:
