@@ -35,6 +35,8 @@ DONE = "DONE"
 FAILED = "FAILED"
 BEGUN = ".files"
 PLOTS = "plots"
+OF_FILE_MANAGERS = (".DS_Store", ".directory", "Thumbs.db", "desktop.ini")
+"""Files that appear wherever somebody looks into a folder; they stay, and are nobody's work."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ class RunFolder:
         self._check_own(setting, (path for path in self.path.rglob("*") if path not in own))
 
     def remove(self, setting: str) -> None:
-        """Take the folder away, which holds its own files alone.
+        """Take the folder away, which holds its own files and those of file managers alone.
 
         Raises:
             SettingError: it holds something else, and stays.
@@ -139,6 +141,8 @@ class RunFolder:
         own = self._own()
         for path in sorted(paths):
             name = path.relative_to(self.path).as_posix()
+            if path.name in OF_FILE_MANAGERS and is_file(path):
+                continue
             if path.is_symlink() or name not in own:
                 raise SettingError(
                     setting,

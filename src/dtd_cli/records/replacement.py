@@ -11,8 +11,9 @@ from pathlib import Path
 
 from dtd_cli.config.errors import SettingError
 from dtd_cli.records.files import UNFINISHED
-from dtd_cli.records.folder import RunFolder
+from dtd_cli.records.folder import OF_FILE_MANAGERS, RunFolder
 from dtd_cli.records.lock import held
+from dtd_cli.records.reading import is_file
 
 
 @contextmanager
@@ -36,6 +37,8 @@ def replaced(place: Path) -> Iterator[RunFolder]:
             yield folder
             folder.sync()
             if place.exists():
+                for name in filter(lambda name: is_file(place / name), OF_FILE_MANAGERS):
+                    (place / name).replace(work / name)
                 _exchange(work, place)
             else:
                 work.replace(place)
