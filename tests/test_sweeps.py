@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
-import os
-import random
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from dtd.errors import InvalidSetting
 from dtd_cli.app.launchers import check_installed, processes
-from test_cli import COLUMNS, OTHERS, TINY, dtd_run, interruptible, tables, visible
+from test_cli import TINY, dtd_run, interruptible, tables
 
 NOTEBOOK = [
     "network=notebook", "network.seed=2", "training=none", "inputs=notebook", "plots=none",
@@ -54,10 +48,6 @@ def one_run(tmp_path_factory):
         patch.chdir(folder)
         assert swept(patch, "a", *NOTEBOOK, "seed=3") == 0
     return folder / "outputs"
-
-
-def command(*arguments, script=SCRIPT):
-    return [sys.executable, "-c", script, "-m", "report=false", *arguments]
 
 
 def test_a_sweep_ends_with_its_report(monkeypatch, capsys):
@@ -194,60 +184,6 @@ def test_a_failed_run_is_done_again(monkeypatch):
     assert swept(monkeypatch, "a", *NOTEBOOK, "seed=3") == 0
     assert not (folder / "FAILED").exists()
     assert (folder / "DONE").exists()
-
-
-def complete(folder):
-    return {*COLUMNS, *OTHERS} <= visible(folder) and (folder / ".hydra" / "config.yaml").exists()
-
-
-TO_BE_KILLED = """
-import os, sys
-from dtd_cli.app import command
-arguments = sys.argv
-sys.argv = [*arguments[:-2], "sweep=before"]
-assert command._status() == 0
-sys.argv = arguments
-while sys.stdin.readline():
-    if not (child := os.fork()):
-        print(os.getpid(), flush=True)
-        os._exit(command._status())
-    sys.stdin.readline()
-    os.waitpid(child, 0)
-    print("gone", flush=True)
-"""
-"""Copies of a process that has imported all, one after the other; each waits to be asked for."""
-
-
-@pytest.mark.parametrize("times", [2, pytest.param(9, marks=pytest.mark.exhaustive)])
-def test_a_sweep_killed_at_any_moment_goes_on_where_it_was(monkeypatch, times):
-    """SIGKILL at random moments: what is marked as done is whole, and the end is the same."""
-    assert swept(monkeypatch, "whole", *SMALL) == 0
-    whole = contents("whole")
-    moments = random.Random(0)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(
-        command(*SMALL, "sweep=killed", "force=true", script=TO_BE_KILLED), env=environment,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-    ) as process:  # fmt: skip
-        said = iter(process.stdout.readline, "")
-        # The sweep before.
-        assert [line for line in itertools.islice(said, 4) if "3 done" in line]
-        for _ in range(times):
-            print(file=process.stdin, flush=True)
-            child = int(next(said))
-            # The first line is that of the first run; then anywhere in the next few.
-            next(said)
-            time.sleep(moments.uniform(0, 0.6))
-            os.kill(child, signal.SIGKILL)
-            print(file=process.stdin, flush=True)
-            assert "gone\n" in said
-            for name, folder in runs("killed").items():
-                if (folder / "DONE").exists():
-                    assert complete(folder)
-                    assert tables(folder) == whole[name]
-    assert swept(monkeypatch, "killed", *SMALL) == 0
-    assert contents("killed") == whole
-    assert all(complete(folder) for folder in runs("killed").values())
 
 
 # Failures
