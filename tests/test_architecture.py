@@ -33,7 +33,7 @@ FLOORS = {
     ),
     LIBRARY / "explainer": (
         ("arguments", "objections", "output", "samples"),
-        ("explained", "model"),
+        ("explained", "model", "notes"),
         ("estimators", "relevance_function", "root_point", "targets"),
         ("frames",),
         ("root_frames",),

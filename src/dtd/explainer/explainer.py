@@ -15,6 +15,7 @@ from dtd.explainer import arguments
 from dtd.explainer.estimators import Estimator, Forecast, estimator_of
 from dtd.explainer.explained import Explained, check_squares
 from dtd.explainer.model import placed, reading_of
+from dtd.explainer.notes import notes_on
 from dtd.explainer.objections import (
     check_affine,
     check_integral,
@@ -27,7 +28,7 @@ from dtd.explainer.output import Output
 from dtd.explainer.relevance_function import RelevanceFunction
 from dtd.explainer.results import Contents, Result
 from dtd.explainer.root_point import RootPoint
-from dtd.explainer.samples import Place, notes_on, samples_of
+from dtd.explainer.samples import Place, samples_of
 from dtd.explainer.targets import Targets, one_target, targets
 from dtd.networks.modules.reading import Reading
 from dtd.networks.network import Network

@@ -9,10 +9,8 @@ from torch import Tensor
 
 from dtd.domains import Domain
 from dtd.errors import InvalidSetting
-from dtd.explainer.objections import rule_name
 from dtd.networks.modules.reading import Reading
 from dtd.ranges import numbers_of
-from dtd.rules import Rule
 
 Place = tuple[torch.dtype, torch.device]
 """The dtype and the device of a network."""
@@ -46,29 +44,6 @@ def samples_of(value: object, reading: Reading, domain: Domain, place: Place) ->
             "it lies outside the domain; allowed are samples in it, or another domain",
         )
     return samples
-
-
-def notes_on(samples: Tensor, rule: Rule) -> tuple[str, ...]:
-    """What makes relevances of the samples (B, ...) doubtful by this rule of the input."""
-    least = float(samples.min())
-    if not rule.for_nonnegative or least >= 0:
-        return ()
-    seen, box = f"x goes down to {least:.3g}", " with domain=dtd.Domain.box(low, high)"
-    return (negative_inputs(rule, seen, box),)
-
-
-def negative_inputs(rule: Rule, seen: str, box: str) -> str:
-    """The warning that a rule is for inputs that are never negative.
-
-    Args:
-        rule: of the input.
-        seen: which inputs are negative.
-        box: what the rule zB needs besides.
-    """
-    return (
-        f"the rule {rule_name(rule)} of the input is for inputs that are never negative, and "
-        f"{seen}: its relevances may be far beyond f(x); take input_rule=w2, or input_rule=zB{box}"
-    )
 
 
 def batch_of(

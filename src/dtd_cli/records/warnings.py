@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from dtd.explainer.estimators import estimator_of
-from dtd.explainer.samples import negative_inputs
+from dtd.explainer.notes import negative_inputs
 from dtd.roots.closed_form import ClosedForm
 from dtd_cli.records.limits import UNBOUNDED, UNSETTLED
 from dtd_cli.records.methods import named

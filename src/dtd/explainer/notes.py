@@ -1,0 +1,31 @@
+"""What makes a result doubtful, in sentences that name a remedy."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from dtd.explainer.objections import rule_name
+from dtd.rules import Rule
+
+
+def notes_on(samples: Tensor, rule: Rule) -> tuple[str, ...]:
+    """What makes relevances of the samples (B, ...) doubtful by this rule of the input."""
+    least = float(samples.min())
+    if not rule.for_nonnegative or least >= 0:
+        return ()
+    seen, box = f"x goes down to {least:.3g}", " with domain=dtd.Domain.box(low, high)"
+    return (negative_inputs(rule, seen, box),)
+
+
+def negative_inputs(rule: Rule, seen: str, box: str) -> str:
+    """The warning that a rule is for inputs that are never negative.
+
+    Args:
+        rule: of the input.
+        seen: which inputs are negative.
+        box: what the rule zB needs besides.
+    """
+    return (
+        f"the rule {rule_name(rule)} of the input is for inputs that are never negative, and "
+        f"{seen}: its relevances may be far beyond f(x); take input_rule=w2, or input_rule=zB{box}"
+    )
