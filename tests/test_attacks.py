@@ -91,9 +91,9 @@ def without_power_at(number, work):
 
 def work_in_a_process(work, ready):
     os.setsid()
-    said = os.open("said.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    for stream in (1, 2):
-        os.dup2(said, stream)
+    with Path("said.txt").open("a") as said:
+        for stream in (1, 2):
+            os.dup2(said.fileno(), stream)
     ready.send("ready")
     work()
 
