@@ -240,6 +240,7 @@ def test_the_others_are_reported(all_cases):
     assert all_cases["good"]["f_mean"]
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_nothing_in_a_configuration_is_resolved(pair, monkeypatch):
     monkeypatch.setenv("SECRET", "told")
     changed("device: auto", "device: auto\nx: ${oc.env:SECRET}\ny: ${oc.decode:1}")(
@@ -268,6 +269,7 @@ def test_links_are_named_and_not_followed(pair, one):
     assert found["linked"].reason == ".hydra is a link, which is not followed"
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_folder_whose_name_is_no_text(pair):
     """Its bytes are shown, and the link on the page leads to them."""
     (pair / "good").rename(pair / os.fsdecode(b"\xff\n"))
@@ -352,7 +354,7 @@ def mutated(chance, folder):
 
 @pytest.mark.filterwarnings("ignore:Glyph")
 @pytest.mark.parametrize(
-    ("first", "count"), [(0, 200), pytest.param(1000, 5000, marks=pytest.mark.exhaustive)]
+    ("first", "count"), [(0, 50), pytest.param(1000, 5000, marks=pytest.mark.exhaustive)]
 )
 def test_mutated_runs(one, tmp_path, first, count):
     """Fifty at a time beside one that nobody changed: it is reported, and so is each of them."""

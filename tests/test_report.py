@@ -257,6 +257,7 @@ def test_a_run_that_never_began(sweep):
     assert len(found) == 9
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_trouble_is_named_first_and_the_others_are_reported(sweep):
     runs = runs_of(sweep)
     (runs["z+", 0] / "DONE").unlink()
@@ -326,6 +327,7 @@ def test_a_broken_configuration(sweep, content):
     assert found.reason.startswith(".hydra/config.yaml: ")
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_repeated_run_counts_once(sweep):
     shutil.copytree(runs_of(sweep)["z+", 1], sweep / "zzz again")
     write_report(sweep, progress=False)
@@ -338,6 +340,7 @@ def test_a_repeated_run_counts_once(sweep):
     assert counts == {"3"}
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_runs_with_other_columns_stand_in_one_table(sweep):
     """Relevance of a newer run may have a column more."""
     run = runs_of(sweep)["z+", 1]
@@ -359,6 +362,7 @@ def test_runs_with_other_columns_stand_in_one_table(sweep):
     ]
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_one_run_alone(sweep):
     run = runs_of(sweep)["gamma", 0]
     write_report(run, progress=False)

@@ -60,6 +60,7 @@ def command(*arguments, script=SCRIPT):
     return [sys.executable, "-c", script, "-m", "report=false", *arguments]
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_sweep_ends_with_its_report(monkeypatch, capsys):
     assert dtd_run(monkeypatch, "-m", *SMALL, "sweep=a") == 0
     report = Path("outputs/sweeps/a/report")
