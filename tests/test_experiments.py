@@ -65,6 +65,11 @@ FEWER = {
     "conservation_random_box": ["network.hidden=[16]"],
     "rules_2layer": ["rule=z+,zero"],
     "upper_relevance": ["rule=w2"],
+    "faithfulness": ["inputs.n=2"],
+    "faithfulness_mnist": ["inputs.n=1"],
+    "conservation_width_cnn": ["network.channels=[1,2]"],
+    "roots_leave_region": ["inputs.n=2"],
+    "constant_roots": ["inputs.n=2"],
 }
 SMALLER = {
     name: (

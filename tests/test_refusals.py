@@ -483,9 +483,7 @@ def test_settings_may_be_numbers_of_numpy(x, kind):
     small, x = random_network((4, 4, 3), SEED, "positive", output_relu=False), x[:1]
 
     def both(of):
-        plain, numpys = (
-            dtd.DTD(small, **of(number)).attribute(x, 1) for number in (int, kind)
-        )
+        plain, numpys = (dtd.DTD(small, **of(number)).attribute(x, 1) for number in (int, kind))
         assert torch.equal(plain, numpys)
 
     roots = dtd.roots.Random(candidates=5, steps=5)
