@@ -68,7 +68,6 @@ FEWER = {
     "faithfulness": ["inputs.n=2"],
     "faithfulness_mnist": ["inputs.n=1"],
     "conservation_width_cnn": ["network.channels=[1,2]"],
-    "roots_leave_region": ["inputs.n=2"],
     "constant_roots": ["inputs.n=2"],
 }
 SMALLER = {
