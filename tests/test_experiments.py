@@ -460,6 +460,7 @@ def test_conservation_against_a_count_by_hand(folder, results):
             if r["method"] == row.method and int(r["layer"]) == row.layer
         ]
         assert row.conserved == pytest.approx(median(shares), rel=1e-12, abs=1e-15)
+        assert row.below_output == len(run.config.network.hidden) + 1 - row.layer
     apart = [
         sum(abs(a - b) for a, b in zip(one, two, strict=True)) / sum(abs(b) for b in two)
         for one, two in zip(
