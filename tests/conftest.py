@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import io
 import shutil
 from functools import lru_cache
@@ -19,6 +20,9 @@ SWEEP = [
     "inputs.n=3", "progress=false", "report=false", "sweep=tried",
 ]  # fmt: skip
 
+# A full collection walks through all that PyTorch and pandas hold; a twentieth of the suite's time.
+gc.set_threshold(50_000)
+
 # Every run composes its configuration; half of that time goes to the same interpolations and to
 # the same files.
 omegaconf.base.parse = lru_cache(1000)(omegaconf.base.parse)
@@ -32,6 +36,12 @@ def _copied(file):
 
 
 OmegaConf.load = staticmethod(_copied)
+
+
+@pytest.fixture
+def no_pictures(monkeypatch):
+    """Reports have none; they are most of what a report costs."""
+    monkeypatch.setattr("dtd_cli.report.story._pictures", lambda *_: ())
 
 
 @pytest.fixture(scope="session")

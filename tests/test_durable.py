@@ -25,6 +25,8 @@ from test_cli import CSV, dtd_run, interruptible, visible
 from test_faults import IN_TRAINING
 from test_sweeps import NOTEBOOK, SCRIPT, contents, runs
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 SMALL = [*NOTEBOOK, "plots=none", "progress=false"]
 RUN = [*SMALL, "hydra.run.dir=run"]
 SWEEP = ["-m", *SMALL, "report=false", "sweep=a"]

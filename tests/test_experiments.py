@@ -65,6 +65,10 @@ FEWER = {
     "conservation_random_box": ["network.hidden=[16]"],
     "rules_2layer": ["rule=z+,zero"],
     "upper_relevance": ["rule=w2"],
+    "faithfulness": ["inputs.n=2"],
+    "faithfulness_mnist": ["inputs.n=1"],
+    "conservation_width_cnn": ["network.channels=[1,2]"],
+    "constant_roots": ["inputs.n=2"],
 }
 SMALLER = {
     name: (
@@ -456,6 +460,7 @@ def test_conservation_against_a_count_by_hand(folder, results):
             if r["method"] == row.method and int(r["layer"]) == row.layer
         ]
         assert row.conserved == pytest.approx(median(shares), rel=1e-12, abs=1e-15)
+        assert row.below_output == len(run.config.network.hidden) + 1 - row.layer
     apart = [
         sum(abs(a - b) for a, b in zip(one, two, strict=True)) / sum(abs(b) for b in two)
         for one, two in zip(

@@ -240,6 +240,7 @@ def test_the_others_are_reported(all_cases):
     assert all_cases["good"]["f_mean"]
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_nothing_in_a_configuration_is_resolved(pair, monkeypatch):
     monkeypatch.setenv("SECRET", "told")
     changed("device: auto", "device: auto\nx: ${oc.env:SECRET}\ny: ${oc.decode:1}")(
@@ -268,6 +269,7 @@ def test_links_are_named_and_not_followed(pair, one):
     assert found["linked"].reason == ".hydra is a link, which is not followed"
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_folder_whose_name_is_no_text(pair):
     """Its bytes are shown, and the link on the page leads to them."""
     (pair / "good").rename(pair / os.fsdecode(b"\xff\n"))

@@ -99,6 +99,7 @@ def test_a_glob_sweeps_the_options_that_fit(monkeypatch, capfd):
 # Sweepers and launchers
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_hydras_own_sweeper_gives_the_same_folders_and_resumes(monkeypatch, capfd):
     both = [*SWEEP, "seed=3,4"]
     assert dtd_run(monkeypatch, *both, "sweep=ours") == 0
@@ -150,27 +151,20 @@ def test_optuna_optimises_the_figure_that_objective_names(monkeypatch, capfd):
     assert "objective=nonsense: this run has no such figure, but kept, " in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("names", ["kept", "f_mean", "cosine", ["kept", "cosine"]])
-def test_figures_for_a_sweeper(monkeypatch, names):
+def test_figures_for_a_sweeper(monkeypatch):
     from dtd_cli.records.objective import figures as found
     from dtd_cli.records.objective import objective
 
     settings = ["studies=[agreement]", "hydra.run.dir=run"]
     assert dtd_run(monkeypatch, *SMALL, *settings) == 0
-    summary = figures("run")
-    given = objective(found(Path("run")), names)
-    values = {
-        "kept": summary["conserved_by_layer"]["recursive"]["0"],
-        "f_mean": summary["f_mean"],
-    }
-    if isinstance(names, list):
-        assert given == (values["kept"], found(Path("run"))["cosine"])
-    elif names == "cosine":
-        rows = Path("run/agreement.csv").read_text().splitlines()
-        (row,) = (row for row in rows if row.startswith("recursive,"))
-        assert given == pytest.approx(float(row.rpartition(",")[2]))
-    else:
-        assert given == values[names]
+    summary, known = figures("run"), found(Path("run"))
+    kept = summary["conserved_by_layer"]["recursive"]["0"]
+    assert objective(known, "kept") == kept
+    assert objective(known, "f_mean") == summary["f_mean"]
+    rows = Path("run/agreement.csv").read_text().splitlines()
+    (row,) = (row for row in rows if row.startswith("recursive,"))
+    assert objective(known, "cosine") == pytest.approx(float(row.rpartition(",")[2]))
+    assert objective(known, ["kept", "cosine"]) == (kept, known["cosine"])
 
 
 def launcher(launch):
@@ -186,14 +180,14 @@ def launcher(launch):
 
 
 @pytest.mark.parametrize(
-    ("launch", "setting"),
+    ("launch", "settings"),
     [
-        ("parallel", "n_jobs=3"),
-        *(("slurm", s) for s in ("partition=cpu", "account=me", "qos=low", "array_parallelism=3")),
-        *(("slurm_local", s) for s in ("mem_gb=3", "timeout_min=3")),
+        ("parallel", ["n_jobs=3"]),
+        ("slurm", ["partition=cpu", "account=me", "qos=low", "array_parallelism=3"]),
+        ("slurm_local", ["mem_gb=3", "timeout_min=3"]),
     ],
 )
-def test_settings_of_launchers_are_accepted(monkeypatch, launch, setting):
+def test_settings_of_launchers_are_accepted(monkeypatch, launch, settings):
     """All that docs/sweeps.md names; nothing is launched."""
     seen = []
 
@@ -202,10 +196,10 @@ def test_settings_of_launchers_are_accepted(monkeypatch, launch, setting):
         raise RuntimeError("not here")
 
     monkeypatch.setattr(launcher(launch), "launch", launched)
-    arguments = [*SWEEP, f"launch={launch}", f"hydra.launcher.{setting}", "sweep=a"]
-    assert dtd_run(monkeypatch, *arguments) == 1
-    name, _, value = setting.partition("=")
-    assert str(seen[0][name]) == value
+    given = [f"hydra.launcher.{setting}" for setting in settings]
+    assert dtd_run(monkeypatch, *SWEEP, f"launch={launch}", *given, "sweep=a") == 1
+    for name, _, value in (setting.partition("=") for setting in settings):
+        assert str(seen[0][name]) == value
 
 
 def test_a_launcher_that_fails_is_the_reason(monkeypatch, capfd):

@@ -19,7 +19,8 @@ from dtd_cli.plots.interactions import interactions as draw_interactions
 from dtd_cli.plots.series import remainder_shares, series
 from test_cli import dtd_run
 
-SMALL = ["network.hidden=[6]", "training.epochs=3", "inputs.n=3", "plots=all", "progress=false"]
+SMALL = ["network.hidden=[6]", "training.epochs=3", "inputs.n=3", "plots=all", "plots.dpi=50",
+         "progress=false"]  # fmt: skip
 
 
 def matrices(rec, layer, a):

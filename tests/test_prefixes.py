@@ -55,8 +55,12 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("rule", ["z+", "gamma"])
-@pytest.mark.parametrize("case", CASES)
+# By far the longest.
+LONG = pytest.param("max, biases above zero", "gamma", marks=pytest.mark.exhaustive)
+SHORT = [(case, rule) for case in CASES for rule in ("z+", "gamma") if (case, rule) != LONG.values]
+
+
+@pytest.mark.parametrize(("case", "rule"), [*SHORT, LONG])
 def test_all_prefixes_are_the_recursion(monkeypatch, case, rule):
     """However few paths are wanted: nothing is left to them."""
     monkeypatch.setattr(sampled_paths, "_PREFIXES", 10**6)

@@ -352,21 +352,15 @@ def searched(max_points=10**6, refine=True):
     return recursion(net, "z+", [finder, finder], seed=5, max_points=max_points)
 
 
-@pytest.mark.parametrize("max_points", [1, 300])
-def test_searched_relevance_does_not_depend_on_the_chunks(max_points):
+def test_searched_relevance_depends_neither_on_chunks_nor_on_the_samples_beside_it():
     x = positive_input(3, 1, n=2)
-    whole, chunked = relevances(searched(), x), relevances(searched(max_points), x)
+    whole = relevances(searched(), x)
     assert all((relevance != 0).any() for relevance in whole)
-    for got, want in zip(chunked, whole, strict=True):
+    alone = [relevances(searched(max_points=1), row) for row in x.split(1)]
+    for want, *got in zip(whole, *alone, strict=True):
+        assert spread(torch.cat(got), want) < 1e-9
+    for want, got in zip(whole, relevances(searched(max_points=300), x), strict=True):
         assert spread(got, want) < 1e-9
-
-
-def test_relevance_does_not_depend_on_the_samples_beside_it():
-    x = positive_input(3, 1, n=3)
-    together = relevances(searched(), x)
-    for row in range(3):
-        for layer, single in enumerate(relevances(searched(), x[row : row + 1])):
-            assert spread(together[layer][row], single[0]) < 1e-9
 
 
 def test_found_means_found_at_every_depth():

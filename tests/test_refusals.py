@@ -48,6 +48,7 @@ def scaled(net, size):
     return dtd.Network(tuple(layers))
 
 
+FEW = dtd.roots.Random(candidates=20, steps=5)
 SIZES = [(1e-310, 1), (1e-200, 1), (1e-160, 1), (1e160, 1), (1e200, 1), (1e300, 1), (1, 1e-100),
          (1, 1e-60), (1, 1e60), (1, 1e100)]  # fmt: skip
 
@@ -56,10 +57,12 @@ SIZES = [(1e-310, 1), (1e-200, 1), (1e-160, 1), (1e160, 1), (1e200, 1), (1e300, 
 @pytest.mark.parametrize(
     "settings",
     [{"rule": rule} for rule in dtd.rules.RULES if rule != "zB"]
-    + [{"degree": 2}, {"degree": INF}, {"estimator": "monte_carlo"}, {"interactions": True}]
+    + [{"degree": 2}, {"degree": INF}, {"interactions": True}]
+    + [{"estimator": dtd.MonteCarlo(paths=100)}]
     + [{"method": method} for method in ("train_free", "gradient_x_input", "simple_taylor")]
-    + [{"input_roots": roots} for roots in ("random", "line", "interpolation", "polytope")]
-    + [{"input_roots": roots(steps=4)} for roots in (dtd.roots.HitAndRun, dtd.roots.Metropolis)],
+    + [{"input_roots": roots} for roots in ("line", "interpolation", "polytope")]
+    + [{"input_roots": roots(steps=4)} for roots in (dtd.roots.HitAndRun, dtd.roots.Metropolis)]
+    + [{"input_roots": FEW}],
     ids=str,
 )
 def test_no_relevance_is_nan(net, x, settings, of_x, of_weights):
@@ -120,7 +123,7 @@ def test_a_run_whose_numbers_leave_the_range(tmp_path, monkeypatch, capfd):
 @pytest.mark.parametrize(
     "settings",
     [{}, {"rule": "w2"}, {"degree": 2}, {"forward_passes": False}, {"interactions": True},
-     {"method": "gradient_x_input"}, {"method": "simple_taylor"}, {"input_roots": "random"}],
+     {"method": "gradient_x_input"}, {"method": "simple_taylor"}, {"input_roots": FEW}],
     ids=str,
 )  # fmt: skip
 @pytest.mark.parametrize("module", [False, True])
@@ -476,21 +479,21 @@ def test_numbers_of_numpy_are_numbers(net, x, kind):
 
 
 @pytest.mark.parametrize("kind", [np.int64, np.int8, np.uint8])
-def test_settings_may_be_numbers_of_numpy(net, x, kind):
+def test_settings_may_be_numbers_of_numpy(x, kind):
+    small, x = random_network((4, 4, 3), SEED, "positive", output_relu=False), x[:1]
+
+    def both(of):
+        plain, numpys = (dtd.DTD(small, **of(number)).attribute(x, 1) for number in (int, kind))
+        assert torch.equal(plain, numpys)
+
     roots = dtd.roots.Random(candidates=5, steps=5)
-    same = dtd.DTD(net, degree=2, seed=3, max_points=99, input_roots=roots).explain(x[:1], 1)
-    numpys = dtd.DTD(
-        net, degree=kind(2), seed=kind(3), max_points=kind(99), input_roots=roots,
-        interactions=np.bool_(False), forward_passes=np.bool_(True),
-    ).explain(x[:1], 1)  # fmt: skip
-    assert torch.equal(same.attribution, numpys.attribution)
-    with refused("max_visits=100"):
-        dtd.DTD(net, max_visits=kind(100)).explain(x, 1)
-    few = dtd.MonteCarlo(kind(99))
-    assert torch.equal(
-        dtd.DTD(net, estimator=few).attribute(x, 1),
-        dtd.DTD(net, estimator=dtd.MonteCarlo(99)).attribute(x, 1),
-    )
+    both(lambda number: {
+        "degree": number(2), "seed": number(3), "max_points": number(99), "input_roots": roots,
+        "interactions": np.bool_(False), "forward_passes": np.bool_(True),
+    })  # fmt: skip
+    both(lambda number: {"estimator": dtd.MonteCarlo(number(99))})
+    with refused("max_visits=2"):
+        dtd.DTD(small, max_visits=kind(2)).explain(x, 1)
 
 
 COUNTS = {

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from html import unescape
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -19,14 +20,9 @@ from scipy.stats import spearmanr
 from dtd.errors import InvalidSetting
 from dtd_cli.records.reading import UnreadableError
 from dtd_cli.report import story, write_report
+from dtd_cli.report.command import main
 from dtd_cli.report.results import read_results
 from dtd_cli.report.scan import scan
-
-
-def program(module, *arguments, folder):
-    code = f"from dtd_cli.{module} import main; main()"
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture
@@ -257,6 +253,7 @@ def test_a_run_that_never_began(sweep):
     assert len(found) == 9
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_trouble_is_named_first_and_the_others_are_reported(sweep):
     runs = runs_of(sweep)
     (runs["z+", 0] / "DONE").unlink()
@@ -326,6 +323,7 @@ def test_a_broken_configuration(sweep, content):
     assert found.reason.startswith(".hydra/config.yaml: ")
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_repeated_run_counts_once(sweep):
     shutil.copytree(runs_of(sweep)["z+", 1], sweep / "zzz again")
     write_report(sweep, progress=False)
@@ -338,6 +336,7 @@ def test_a_repeated_run_counts_once(sweep):
     assert counts == {"3"}
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_runs_with_other_columns_stand_in_one_table(sweep):
     """Relevance of a newer run may have a column more."""
     run = runs_of(sweep)["z+", 1]
@@ -359,6 +358,7 @@ def test_runs_with_other_columns_stand_in_one_table(sweep):
     ]
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_one_run_alone(sweep):
     run = runs_of(sweep)["gamma", 0]
     write_report(run, progress=False)
@@ -396,21 +396,40 @@ def test_no_run_no_report(tmp_path):
 
 
 def test_the_command(sweep, tmp_path):
-    answer = program("report.command", "sweep", folder=tmp_path)
-    assert (answer.returncode, answer.stdout) == (0, "sweep/report/index.html\n"), answer.stderr
-    (tmp_path / "empty").mkdir()
-    answer = program("report.command", "empty", folder=tmp_path)
-    assert (answer.returncode, answer.stdout) == (2, "")
-    (line,) = answer.stderr.splitlines()
+    """It says where the page is, and needs neither torch nor pyplot."""
+    code = (
+        "import sys\nfrom dtd_cli.report.command import main\nmain()\n"
+        "print([m for m in ('torch', 'matplotlib.pyplot') if m in sys.modules])\n"
+    )
+    command = [sys.executable, "-c", code, "sweep"]
+    answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout == "sweep/report/index.html\n[]\n"
+
+
+def refused(monkeypatch, capfd, *arguments):
+    """What the command says on standard error when it refuses these arguments."""
+    monkeypatch.setattr(sys, "argv", ["dtd-report", *arguments])
+    with pytest.raises(SystemExit) as end:
+        main()
+    out, said = capfd.readouterr()
+    assert (end.value.code, out) == (2, "")
+    return said
+
+
+def test_the_command_finds_no_run(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    Path("empty").mkdir()
+    (line,) = refused(monkeypatch, capfd, "empty").splitlines()
     assert line.startswith("dtd-report: empty: no run below it")
-    assert not list((tmp_path / "empty").iterdir())
+    assert not list(Path("empty").iterdir())
 
 
-def test_a_report_that_cannot_be_written(sweep, tmp_path):
+def test_a_report_that_cannot_be_written(sweep, monkeypatch, capfd):
+    monkeypatch.chdir(sweep.parent)
     (sweep / "report").write_text("a file is in the way")
-    answer = program("report.command", "sweep", "--quiet", folder=tmp_path)
-    assert answer.returncode == 2
-    assert answer.stderr == "dtd-report: sweep/report: it is no folder; remove it or rename it\n"
+    said = refused(monkeypatch, capfd, "sweep", "--quiet")
+    assert said == "dtd-report: sweep/report: it is no folder; remove it or rename it\n"
     assert (sweep / "report").read_text() == "a file is in the way"
 
 
@@ -428,14 +447,3 @@ def test_help_is_light(tmp_path):
     assert slow == "[]"
     for name in ("DIR", "--quiet", "runs.csv", "relevance.csv", "summary.csv", "similarity.csv"):
         assert name in "\n".join(said)
-
-
-def test_torch_is_never_needed(sweep):
-    code = (
-        "import sys, pathlib\nfrom dtd_cli.report import write_report\n"
-        "write_report(pathlib.Path(sys.argv[1]), progress=False)\n"
-        "print([m for m in ('torch', 'matplotlib.pyplot') if m in sys.modules])\n"
-    )
-    command = [sys.executable, "-c", code, str(sweep)]
-    answer = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert answer.stdout == "[]\n"

@@ -154,6 +154,7 @@ def test_rounding_is_zero():
     ]  # fmt: skip
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_faithfulness_is_told_where_it_was_measured(reported, tmp_path):
     shutil.copytree(runs_of(reported)["z+", 0], tmp_path / "run")
     folder = RunFolder(tmp_path / "run")

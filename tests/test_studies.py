@@ -27,7 +27,10 @@ def folder(tmp_path_factory):
         folder = tmp_path_factory.mktemp("studies")
         monkeypatch.chdir(folder)
         run = folder / "run"
-        assert dtd_run(monkeypatch, *PAPER, "inputs.n=6", ALL, f"hydra.run.dir={run}") == 0
+        assert (
+            dtd_run(monkeypatch, *PAPER, "inputs.n=6", ALL, "plots.dpi=50", f"hydra.run.dir={run}")
+            == 0
+        )
         return run
 
 

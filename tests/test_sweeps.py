@@ -50,6 +50,7 @@ def one_run(tmp_path_factory):
     return folder / "outputs"
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_sweep_ends_with_its_report(monkeypatch, capsys):
     assert dtd_run(monkeypatch, "-m", *SMALL, "sweep=a") == 0
     report = Path("outputs/sweeps/a/report")

@@ -219,9 +219,9 @@ class DTD:
         if self.method != "recursive":
             return None
         _, problem, _ = next(self.problems(x, explained))
-        found = self._estimator.forecast(problem)
+        forecast = self._estimator.forecast(problem)
         samples = int(explained.explained.sum())
-        return found and found._replace(seconds=samples * found.seconds)
+        return forecast and forecast._replace(seconds=samples * forecast.seconds)
 
     @cached_property
     def network(self) -> Network:
@@ -319,9 +319,9 @@ class DTD:
 
         They are these ``rows`` of the batch.
         """
-        found = self._explain(self._problem(output, path[0]))
-        found = found if output.sign > 0 else opposite(found)
-        return Explained(self.method, output, rows, path, found)
+        explanation = self._explain(self._problem(output, path[0]))
+        signed = explanation if output.sign > 0 else opposite(explanation)
+        return Explained(self.method, output, rows, path, signed)
 
     def _explain(self, problem: Problem) -> Explanation:
         if self.method == "recursive":

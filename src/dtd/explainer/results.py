@@ -144,11 +144,11 @@ class Result:
         return self._of_sums(lambda errors: errors.paths)
 
     def _of_sums(self, each: Callable[[StandardErrors], Sequence[Tensor]]) -> list[Tensor] | None:
-        found = [part.explanation.errors for part in self.parts]
+        errors = [part.explanation.errors for part in self.parts]
         if not self.contents.stderr:
             return None
         return [
-            self._gathered([None if one is None else each(one)[layer] for one in found])
+            self._gathered([None if one is None else each(one)[layer] for one in errors])
             for layer in range(len(self.widths) - 1)
         ]
 

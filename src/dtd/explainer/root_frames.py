@@ -44,8 +44,8 @@ def searches(parts: Sequence[Explained]) -> list[tuple[Explained, int, Evidence]
     return [
         (part, layer, roots)
         for part in parts
-        for layer, found in part.explanation.evidence.items()
-        for roots in found
+        for layer, evidence in part.explanation.evidence.items()
+        for roots in evidence
     ]
 
 

@@ -233,8 +233,8 @@ def gradient(values: Balls, at: Balls) -> Balls:
                 part = pull_back(g)
                 before = gradients.get(parent.id)
                 gradients[parent.id] = part if before is None else before + part
-    found = gradients.get(at.id)
-    return Balls(zeros(*at.value.shape)) if found is None else found
+    gradient = gradients.get(at.id)
+    return Balls(zeros(*at.value.shape)) if gradient is None else gradient
 
 
 def _between(at: Balls, values: Balls) -> list[Balls]:

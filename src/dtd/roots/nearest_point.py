@@ -1,7 +1,7 @@
 """The nearest point of a polytope, and its proof by duality.
 
-The polytope is ``{u : lower <= (u, rows u) <= upper}``: bounds on every coordinate, then on every
-row. Weights y of its bounds, positive for lower and negative for upper ones, say of each of its
+The polytope is ``{u : low <= (u, rows u) <= high}``: bounds on every coordinate, then on every
+row. Weights y of its bounds, positive for low and negative for high ones, say of each of its
 points u that ``(Σ y_m n_m) u >= Σ y_m c_m``, and so that its norm is at least
 
     ``Σ y_m c_m / ‖Σ y_m n_m‖``       (dual norm; n_m the normals, c_m the bounds)
@@ -68,14 +68,14 @@ class Nearest(NamedTuple):
 
 
 def nearest_point(
-    rows: Array, lower: Array, upper: Array, metric: Metric, time_limit: float
+    rows: Array, low: Array, high: Array, metric: Metric, time_limit: float
 ) -> Nearest:
     """The point of the polytope that is nearest to the origin.
 
     Args:
         rows: (M, d), of length 1 or 0.
-        lower: (d + M,), -inf where open; the scale of the bounds is that of the nearest point.
-        upper: (d + M,), inf where open.
+        low: (d + M,), -inf where open; the scale of the bounds is that of the nearest point.
+        high: (d + M,), inf where open.
         metric: what near means. Of equally near points one with a small Euclidean norm is taken.
         time_limit: seconds, more than which is not begun.
     """
@@ -83,12 +83,12 @@ def nearest_point(
     normals = np.concatenate([np.eye(rows.shape[1]), rows])
     nearest = Nearest(None, proven=False)
     for weight in metric.weights:
-        solved = _shortest(rows, lower, upper, metric, weight, deadline)
+        solved = _shortest(rows, low, high, metric, weight, deadline)
         if solved is None:
-            if _is_empty(normals, lower, upper, deadline):
+            if _is_empty(normals, low, high, deadline):
                 return Nearest(None, proven=True)
             continue
-        bound = _lower_bound(normals, lower, upper, metric, solved.weights)
+        bound = _lower_bound(normals, low, high, metric, solved.weights)
         nearest = Nearest(solved.point, bound >= (1 - _GAP) * metric.norm(solved.point))
         if nearest.proven:
             break
@@ -108,11 +108,11 @@ _CORRECTIONS = 4
 class _Solution(NamedTuple):
     point: Array
     weights: Array
-    """Of the bounds: positive for lower ones, negative for upper ones, which the point is on."""
+    """Of the bounds: positive for low ones, negative for high ones, which the point is on."""
 
 
 def _shortest(
-    rows: Array, lower: Array, upper: Array, metric: Metric, weight: float, deadline: float
+    rows: Array, low: Array, high: Array, metric: Metric, weight: float, deadline: float
 ) -> _Solution | None:
     """The nearest point (d,) and the weights of the bounds (d + M,) that prove it.
 
@@ -131,8 +131,8 @@ def _shortest(
         above = np.block([[np.eye(size), heights], [-np.eye(size), heights]])
         rows = np.concatenate([np.pad(rows, ((0, 0), (0, extra))), above])
     bounds = (
-        np.pad(lower, (0, size + len(rows) - len(lower))),
-        np.pad(upper, (0, size + len(rows) - len(upper)), constant_values=np.inf),
+        np.pad(low, (0, size + len(rows) - len(low))),
+        np.pad(high, (0, size + len(rows) - len(high)), constant_values=np.inf),
     )
     point = np.zeros_like(cost)
     for _ in range(_ROUNDS):
@@ -144,26 +144,24 @@ def _shortest(
             break
     normals = np.concatenate([np.eye(size, size + extra), rows])
     point = _on_planes(normals, *bounds, point, weights)
-    return _Solution(point[:size], weights[: len(lower)])
+    return _Solution(point[:size], weights[: len(low)])
 
 
-def _lower_bound(
-    normals: Array, lower: Array, upper: Array, metric: Metric, weights: Array
-) -> float:
+def _lower_bound(normals: Array, low: Array, high: Array, metric: Metric, weights: Array) -> float:
     """What the weights prove of the norm of every point of the polytope."""
-    bounds = np.where(weights > 0, lower, np.where(weights < 0, upper, 0))
+    bounds = np.where(weights > 0, low, np.where(weights < 0, high, 0))
     return float(weights @ bounds / metric.dual_norm(weights @ normals))
 
 
-def _is_empty(normals: Array, lower: Array, upper: Array, deadline: float) -> bool:
+def _is_empty(normals: Array, low: Array, high: Array, deadline: float) -> bool:
     """Whether weights of the bounds prove that the polytope has no point.
 
     The weights are those of the projection of (0, 1) onto the cone ``{(u, t) : n_m u >= c_m t}``.
     It has no point with t > 0 if the polytope is empty; the projection then is the origin.
     """
-    below, above = np.isfinite(lower), np.isfinite(upper)
+    below, above = np.isfinite(low), np.isfinite(high)
     normals = np.concatenate([normals[below], -normals[above]])
-    bounds = np.concatenate([lower[below], -upper[above]])
+    bounds = np.concatenate([low[below], -high[above]])
     cone = np.column_stack([normals, -bounds])
     towards = np.zeros(cone.shape[1])
     towards[-1] = 1
@@ -175,7 +173,7 @@ def _is_empty(normals: Array, lower: Array, upper: Array, deadline: float) -> bo
     return bool(no_normal.all() and weights @ bounds > _FARKAS * (weights @ np.abs(bounds)))
 
 
-def _on_planes(normals: Array, lower: Array, upper: Array, point: Array, weights: Array) -> Array:
+def _on_planes(normals: Array, low: Array, high: Array, point: Array, weights: Array) -> Array:
     """The point without the tolerances of the solver.
 
     It is moved onto the planes of the bounds that have a weight, to the last digits; planes that
@@ -184,13 +182,13 @@ def _on_planes(normals: Array, lower: Array, upper: Array, point: Array, weights
     held_below, held_above = weights > 0, weights < 0
     for _ in range(_CORRECTIONS):
         held = held_below | held_above
-        planes, bounds = normals[held], np.where(held_below, lower, upper)[held]
+        planes, bounds = normals[held], np.where(held_below, low, high)[held]
         inverse = np.linalg.pinv(planes)
         for _ in range(2):
             point = point + inverse @ (bounds - planes @ point)
         value = normals @ point
         slack = 8 * np.finfo(np.float64).eps * np.abs(normals) @ np.abs(point)
-        outside_below, outside_above = value < lower - slack, value > upper + slack
+        outside_below, outside_above = value < low - slack, value > high + slack
         if not ((outside_below | outside_above) & ~held).any():
             break
         held_below, held_above = held_below | outside_below, held_above | outside_above
@@ -198,7 +196,7 @@ def _on_planes(normals: Array, lower: Array, upper: Array, point: Array, weights
 
 
 def _minimise(
-    linear: Array, rows: Array, lower: Array, upper: Array, deadline: float
+    linear: Array, rows: Array, low: Array, high: Array, deadline: float
 ) -> _Solution | None:
     """The minimum of ``|x|² / 2 + linear x`` on a polytope, or None: empty, or no answer in time.
 
@@ -209,7 +207,7 @@ def _minimise(
     if seconds <= 0:
         return None
     point, _, status, info = daqp.solve(
-        np.eye(len(linear)), linear, rows, upper, lower,
+        np.eye(len(linear)), linear, rows, high, low,
         primal_tol=_PRIMAL_TOLERANCE, time_limit=seconds,
     )  # fmt: skip
     return _Solution(point, -info["lam"]) if status == 1 else None

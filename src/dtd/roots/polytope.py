@@ -147,11 +147,11 @@ class _Programs:
         if dual == 0:
             return Nearest(None, proven=True)  # z_j is constant in the region.
         distance = self.values[anchor, unit] / dual
-        lower = np.concatenate([self.low[anchor], -self.slack[anchor]]) / distance
-        upper = np.concatenate([self.high[anchor], np.full(len(rows), np.inf)]) / distance
-        row = len(upper) - len(rows) + plane
-        lower[row] = upper[row] = -dual
-        nearest = nearest_point(rows, lower, upper, self.metric, time_limit)
+        low = np.concatenate([self.low[anchor], -self.slack[anchor]]) / distance
+        high = np.concatenate([self.high[anchor], np.full(len(rows), np.inf)]) / distance
+        row = len(high) - len(rows) + plane
+        low[row] = high[row] = -dual
+        nearest = nearest_point(rows, low, high, self.metric, time_limit)
         if nearest.point is None:
             return nearest
         return nearest._replace(point=distance * nearest.point)

@@ -95,9 +95,9 @@ class ToCommonZero(Formula):
         if self.rank == weight.ncols():
             return weight * (turned * weight).inv()
         # W = C F with matrices of full rank, so W⁺ = Fᵀ (F Fᵀ)⁻¹ (Cᵀ C)⁻¹ Cᵀ.
-        lower, upper = self._factors
-        left, right = lower.transpose() * lower, upper * upper.transpose()
-        return lower * left.inv() * right.inv() * upper
+        columns, rows = self._factors
+        left, right = columns.transpose() * columns, rows * rows.transpose()
+        return columns * left.inv() * right.inv() * rows
 
     @cached_property
     def _reduced(self) -> tuple[fmpq_mat, int]:

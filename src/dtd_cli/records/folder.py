@@ -122,21 +122,6 @@ class RunFolder:
         own = {self.path / BEGUN, self.path / PLOTS, *self.path.glob(f".*{UNFINISHED}")}
         self._check_own(setting, (path for path in self.path.rglob("*") if path not in own))
 
-    def remove(self, setting: str) -> None:
-        """Take the folder away, which holds its own files and those of file managers alone.
-
-        Raises:
-            SettingError: it holds something else, and stays.
-        """
-        self.check_all_own(setting)
-        # The list of the files last: without it they would be somebody else's.
-        for path in sorted(self.path.rglob("*"), key=lambda path: path.name == BEGUN):
-            if not path.is_dir():
-                path.unlink()
-        with suppress(FileNotFoundError):
-            (self.path / PLOTS).rmdir()
-        self.path.rmdir()
-
     def _check_own(self, setting: str, paths: Iterable[Path]) -> None:
         own = self._own()
         for path in sorted(paths):

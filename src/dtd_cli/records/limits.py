@@ -32,8 +32,8 @@ def is_finite(table: pd.DataFrame, layers: pd.DataFrame, above: int = 0) -> pd.S
     keys = [name for name in _WHOSE if name in states and name in table]
     infinite = states.loc[states["limits"] == UNBOUNDED, keys]
     infinite = infinite.assign(layer=infinite["layer"] - above).drop_duplicates()
-    found = table[keys].merge(infinite, how="left", on=keys, indicator=True)["_merge"]
-    return pd.Series((found == "left_only").to_numpy(), table.index)
+    marked = table[keys].merge(infinite, how="left", on=keys, indicator=True)["_merge"]
+    return pd.Series((marked == "left_only").to_numpy(), table.index)
 
 
 def adds_up(layers: pd.DataFrame) -> pd.Series:

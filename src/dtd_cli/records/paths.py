@@ -53,16 +53,16 @@ def path_tables(parts: Iterable[MethodPaths], top: int) -> dict[str, pd.DataFram
 
 def _paths(part: MethodPaths, top: int) -> pd.DataFrame:
     tables = []
-    for sample, found in zip(part.samples, part.paths.strongest(top), strict=True):
+    for sample, strongest in zip(part.samples, part.paths.strongest(top), strict=True):
         # A path on which no relevance arrives has no rank.
-        listed = found.relevance != 0
-        units = found.units[listed].cpu().numpy()
+        listed = strongest.relevance != 0
+        units = strongest.units[listed].cpu().numpy()
         count = int(listed.sum())
         columns = {f"unit_{layer}": unit for layer, unit in enumerate(units.T)}
         columns[f"unit_{units.shape[1]}"] = np.full(count, part.output)
         table = pd.DataFrame(columns, dtype="Int64").reindex(range(count + 1))
         ranks = [*map(str, range(1, count + 1)), REST]
-        relevance = torch.cat([found.relevance[listed], found.rest.view(1)])
+        relevance = torch.cat([strongest.relevance[listed], strongest.rest.view(1)])
         table.insert(0, "method", part.method)
         table.insert(1, "sample", sample)
         table.insert(2, "rank", ranks)

@@ -77,15 +77,15 @@ def regions_table(request: MapRequest, prepared: Prepared, points: pd.DataFrame)
     network = output.decomposed(prepared.network)
     plane = Plane(x[request.sample], request.axes)
     window = _window(request, prepared, x, (_roots(request, points) - mean) / deviation)
-    found = list(islice(patches(network, output.unit, plane, window), _MOST_REGIONS + 1))
-    if len(found) > _MOST_REGIONS:
+    regions = list(islice(patches(network, output.unit, plane, window), _MOST_REGIONS + 1))
+    if len(regions) > _MOST_REGIONS:
         log.warning("no map of the linear regions: the plane has more than %d", _MOST_REGIONS)
-        found = []
+        regions = []
     first, second = request.axes
-    sides = np.array([len(patch.f) for patch in found], dtype=int)
-    vertices = np.concatenate([np.empty((0, 2)), *(patch.vertices for patch in found)])
+    sides = np.array([len(patch.f) for patch in regions], dtype=int)
+    vertices = np.concatenate([np.empty((0, 2)), *(patch.vertices for patch in regions)])
     vertices = vertices * deviation + mean
-    gradients = np.array([patch.gradient for patch in found]).reshape(-1, 2).repeat(sides, 0)
+    gradients = np.array([patch.gradient for patch in regions]).reshape(-1, 2).repeat(sides, 0)
     gradients = gradients / deviation
     return pd.DataFrame(
         {
@@ -93,10 +93,10 @@ def regions_table(request: MapRequest, prepared: Prepared, points: pd.DataFrame)
             "output": str(output),
             "i": first,
             "k": second,
-            "region": np.arange(len(found)).repeat(sides),
+            "region": np.arange(len(regions)).repeat(sides),
             "x_i": vertices[:, 0],
             "x_k": vertices[:, 1],
-            "f": np.concatenate([np.empty(0), *(patch.f for patch in found)]),
+            "f": np.concatenate([np.empty(0), *(patch.f for patch in regions)]),
             "gradient_i": gradients[:, 0],
             "gradient_k": gradients[:, 1],
         }
@@ -114,10 +114,10 @@ def _units(request: MapRequest, scaling: Scaling | None) -> tuple[Array, Array]:
 def _roots(request: MapRequest, points: pd.DataFrame) -> Array:
     """The roots of the sample in the input, (n, 2), in the plane."""
     rows = points[(points["sample"] == request.sample) & (points["layer"] == 0)]
-    found: Array = np.stack(
+    roots: Array = np.stack(
         [rows.loc[rows["index"] == axis, "value"].to_numpy() for axis in request.axes], axis=1
     )
-    return found
+    return roots
 
 
 def _window(request: MapRequest, prepared: Prepared, x: Array, roots: Array) -> Array:

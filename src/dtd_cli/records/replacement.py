@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dtd_cli.config.errors import SettingError
 from dtd_cli.records.files import UNFINISHED
-from dtd_cli.records.folder import OF_FILE_MANAGERS, RunFolder
+from dtd_cli.records.folder import BEGUN, OF_FILE_MANAGERS, PLOTS, RunFolder
 from dtd_cli.records.lock import held
 from dtd_cli.records.reading import is_file
 
@@ -45,7 +45,7 @@ def replaced(place: Path) -> Iterator[RunFolder]:
         finally:
             # What somebody put into the earlier folder meanwhile stays, and is named.
             if work.exists():
-                RunFolder(work).remove(f"DIR/{place.name}")
+                _remove(work, f"DIR/{place.name}")
 
 
 def _clear(place: Path) -> None:
@@ -53,7 +53,23 @@ def _clear(place: Path) -> None:
     for left in place.parent.glob(f".{place.name}.*{UNFINISHED}"):
         with suppress(SettingError):
             if left.is_dir() and not left.is_symlink():
-                RunFolder(left).remove(str(left))
+                _remove(left, str(left))
+
+
+def _remove(folder: Path, setting: str) -> None:
+    """Take a folder away that holds its own files and those of file managers alone.
+
+    Raises:
+        SettingError: it holds something else, and stays.
+    """
+    RunFolder(folder).check_all_own(setting)
+    # The list of the files last: without it they would be somebody else's.
+    for path in sorted(folder.rglob("*"), key=lambda path: path.name == BEGUN):
+        if not path.is_dir():
+            path.unlink()
+    with suppress(FileNotFoundError):
+        (folder / PLOTS).rmdir()
+    folder.rmdir()
 
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2

@@ -33,9 +33,9 @@ def ordered(path: str | Path, parts: list[Part], checkpoint: Checkpoint) -> list
 def named_order(layers: Sequence[str], parts: list[Part]) -> list[Part]:
     """The modules in the order that the caller gives."""
     names = [part.name for part in parts]
-    found = dict(zip(names, parts, strict=True)) | dict(zip(_short(names), parts, strict=True))
+    by_name = dict(zip(names, parts, strict=True)) | dict(zip(_short(names), parts, strict=True))
     listed = isinstance(layers, list | tuple) and all(isinstance(name, str) for name in layers)
-    chosen = [found.get(name) for name in layers] if listed else []
+    chosen = [by_name.get(name) for name in layers] if listed else []
     known = [part for part in chosen if part is not None]
     if not listed or len(known) != len(chosen) or sorted(p.name for p in known) != sorted(names):
         raise InvalidSetting(

@@ -65,23 +65,23 @@ class Windows:
 
     def places(self, window: Tensor) -> Tensor:
         """The places (N, K) that windows (N,) cover; where that is padding, -1."""
-        found = []
+        ranges = []
         for at, (_, size, stride, padding, dilation) in zip(
             _split(window, self.output), self._dimensions, strict=True
         ):
             begin = at.unsqueeze(1) * stride - padding
-            found.append(begin + dilation * torch.arange(size, device=at.device))
-        return _joined(found, self.image)
+            ranges.append(begin + dilation * torch.arange(size, device=at.device))
+        return _joined(ranges, self.image)
 
     def covering(self, place: Tensor) -> Tensor:
         """The windows (N, K) that cover places (N,), by where in the window; where none, -1."""
-        found = []
+        ranges = []
         for at, (_, size, stride, padding, dilation) in zip(
             _split(place, self.image), self._dimensions, strict=True
         ):
             begin = at.unsqueeze(1) + padding - dilation * torch.arange(size, device=at.device)
-            found.append(torch.where(begin % stride == 0, begin // stride, -1))
-        return _joined(found, self.output)
+            ranges.append(torch.where(begin % stride == 0, begin // stride, -1))
+        return _joined(ranges, self.output)
 
 
 def _split(index: Tensor, shape: Shape) -> list[Tensor]:

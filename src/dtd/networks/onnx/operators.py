@@ -38,10 +38,10 @@ class Call:
 
     def constant(self, index: int) -> Tensor:
         """An input that is not left out."""
-        found = self.optional(index)
-        if found is None:
+        constant = self.optional(index)
+        if constant is None:
             raise self.node.refused(f"its input {index} is missing; allowed is a constant")
-        return found
+        return constant
 
     def optional(self, index: int) -> Tensor | None:
         """An input that may be left out."""

@@ -135,15 +135,15 @@ class Limits:
 
 def _taken(compared: _Compared, graph: bool) -> RootExpansions:
     """The limits, from positions still nearer to the roots where they have not settled."""
-    found = _pooled(compared, graph)
-    settled = policy(found.limit_error.dtype).settled
-    unsettled = (found.limit_error > settled) & found.limit_error.isfinite()
+    limits = _pooled(compared, graph)
+    settled = policy(limits.limit_error.dtype).settled
+    unsettled = (limits.limit_error > settled) & limits.limit_error.isfinite()
     index = unsettled.nonzero().squeeze(1)
     if len(index):
         # A kink, or a bend, may be nearer to the root than the positions are.
         finer = _pooled(compared.finer(), graph)
-        found = found.replaced(index, finer.rows(index))
-    return found
+        limits = limits.replaced(index, finer.rows(index))
+    return limits
 
 
 def _pooled(compared: _Compared, graph: bool) -> RootExpansions:

@@ -98,10 +98,10 @@ def decompose(
     expansion = expand(roots)
     way, slope = problem.way.from_layer(start).rows(chunk), problem.slopes[start][chunk]
     evidence_for = partial(evidence, search.regions, problem.output, way, slope, upper)
-    found = [evidence_for(plan.domain, plan.finder.name, roots, expansion)]
+    searches = [evidence_for(plan.domain, plan.finder.name, roots, expansion)]
     for finder in {ClosedForm()} - {plan.finder}:
         others = finder(search)
-        found.append(evidence_for(plan.domain, finder.name, others, expand(others)))
+        searches.append(evidence_for(plan.domain, finder.name, others, expand(others)))
     relevance = expansion.relevance(a)
     zero_order = torch.zeros_like(upper[:, 0]).index_add(0, expansion.anchor, expansion.value)
     unresolved = torch.where(roots.contributes, 0, upper).sum(1)
@@ -110,6 +110,6 @@ def decompose(
         expansion.terms(a),
         None if interact is None else interact(roots),
         ledger(upper, relevance, zero_order, unresolved),
-        tuple(found),
+        tuple(searches),
         expansion.worst_limit(a),
     )

@@ -42,16 +42,16 @@ class Integral(Series):
         total, size, missed = (torch.zeros_like(one) for one in (delta, error, error))
         for halving in range(_MOST_HALVINGS + 1):
             what = f"integrals, halving {halving} of {_MOST_HALVINGS} at most"
-            found = _integrate(segments, pieces, graph, what)
+            integrals = _integrate(segments, pieces, graph, what)
             if halving == 0:
-                size = size.index_add(0, pieces.row, found.size)
-            open_ = found.gap > tolerance.quadrature * size[pieces.row]
+                size = size.index_add(0, pieces.row, integrals.size)
+            open_ = integrals.gap > tolerance.quadrature * size[pieces.row]
             if halving == _MOST_HALVINGS:
-                missed = missed.index_add(0, pieces.row[open_], found.gap[open_])
+                missed = missed.index_add(0, pieces.row[open_], integrals.gap[open_])
                 open_ = torch.zeros_like(open_)
             kept = pieces.row[~open_]
-            total = total.index_add(0, kept, found.integral[~open_])
-            error = torch.fmax(error, worst(found.limit_error[~open_], kept, len(error)))
+            total = total.index_add(0, kept, integrals.integral[~open_])
+            error = torch.fmax(error, worst(integrals.limit_error[~open_], kept, len(error)))
             if not open_.any():
                 break
             pieces = pieces.halves(open_)

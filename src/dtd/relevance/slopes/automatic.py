@@ -56,11 +56,11 @@ class AutomaticSlopes:
         side, way = self.side(l, pairs, location), self.limits.way(l)
         if way is Way.EXTRAPOLATED:
             return self._extrapolated(l, pairs, side, graph)[0]
-        found = self._without_limits(l, pairs, side, graph)
-        if way is Way.MARKED or not found.untaken.any():
-            return found
-        index = found.untaken.nonzero().squeeze(1)
-        return found.replaced(index, self.limits.at(l, pairs.rows(index), graph))
+        expansions = self._without_limits(l, pairs, side, graph)
+        if way is Way.MARKED or not expansions.untaken.any():
+            return expansions
+        index = expansions.untaken.nonzero().squeeze(1)
+        return expansions.replaced(index, self.limits.at(l, pairs.rows(index), graph))
 
     def side(self, l: int, pairs: Pairs, location: Location) -> Side:
         """How the anchor's side of roots in layer ``l`` is reached, and where that is a limit."""
@@ -72,12 +72,12 @@ class AutomaticSlopes:
         rest = (~side.limited).nonzero().squeeze(1)
         every = len(rest) == len(side.limited)
         some, sides = (pairs, side) if every else (pairs.rows(rest), side.rows(rest))
-        found = self._one_point(l, some, sides, graph)
-        untaken = inherited(found.limit_error, found.untaken, sides.epsilon)
+        expansions = self._one_point(l, some, sides, graph)
+        untaken = inherited(expansions.limit_error, expansions.untaken, sides.epsilon)
         if every and not untaken.any():
-            return found
-        nothing = _nothing(pairs, found.shares.shape[1])
-        return nothing.replaced(rest[~untaken], found.rows(~untaken))
+            return expansions
+        nothing = _nothing(pairs, expansions.shares.shape[1])
+        return nothing.replaced(rest[~untaken], expansions.rows(~untaken))
 
     def _one_point(self, l: int, pairs: Pairs, side: Side, graph: bool) -> RootExpansions:
         """The expansions from one point for each root."""
@@ -130,18 +130,18 @@ class AutomaticSlopes:
         """
         tolerance = policy(pairs.roots.dtype)
         epsilon = torch.where(side.limited, tolerance.epsilon, side.epsilon)
-        found, error = self._from(l, pairs, Stencil.of(side.open_gates, epsilon), graph)
-        nested = (~found.limit_error.isnan()).nonzero().squeeze(1)
-        error = torch.where(side.limited, torch.fmax(found.limit_error, error), torch.nan)
-        found = found._replace(limit_error=error)
+        expansions, error = self._from(l, pairs, Stencil.of(side.open_gates, epsilon), graph)
+        nested = (~expansions.limit_error.isnan()).nonzero().squeeze(1)
+        error = torch.where(side.limited, torch.fmax(expansions.limit_error, error), torch.nan)
+        expansions = expansions._replace(limit_error=error)
         if len(nested):
             far = torch.full_like(epsilon[nested], tolerance.outer_epsilon)
             stencil = Stencil.of(side.open_gates[nested], far)
             some, error = self._from(l, pairs.rows(nested), stencil, graph)
             some = some._replace(limit_error=torch.fmax(some.limit_error, error))
-            found = found.replaced(nested, some)
+            expansions = expansions.replaced(nested, some)
             epsilon = epsilon.index_copy(0, nested, far)
-        return found, epsilon
+        return expansions, epsilon
 
     def _at_points(
         self, l: int, pairs: Pairs, points: Tensor, gates: Tensor, graph: bool
@@ -176,16 +176,16 @@ class AutomaticSlopes:
         points = at.points(stencil.epsilon.unsqueeze(1))
         there = self._at_points(l, at, points, stencil.open_gates, graph)
         value = _at_roots(there, points, at.roots)
-        found = RootExpansions(
+        expansions = RootExpansions(
             stencil.total(value, count),
             stencil.total(there.slope, count),
             stencil.total(there.shares, count),
             worst(there.limit_error, stencil.row, count),
             torch.zeros(count, dtype=torch.bool, device=value.device),
         )
-        size = found.shares.detach().flatten(1).norm(dim=1)
+        size = expansions.shares.detach().flatten(1).norm(dim=1)
         f = self.network.forward(pairs.anchors.detach(), l).abs().amax(1)
-        return found, relative(stencil.error(there.shares, count), size, f)
+        return expansions, relative(stencil.error(there.shares, count), size, f)
 
     def _segments(self, l: int, pairs: Pairs, points: Tensor, gates: Tensor) -> Segments:
         """The functions ``h`` on segments, differentiated at the points (N, d)."""

@@ -148,12 +148,12 @@ class ForwardSlopes:
             return self._output(l, pairs)
         chunks = list(pairs.split(min(self.batching.points(l), self.together(l))))
         parts = [self._at(l, chunk) for chunk in self.automatic.track(chunks, "slopes")]
-        found = RootExpansions(*concatenate(parts))
-        left = found.untaken.nonzero().squeeze(1)
+        expansions = RootExpansions(*concatenate(parts))
+        left = expansions.untaken.nonzero().squeeze(1)
         if len(left):
             limits = self.automatic.at(l, pairs.rows(left), location, graph)
-            found = found.replaced(left, limits)
-        return found
+            expansions = expansions.replaced(left, limits)
+        return expansions
 
     def _output(self, l: int, pairs: Pairs) -> RootExpansions:
         """The expansions of the output, which is affine on the branch of the anchors."""

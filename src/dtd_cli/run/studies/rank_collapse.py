@@ -47,11 +47,11 @@ def _columns(prepared: Prepared, path: list[Tensor], length: int) -> Tensor:
 
 def _similarities(columns: Tensor) -> list[np.ndarray]:
     """For each sample the cosines of all pairs of columns that are not zero."""
-    found = []
+    similarities = []
     for matrix in columns:
         size = matrix.norm(dim=1)
         unit = matrix[size > 0] / size[size > 0].unsqueeze(1)
         cosines = unit @ unit.T
         first, second = torch.triu_indices(len(unit), len(unit), 1)
-        found.append(cosines[first, second].double().cpu().numpy())
-    return found
+        similarities.append(cosines[first, second].double().cpu().numpy())
+    return similarities
