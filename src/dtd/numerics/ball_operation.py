@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -20,24 +20,34 @@ _ACCURACY = 64
 """Bits of a row's largest entry that are right, at least: more than a double has."""
 
 
-def evaluate(program: Program, inputs: Sequence[Tensor], first: int) -> list[Numbers]:
+def evaluate(program: Program, inputs: Sequence[Tensor], first: Sequence[int]) -> list[Numbers]:
     """The outputs of a program for inputs as they are.
 
-    With so many digits at first, and with twice as many each time until the outputs are accurate to
-    a double's precision, or ``MOST_DIGITS`` are reached.
+    With so many digits at first, then with each number of digits that follows, and then with twice
+    as many each time until the outputs are accurate to a double's precision, or ``MOST_DIGITS``
+    are reached.
     """
     largest = max((float(x.detach().abs().amax()) for x in inputs if x.numel()), default=1.0)
-    number = min(first, MOST_DIGITS)
-    while True:
+    for number in _numbers(first):
         with digits(number), suppress(TooFewDigits):
             outputs = [balls.value for balls in program([Balls.exact(x) for x in inputs])]
             nothing = largest / arb(10) ** (number // 3)
             if number == MOST_DIGITS or all(_accurate(balls, nothing) for balls in outputs):
                 return outputs
-        number = min(2 * number, MOST_DIGITS)
+    raise AssertionError("with most digits all signs are known")
 
 
-def apply(program: Program, inputs: Sequence[Tensor], first: int) -> tuple[Tensor, ...]:
+def _numbers(first: Sequence[int]) -> Iterator[int]:
+    """So many digits are tried."""
+    yield from (number for number in first if number < MOST_DIGITS)
+    number = 2 * first[-1]
+    while number < MOST_DIGITS:
+        yield number
+        number *= 2
+    yield MOST_DIGITS
+
+
+def apply(program: Program, inputs: Sequence[Tensor], first: Sequence[int]) -> tuple[Tensor, ...]:
     """The outputs of a program as tensors like the inputs, with a graph where an input has one."""
     outputs: tuple[Tensor, ...] = _Operation.apply(program, first, *inputs)  # type: ignore[no-untyped-call]
     return outputs
@@ -72,7 +82,9 @@ class _Operation(torch.autograd.Function):
     """The backward pass is an operation of the same kind, so it can be differentiated as well."""
 
     @staticmethod
-    def forward(ctx: Any, program: Program, first: int, *inputs: Tensor) -> tuple[Tensor, ...]:
+    def forward(
+        ctx: Any, program: Program, first: Sequence[int], *inputs: Tensor
+    ) -> tuple[Tensor, ...]:
         ctx.program, ctx.first = program, first
         ctx.save_for_backward(*inputs)
         return tuple(rounded(balls, inputs[0]) for balls in evaluate(program, inputs, first))

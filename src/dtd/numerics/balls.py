@@ -42,6 +42,11 @@ def digits(number: int) -> Iterator[None]:
         yield
 
 
+def around_zero() -> arb:
+    """An interval around zero, so wide that numbers which depend on it do not count as zero."""
+    return arb(0, arb(10) ** -(flint.ctx.dps // 4))
+
+
 def size_of_ball(number: int) -> int:
     """About how many bytes a ball of so many decimal digits has."""
     return 100 + number * 10 // 24

@@ -25,6 +25,10 @@ class BallLayer(ABC):
     def preactivation(self, a: Balls) -> Balls:
         """``z`` (N, J) at the points a (N, d)."""
 
+    def on_side_of(self, anchors: Balls, roots: Balls, unit: Indices) -> Balls:
+        """``z`` (N, J) at the roots (N, d) of units (N,), on the branches of the anchors (N, d)."""
+        return self.preactivation(roots)
+
     @abstractmethod
     def along(self, direction: Balls, unit: Indices) -> Balls:
         """What directions (N, d) add to the pre-activations of units (N,), without the bias, (N,).
@@ -83,6 +87,15 @@ class MaximumBalls(BallLayer):
         units = len(self.places)
         row, unit = np.repeat(np.arange(len(a)), units), np.tile(np.arange(units), len(a))
         return self._largest(a, row, unit).reshaped(len(a), units)
+
+    def on_side_of(self, anchors: Balls, roots: Balls, unit: Indices) -> Balls:
+        # At the root of a window all of it is zero, and beside it the anchor's winner wins.
+        row, column = np.arange(len(unit)), unit
+        own = roots.mixed(row, self._inside[unit], self._shares(anchors, row, unit))
+        others = np.ones((len(unit), len(self.places)), dtype=int)
+        others[row, column] = 0
+        z = self.preactivation(roots).scaled(others.astype(object))
+        return z + own.repeated(len(self.places)).scaled((1 - others).astype(object))
 
     def along(self, direction: Balls, unit: Indices) -> Balls:
         return self._largest(direction, np.arange(len(unit)), unit)

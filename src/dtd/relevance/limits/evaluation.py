@@ -118,7 +118,8 @@ class Evaluation:
         """The expansions and ``a - ã``, from the anchors, and from roots that are no formula."""
         unit, anchors = self.pairs.unit.cpu().numpy(), inputs[0]
         layer = self.balls.layers[self.l]
-        recursion = self.balls.recursion(self.positions.of(self._count), self.visits)
+        positions = self.positions.of(self.positions.told_apart(self._count))
+        recursion = self.balls.recursion(positions, self.visits)
         if self._formula is None:
             delta = anchors - inputs[1]
         else:
@@ -169,5 +170,5 @@ class Evaluation:
         return self.balls.network.depth - 1 - self.l
 
     @property
-    def _digits(self) -> int:
+    def _digits(self) -> Sequence[int]:
         return self.positions.digits(self._count)

@@ -121,7 +121,7 @@ class Limits:
     def _bytes(self, l: int, visits: Visits) -> int:
         """How large the largest array of one root in layer ``l`` is."""
         _, nearer = self._positions(l)
-        digits = nearer.digits(self.network.depth - 1 - l)
+        digits = nearer.digits(self.network.depth - 1 - l)[-1]
         return visits.entries(self.network.widths[l:]) * size_of_ball(digits)
 
     def _positions(self, l: int) -> tuple[Positions, Positions]:

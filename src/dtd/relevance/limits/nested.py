@@ -17,7 +17,16 @@ import numpy as np
 from flint import arb
 
 from dtd.networks.layers.balls import BallLayer
-from dtd.numerics.balls import Balls, Indices, Numbers, gradient, total, zeros
+from dtd.numerics.balls import (
+    Balls,
+    Indices,
+    Numbers,
+    TooFewDigits,
+    around_zero,
+    gradient,
+    total,
+    zeros,
+)
 from dtd.rules.formula import Formula
 
 
@@ -69,7 +78,8 @@ class NestedRecursion:
     """The relevance functions of a network with one output, in balls.
 
     ``formulas[l]`` gives the roots in layer l. ``positions`` are those of the limits, the
-    outermost first. ``degree`` is how many terms of each Taylor series are distributed.
+    outermost first. Where there are fewer, those inside them are taken at the roots themselves, and
+    have to be continuous there. ``degree`` is how many terms of each Taylor series are distributed.
     """
 
     layers: Sequence[BallLayer]
@@ -119,8 +129,13 @@ class NestedRecursion:
         be zero there.
         """
         output, layer = l + 1 == len(self.layers), self.layers[l]
-        epsilon = arb(0) if output else self.positions[nesting]
+        taken = not output and nesting < len(self.positions)
+        epsilon = self.positions[nesting] if taken else arb(0)
         points = roots + delta.scaled(epsilon)
+        if not output and not taken:
+            activations = self._beside(l, points, points + delta, unit)
+            value = self.relevance(l + 1, activations, pair, unit, nesting + 1)
+            return self._expansion(value, points, delta, epsilon, self.degree)
         z = layer.preactivation(points)
         if output:
             # It is affine on the branch of the anchor, and expanded at the root itself. There its
@@ -134,6 +149,30 @@ class NestedRecursion:
         activations = z.scaled(z.positive.astype(int).astype(object))
         value = self.relevance(l + 1, activations, pair, unit, nesting + 1)
         return self._expansion(value, points, delta, epsilon, self.degree)
+
+    def _beside(self, l: int, roots: Balls, anchors: Balls, unit: Indices) -> Balls:
+        """The activations (N, J) at the roots of units (N,), on the branches of the anchors.
+
+        At its root a unit is on its kink. So what is given for it is a small interval around zero:
+        signs that depend on it are not known, and those that are known are the same at all points
+        nearby, where everything is continuous.
+
+        Raises:
+            TooFewDigits: another unit is on its kink, so a limit is needed.
+        """
+        z = self.layers[l].on_side_of(anchors, roots, unit)
+        zero = ~(z.value != 0).astype(bool)
+        own = np.arange(z.value.shape[1]) == unit[:, None]
+        others = zero & ~own
+        if others.any():
+            # What is zero at the anchor too, without rounding, is dead on the way.
+            dead = self.layers[l].preactivation(Balls(anchors.value)).value
+            if not all(ball == 0 for ball in (*z.value[others], *dead[others])):
+                raise TooFewDigits
+        on_kink = own & zero
+        interval = np.where(on_kink, around_zero(), arb(0))
+        alive = on_kink | (z.value > 0).astype(bool)
+        return z.scaled(alive.astype(int).astype(object)).shifted(interval)
 
     def _expansion(
         self, value: Balls, points: Balls, delta: Balls, epsilon: arb, degree: int

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 
+import flint
 from flint import arb
+
+from dtd.numerics.balls import MOST_DIGITS
 
 
 @dataclass(frozen=True)
@@ -29,19 +34,46 @@ class Positions:
         return replace(self, first=self.first + digits)
 
     def exponents(self, count: int) -> list[int]:
-        """e for so many limits inside each other."""
-        exponents: list[int] = []
-        for _ in range(count):
-            exponents.append(self.first + self.apart * sum(exponents))
+        """e for so many limits inside each other, as near as ``MOST_DIGITS`` tell them apart."""
+        exponents, apart = self._exponents(count, self.apart), float(self.apart)
+        while _digits(exponents) > MOST_DIGITS and apart > _LEAST_APART:
+            apart -= _CLOSER
+            exponents = self._exponents(count, apart)
         return exponents
 
     def of(self, count: int) -> list[arb]:
         """The positions, in the digits of the context."""
         return [1 / arb(10) ** exponent for exponent in self.exponents(count)]
 
-    def digits(self, count: int) -> int:
-        """How many digits to begin with."""
-        return 60 + 3 * sum(self.exponents(count))
+    def digits(self, count: int) -> list[int]:
+        """With how many digits to begin, and to go on, where up to so many limits are needed.
+
+        One limit is tried at first, then one more each time.
+        """
+        whole = _digits(self.exponents(count))
+        tried = (_digits(self.exponents(few), inner=True) for few in range(1, count))
+        return [*(number for number in tried if number < whole), whole]
+
+    def told_apart(self, count: int) -> int:
+        """How many of so many limits are taken in the digits of the context: the outer ones."""
+        few = (few for few in range(1, count) if flint.ctx.dps < self.digits(few + 1)[-1])
+        return next(few, count)
+
+    def _exponents(self, count: int, apart: float) -> list[int]:
+        exponents: list[int] = []
+        for _ in range(count):
+            exponents.append(self.first + ceil(apart * sum(exponents)))
+        return exponents
+
+
+_LEAST_APART = 1.25
+"""It exceeds 1, the power of a simple pole."""
+_CLOSER = 0.25
+
+
+def _digits(exponents: Sequence[int], inner: bool = False) -> int:
+    """How many digits tell positions apart, and from what is zero at ``inner`` limits."""
+    return (120 if inner else 60) + (4 if inner else 3) * sum(exponents)
 
 
 NEAR = Positions(first=14, apart=2)
