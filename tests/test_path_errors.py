@@ -150,3 +150,20 @@ def test_batches_are_unbiased(monkeypatch):
     assert ((claimed / sums) <= 0.03).double().mean() > 0.95
     assert abs(sums.mean() - want) <= 3 * sums.std() / len(runs) ** 0.5
     assert 0.5 < ((sums - want) / claimed).square().mean() < 1.6
+
+
+def test_what_no_path_has_met_has_no_standard_error(monkeypatch):
+    """Each input goes through one unit; with a few paths most of these are met by none."""
+    monkeypatch.setattr(sampled_paths, "_MOST", 0)
+    upper, x = answered((12, 12, 12, 1), 3, "positive")
+    first = Layer(torch.eye(12, dtype=torch.float64), torch.full((12,), -1e-3).double())
+    net, x = Network((first, *upper.layers)), x + 0.01
+    rec = recursion(net, "z+")
+    every = []
+    monkeypatch.setattr(sampled_paths, "Found", lambda *p: every.append(Found(*p)) or every[-1])
+    (got,) = estimates(rec, x, number=10, layers=[0])
+    met = torch.zeros_like(x).index_fill(1, every[-1].begun.first, 1).bool()
+    reached = torch.zeros_like(x).index_fill(1, every[-1].begun.all_first, 1).bool()
+    assert (reached & ~met).any()
+    assert torch.equal(got.stderr.isnan(), reached & ~met)
+    assert got.total_stderr.isfinite().all()

@@ -53,7 +53,8 @@ class Explained:
             columns = [getattr(ledger, field.name) for field in fields(ledger)]
             yield f"the ledger of layer {layer}", torch.stack(columns, 1)
         for layer, values in enumerate(() if errors is None else errors.relevances):
-            yield f"the standard error of layer {layer}", values
+            # NaN is what is said of a unit that no path has met.
+            yield f"the standard error of layer {layer}", values.nan_to_num(0, math.inf)
         for layer, searches in explanation.evidence.items():
             for roots in searches:
                 # NaN is what is said of a unit without a root. A slope without a limit is infinite.

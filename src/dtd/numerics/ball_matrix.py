@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,15 +14,15 @@ from torch import Tensor
 
 from dtd.numerics.balls import BallMatrix, Indices, Numbers, exact, matrix, zeros
 
-_SPARSE = 1 / 8
-"""The largest share of entries in a row for which they are multiplied one by one."""
+_SPARSE = 1 / 4
+"""The largest share of entries in a row for which zeros are left out."""
 
 
 def ball_matrix(numbers: Tensor) -> BallMatrix:
     """A matrix (J, d) with these entries; where most are zero, as in convolutions, without them."""
     most = max(int((numbers != 0).sum(axis).amax()) for axis in (0, 1)) if numbers.numel() else 0
     if most <= _SPARSE * min(numbers.shape):
-        return _Sparse.of(numbers)
+        return _Sparse(tuple(_blocks(numbers)), tuple(_blocks(numbers.T)), *numbers.shape)
     return DenseBallMatrix(matrix(exact(numbers.T)))
 
 
@@ -41,37 +43,57 @@ class DenseBallMatrix(BallMatrix):
         return DenseBallMatrix(self.columns.transpose())
 
 
+class _Block(NamedTuple):
+    """A dense matrix that stands at several places, as the kernel of a convolution does."""
+
+    rows: Indices
+    """(P, C), the rows that it has at each place."""
+    columns: Indices
+    """(P, K), and its columns; the number d stands for none."""
+    matrix: DenseBallMatrix
+    """(C, K)."""
+
+
 @dataclass(frozen=True, eq=False)
 class _Sparse(BallMatrix):
-    """Row j has the entries ``values[j]`` (K,) at the places ``places[j]`` (K,), and so has the
-    transposed matrix; the place d stands for none."""
+    """A matrix (J, d) of blocks, and the blocks of its transposed matrix."""
 
-    places: Indices
-    values: Numbers
-    transposed_places: Indices
-    transposed_values: Numbers
-
-    @classmethod
-    def of(cls, numbers: Tensor) -> _Sparse:
-        """The matrix without its zeros."""
-        return cls(*_entries(numbers), *_entries(numbers.T))
+    blocks: tuple[_Block, ...]
+    transposed_blocks: tuple[_Block, ...]
+    units: int
+    inputs: int
 
     def product(self, v: Numbers) -> Numbers:
-        wide, product = np.hstack([v, zeros(len(v), 1)]), zeros(len(v), len(self.places))
-        for places, values in zip(self.places.T, self.values.T, strict=True):
-            product = product + wide[:, places] * values
+        wide, product = np.hstack([v, zeros(len(v), 1)]), zeros(len(v), self.units)
+        for rows, columns, block in self.blocks:
+            inputs = wide[:, columns].reshape(len(v) * len(columns), columns.shape[1])
+            product[:, rows] = block.product(inputs).reshape(len(v), *rows.shape)
         return product
 
     @property
     def transposed(self) -> _Sparse:
-        return _Sparse(self.transposed_places, self.transposed_values, self.places, self.values)
+        return _Sparse(self.transposed_blocks, self.blocks, self.inputs, self.units)
 
 
-def _entries(numbers: Tensor) -> tuple[Indices, Numbers]:
-    """The places and values of the entries of each row that are not zero."""
+def _blocks(numbers: Tensor) -> Iterator[_Block]:
+    """Rows with their entries at the same columns stand together, and equal ones of these too."""
+    columns, values = _entries(numbers)
+    patterns, pattern = np.unique(columns, axis=0, return_inverse=True)
+    rows = np.split(np.argsort(pattern, kind="stable"), np.cumsum(np.bincount(pattern))[:-1])
+    alike: dict[bytes, list[int]] = {}
+    for number, some in enumerate(rows):
+        alike.setdefault(values[some].tobytes(), []).append(number)
+    for places in alike.values():
+        block = torch.from_numpy(values[rows[places[0]]])
+        dense = DenseBallMatrix(matrix(exact(block.T)))
+        yield _Block(np.stack([rows[place] for place in places]), patterns[places], dense)
+
+
+def _entries(numbers: Tensor) -> tuple[Indices, np.ndarray]:
+    """The columns and values of the entries of each row that are not zero, (J, K)."""
     # Of equal keys the first come first, so the entries of a row stand in their order.
     size = int((numbers != 0).sum(1).amax())
-    places = (numbers == 0).long().argsort(stable=True, dim=1)[:, :size]
-    values = numbers.gather(1, places)
-    places = torch.where(values != 0, places, numbers.shape[1])
-    return np.asarray(places.cpu()), exact(values)
+    columns = (numbers == 0).long().argsort(stable=True, dim=1)[:, :size]
+    values = numbers.gather(1, columns)
+    columns = torch.where(values != 0, columns, numbers.shape[1])
+    return np.asarray(columns.cpu()), np.asarray(values.cpu())

@@ -20,6 +20,11 @@ from dtd.numerics.balls import Balls, Indices, Numbers, exact, matrix
 class Formula(ABC):
     """What leads from an anchor to the closed-form roots of a layer's units."""
 
+    @property
+    def is_factor(self) -> bool:
+        """Whether each input has its own activation as a factor in ``a - ã_j``."""
+        return False
+
     @abstractmethod
     def deltas(self, anchors: Balls, z: Balls, unit: Indices) -> tuple[Indices, Balls]:
         """Which of N pairs have a root, (n,), and their ``a - ã_j``, (n, d).
@@ -42,15 +47,36 @@ class ToKink(Formula):
     scale: Matrix
     fixed: tuple[tuple[Tensor, Matrix], ...] = ()
 
+    @property
+    def is_factor(self) -> bool:
+        return not self.fixed
+
     def deltas(self, anchors: Balls, z: Balls, unit: Indices) -> tuple[Indices, Balls]:
-        rows = torch.from_numpy(unit).to(self.scale.numbers.device)
-        direction = anchors.scaled(exact(self.scale.rows(rows)))
+        direction = self._direction(anchors, unit)
+        kept, t = self._steps(direction, z, unit)
+        return kept, direction.rows(kept) * t.repeated(self.scale.shape[1])
+
+    def steps(self, anchors: Balls, z: Balls, unit: Indices) -> tuple[Indices, Balls]:
+        """Which of N pairs have a root, (n,), and how far it is along ``v_j``, (n,)."""
+        return self._steps(self._direction(anchors, unit), z, unit)
+
+    def factors(self, unit: Indices) -> Numbers:
+        """The rows (N, d) of the scale, for units (N,)."""
+        return exact(self.scale.rows(self._rows(unit)))
+
+    def _direction(self, anchors: Balls, unit: Indices) -> Balls:
+        direction = anchors.scaled(self.factors(unit))
         for factor, mask in self.fixed:
-            direction = direction.shifted(exact(factor * mask.rows(rows)))
+            direction = direction.shifted(exact(factor * mask.rows(self._rows(unit))))
+        return direction
+
+    def _steps(self, direction: Balls, z: Balls, unit: Indices) -> tuple[Indices, Balls]:
         divisor = self.layer.along(direction, unit)
         kept = np.flatnonzero(divisor.nonzero)
-        t = z.rows(kept) * divisor.rows(kept).reciprocal()
-        return kept, direction.rows(kept) * t.repeated(self.scale.shape[1])
+        return kept, z.rows(kept) * divisor.rows(kept).reciprocal()
+
+    def _rows(self, unit: Indices) -> Tensor:
+        return torch.from_numpy(unit).to(self.scale.numbers.device)
 
 
 @dataclass(frozen=True, eq=False)

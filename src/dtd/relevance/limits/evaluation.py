@@ -46,6 +46,12 @@ class BallNetwork:
     def layers(self) -> Sequence[BallLayer]:
         return [layer.balls for layer in self.network.layers]
 
+    def carries_factor(self, l: int) -> bool:
+        """Whether relevance in layer ``l`` and above is an activation times a factor."""
+        formulas = self.formulas[l:]
+        linear = self.degree == 1 and self.moving_roots
+        return linear and all(formula is not None and formula.is_factor for formula in formulas)
+
     def recursion(self, positions: Sequence[arb], visits: Visits) -> NestedRecursion:
         """The relevance functions, with all limits at the positions, the outermost first."""
         return NestedRecursion(
@@ -118,7 +124,8 @@ class Evaluation:
         """The expansions and ``a - ã``, from the anchors, and from roots that are no formula."""
         unit, anchors = self.pairs.unit.cpu().numpy(), inputs[0]
         layer = self.balls.layers[self.l]
-        positions = self.positions.of(self.positions.told_apart(self._count))
+        count = self.positions.told_apart(self._count) if self._continuous else self._count
+        positions = self.positions.of(count)
         recursion = self.balls.recursion(positions, self.visits)
         if self._formula is None:
             delta = anchors - inputs[1]
@@ -171,4 +178,10 @@ class Evaluation:
 
     @property
     def _digits(self) -> Sequence[int]:
-        return self.positions.digits(self._count)
+        digits = self.positions.digits(self._count)
+        return digits if self._continuous else digits[-1:]
+
+    @property
+    def _continuous(self) -> bool:
+        """Whether limits that turn out to be continuous need not be taken."""
+        return self.balls.carries_factor(self.l + 1)

@@ -22,7 +22,7 @@ from dtd.relevance.limits.visits import All
 from dtd.relevance.plan import Plan
 from dtd.relevance.slopes.slope import Pairs, RootExpansions, relative
 
-_TOGETHER = 40_000_000
+_TOGETHER = 10_000_000
 """How many bytes an array may have, as far as the roots of one anchor can do with so many."""
 _MOST = 400_000_000
 """How many bytes the arrays of one root may have for its limit to be taken in many digits."""

@@ -27,7 +27,7 @@ from dtd.numerics.balls import (
     total,
     zeros,
 )
-from dtd.rules.formula import Formula
+from dtd.rules.formula import Formula, ToKink
 
 
 class Visited(NamedTuple):
@@ -78,8 +78,9 @@ class NestedRecursion:
     """The relevance functions of a network with one output, in balls.
 
     ``formulas[l]`` gives the roots in layer l. ``positions`` are those of the limits, the
-    outermost first. Where there are fewer, those inside them are taken at the roots themselves, and
-    have to be continuous there. ``degree`` is how many terms of each Taylor series are distributed.
+    outermost first. Where there are fewer, relevance inside them has to carry the factor of its
+    activation, continuously, so that no limit is needed there. ``degree`` is how many terms of each
+    Taylor series are distributed.
     """
 
     layers: Sequence[BallLayer]
@@ -93,6 +94,8 @@ class NestedRecursion:
         """``[R_l]_unit`` at the anchors ``a`` (N, d), (N,), inside so many limits."""
         if l == len(self.layers):
             return a.entries(unit)
+        if nesting >= len(self.positions) and l + 1 < len(self.layers):
+            return a.entries(unit) * self._factor(l, a, pair, unit)
         z = self.layers[l].preactivation(a)
         row, upper, weight = self.visits(l, a, z, pair, unit)
         anchors = a.rows(row)
@@ -129,13 +132,8 @@ class NestedRecursion:
         be zero there.
         """
         output, layer = l + 1 == len(self.layers), self.layers[l]
-        taken = not output and nesting < len(self.positions)
-        epsilon = self.positions[nesting] if taken else arb(0)
+        epsilon = arb(0) if output else self.positions[nesting]
         points = roots + delta.scaled(epsilon)
-        if not output and not taken:
-            activations = self._beside(l, points, points + delta, unit)
-            value = self.relevance(l + 1, activations, pair, unit, nesting + 1)
-            return self._expansion(value, points, delta, epsilon, self.degree)
         z = layer.preactivation(points)
         if output:
             # It is affine on the branch of the anchor, and expanded at the root itself. There its
@@ -149,6 +147,34 @@ class NestedRecursion:
         activations = z.scaled(z.positive.astype(int).astype(object))
         value = self.relevance(l + 1, activations, pair, unit, nesting + 1)
         return self._expansion(value, points, delta, epsilon, self.degree)
+
+    def _factor(self, l: int, a: Balls, pair: Indices, unit: Indices) -> Balls:
+        """``[R_l]_unit`` at the anchors (N, d), divided by the activation of the unit, (N,).
+
+        ``C_{l,i}(a) = Σ_j C_{l+1,j}(f_{l+1}(ã_j)) t_j w_ji mask_ji`` (theory, section 3.3).
+
+        Raises:
+            TooFewDigits: a limit is needed.
+        """
+        if l == len(self.layers):
+            return Balls(zeros(len(a)) + 1)
+        layer, formula = self.layers[l], self.formulas[l]
+        assert isinstance(formula, ToKink), "relevance carries the factor"
+        z = layer.preactivation(a)
+        row, upper, weight = self.visits(l, a, z, pair, unit)
+        anchors, lower = a.rows(row), unit[row]
+        kept, step = formula.steps(anchors, z.rows(row).entries(upper), upper)
+        row, upper, lower, anchors = row[kept], upper[kept], lower[kept], anchors.rows(kept)
+        factor = formula.factors(upper)
+        given = layer.columns(lower, anchors)[np.arange(len(upper)), upper]
+        given = given * factor[np.arange(len(lower)), lower]
+        if weight is not None:
+            given = given * weight[kept]
+        if l + 1 < len(self.layers):
+            roots = anchors - anchors.scaled(factor) * step.repeated(factor.shape[1])
+            beside = self._beside(l, roots, anchors, upper)
+            step = step * self._factor(l + 1, beside, pair[row], upper)
+        return step.scaled(given).summed(row, len(a))
 
     def _beside(self, l: int, roots: Balls, anchors: Balls, unit: Indices) -> Balls:
         """The activations (N, J) at the roots of units (N,), on the branches of the anchors.

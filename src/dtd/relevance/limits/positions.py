@@ -48,16 +48,18 @@ class Positions:
     def digits(self, count: int) -> list[int]:
         """With how many digits to begin, and to go on, where up to so many limits are needed.
 
-        One limit is tried at first, then one more each time.
+        One limit is tried at first, then twice as many each time.
         """
         whole = _digits(self.exponents(count))
-        tried = (_digits(self.exponents(few), inner=True) for few in range(1, count))
+        tried = (_digits(self.exponents(few), inner=True) for few in _few(count))
         return [*(number for number in tried if number < whole), whole]
 
     def told_apart(self, count: int) -> int:
         """How many of so many limits are taken in the digits of the context: the outer ones."""
-        few = (few for few in range(1, count) if flint.ctx.dps < self.digits(few + 1)[-1])
-        return next(few, count)
+        for few in _few(count):
+            if flint.ctx.dps <= _digits(self.exponents(few), inner=True):
+                return few
+        return count
 
     def _exponents(self, count: int, apart: float) -> list[int]:
         exponents: list[int] = []
@@ -69,6 +71,11 @@ class Positions:
 _LEAST_APART = 1.25
 """It exceeds 1, the power of a simple pole."""
 _CLOSER = 0.25
+
+
+def _few(count: int) -> list[int]:
+    """The powers of two below a number."""
+    return [2**power for power in range(max(0, count - 1).bit_length())]
 
 
 def _digits(exponents: Sequence[int], inner: bool = False) -> int:

@@ -24,7 +24,7 @@ class Estimate(NamedTuple):
     relevance: Tensor
     """(B, d)."""
     stderr: Tensor
-    """(B, d)."""
+    """(B, d); NaN for units that paths may give something, but that no path has met."""
     total_stderr: Tensor
     """(B,), of the sum of the relevances."""
     error_paths: Tensor
@@ -44,7 +44,7 @@ class Estimate(NamedTuple):
         whole = total_stderr.square().sum(0)
         return cls(
             relevance.mean(0),
-            stderr.square().sum(0).sqrt() / len(estimates),
+            _of_known(stderr.square()).sqrt() / len(estimates),
             whole.sqrt() / len(estimates),
             torch.where(fourth > 0, whole.square() / fourth, error_paths.amin(0)),
             zero_order.mean(0),
@@ -74,7 +74,7 @@ class Found:
         value = self._from_first.weight * self.expansion.value * self._from_first.parts
         return Estimate(
             self._relevance,
-            self._variance.sqrt(),
+            torch.where(self._unmet, torch.nan, self._variance.sqrt()),
             self._by_anchor(self._squares).sqrt(),
             self._error_paths,
             zero_order.index_add(0, self._from_first.row, value),
@@ -148,6 +148,20 @@ class Found:
             variance.index_add_(0, paths.row, squares * paths.variances.unsqueeze(1))
         return variance.clamp(min=0)
 
+    @property
+    def _unmet(self) -> Tensor:
+        """Units that paths may give something, but that no path has met, (B, d)."""
+        begun, product = self.begun, self.layer.product.mapped(torch.abs)
+        # A prefix with a single path is followed to its end.
+        by_chance = (begun.size > 1).to(self._beyond)
+        left = torch.ones_like(begun.all_weights).index_copy(0, begun.prefix, by_chance)
+        index = begun.all_rows, begun.all_first
+        left = torch.zeros_like(self.anchors.units.z).index_put(index, left, accumulate=True)
+        reached, met = (
+            product.transposed(units, self.anchors.a) for units in (left, self._by_unit(by_chance))
+        )
+        return (self.anchors.a != 0) & (reached > 0) & (met == 0)
+
     def _beside(self, numbers: Tensor) -> Tensor:
         """What the paths that are expanded from their first roots on give to the units, (n, d).
 
@@ -194,3 +208,8 @@ class Found:
     def _by_anchor(self, numbers: Tensor) -> Tensor:
         """The sum over the paths (P,) of each anchor, (B,)."""
         return torch.zeros_like(self.anchors.a[:, 0]).index_add(0, self.begun.row, numbers)
+
+
+def _of_known(numbers: Tensor) -> Tensor:
+    """The sum over the first dimension of all that are known; NaN where none is."""
+    return torch.where(numbers.isnan().all(0), torch.nan, numbers.nansum(0))
