@@ -24,6 +24,9 @@ from cases import (
     tensor,
 )
 from dtd.networks.network import Layer, Network
+from dtd.numerics.balls import MOST_DIGITS
+from dtd.relevance.limits import positions
+from dtd.relevance.limits.positions import Positions
 from dtd.relevance.limits.state import LimitState, states
 from dtd.relevance.paths.all import recursive_paths
 from dtd.relevance.plan import Scheme
@@ -292,6 +295,33 @@ def structured(seed):
                 rng.choice([0.25, 1.0]),
             )
     return None
+
+
+def test_continuous_inner_limits(monkeypatch):
+    """They are factors at the roots, where these are known to be right, and else are taken too."""
+    drawn = [one for one in map(structured, range(25)) if one and one[0].depth > 3]
+    shared = [recursion(net, rules, gamma=gamma) for net, _, rules, gamma in drawn]
+    fewer = []
+
+    def told_apart(positions, count):
+        fewer.append(told(positions, count) < count)
+        return told(positions, count)
+
+    told = Positions.told_apart
+    monkeypatch.setattr(Positions, "told_apart", told_apart)
+    got = [relevances(rec, x) for rec, (_, x, *_) in zip(shared, drawn, strict=True)]
+    assert sum(fewer) > 5
+    monkeypatch.setattr(positions, "_few", lambda count: [])
+    for rec, (_, x, *_), some in zip(shared, drawn, got, strict=True):
+        for one, want in zip(some, relevances(rec, x), strict=True):
+            assert gap(one, want.squeeze(0)) < 1e-12
+
+
+def test_positions_that_the_most_digits_tell_apart():
+    for count in range(1, 7):
+        assert positions.NEARER.digits(count)[-1] <= MOST_DIGITS
+        exponents = positions.NEARER.exponents(count)
+        assert all(e > 1.2 * sum(exponents[:k]) for k, e in enumerate(exponents))
 
 
 def wrong(seeds):

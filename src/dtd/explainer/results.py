@@ -123,7 +123,10 @@ class Result:
 
     @cached_property
     def stderr(self) -> list[Tensor] | None:
-        """The standard errors of ``relevance``, where it was estimated from paths, else None."""
+        """The standard errors of ``relevance``, where it was estimated from paths, else None.
+
+        NaN for units that paths may give something, but that no path has met.
+        """
         if not self.contents.stderr:
             return None
         output = self._gathered([None] * len(self.parts), self.widths[-1])
