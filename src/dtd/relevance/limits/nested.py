@@ -196,7 +196,7 @@ class NestedRecursion:
             if not all(ball == 0 for ball in (*z.value[others], *dead[others])):
                 raise TooFewDigits
         on_kink = own & zero
-        interval = np.where(on_kink, around_zero(), arb(0))
+        interval = on_kink.astype(int).astype(object) * around_zero()
         alive = on_kink | (z.value > 0).astype(bool)
         return z.scaled(alive.astype(int).astype(object)).shifted(interval)
 
