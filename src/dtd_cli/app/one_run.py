@@ -142,7 +142,8 @@ def _check_used(context: HydraConf, alone: bool) -> None:
         for part in [*context.overrides.task, *context.overrides.hydra]:
             setting, _, value = part.partition("=")
             for_sweeps = [text for name, text in _OF_SWEEPS.items() if _is_below(setting, name)]
-            if for_sweeps:
+            # Without a report is how a single run is.
+            if for_sweeps and part != "report=false":
                 allowed = f"a single run is in no sweep; allowed with -m{for_sweeps[0]}"
                 raise SettingError(setting, value, allowed)
 
