@@ -415,7 +415,7 @@ class TestHeatmaps:
         row = self.images(shown(heatmaps(replace(tables, inputs=inputs))))[0]
         assert row[0].get_title() == "label 3\npredicted 8"
 
-    def test_what_is_less_than_two_standard_errors_is_hatched(self) -> None:
+    def test_what_is_less_than_two_standard_errors_or_has_none_is_hatched(self) -> None:
         tables = digits(1)
         table = frame(tables.relevance)
         factor = table["neuron"].map({0: 0.6, 1: 0.4}).fillna(0.1)
@@ -424,8 +424,8 @@ class TestHeatmaps:
         picture = shown(heatmaps(replace(tables, relevance=table.assign(stderr=errors))))
         row = self.images(picture)[0]
         (hatched,) = row[1].collections
-        (square,) = hatched.get_paths()
-        assert square.get_extents().bounds == (-0.5, -0.5, 1, 1)
+        squares = [path.get_extents().bounds for path in hatched.get_paths()]
+        assert squares == [(-0.5, -0.5, 1, 1), (1.5, -0.5, 1, 1)]
         assert not row[2].collections
         assert picture.legends[0].get_texts()[0].get_text() == "|R| < 2 standard errors"
 

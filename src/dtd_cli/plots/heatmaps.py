@@ -50,7 +50,7 @@ def heatmaps(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     A row is a sample, a column a method. Each picture has a scale of its own, or all have one if
     ``plots.scale`` says so. Every scale is symmetric about zero, which is white. A coloured pixel
     has the sum of its channels. Where the relevance is estimated from sampled paths, pixels are
-    hatched whose relevance is less than two standard errors.
+    hatched whose relevance is less than two standard errors, or has none.
     """
     pixels = pixels_of(tables.features)
     samples, others = style.first(tables.explained, _MOST_SAMPLES, plots)
@@ -178,8 +178,8 @@ def _hatching(rows: list[_Row]) -> str:
         return ""
     return (
         "Hatched: relevance estimated from sampled paths that is less than two of its standard "
-        "errors from zero; where channels are summed, their errors are added, which is an upper "
-        "bound."
+        "errors from zero, or has none, for no path has met it; where channels are summed, their "
+        "errors are added, which is an upper bound."
     )
 
 
@@ -190,9 +190,13 @@ def symmetric(values: Iterable[Vector]) -> Normalize:
 
 
 def uncertain(heat: Vector, stderr: Vector) -> NDArray[np.bool_]:
-    """Where an estimate is less than two standard errors from zero; nowhere without an error."""
+    """Where an estimate is less than two standard errors from zero, or has none.
+
+    Nowhere where no pixel has a standard error, for then nothing was estimated.
+    """
+    unknown = np.isnan(stderr)
     below: NDArray[np.bool_] = np.abs(heat) < _CERTAIN * np.nan_to_num(stderr)
-    return below
+    return below | (unknown & ~unknown.all())
 
 
 def _hatch(axes: Axes, heat: Vector, stderr: Vector) -> None:
