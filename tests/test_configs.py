@@ -95,9 +95,9 @@ def test_every_option_is_read(group, option):
             assert type(getattr(typed, group)) is classes[option]
 
 
-ELSEWHERE = ("experiment", "logger", "input_rule", "input_roots")
-"""Experiments run in test_experiments.py, loggers in test_hydra.py; the input layer has each option
-in the run in which all layers have it."""
+ELSEWHERE = ("experiment", "launch", "logger", "input_rule", "input_roots")
+"""Experiments run in test_experiments.py, launchers in test_sweeps.py, loggers in test_hydra.py;
+the input layer has each option in the run in which all layers have it."""
 
 
 @pytest.mark.parametrize(

@@ -139,11 +139,14 @@ def _check_used(context: HydraConf, alone: bool) -> None:
             "paths are those of the folder where the command is given; allowed is false",
         )
     if alone:
-        for part in [*context.overrides.task, *context.overrides.hydra]:
+        given = [*context.overrides.task, *context.overrides.hydra]
+        placed = any(part.startswith("hydra.run.dir=") for part in given)
+        for part in given:
             setting, _, value = part.partition("=")
             for_sweeps = [text for name, text in _OF_SWEEPS.items() if _is_below(setting, name)]
-            # Without a report is how a single run is.
-            if for_sweeps and part != "report=false":
+            # Without a report is how a single run is. A script may say where either would write.
+            either = part == "report=false" or (placed and setting == "hydra.sweep.dir")
+            if for_sweeps and not either:
                 allowed = f"a single run is in no sweep; allowed with -m{for_sweeps[0]}"
                 raise SettingError(setting, value, allowed)
 

@@ -21,6 +21,8 @@ _COUNTING = 3
 """In how many batches those paths are drawn that count, where an error is wanted."""
 _LEAST = 1 / 2
 """How large a batch that counts is at least, relative to the one before it."""
+_AIM = 0.85
+"""What share of the wanted error is aimed at: the last batch may meet what none before it met."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ class Budget:
         errors = (*batch.errors, error)
         ahead, spent = _COUNTING - len(errors), batch.before + batch.number
         # The squared error of a mean of n is the sum of theirs over n².
-        left = ((_COUNTING * self.stderr) ** 2 - sum(errors)) / ahead
+        left = ((_COUNTING * _AIM * self.stderr) ** 2 - sum(errors)) / ahead
         needed = doubtful / left if left > 0 else inf
         number = ceil(batch.number * min(max(needed, _LEAST), _GROWTH))
         number = min(number, (self.paths - spent) // ahead)
