@@ -10,6 +10,7 @@ from functools import lru_cache
 
 import omegaconf.base
 import pytest
+from hydra._internal.hydra import Hydra
 from omegaconf import OmegaConf
 
 from dtd_cli.report import write_report
@@ -36,6 +37,18 @@ def _copied(file):
 
 
 OmegaConf.load = staticmethod(_copied)
+
+_get_mode = Hydra.get_mode
+
+
+def _mode(self, config_name, overrides):
+    """What ``hydra.mode`` is. Hydra composes the configuration once more to know it."""
+    # Experiments and the command line alone set it.
+    may_be_set = any("hydra.mode" in o or "experiment=" in o for o in overrides)
+    return _get_mode(self, config_name, overrides) if may_be_set else None
+
+
+Hydra.get_mode = _mode
 
 
 @pytest.fixture
