@@ -238,6 +238,7 @@ def test_folders_with_names_of_ones_own(monkeypatch, capfd):
         (["sweep=a"], "sweep=a: a single run is in no sweep; allowed with -m, and for a single"),
         (["hydra.sweep.subdir=x"], "hydra.sweep.subdir=x: a single run is in no sweep; allowed"),
         (["hydra.sweep.dir=x"], "hydra.sweep.dir=x: a single run is in no sweep; allowed with -m"),
+        (["report=yes"], "report=yes: a single run is in no sweep; allowed with -m; dtd-report"),
         (["report=true"], "report=true: a single run is in no sweep; allowed with -m; dtd-report"),
         (["objective=kept"], "objective=kept: a single run is in no sweep; allowed with -m; sum"),
         (["launch=parallel"], "launch=parallel: a single run is in no sweep; allowed with -m"),

@@ -24,7 +24,7 @@ from cases import (
     tensor,
 )
 from dtd.networks.network import Layer, Network
-from dtd.numerics.balls import MOST_DIGITS
+from dtd.numerics.balls import MOST_DIGITS, digits
 from dtd.relevance.limits import positions
 from dtd.relevance.limits.positions import Positions
 from dtd.relevance.limits.state import LimitState, states
@@ -317,7 +317,22 @@ def test_continuous_inner_limits(monkeypatch):
             assert gap(one, want.squeeze(0)) < 1e-12
 
 
+def test_small_weights_leave_a_sign_open():
+    """A sign that depends on the root's own unit is not known, however small a weight is."""
+    below = [[[-4.0, -4.0], [1.0, 1.0], [-2.0, -2.0]], [[-1.0, 0.0, 0.5], [-2.0, 2.0, -2.0]]]
+    cases = [([[[1e-16, 1e-16]]], 1e-16), ([[[1.0, 1.0]]], 1.0)]
+    cases.append(([[[1e-16, 1e-16], [1e-16, 2e-16]], [[1e16, 1e16]]], 3.0))
+    for above, scale in cases:
+        weights = below + above
+        net = network(weights, [[0.0] * len(rows) for rows in weights])
+        (got, *_) = relevances(recursion(net, "z+"), tensor([[0.75, 0.25]]))
+        assert gap(got / scale, [1.5, 0.5]) < 1e-12
+
+
 def test_positions_that_the_most_digits_tell_apart():
+    with digits(MOST_DIGITS):
+        # Nothing is left to try with more of them.
+        assert all(positions.NEARER.told_apart(count) == count for count in range(1, 13))
     for count in range(1, 7):
         assert positions.NEARER.digits(count)[-1] <= MOST_DIGITS
         exponents = positions.NEARER.exponents(count)

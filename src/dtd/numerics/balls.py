@@ -43,8 +43,11 @@ def digits(number: int) -> Iterator[None]:
 
 
 def around_zero() -> arb:
-    """An interval around zero, so wide that numbers which depend on it do not count as zero."""
-    return arb(0, arb(10) ** -(flint.ctx.dps // 4))
+    """An interval around zero, so wide that numbers which depend on it are not known to be zero.
+
+    Not even where ``nonzero`` asks and weights of 1e-39 are on the way, in 188 digits.
+    """
+    return arb(0, arb(10) ** -(flint.ctx.dps // 8))
 
 
 def size_of_ball(number: int) -> int:
@@ -93,6 +96,11 @@ class Balls:
             if not all(ball.rad() < least for ball in zeros):
                 raise TooFewDigits
         return nonzero
+
+    def check_signs(self) -> None:
+        """Raises TooFewDigits where an entry may be zero, and is not zero without rounding."""
+        if not all(ball == 0 for ball in self.value[~(self.value != 0).astype(bool)]):
+            raise TooFewDigits
 
     def __len__(self) -> int:
         return len(self.value)

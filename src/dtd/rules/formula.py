@@ -53,12 +53,21 @@ class ToKink(Formula):
 
     def deltas(self, anchors: Balls, z: Balls, unit: Indices) -> tuple[Indices, Balls]:
         direction = self._direction(anchors, unit)
-        kept, t = self._steps(direction, z, unit)
+        divisor = self.layer.along(direction, unit)
+        kept = np.flatnonzero(divisor.nonzero)
+        t = z.rows(kept) * divisor.rows(kept).reciprocal()
         return kept, direction.rows(kept) * t.repeated(self.scale.shape[1])
 
     def steps(self, anchors: Balls, z: Balls, unit: Indices) -> tuple[Indices, Balls]:
-        """Which of N pairs have a root, (n,), and how far it is along ``v_j``, (n,)."""
-        return self._steps(self._direction(anchors, unit), z, unit)
+        """Which of N pairs have a root, (n,), and how far it is along ``v_j``, (n,).
+
+        Raises:
+            TooFewDigits: a divisor may be zero, and is not zero without rounding.
+        """
+        divisor = self.layer.along(self._direction(anchors, unit), unit)
+        divisor.check_signs()
+        kept = np.flatnonzero(divisor.nonzero)
+        return kept, z.rows(kept) * divisor.rows(kept).reciprocal()
 
     def factors(self, unit: Indices) -> Numbers:
         """The rows (N, d) of the scale, for units (N,)."""
@@ -69,11 +78,6 @@ class ToKink(Formula):
         for factor, mask in self.fixed:
             direction = direction.shifted(exact(factor * mask.rows(self._rows(unit))))
         return direction
-
-    def _steps(self, direction: Balls, z: Balls, unit: Indices) -> tuple[Indices, Balls]:
-        divisor = self.layer.along(direction, unit)
-        kept = np.flatnonzero(divisor.nonzero)
-        return kept, z.rows(kept) * divisor.rows(kept).reciprocal()
 
     def _rows(self, unit: Indices) -> Tensor:
         return torch.from_numpy(unit).to(self.scale.numbers.device)

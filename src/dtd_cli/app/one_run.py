@@ -88,7 +88,7 @@ def _ended(
     """What became of one run, whose folder is held; ``bars`` says whether it may show some."""
     outcome = Outcome(ExitStatus.DONE)
     try:
-        _check_used(context, alone)
+        _check_used(config, context, alone)
         # Slow to import, and not needed before.
         with undisturbed():
             from dtd_cli.app.identity import identity, unchanged
@@ -124,7 +124,7 @@ def _ended(
     return outcome
 
 
-def _check_used(context: HydraConf, alone: bool) -> None:
+def _check_used(config: DictConfig, context: HydraConf, alone: bool) -> None:
     """Refuse settings that the run would ignore.
 
     Raises:
@@ -145,7 +145,9 @@ def _check_used(context: HydraConf, alone: bool) -> None:
             setting, _, value = part.partition("=")
             for_sweeps = [text for name, text in _OF_SWEEPS.items() if _is_below(setting, name)]
             # Without a report is how a single run is. A script may say where either would write.
-            either = part == "report=false" or (placed and setting == "hydra.sweep.dir")
+            either = (setting == "report" and config.report is False) or (
+                placed and setting == "hydra.sweep.dir"
+            )
             if for_sweeps and not either:
                 allowed = f"a single run is in no sweep; allowed with -m{for_sweeps[0]}"
                 raise SettingError(setting, value, allowed)

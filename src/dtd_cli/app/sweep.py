@@ -16,7 +16,7 @@ from dtd_cli.app.identity import identity
 from dtd_cli.app.status import ExitStatus, Outcome, SweepFailed, described
 from dtd_cli.app.waiting import runs_shown
 from dtd_cli.config.errors import SettingError
-from dtd_cli.records.files import UNFINISHED, sync, write_whole
+from dtd_cli.records.files import left_unfinished, sync, write_whole
 from dtd_cli.records.folder import BEGUN, PLAN, REPORT, RunFolder
 from dtd_cli.records.lock import held
 from dtd_cli.records.manifest import is_inside
@@ -101,7 +101,7 @@ def folder_held(folder: Path) -> Iterator[None]:
             write_whole(folder / _OURS, Path.touch)
         for name in (_OURS, _MULTIRUN, PLAN):
             # Of a sweep that was killed.
-            for left in filter(is_file, folder.glob(f".{name}.*{UNFINISHED}")):
+            for left in filter(is_file, left_unfinished(folder / name)):
                 left.unlink()
         yield
 

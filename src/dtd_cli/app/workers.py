@@ -27,7 +27,10 @@ def prepare() -> None:
 
 
 def dismiss() -> None:
-    """End the processes that joblib started, which keep the folder that they were started in."""
+    """End the processes that joblib started, which keep the folder that they were started in.
+
+    After a sweep that failed they end with this process, as ``settle`` has it.
+    """
     from joblib.externals.loky import get_reusable_executor
 
     get_reusable_executor().shutdown(wait=True)

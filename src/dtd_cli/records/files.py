@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 UNFINISHED = ".unfinished"
+_BYTES = 8
 """How the name ends under which a file is written until it is whole."""
 
 
@@ -20,7 +21,7 @@ def write_whole(path: Path, content: Callable[[Path], object]) -> None:
     Raises:
         OSError: it cannot be written; nothing of it is left.
     """
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}{UNFINISHED}")
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(_BYTES)}{UNFINISHED}")
     try:
         path.parent.mkdir(exist_ok=True)
         content(unfinished)
@@ -30,6 +31,11 @@ def write_whole(path: Path, content: Callable[[Path], object]) -> None:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def left_unfinished(path: Path) -> Iterator[Path]:
+    """What ``write_whole`` left of this file where it was killed."""
+    return path.parent.glob(f".{path.name}.{'[0-9a-f]' * 2 * _BYTES}{UNFINISHED}")
 
 
 def sync(paths: Iterable[Path]) -> None:

@@ -161,6 +161,8 @@ class NestedRecursion:
         layer, formula = self.layers[l], self.formulas[l]
         assert isinstance(formula, ToKink), "relevance carries the factor"
         z = layer.preactivation(a)
+        # A sign that the interval leaves open is not that of zero, however small a weight made it.
+        z.check_signs()
         row, upper, weight = self.visits(l, a, z, pair, unit)
         anchors, lower = a.rows(row), unit[row]
         kept, step = formula.steps(anchors, z.rows(row).entries(upper), upper)

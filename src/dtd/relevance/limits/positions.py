@@ -55,7 +55,12 @@ class Positions:
         return [*(number for number in tried if number < whole), whole]
 
     def told_apart(self, count: int) -> int:
-        """How many of so many limits are taken in the digits of the context: the outer ones."""
+        """How many of so many limits are taken in the digits of the context: the outer ones.
+
+        All in most digits, where nothing is left to try.
+        """
+        if flint.ctx.dps >= MOST_DIGITS:
+            return count
         for few in _few(count):
             if flint.ctx.dps <= _digits(self.exponents(few), inner=True):
                 return few
