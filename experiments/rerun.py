@@ -65,6 +65,13 @@ QUICK: dict[str, tuple[str, ...]] = {
         "network.channels=[2,4],[4,8]",
         "training.epochs=1",
     ),
+    "conservation_width_cnn_wide": (
+        "inputs.n=1",
+        "seed=0",
+        "network.channels=[8,16]",
+        "relevance.sampled_paths=2000",
+        "training.epochs=1",
+    ),
     "conservation_width_gamma": _NARROW_TRAINED,
     "conservation_width_slow": _NARROW_TRAINED,
     "faithfulness": ("inputs.n=5", "seed=0", "network.hidden=[16,16]", "training.epochs=2"),

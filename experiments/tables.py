@@ -162,6 +162,7 @@ TABLES = {
             "conservation_width_slow",
             "conservation_width_mnist",
             "conservation_width_cnn",
+            "conservation_width_cnn_wide",
             "conservation_width_gamma",
             "conservation_width_random",
             "conservation_width_gamma_random",

@@ -392,7 +392,8 @@ def test_a_sweep_that_was_killed_before_its_first_run_goes_on(monkeypatch, sweep
     killed = Path("outputs/sweeps/a")
     (killed / "multirun.yaml").write_text("half")
     left = [
-        killed / f".{name}.0123456789abcdef.unfinished" for name in ("runs.json", "multirun.yaml", ".sweep")
+        killed / f".{name}.0123456789abcdef.unfinished"
+        for name in ("runs.json", "multirun.yaml", ".sweep")
     ]
     mine = killed / ".photo.0123.unfinished"
     for path in (*left, mine):

@@ -44,6 +44,12 @@ SMALL = rerun.QUICK | {
     "constant_roots": ("inputs.n=3", "rule=zero,z+"),
     "conservation_width": ("seed=0", "network.hidden=[32,32]", "training.epochs=1"),
     "conservation_width_cnn": ("seed=0", "network.channels=[2,4]", "training.epochs=1"),
+    "conservation_width_cnn_wide": (
+        "seed=0",
+        "network.channels=[2,4]",
+        "relevance.sampled_paths=500",
+        "training.epochs=1",
+    ),
     "conservation_width_depth": ("seed=0", "network.hidden=[8,8,8]", "training.epochs=1"),
     **{
         f"conservation_width_{name}": ("seed=0", "network.hidden=[16,16]")
@@ -68,6 +74,7 @@ FEWER = {
     "faithfulness": ["inputs.n=2"],
     "faithfulness_mnist": ["inputs.n=1"],
     "conservation_width_cnn": ["network.channels=[1,2]"],
+    "conservation_width_cnn_wide": ["network.channels=[1,2]"],
     "constant_roots": ["inputs.n=2"],
 }
 SMALLER = {
