@@ -56,6 +56,10 @@ def images():
     module[4].bias.data += 3
     return module
 
+def ten():
+    torch.manual_seed(4)
+    return nn.Linear(64, 10)
+
 def from_file():
     module = nn.Linear(3, 2)
     module.load_state_dict(torch.load("weights.pt", weights_only=True))
@@ -147,6 +151,18 @@ def folders(name, monkeypatch):
     arguments = command(f"{name}:from_file", "-m", "sweep=s", "seed=0", "report=false")
     assert dtd_run(monkeypatch, *arguments) == 0
     return {path.name for path in Path("outputs/sweeps/s").iterdir() if path.is_dir()}
+
+
+def test_a_run_says_that_it_trains_what_was_given(name, monkeypatch, capfd):
+    def said(*training):
+        arguments = [f"network.target={name}:images", "inputs=digits", "inputs.n=1", "plots=none"]
+        arguments += ["relevance.methods=[gradient_x_input]", "progress=false", *training]
+        assert dtd_run(monkeypatch, "network=module", *arguments) == 0
+        return capfd.readouterr().out
+
+    line = "the weights that the network came with were trained further; training=none explains"
+    assert line not in said("training=none")
+    assert line in said("training.epochs=1", "network.target=" + f"{name}:ten")
 
 
 def test_other_weights_are_another_network():

@@ -15,6 +15,10 @@ class Given(NetworkSpec):
     """A network that is there already; sizes of the data are not asked for."""
 
     @property
+    def has_weights(self) -> bool:
+        return True
+
+    @property
     def input_size(self) -> int:
         return self.network.widths[0]
 

@@ -19,6 +19,10 @@ class MayBeOpen(NetworkSpec):
     of the data."""
 
     @property
+    def has_weights(self) -> bool:
+        return True
+
+    @property
     def input_size(self) -> int | None:
         told = self.told
         return None if told is None else told.widths[0]

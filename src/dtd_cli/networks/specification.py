@@ -26,6 +26,11 @@ class NetworkSpec(ABC):
         """The number of inputs; None where it follows from the data."""
 
     @property
+    def has_weights(self) -> bool:
+        """Whether the network comes with weights of its own; others are drawn."""
+        return False
+
+    @property
     def assumed(self) -> str:
         """What is assumed of the network, for the log; empty where nothing is."""
         return ""

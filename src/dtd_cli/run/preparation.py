@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -188,12 +188,20 @@ def prepare(config: Config) -> Prepared:
         explainer,
         compared,
         trained.figures,
-        [*source.notes, *trained.notes],
+        [*source.notes, *trained.notes, *_changed(config, network, trained.network)],
     )
 
 
 _FARTHER = 2.0**30
 """So many times farther out than the data a root may lie, in the units of the data."""
+
+
+def _changed(config: Config, network: Network, trained: Network) -> Iterator[str]:
+    if config.network.has_weights and trained is not network:
+        yield (
+            "the weights that the network came with were trained further; training=none explains "
+            "them as they are"
+        )
 
 
 def _box(rows: Tensor | None, x: Tensor) -> Domain:
