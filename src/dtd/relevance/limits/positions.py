@@ -79,8 +79,8 @@ _CLOSER = 0.25
 
 
 def _few(count: int) -> list[int]:
-    """The powers of two below a number."""
-    return [2**power for power in range(max(0, count - 1).bit_length())]
+    """The powers of two below a number; none below two, which need hardly more digits than one."""
+    return [2**power for power in range((count - 1).bit_length())] if count > 2 else []
 
 
 def _digits(exponents: Sequence[int], inner: bool = False) -> int:
