@@ -42,7 +42,7 @@ def same(a):
 
 
 def test_values():
-    for got, want in zip(evaluate(program, [A], (40,)), same(A), strict=True):
+    for got, want in zip(evaluate(program, [A], (40,)).outputs, same(A), strict=True):
         assert torch.allclose(rounded(got, A), want, rtol=1e-13, atol=0)
 
 
@@ -94,7 +94,7 @@ def test_digits_that_cancel_are_found(lost):
         one = np.array([arb(1)], dtype=object)
         return [inputs[0].scaled(tiny).shifted(one).shifted(-one).scaled(1 / tiny)]
 
-    got = rounded(evaluate(cancelled, [A], (60,))[0], A)
+    got = rounded(evaluate(cancelled, [A], (60,)).outputs[0], A)
     assert torch.equal(got, A)
 
 
@@ -118,13 +118,13 @@ def test_a_sign_is_known_or_asked_for_again():
         return [x.scaled(x.positive.astype(int).astype(object))]
 
     x = torch.tensor([[1.0, -1e-3, 1e-9]], dtype=torch.float64)
-    (got,) = evaluate(signs, [x], (60,))
+    (got,) = evaluate(signs, [x], (60,)).outputs
     assert rounded(got, x).tolist() == [[1.0, 0.0, 1e-9]]
     assert asked == [60, 120]
 
 
 def test_no_rows():
-    for got in evaluate(lambda inputs: [inputs[0].times(ball_matrix(W))], [A[:0]], (30,)):
+    for got in evaluate(lambda inputs: [inputs[0].times(ball_matrix(W))], [A[:0]], (30,)).outputs:
         assert got.shape == (0, 5)
 
 

@@ -24,8 +24,10 @@ from cases import (
     tensor,
 )
 from dtd.networks.network import Layer, Network
+from dtd.numerics import ball_operation, balls
 from dtd.numerics.balls import MOST_DIGITS, digits
-from dtd.relevance.limits import positions
+from dtd.numerics.policy import policy
+from dtd.relevance.limits import evaluation, positions
 from dtd.relevance.limits.positions import Positions
 from dtd.relevance.limits.state import LimitState, states
 from dtd.relevance.paths.all import recursive_paths
@@ -337,6 +339,18 @@ def test_positions_that_the_most_digits_tell_apart():
         assert positions.NEARER.digits(count)[-1] <= MOST_DIGITS
         exponents = positions.NEARER.exponents(count)
         assert all(e > 1.2 * sum(exponents[:k]) for k, e in enumerate(exponents))
+
+
+@pytest.mark.parametrize("seed", [26, 75])
+def test_positions_that_no_digits_tell_apart_are_marked(monkeypatch, seed):
+    """Three limits inside each other need more than 300 digits."""
+    net, x, rules, gamma = structured(seed)
+    for most, marked in ((MOST_DIGITS, False), (300, True)):
+        for module in (balls, ball_operation, evaluation, positions):
+            monkeypatch.setattr(module, "MOST_DIGITS", most)
+        with torch.no_grad():
+            (error,) = recursion(net, rules, gamma=gamma).relevance_and_limits(0, x).limit_error
+        assert (error > policy(x.dtype).settled) == marked
 
 
 def wrong(seeds):

@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from cases import positive_input, random_network
+from dtd.explainer.targets import targets
 from dtd.networks.files.state_dicts import save
+from dtd.networks.network import Network
 from test_cli import dtd_run
 
 LABELS = ["oak", "ash", "elm", "oak"]
@@ -101,6 +103,19 @@ REFUSED = {
     "3": ["explain.output=3", "0 to 2"],
     "-1": ["explain.output=-1", "predicted"],
 }
+
+
+def test_where_a_relu_closes_all_outputs_the_predicted_one_is_named():
+    net = random_network((3, 4, 3), 5, "positive", output_relu=True)
+    *hidden, last = net.layers
+    far = torch.tensor([200.0, 100.0, 100.0], dtype=torch.float64)
+    net = Network((*hidden, last.with_parameters(last.parameters | {"bias": last.bias - far})))
+    x = positive_input(3, 1, n=4)
+    path = net.activations(x)
+    assert not path[-1].any()
+    wanted = net.with_output_relu(False).forward(x).argmax(1).tolist()
+    assert all(wanted)
+    assert [output.unit for output in targets(net, path, None).outputs] == wanted
 
 
 @pytest.mark.parametrize(("output", "words"), REFUSED.items(), ids=REFUSED)

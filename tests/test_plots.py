@@ -427,7 +427,7 @@ class TestHeatmaps:
         squares = [path.get_extents().bounds for path in hatched.get_paths()]
         assert squares == [(-0.5, -0.5, 1, 1), (1.5, -0.5, 1, 1)]
         assert not row[2].collections
-        assert picture.legends[0].get_texts()[0].get_text() == "|R| < 2 standard errors"
+        assert picture.legends[0].get_texts()[0].get_text() == "|R| < 2 standard errors, or none"
 
     def test_layers_of_convolutions(self) -> None:
         tables = some_tables(PIXELS, (32, 5, 1), samples=2)

@@ -60,7 +60,7 @@ def targets(network: Network, path: Sequence[Tensor], target: object) -> Targets
         # What is decomposed has the sign that is chosen here, to the last bit.
         f = pair.decomposed(network).layers[-1](path[-2])[:, pair.unit]
         return Targets(_signed([pair] * samples, f), f, pair.relevance(y))
-    units = y.argmax(1) if target is None else _outputs(network, target, samples)
+    units = _largest(network, path) if target is None else _outputs(network, target, samples)
     f = y.gather(1, units.unsqueeze(1))
     relevance = torch.zeros_like(y).scatter(1, units.unsqueeze(1), f)
     return Targets(_signed(map(Output, units.tolist()), f.squeeze(1)), f.squeeze(1), relevance)
@@ -77,6 +77,16 @@ def one_target(network: Network, target: object) -> Output:
     if target is None:
         raise InvalidSetting("target", "None", "allowed is one output, or a pair of them")
     return Output(int(_outputs(network, target, 1)[0]))
+
+
+def _largest(network: Network, path: Sequence[Tensor]) -> Tensor:
+    """The unit of each sample's largest output, (B,); where a ReLU closes all, before it."""
+    units = path[-1].argmax(1)
+    closed = (path[-1] == 0).all(1).nonzero().squeeze(1)
+    if network.layers[-1].relu and len(closed):
+        z = network.with_output_relu(False).layers[-1](path[-2][closed])
+        units = units.index_copy(0, closed, z.argmax(1))
+    return units
 
 
 def _signed(outputs: Iterable[Output], f: Tensor) -> list[Output]:

@@ -15,8 +15,7 @@ from torch import Tensor
 from dtd.numerics.balls import BallMatrix, Indices, Numbers, exact, matrix, zeros
 
 _SPARSE = 1 / 4
-"""The largest share of entries in a row for which zeros are left out; with more the blocks cost
-what they save."""
+"""The largest share of entries in a row for which zeros are left out."""
 
 
 def ball_matrix(numbers: Tensor) -> BallMatrix:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from flint import arb
@@ -20,7 +20,14 @@ _ACCURACY = 64
 """Bits of a row's largest entry that are right, at least: more than a double has."""
 
 
-def evaluate(program: Program, inputs: Sequence[Tensor], first: Sequence[int]) -> list[Numbers]:
+class Evaluated(NamedTuple):
+    """The outputs of a program, and in how many digits they were computed."""
+
+    outputs: list[Numbers]
+    digits: int
+
+
+def evaluate(program: Program, inputs: Sequence[Tensor], first: Sequence[int]) -> Evaluated:
     """The outputs of a program for inputs as they are.
 
     With so many digits at first, then with each number of digits that follows, and then with twice
@@ -33,7 +40,7 @@ def evaluate(program: Program, inputs: Sequence[Tensor], first: Sequence[int]) -
             outputs = [balls.value for balls in program([Balls.exact(x) for x in inputs])]
             nothing = largest / arb(10) ** (number // 3)
             if number == MOST_DIGITS or all(_accurate(balls, nothing) for balls in outputs):
-                return outputs
+                return Evaluated(outputs, number)
     raise AssertionError("with most digits all signs are known")
 
 
@@ -87,7 +94,8 @@ class _Operation(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         ctx.program, ctx.first = program, first
         ctx.save_for_backward(*inputs)
-        return tuple(rounded(balls, inputs[0]) for balls in evaluate(program, inputs, first))
+        outputs = evaluate(program, inputs, first).outputs
+        return tuple(rounded(balls, inputs[0]) for balls in outputs)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:

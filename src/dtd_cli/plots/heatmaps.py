@@ -211,7 +211,7 @@ def _hatch(axes: Axes, heat: Vector, stderr: Vector) -> None:
                 edgecolor=style.MUTED,
                 linewidth=0,
                 hatch="//////",
-                label="|R| < 2 standard errors",
+                label="|R| < 2 standard errors, or none",
             )
         )
 

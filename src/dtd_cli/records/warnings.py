@@ -84,7 +84,9 @@ _BETTER = {
 
 def _large_relevance(prepared: Prepared, tables: Tables, figures: Figures) -> Iterator[str]:
     far = {m: one for m, one in figures["largest_relevance"].items() if one["share"] > FAR}
-    roots = named(tables["roots.csv"]) if far else tables["roots.csv"]
+    if not far:
+        return
+    roots = named(tables["roots.csv"])
     for method, largest in far.items():
         sample, layer = largest["sample"], largest["layer"]
         text = (

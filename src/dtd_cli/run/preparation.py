@@ -197,6 +197,7 @@ _FARTHER = 2.0**30
 
 
 def _changed(config: Config, network: Network, trained: Network) -> Iterator[str]:
+    """A note where the weights that the user brought are no longer those that are explained."""
     if config.network.has_weights and trained is not network:
         yield (
             "the weights that the network came with were trained further; training=none explains "

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from dtd.networks.layers.balls import BallLayer
 from dtd.networks.network import Network
-from dtd.numerics.ball_operation import apply, evaluate, rounded
-from dtd.numerics.balls import Balls, Indices, Numbers, gradient
+from dtd.numerics.ball_operation import Evaluated, apply, evaluate, rounded
+from dtd.numerics.balls import MOST_DIGITS, Balls, Indices, Numbers, gradient
 from dtd.numerics.policy import policy
 from dtd.relevance.limits.nested import BallExpansion, NestedRecursion, Visits
 from dtd.relevance.limits.positions import Positions
@@ -81,11 +81,18 @@ class Evaluation:
         degree; with their graph if that is wanted."""
         if graph:
             return apply(self._program, self._inputs, self._digits)
-        return [rounded(balls, self.pairs.anchors) for balls in self._numbers]
+        return [rounded(balls, self.pairs.anchors) for balls in self._evaluated.outputs]
 
     def distributed(self, scale: Tensor) -> Tensor:
         """The shares (N, d) of all degrees together, rounded to the type of ``scale``."""
-        return torch.stack([rounded(share, scale) for share in self._numbers[2:]]).sum(0)
+        shares = self._evaluated.outputs[2:]
+        return torch.stack([rounded(share, scale) for share in shares]).sum(0)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the digits that it took tell the positions of its limits apart."""
+        most = self._evaluated.digits == MOST_DIGITS
+        return not most or self.positions.digits(self._count)[-1] <= MOST_DIGITS
 
     @cached_property
     def f(self) -> Tensor:
@@ -96,11 +103,11 @@ class Evaluation:
     @property
     def interactions(self) -> Tensor:
         """The degree-2 terms, (N, d, d)."""
-        rows = evaluate(self._interactions, self._inputs, self._digits)
+        rows = evaluate(self._interactions, self._inputs, self._digits).outputs
         return torch.stack([rounded(balls, self.pairs.anchors) for balls in rows], 1)
 
     @cached_property
-    def _numbers(self) -> Sequence[Numbers]:
+    def _evaluated(self) -> Evaluated:
         return evaluate(self._program, self._inputs, self._digits)
 
     def _program(self, inputs: Sequence[Balls]) -> Sequence[Balls]:

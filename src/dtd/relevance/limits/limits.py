@@ -139,7 +139,7 @@ def _taken(compared: _Compared, graph: bool) -> RootExpansions:
     settled = policy(limits.limit_error.dtype).settled
     unsettled = (limits.limit_error > settled) & limits.limit_error.isfinite()
     index = unsettled.nonzero().squeeze(1)
-    if len(index):
+    if len(index) and compared.is_known:
         # A kink, or a bend, may be nearer to the root than the positions are.
         finer = _pooled(compared.finer(), graph)
         limits = limits.replaced(index, finer.rows(index))
@@ -173,13 +173,21 @@ class _Compared:
         """Both evaluations, with what the pairs of the ``pool`` (N,) distribute in equal parts."""
         return _Compared(replace(self.near, pool=pool), replace(self.nearer, pool=pool))
 
+    @property
+    def is_known(self) -> bool:
+        """Whether the limits are: with too many inside each other no digits tell them apart."""
+        return self.near.is_known and self.nearer.is_known
+
     @cached_property
     def errors(self) -> Tensor:
-        """The relative errors of the limits, (N,), infinite for what grows without bound."""
+        """The relative errors of the limits, (N,), infinite for what grows without bound.
+
+        They are no less than 1, all of the limit, where it is not known.
+        """
         f = self.nearer.f
         near, nearer = self.near.distributed(f), self.nearer.distributed(f)
         gap, size = (nearer - near).norm(dim=1), nearer.norm(dim=1)
-        error = relative(gap, size, f)
+        error = relative(gap, size, f).clamp(min=0 if self.is_known else 1)
         grows = (size > _GROWTH * near.norm(dim=1)) & (size > _LARGE * f)
         return torch.where(grows | error.isnan(), torch.inf, error)
 
