@@ -52,7 +52,7 @@ FLOORS = {
         ("paths.estimate",),
         ("paths.budget",),
         ("paths.sampled",),
-        ("explanation",),
+        ("cost", "explanation"),
         ("methods",),
         ("paths",),
         ("opposite",),

@@ -240,7 +240,7 @@ def test_the_network_of_a_run_is_explained_as_in_the_run(runs, monkeypatch):
 
 REFUSED = {
     "too many roots": (
-        ["relevance.estimator=enumeration", "network.channels=[6,16]"],
+        ["relevance.estimator=enumeration", "network.channels=[6,16]", "network.hidden=[99,99]"],
         r"relevance.max_visits=.*relevance.estimator=monte_carlo ",
     ),
     "too few paths": (

@@ -16,7 +16,7 @@ from torch.nn.utils import parametrizations
 import dtd
 from cases import positive_input, random_network
 from dtd.networks.network import Layer
-from dtd.relevance.batching import Batching
+from dtd.relevance.cost import every_root
 from dtd.relevance.series.taylor import Taylor
 from dtd.roots import ROOT_FINDERS
 from test_cli import dtd_run
@@ -258,7 +258,7 @@ def test_shapes_where_nothing_is_explained(net, x):
 
 def visits(widths, degree):
     series = Taylor(degree) if degree > 1 else None
-    return Batching((*widths[:-1], 1), [1] * (len(widths) - 1), 100, series).visits
+    return sum(every_root((*widths[:-1], 1), [1] * (len(widths) - 1), series))
 
 
 def test_the_cost_of_degrees():

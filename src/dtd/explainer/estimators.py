@@ -10,7 +10,7 @@ from dtd.explainer.arguments import named
 from dtd.explainer.objections import rule_name
 from dtd.ranges import POSITIVE, Range
 from dtd.relevance import Explanation, Problem, recursive, sampled
-from dtd.relevance.batching import Batching
+from dtd.relevance.cost import points_visited
 from dtd.relevance.methods.sampled import cost
 from dtd.relevance.paths.budget import Budget
 from dtd.rules import RULES
@@ -67,9 +67,7 @@ class Enumeration:
 
     def points_visited(self, problem: Problem) -> int:
         """How many points the recursion visits: all roots, and those of their searches."""
-        widths = (*problem.network.widths[:-1], 1)
-        evaluations = problem.scheme.evaluations(widths)
-        return Batching(widths, evaluations, problem.max_points, problem.series).visits
+        return points_visited(problem)
 
     def forecast(self, problem: Problem) -> None:
         """Nothing is sampled."""

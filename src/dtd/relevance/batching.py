@@ -1,4 +1,4 @@
-"""How many points are held together, and how many the recursion visits (theory, section 9)."""
+"""How many points the recursion holds together (theory, section 9)."""
 
 from __future__ import annotations
 
@@ -40,23 +40,3 @@ class Batching:
     def anchors(self, l: int) -> int:
         """How many anchors of layer ``l`` are decomposed together."""
         return max(1, self.max_points // max(self.evaluations[l], self.tree_size(l)))
-
-    @property
-    def visits(self) -> int:
-        """Points at which relevance functions are evaluated for one sample, in all layers.
-
-        One root for every unit of the layer above, and the points of its search, each with all the
-        points of the layers above it. With a series a root counts by what it costs: each layer's
-        derivatives are taken through those of the layers above. An upper bound, since units that
-        are inactive have no root; but an integral visits more points than this where it meets
-        kinks.
-        """
-        below_one_anchor = total = 0
-        last = len(self.evaluations) - 1
-        for l in reversed(range(last + 1)):
-            # The last layer is affine, and has one degree.
-            cost = 1 if self.series is None or l == last else self.series.cost()
-            points = self.widths[l + 1] * cost + self.evaluations[l]
-            below_one_anchor = points * (1 + below_one_anchor)
-            total += below_one_anchor
-        return total

@@ -11,10 +11,19 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from dtd.relevance.expansion import Relevance
+from dtd.relevance.series.series import Series
 from dtd.relevance.slopes.automatic import AutomaticSlopes
 from dtd.relevance.slopes.forward import ForwardSlopes
 from dtd.relevance.slopes.slope import Pairs, RootExpansions, Slopes
 from dtd.roots.location import Location, OnKink
+
+
+def by_forward_passes(series: Series | None, moving_roots: bool, wanted: bool) -> bool:
+    """Whether forward passes have what is asked for, if they are ``wanted``.
+
+    They have linear terms, at roots that move with their anchors.
+    """
+    return wanted and series is None and moving_roots
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,10 +36,9 @@ class ChosenSlopes:
 
     @classmethod
     def of(cls, automatic: AutomaticSlopes, forward_passes: bool) -> ChosenSlopes:
-        """With forward passes, if they are wanted and have what is asked for: linear terms, at
-        roots that move with their anchors."""
-        linear = automatic.series is None and automatic.limits.moving_roots
-        possible = forward_passes and linear
+        """With forward passes, if they are wanted and have what is asked for."""
+        moving_roots = automatic.limits.moving_roots
+        possible = by_forward_passes(automatic.series, moving_roots, forward_passes)
         return cls(automatic, ForwardSlopes.of(automatic) if possible else None)
 
     def at(self, l: int, pairs: Pairs, location: Location, graph: bool) -> RootExpansions:
