@@ -14,7 +14,7 @@ from torch import Tensor
 from dtd.networks.layers.balls import BallLayer
 from dtd.networks.matrices.matrix import Matrix
 from dtd.numerics.ball_matrix import DenseBallMatrix
-from dtd.numerics.balls import Balls, Indices, Numbers, exact, matrix
+from dtd.numerics.balls import Balls, Indices, Numbers, exact, matrix, zeros
 
 
 class Formula(ABC):
@@ -40,12 +40,14 @@ class Formula(ABC):
 class ToKink(Formula):
     """Along ``v_j = a ⊙ scale_j + Σ factor ⊙ mask_j`` to ``z_j = 0``.
 
-    ``fixed`` has the factors (d,) and masks (J, d) that do not depend on the anchor.
+    ``fixed`` has the factors (d,) and masks (J, d) that do not depend on the anchor. Where
+    ``constant`` is a number, roots are one over it along ``v_j``, for all units and anchors.
     """
 
     layer: BallLayer
     scale: Matrix
     fixed: tuple[tuple[Tensor, Matrix], ...] = ()
+    constant: float | None = None
 
     @property
     def is_factor(self) -> bool:
@@ -53,9 +55,7 @@ class ToKink(Formula):
 
     def deltas(self, anchors: Balls, z: Balls, unit: Indices) -> tuple[Indices, Balls]:
         direction = self._direction(anchors, unit)
-        divisor = self.layer.along(direction, unit)
-        kept = np.flatnonzero(divisor.nonzero)
-        t = z.rows(kept) * divisor.rows(kept).reciprocal()
+        kept, t = self._steps(direction, z, unit, check=False)
         return kept, direction.rows(kept) * t.repeated(self.scale.shape[1])
 
     def steps(self, anchors: Balls, z: Balls, unit: Indices) -> tuple[Indices, Balls]:
@@ -64,8 +64,16 @@ class ToKink(Formula):
         Raises:
             TooFewDigits: a divisor may be zero, and is not zero without rounding.
         """
-        divisor = self.layer.along(self._direction(anchors, unit), unit)
-        divisor.check_signs()
+        return self._steps(self._direction(anchors, unit), z, unit, check=True)
+
+    def _steps(
+        self, direction: Balls, z: Balls, unit: Indices, check: bool
+    ) -> tuple[Indices, Balls]:
+        if self.constant is not None:
+            return np.arange(len(unit)), Balls(zeros(len(unit)) + 1 / arb(self.constant))
+        divisor = self.layer.along(direction, unit)
+        if check:
+            divisor.check_signs()
         kept = np.flatnonzero(divisor.nonzero)
         return kept, z.rows(kept) * divisor.rows(kept).reciprocal()
 

@@ -149,7 +149,8 @@ class FactorRule(Rule):
         return [(a, layer.product(self.mask))]
 
     def formula(self, layer: AnyLayer, domain: Domain) -> Formula:
-        return ToKink(layer.balls, layer.mask(self.mask))
+        constant = layer.constant_mask(self.mask)
+        return ToKink(layer.balls, layer.mask(self.mask), constant=constant)
 
 
 def direction(terms: tuple[Term, ...]) -> Tensor:

@@ -112,10 +112,10 @@ class Layer(AnyLayer):
     def _by_mask(self) -> dict[Mask, tuple[Matrix, Matrix]]:
         return {}
 
-    def constant_step(self, mask: Mask) -> float | None:
+    def constant_mask(self, mask: Mask) -> float | None:
         if not self.form.is_pooling or self.bias.any() or not (self.weight > 0).all():
             return None
-        return 1 / float(mask(self.weight))
+        return float(mask(self.weight))
 
     @cached_property
     def positive_part(self) -> Matrix:

@@ -112,11 +112,15 @@ class MaximumBalls(BallLayer):
 
     def _shares(self, a: Balls, row: Indices, unit: Indices) -> Numbers:
         """One for the largest input of each window, in equal parts, and else zero, (M, K)."""
-        values = a.value[row[:, None], self._inside[unit]]
-        best = values[:, 0]
-        for value in values.T[1:]:
-            best = np.where(Balls(value - best).positive, value, best)
-        largest = ~Balls(best[:, None] - values).nonzero & (self.places == self._inside)[unit]
+        places = self._inside[unit]
+        values, nothing = a.value[row[:, None], places], zeros(1)
+        best, winner = values[:, 0], places[:, 0]
+        for value, place in zip(values.T[1:], places.T[1:], strict=True):
+            # An interval is not compared with itself.
+            wins = Balls(np.where(place == winner, nothing, value - best)).positive
+            best, winner = np.where(wins, value, best), np.where(wins, place, winner)
+        gaps = np.where(places == winner[:, None], nothing, best[:, None] - values)
+        largest = ~Balls(gaps).nonzero & (self.places == self._inside)[unit]
         part = 1 / exact(torch.from_numpy(largest.sum(1)))[:, None]
         shares: Numbers = largest.astype(object) * part
         return shares

@@ -145,10 +145,11 @@ class AnyLayer(ABC):
         """What such directions add to the pre-activations."""
 
     @abstractmethod
-    def constant_step(self, mask: Mask) -> float | None:
-        """``t_j`` of directions ``a ⊙ m_j``, where it is the same for all units and anchors.
+    def constant_mask(self, mask: Mask) -> float | None:
+        """The mask of all inputs of a window, for pooling: there they go to zero in proportion.
 
-        So it is for pooling: all inputs of a window go to zero in proportion. None elsewhere.
+        So ``t_j`` of directions ``a ⊙ m_j`` is one over it, for all units and anchors. None
+        elsewhere.
         """
 
     @property

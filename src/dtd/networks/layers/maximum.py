@@ -160,7 +160,7 @@ class Maximum(AnyLayer):
     def product(self, mask: Mask) -> Winners:
         return Winners(self)
 
-    def constant_step(self, mask: Mask) -> float:
+    def constant_mask(self, mask: Mask) -> float:
         return 1.0
 
     @property

@@ -38,14 +38,13 @@ class Drawn:
 
     def __call__(self, l: int, a: Balls, z: Balls, pair: Indices, unit: Indices) -> Visited:
         layer, numbers = self.layers[l], self.draws[pair, l - len(self.layers)]
-        divisor, columns = layer.balls.preactivation(a), layer.balls.columns(unit, a)
+        columns = layer.balls.columns(unit, a)
         moved = layer.may_give(torch.from_numpy(unit).to(self.draws.device), columns)
         given = self.units[pair, l - len(self.layers)].cpu().numpy()[:, None]
         chosen = (given < 0) | (given == np.arange(z.value.shape[1]))
-        active = z.positive & divisor.nonzero & moved & chosen
+        active, step = layer.ball_steps(a, z, moved & chosen)
         row = np.flatnonzero(active.any(1))
-        step = z.value[row] / np.where(active, divisor.value, 1)[row] * active[row]
-        terms = np.abs(step * columns[row])
+        terms = np.abs(step[row] * columns[row])
         # The largest counts as one: inside limits, terms may be too small for a double.
         size = np.array([max(one) for one in terms], dtype=object)
         scaled = (terms / np.where(size > 0, size, 1)[:, None]).astype(float)

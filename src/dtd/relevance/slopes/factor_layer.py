@@ -12,13 +12,14 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from flint import arb
 from numpy.typing import NDArray
 from torch import Tensor
 
 from dtd.networks.layers.balls import BallLayer
 from dtd.networks.layers.layer import AnyLayer, Product
 from dtd.networks.matrices.matrix import Matrix
-from dtd.numerics.balls import Numbers
+from dtd.numerics.balls import Balls, Numbers, TooFewDigits
 from dtd.numerics.policy import policy
 from dtd.relevance.plan import Plan
 
@@ -73,8 +74,10 @@ class FactorLayer:
         mask = plan.finder.factor_mask(plan.rule)
         if mask is None:
             return None
-        step = layer.constant_step(mask)
-        kind = FactorLayer if step is None else partial(PoolingLayer, constant_step=step)
+        constant = layer.constant_mask(mask)
+        kind = (
+            FactorLayer if constant is None else partial(PoolingLayer, constant_step=1 / constant)
+        )
         cancels = not plan.rule.never_cancels(plan.domain)
         balls = layer.product_balls(mask)
         return kind(layer, layer.mask(mask), layer.product(mask), balls, not cancels)
@@ -108,6 +111,23 @@ class FactorLayer:
     def may_give(self, unit: Tensor, columns: Numbers) -> NDArray[np.bool_]:
         """As :meth:`moves`, where ``columns`` (N, J) are the weights of the units in balls."""
         return np.asarray((self.mask.columns(unit) != 0).cpu())
+
+    def ball_steps(
+        self, a: Balls, z: Balls, wanted: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.bool_], Numbers]:
+        """Which of the ``wanted`` units (N, J) have a root at points, and their steps, else zero.
+
+        ``a`` (N, d) are the points, and ``z`` (N, J) the pre-activations there.
+
+        Raises:
+            TooFewDigits: a sign is not known, or a step may be infinite.
+        """
+        divisor = self.balls.preactivation(a)
+        active = z.positive & divisor.nonzero & wanted
+        steps = z.value / np.where(active, divisor.value, 1) * active
+        if not all(step.is_finite() for step in steps[active]):
+            raise TooFewDigits
+        return active, steps
 
     def rivals(self, unit: Tensor, a: Tensor, ties: Tensor, size: Tensor) -> Tensor:
         """Whether another unit decides what unit i (N,) gives beside its root, (N,).
@@ -237,6 +257,12 @@ class PoolingLayer(FactorLayer):
     @property
     def has_rivals(self) -> bool:
         return not self.layer.is_affine
+
+    def ball_steps(
+        self, a: Balls, z: Balls, wanted: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.bool_], Numbers]:
+        active = z.positive & wanted
+        return active, active.astype(int).astype(object) * arb(self.constant_step)
 
     def passes(self, lower: AnyLayer, unit: Tensor, points: Tensor, size: Tensor) -> Tensor:
         if self.layer.is_affine or not self._is_apart:
