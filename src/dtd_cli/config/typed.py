@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields
 from functools import cache
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, cast, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -48,7 +48,7 @@ def typed(group: str, schema: type[T], settings: Any) -> T:
     known = [field.name for field in fields(schema) if field.init]  # type: ignore[arg-type]
     if not isinstance(settings, dict):
         raise SettingError(group, settings, f"allowed are settings of {', '.join(known)}")
-    adapter = _adapter(schema)
+    adapter = _adapter(cast(Any, schema))
     for key, value in settings.items():
         setting = f"{prefix}{key}"
         check_renamed(setting, value)
