@@ -5,8 +5,9 @@ Imported only where a frame is asked for, because pandas is slow to import.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,9 @@ RELEVANCE_COLUMNS = (
     "limits",
 )  # fmt: skip
 
+Columns = Mapping[str, np.ndarray]
+"""A table, by the names of its columns."""
+
 
 def relevance_frame(
     parts: Sequence[Explained], target: Sequence[float] | None = None
@@ -36,17 +40,9 @@ def relevance_frame(
     ]
     if target is not None:
         first = [part for part in parts if part.method == parts[0].method]
-        wanted = [_layer_relevance(part, 0).query("degree == 1") for part in first]
-        rows += [
-            table.assign(
-                method="target",
-                relevance=np.tile(target, len(part.samples)),
-                limits=LimitState.NONE.name.lower(),
-            )
-            for part, table in zip(first, wanted, strict=True)
-        ]
+        rows += [_wanted(part, target) for part in first]
     keys = ["roots", "method", "sample", "layer", "neuron"]
-    return _where_told(in_order(rows, keys, RELEVANCE_COLUMNS), parts)
+    return _where_told(one_frame(rows, keys, RELEVANCE_COLUMNS), parts)
 
 
 def ledger_frame(parts: Sequence[Explained]) -> pd.DataFrame:
@@ -55,7 +51,7 @@ def ledger_frame(parts: Sequence[Explained]) -> pd.DataFrame:
     With a series it is one degree of it a row, each with what the degrees before it left.
     """
     tables = [
-        pd.DataFrame(
+        filled(
             {
                 "method": part.method,
                 "roots": part.roots,
@@ -74,12 +70,12 @@ def ledger_frame(parts: Sequence[Explained]) -> pd.DataFrame:
     ]
     keys = ["roots", "method", "sample", "layer", "degree"]
     columns = ["method", "roots", "sample", "layer", "order", "degree", *LEDGER, "limits"]
-    return _where_told(in_order(tables, keys, columns), parts)
+    return _where_told(one_frame(tables, keys, columns), parts)
 
 
 def interactions_frame(parts: Sequence[Explained]) -> pd.DataFrame:
     """One entry of a sample's degree-2 matrix of one layer a row."""
-    return in_order(
+    return one_frame(
         [
             _layer_interactions(part, layer, numbers(matrices))
             for part in parts
@@ -112,15 +108,57 @@ def in_order(
     if not tables:
         return pd.DataFrame(columns=list(columns))
     table = pd.concat(tables, ignore_index=True)
-    rank = {
-        key: pd.factorize(table[key])[0] if key in ("method", "roots") else table[key]
-        for key in keys
+    return table.take(_order(table, keys)).reset_index(drop=True)
+
+
+def one_frame(
+    tables: Sequence[Columns], keys: list[str], columns: Sequence[str] = ()
+) -> pd.DataFrame:
+    """As :func:`in_order`, of columns of numpy. A frame for each table would take longer."""
+    if not tables:
+        return pd.DataFrame(columns=list(columns))
+    whole = {
+        name: np.concatenate([_column(table, name) for table in tables])
+        for name in dict.fromkeys(name for table in tables for name in table)
     }
-    order = pd.DataFrame(rank).sort_values(keys, kind="stable").index
-    return table.loc[order].reset_index(drop=True)
+    order = _order(whole, keys)
+    return pd.DataFrame({name: values[order] for name, values in whole.items()})
 
 
-def _layer_relevance(part: Explained, layer: int) -> pd.DataFrame:
+def filled(columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The columns of a table, of which some are one value that all rows have."""
+    return dict(zip(columns, np.broadcast_arrays(*columns.values()), strict=True))
+
+
+def _column(table: Columns, name: str) -> np.ndarray:
+    """A column of numbers that only other tables have is missing in this one."""
+    rows = len(next(iter(table.values())))
+    return table[name] if name in table else np.full(rows, np.nan)
+
+
+def _order(table: Columns | pd.DataFrame, keys: list[str]) -> np.ndarray:
+    ranks = [
+        pd.factorize(table[key])[0] if key in ("method", "roots") else table[key] for key in keys
+    ]
+    # The last counts most.
+    return np.lexsort(ranks[::-1])
+
+
+def _wanted(part: Explained, target: Sequence[float]) -> Columns:
+    """The rows of the input with a target as their relevance."""
+    table = _layer_relevance(part, 0)
+    first = table["degree"] == 1
+    return filled(
+        {name: values[first] for name, values in table.items()}
+        | {
+            "method": "target",
+            "relevance": np.tile(target, len(part.samples)),
+            "limits": LimitState.NONE.name.lower(),
+        }
+    )
+
+
+def _layer_relevance(part: Explained, layer: int) -> Columns:
     activation = numbers(part.path[layer])
     terms = numbers(part.explanation.relevances[layer])[:, None]
     if layer == len(part.path) - 1:
@@ -130,7 +168,7 @@ def _layer_relevance(part: Explained, layer: int) -> pd.DataFrame:
         terms = numbers(part.explanation.terms[layer])
     samples, degrees, units = terms.shape
     errors = part.explanation.errors
-    return pd.DataFrame(
+    return filled(
         {
             "method": part.method,
             "roots": part.roots,
@@ -147,11 +185,11 @@ def _layer_relevance(part: Explained, layer: int) -> pd.DataFrame:
     )
 
 
-def _layer_interactions(part: Explained, layer: int, matrices: np.ndarray) -> pd.DataFrame:
+def _layer_interactions(part: Explained, layer: int, matrices: np.ndarray) -> Columns:
     row, i, k = (index.ravel() for index in np.indices(matrices.shape))
     samples = numbers(part.samples)[row]
     relevance = matrices.ravel()
-    return pd.DataFrame({"sample": samples, "layer": layer, "i": i, "k": k, "relevance": relevance})
+    return filled({"sample": samples, "layer": layer, "i": i, "k": k, "relevance": relevance})
 
 
 def _layer_errors(errors: StandardErrors, layer: int, units: int) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from dtd.explainer.explained import Explained
-from dtd.explainer.frames import in_order, names, numbers
+from dtd.explainer.frames import filled, names, numbers, one_frame
 from dtd.relevance.evidence import Evidence
 from dtd.relevance.limits.state import LimitState, states
 from dtd.roots.contract import Status
@@ -17,22 +17,31 @@ EVIDENCE_COLUMNS = (
     "relevance", "residual", "distance", "admissible", "same_region", "gradient_norm",
     "gradient_gap", "output_change",
 )  # fmt: skip
+_OF_SEARCHES = ("evaluations", "certified", "limit", "limit_error")
 UNIT = ("method", "sample", "layer", "neuron", "finder")
 """The columns that say whose root it is."""
 
 
 def roots_frame(parts: Sequence[Explained]) -> pd.DataFrame:
     """One root on a sample's forward path a row, whatever became of it."""
-    return in_order(
+    table = one_frame(
         [_layer_roots(part, layer, roots) for part, layer, roots in searches(parts)],
         ["sample", "layer", "neuron"],
-        [*UNIT, "status", *EVIDENCE_COLUMNS, "evaluations", "certified", "limit", "limit_error"],
+        [*UNIT, "status", *EVIDENCE_COLUMNS, *_OF_SEARCHES, "rooted"],
     )
+    rootless = ~table.pop("rooted").astype(bool)
+    # Of a unit without a root nothing is said.
+    said = {
+        name: table[name].astype("boolean").mask(rootless)
+        for name in EVIDENCE_COLUMNS
+        if table[name].dtype == bool
+    }
+    return table.assign(**said)
 
 
 def root_points_frame(parts: Sequence[Explained]) -> pd.DataFrame:
     """One coordinate of a root a row; units without a root have none."""
-    return in_order(
+    return one_frame(
         [_layer_points(part, layer, roots) for part, layer, roots in searches(parts)],
         ["sample", "layer", "neuron"],
         [*UNIT, "index", "value"],
@@ -49,10 +58,10 @@ def searches(parts: Sequence[Explained]) -> list[tuple[Explained, int, Evidence]
     ]
 
 
-def unit_keys(part: Explained, layer: int, roots: Evidence) -> pd.DataFrame:
+def unit_keys(part: Explained, layer: int, roots: Evidence) -> dict[str, np.ndarray]:
     """The columns ``UNIT`` of roots (B, J), a row a root."""
     samples, units = roots.status.shape
-    return pd.DataFrame(
+    return filled(
         {
             "method": part.method,
             "sample": np.repeat(numbers(part.samples), units),
@@ -63,28 +72,26 @@ def unit_keys(part: Explained, layer: int, roots: Evidence) -> pd.DataFrame:
     )
 
 
-def _layer_roots(part: Explained, layer: int, roots: Evidence) -> pd.DataFrame:
-    table = unit_keys(part, layer, roots)
-    table["status"] = names(roots.status, Status)
-    for name in EVIDENCE_COLUMNS:
-        values = pd.Series(numbers(getattr(roots, name)).ravel())
-        if values.dtype == bool:
-            # Of a unit without a root nothing is said.
-            values = values.astype("boolean").mask(~numbers(roots.rooted).ravel())
-        table[name] = values
-    table["evaluations"] = numbers(roots.evaluations).ravel()
-    table["certified"] = numbers(roots.certified).ravel()
-    table["limit"] = names(states(roots.limit_error), LimitState)
-    table["limit_error"] = numbers(roots.limit_error).ravel()
-    return table
+def _layer_roots(part: Explained, layer: int, roots: Evidence) -> dict[str, np.ndarray]:
+    return {
+        **unit_keys(part, layer, roots),
+        "status": names(roots.status, Status),
+        **{name: numbers(getattr(roots, name)).ravel() for name in EVIDENCE_COLUMNS},
+        "evaluations": numbers(roots.evaluations).ravel(),
+        "certified": numbers(roots.certified).ravel(),
+        "limit": names(states(roots.limit_error), LimitState),
+        "limit_error": numbers(roots.limit_error).ravel(),
+        "rooted": numbers(roots.rooted).ravel(),
+    }
 
 
-def _layer_points(part: Explained, layer: int, roots: Evidence) -> pd.DataFrame:
+def _layer_points(part: Explained, layer: int, roots: Evidence) -> dict[str, np.ndarray]:
     rooted = numbers(roots.rooted).ravel()
-    keys = unit_keys(part, layer, roots)[rooted]
     points = numbers(roots.points).reshape(len(rooted), -1)[rooted]
     count, size = points.shape
-    table = keys.loc[keys.index.repeat(size)].reset_index(drop=True)
-    table["index"] = np.tile(np.arange(size), count)
-    table["value"] = points.ravel()
-    return table
+    keys = unit_keys(part, layer, roots).items()
+    return {
+        **{name: np.repeat(values[rooted], size) for name, values in keys},
+        "index": np.tile(np.arange(size), count),
+        "value": points.ravel(),
+    }

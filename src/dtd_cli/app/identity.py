@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pickle
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -154,7 +155,7 @@ def _readable(content: Mapping[str, Any], where: tuple[str, ...]) -> str:
     known = [f"{group}={name}" for group, name in chosen.items() if name in options[group]]
     # What other settings refer to, such as the seed.
     top = {key: value for key, value in content.items() if not isinstance(value, dict)}
-    base = OmegaConf.merge(_as_it_comes(where, tuple(known), str(Path.cwd())), top)
+    base = OmegaConf.unsafe_merge(_as_it_comes(where, tuple(known), str(Path.cwd())), top)
     as_it_comes = dict(leaves(_content(cast(DictConfig, base))))
     parts += [
         f"{key}={value}"
@@ -171,7 +172,13 @@ def _usual(where: tuple[str, ...], folder: str) -> dict[str, Any]:
     return _content(_as_it_comes(where, (), folder))
 
 
-@cache
 def _as_it_comes(where: tuple[str, ...], choices: tuple[str, ...], folder: str) -> DictConfig:
     """The configuration with these options, as seen from a folder: one of ``where`` is relative."""
-    return composed(where, choices)
+    config: DictConfig = pickle.loads(_pickled(where, choices, folder))
+    return config
+
+
+@cache
+def _pickled(where: tuple[str, ...], choices: tuple[str, ...], folder: str) -> bytes:
+    # To read it takes an eighth of the time of a deep copy.
+    return pickle.dumps(composed(where, choices))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, get_type_hints
+from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -139,9 +139,8 @@ def canonical(content: Mapping[str, Any]) -> dict[str, Any]:
             else settings
             for label, settings in compared.items()
         }
-    kinds = get_type_hints(TopSettings, include_extras=True)
     return settled | {
-        name: as_typed(kinds[name], content[name]) for name in _TOP if name in content
+        name: as_typed(TopSettings, name, content[name]) for name in _TOP if name in content
     }
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any, TypeVar
+from functools import cache
+from typing import Any, TypeVar, cast, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -47,7 +48,7 @@ def typed(group: str, schema: type[T], settings: Any) -> T:
     known = [field.name for field in fields(schema) if field.init]  # type: ignore[arg-type]
     if not isinstance(settings, dict):
         raise SettingError(group, settings, f"allowed are settings of {', '.join(known)}")
-    adapter = TypeAdapter(schema)
+    adapter = _adapter(cast(Any, schema))
     for key, value in settings.items():
         setting = f"{prefix}{key}"
         check_renamed(setting, value)
@@ -56,7 +57,8 @@ def typed(group: str, schema: type[T], settings: Any) -> T:
         if value == _MISSING:
             raise SettingError(setting, value, f"it has no default; {allowed(adapter, key)}")
     try:
-        return adapter.validate_python(_in_words(settings))
+        made: T = adapter.validate_python(_in_words(settings))
+        return made
     except ValidationError as error:
         first, *others = error.errors(include_url=False)
         cause = first.get("ctx", {}).get("error")
@@ -73,12 +75,23 @@ def typed(group: str, schema: type[T], settings: Any) -> T:
         raise SettingError(f"{prefix}{field}", value, words) from error
 
 
-def as_typed(kind: Any, value: Any) -> Any:
-    """A value as its type has it; one that it cannot have stays as it is."""
+def as_typed(schema: type, field: str, value: Any) -> Any:
+    """The value of a field as its type has it; one that it cannot have stays as it is."""
     try:
-        return TypeAdapter(kind).validate_python(_in_words(value))
+        return _of_fields(schema)[field].validate_python(_in_words(value))
     except ValidationError:
         return value
+
+
+@cache
+def _adapter(schema: type) -> TypeAdapter[Any]:
+    return TypeAdapter(schema)
+
+
+@cache
+def _of_fields(schema: type) -> dict[str, TypeAdapter[Any]]:
+    kinds = get_type_hints(schema, include_extras=True)
+    return {field: TypeAdapter(kind) for field, kind in kinds.items()}
 
 
 def _in_words(settings: Any) -> Any:

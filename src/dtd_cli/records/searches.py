@@ -20,7 +20,7 @@ def search_lines_table(parts: Sequence[Explained]) -> pd.DataFrame:
     tables = []
     for part, layer, roots in searches(parts):
         if roots.scan is not None:
-            keys = unit_keys(part, layer, roots)
+            keys = pd.DataFrame(unit_keys(part, layer, roots))
             steps = roots.scan.positions.shape[-1]
             table = keys.loc[keys.index.repeat(steps)].reset_index(drop=True)
             table["position"] = numbers(roots.scan.positions).ravel()
@@ -34,7 +34,7 @@ def search_roots_table(parts: Sequence[Explained]) -> pd.DataFrame:
     tables = []
     for part, layer, roots in searches(parts):
         if roots.scan is not None:
-            table = unit_keys(part, layer, roots)
+            table = pd.DataFrame(unit_keys(part, layer, roots))
             table["status"] = names(roots.status, Status)
             positions = pd.Series(numbers(roots.scan.roots).ravel())
             table["position"] = positions.where(numbers(roots.rooted).ravel())
@@ -68,7 +68,7 @@ def solutions_table(parts: Sequence[Explained]) -> pd.DataFrame:
     tables = []
     for part, layer, roots in searches(parts):
         if roots.solution is not None:
-            table = unit_keys(part, layer, roots)
+            table = pd.DataFrame(unit_keys(part, layer, roots))
             table["outcome"] = names(roots.solution.outcome, Outcome)
             for name in ("objective", "bound", "gap"):
                 table[name] = numbers(getattr(roots.solution, name)).ravel()

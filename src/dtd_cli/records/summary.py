@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pandas as pd
@@ -94,17 +95,17 @@ def _root_figures(roots: pd.DataFrame) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     for finder, group in roots.groupby("finder"):
         rooted = group["status"].isin(("found", "approximate"))
-        shares = group[["admissible", "same_region"]].astype("Float64").mean().dropna()
+        said = {name: group[name].dropna() for name in ("admissible", "same_region")}
         figures[str(finder)] = {
             "status": _counts(group["status"]),
             "limit": _counts(group.loc[rooted, "limit"]),
-            **{f"{name}_share": float(share) for name, share in shares.items()},
+            **{f"{name}_share": float(own.mean()) for name, own in said.items() if len(own)},
         }
     return figures
 
 
 def _counts(words: pd.Series) -> dict[str, int]:
-    return {str(word): int(count) for word, count in words.value_counts().sort_index().items()}
+    return dict(sorted(Counter(words.tolist()).items()))
 
 
 def _nested(series: pd.Series) -> dict[str, dict[str, float]]:
