@@ -3,11 +3,12 @@
 import pytest
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.plugins import Plugins
 from hydra.errors import ConfigCompositionException
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from dtd_cli.app.locations import CONF
+from dtd_cli.app.locations import CONF, ExperimentsSearchPath
 
 RUNS = [
     [],
@@ -28,6 +29,7 @@ WRONG = [["nothing=1"], ["rule=zz"], ["~seed=7"], ["+seed=1"]]
 
 @pytest.fixture(scope="module")
 def loader():
+    Plugins.instance().register(ExperimentsSearchPath)
     with initialize_config_dir(str(CONF), version_base="1.3"):
         yield GlobalHydra.instance().config_loader()
 
