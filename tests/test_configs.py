@@ -84,9 +84,14 @@ def composed(*arguments, hydra=False):
         return compose("config", list(arguments), return_hydra_config=hydra)
 
 
-@pytest.mark.parametrize(("group", "option"), OPTIONS)
-def test_every_option_is_read(group, option):
-    config = composed(*overrides(group, option))
+ELSEWHERE = ("experiment", "launch", "logger", "input_rule", "input_roots")
+"""Experiments run in test_experiments.py, launchers in test_sweeps.py, loggers in test_hydra.py;
+the input layer has each option in the run in which all layers have it."""
+RUN = [pair for pair in OPTIONS if pair[0] not in ELSEWHERE]
+
+
+def check(config, group, option):
+    """The configuration has the option, and is read as what the option is."""
     typed = read(config)
     if group not in ("experiment", "launch", "logger"):
         assert config[group]["name"] == VARIANTS.get(option, option)
@@ -95,14 +100,12 @@ def test_every_option_is_read(group, option):
             assert type(getattr(typed, group)) is classes[option]
 
 
-ELSEWHERE = ("experiment", "launch", "logger", "input_rule", "input_roots")
-"""Experiments run in test_experiments.py, launchers in test_sweeps.py, loggers in test_hydra.py;
-the input layer has each option in the run in which all layers have it."""
+@pytest.mark.parametrize(("group", "option"), [pair for pair in OPTIONS if pair not in RUN])
+def test_every_option_is_read(group, option):
+    check(composed(*overrides(group, option)), group, option)
 
 
-@pytest.mark.parametrize(
-    ("group", "option"), [pair for pair in OPTIONS if pair[0] not in ELSEWHERE]
-)
+@pytest.mark.parametrize(("group", "option"), RUN)
 def test_every_option_runs(tmp_path, monkeypatch, group, option, capfd):
     arguments = overrides(group, option)
     if (below := f"input_{group}") in ELSEWHERE:
@@ -111,6 +114,7 @@ def test_every_option_runs(tmp_path, monkeypatch, group, option, capfd):
     status = dtd_run(monkeypatch, *arguments, SMALL[2])
     assert status == 0, capfd.readouterr().err
     assert (tmp_path / "run" / "DONE").exists()
+    check(OmegaConf.load("run/.hydra/config.yaml"), group, option)
 
 
 def test_every_option_that_the_program_knows_has_a_file():

@@ -27,14 +27,18 @@ def convolutional(pooling):
     return negative_biases(*first, *second, nn.Linear(units, 4), nn.ReLU(), nn.Linear(4, 1))
 
 
-def literal_count(explainer, l, unit):
-    """Roots that one root of this unit of layer l + 1 leads to, itself included, one by one."""
-    network = explainer.network
-    if l + 1 == network.depth:
-        return 1
-    layer, rule = network.layers[l + 1], explainer.scheme.rules[l + 1]
-    moved = layer.mask(rule.factor_mask).dense()[:, unit] != 0
-    return 1 + sum(literal_count(explainer, l + 1, int(above)) for above in moved.nonzero())
+def literal_counts(explainer):
+    """Roots that one root of every unit leads to, itself included, by layer.
+
+    They are counted one by one, down from the output.
+    """
+    counts = [[1] * explainer.network.widths[-1]]
+    for layer, rule in zip(
+        explainer.network.layers[:0:-1], explainer.scheme.rules[:0:-1], strict=True
+    ):
+        moved = layer.mask(rule.factor_mask).dense() != 0
+        counts.append([1 + sum(counts[-1][above] for above in unit.nonzero()) for unit in moved.T])
+    return counts
 
 
 @pytest.fixture
@@ -54,12 +58,8 @@ def visited(monkeypatch):
 @pytest.mark.parametrize("pooling", POOLING)
 def test_the_roots_of_connected_units_are_counted_and_no_more_are_visited(pooling, rule, visited):
     explainer = dtd.DTD(convolutional(pooling), rule=rule, input_shape=(1, 6, 6))
-    told, network = explainer.points_visited(1), explainer.network
-    assert told == sum(
-        literal_count(explainer, l, unit)
-        for l in range(network.depth)
-        for unit in range(network.widths[l + 1])
-    )
+    told = explainer.points_visited(1)
+    assert told == sum(map(sum, literal_counts(explainer)))
     explainer.explain(torch.rand(1, 36).double(), 0)
     assert 0 < sum(visited) < told
 

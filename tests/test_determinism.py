@@ -65,15 +65,18 @@ def test_derivatives_of_a_product_are_products():
 
 
 def scans():
-    """Widths, rule, samples and chunks; small chunks of many roots in the exhaustive tests."""
+    """Widths, rule, samples and chunks; all chunks of many roots in the exhaustive tests."""
     networks = [(3, 1), (6, 5, 1), (20, 16, 12, 1), (7, 6, 5, 4, 1), (64, 33, 1)]
     for widths, rule in product(networks, ["z+", "gamma", "w2", "x", "pinv", "zero", "zB"]):
         name = f"{'-'.join(map(str, widths))}-{rule}"
         # Slopes by automatic differentiation, whose graphs are large in deep or wide networks.
         dear = rule in ("w2", "pinv", "zero") and (len(widths) > 3 or widths[0] == 64)
-        few = (2, (50, 1000) if len(widths) > 3 else (1, 50, 1000)) if dear else (9, CHUNKS)
-        yield pytest.param(widths, rule, *few, id=name)
-        if dear:
+        some = (50, 1000) if len(widths) > 3 else (1, 50, 1000)
+        many = dear or len(widths) > 3
+        yield pytest.param(
+            widths, rule, *((2 if dear else 9, some) if many else (9, CHUNKS)), id=name
+        )
+        if many:
             yield pytest.param(
                 widths, rule, 9, CHUNKS, id=f"{name}-all", marks=pytest.mark.exhaustive
             )
@@ -104,6 +107,9 @@ def test_searched_relevances_do_not_depend_on_the_chunks(searched, chunks):
 
 
 @pytest.mark.parametrize(
+    "chunks", [(1, 40), pytest.param((1, 40, 100000), id="all", marks=pytest.mark.exhaustive)]
+)
+@pytest.mark.parametrize(
     "settings",
     [
         ["network.hidden=[16,8]", "rule=gamma", "relevance.methods=[recursive,train_free]"],
@@ -112,9 +118,9 @@ def test_searched_relevances_do_not_depend_on_the_chunks(searched, chunks):
     ],
     ids=" ".join,
 )
-def test_tables_do_not_depend_on_the_chunks(tmp_path, monkeypatch, settings):
+def test_tables_do_not_depend_on_the_chunks(tmp_path, monkeypatch, settings, chunks):
     monkeypatch.chdir(tmp_path)
-    for chunk in (1, 40, 100000):
+    for chunk in chunks:
         arguments = [*settings, "training.epochs=2", "inputs.n=6", "plots=none", "progress=false"]
         sizes = [f"relevance.max_points={chunk}", f"hydra.run.dir=run{chunk}"]
         assert dtd_run(monkeypatch, *arguments, *sizes) == 0

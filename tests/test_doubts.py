@@ -171,12 +171,16 @@ def test_the_report_lists_and_leaves_out(folder):
     assert "Relevance in doubt" not in sure
 
 
-def test_real_limits_that_do_not_settle():
+@pytest.mark.parametrize(
+    ("widths", "seed", "point"),
+    [((3, 4, 3, 1), 2, 1), pytest.param((4, 5, 4, 1), 12, 3, marks=pytest.mark.exhaustive)],
+)
+def test_real_limits_that_do_not_settle(widths, seed, point):
     """Roots on lines, and a limit inside another."""
-    net = random_network((4, 5, 4, 1), 12, "positive")
-    result = dtd.DTD(net, rule="z+", roots="line").explain(positive_input(4, 3))
+    net = random_network(widths, seed, "positive")
+    result = dtd.DTD(net, rule="z+", roots="line").explain(positive_input(widths[0], point))
     assert result.limits == [["unsettled"], ["taken"], ["none"]]
-    points = [result.root_point(0, unit) for unit in range(5)]
+    points = [result.root_point(0, unit) for unit in range(widths[1])]
     worst = max(points, key=lambda point: float(point.limit_error.nan_to_num(0)))
     assert worst.limit == ["unsettled"]
     assert set(result.ledger_frame().query("layer == 0")["limits"]) == {"unsettled"}

@@ -76,6 +76,7 @@ FEWER = {
     "conservation_width_cnn": ["network.channels=[1,2]"],
     "conservation_width_cnn_wide": ["network.channels=[1,2]"],
     "constant_roots": ["inputs.n=2"],
+    "any_explanation": ["training.epochs=2"],
 }
 SMALLER = {
     name: (
