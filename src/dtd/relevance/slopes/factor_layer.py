@@ -177,11 +177,19 @@ class FactorLayer:
         """The units at the points ``a`` (N, d), which have anchors of the given ``size`` (N,)."""
         z = self.layer.preactivation(a)
         divisor, whole = self.divisors(a)
-        alive, magnitude = z > -self.slack(size), divisor.abs()
-        rooted = alive & (magnitude > policy(a.dtype).degenerate * whole)
-        step = z.relu() / torch.where(rooted, divisor, torch.inf)
-        undirected = alive & (magnitude <= self.smallest_divisor(size))
-        return Units(z, step, rooted, undirected, _largest(z))
+        alive = z > -self.slack(size)
+        # What is overwritten here and below is new: no memory is asked for again.
+        if self.never_cancels:
+            # What is not zero has all its digits.
+            rooted = (divisor > 0).logical_and_(alive)
+            undirected = (divisor <= self.smallest_divisor(size)).logical_and_(alive)
+            divisor = torch.threshold_(divisor, 0, torch.inf)
+        else:
+            magnitude = divisor.abs()
+            rooted = (magnitude > whole.mul_(policy(a.dtype).degenerate)).logical_and_(alive)
+            undirected = (magnitude <= self.smallest_divisor(size)).logical_and_(alive)
+            divisor = torch.where(rooted, divisor, torch.inf)
+        return Units(z, z.relu().div_(divisor), rooted, undirected, _largest(z))
 
     def units_beside(self, a: Tensor, size: Tensor, unit: Tensor) -> Units:
         """The units at the roots ``a`` of units (N,) of the lower layer, on the anchors' side.
@@ -203,8 +211,8 @@ class FactorLayer:
 
     def roots(self, a: Tensor, step: Tensor, unit: Tensor) -> Tensor:
         """The roots (N, d) of one unit for each anchor ``a`` (N, d); step and unit (N,)."""
-        directions = a * self.mask.rows(unit)
-        return torch.addcmul(a, directions, step.unsqueeze(1), value=-1)
+        directions = self.mask.rows(unit).mul_(a)
+        return torch.addcmul(a, directions, step.unsqueeze(1), value=-1, out=directions)
 
 
 @dataclass(frozen=True, eq=False)
