@@ -15,11 +15,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dtd.networks.layers.affine import Layer
 from dtd.networks.layers.balls import BallLayer
 from dtd.networks.layers.layer import AnyLayer, Product
+from dtd.networks.matrices.dense import DENSE
 from dtd.networks.matrices.matrix import Matrix
 from dtd.numerics.balls import Numbers
 from dtd.numerics.policy import policy
+from dtd.numerics.products import UNITS
 from dtd.relevance.plan import Plan
 
 _FEW = 256
@@ -173,10 +176,24 @@ class FactorLayer:
         value = self.product(a)
         return value, value if self.never_cancels else self.product.sizes(a.abs())
 
+    @cached_property
+    def _both(self) -> Layer | None:
+        """One layer for pre-activations and divisors, where products pad both to the same size."""
+        layer, product = self.layer, self.product
+        if not (isinstance(layer, Layer) and layer.form == DENSE and 2 * layer.units <= UNITS):
+            return None
+        assert isinstance(product, Matrix)
+        bias = torch.cat([layer.bias, torch.zeros_like(layer.bias)])
+        return Layer(torch.cat([layer.weight, product.numbers]), bias)
+
     def units(self, a: Tensor, size: Tensor) -> Units:
         """The units at the points ``a`` (N, d), which have anchors of the given ``size`` (N,)."""
-        z = self.layer.preactivation(a)
-        divisor, whole = self.divisors(a)
+        if self._both is None:
+            z = self.layer.preactivation(a)
+            divisor, whole = self.divisors(a)
+        else:
+            z, divisor = self._both.preactivation(a).tensor_split(2, 1)
+            whole = divisor if self.never_cancels else self.product.sizes(a.abs())
         alive = z > -self.slack(size)
         # What is overwritten here and below is new: no memory is asked for again.
         if self.never_cancels:
@@ -205,9 +222,13 @@ class FactorLayer:
 
     @cached_property
     def _reaches(self) -> Tensor:
-        """The values of the mask, of which rules have one or two; of more the extremes, (r,)."""
+        """The values of the mask, of which rules have one or two; of more the extremes, (r,).
+
+        Without zero, by which no input moves.
+        """
         values: Tensor = self.mask.values
-        return values if len(values) <= 2 else values[[0, -1]]
+        extremes = values if len(values) <= 2 else values[[0, -1]]
+        return extremes[extremes != 0]
 
     def roots(self, a: Tensor, step: Tensor, unit: Tensor) -> Tensor:
         """The roots (N, d) of one unit for each anchor ``a`` (N, d); step and unit (N,)."""
