@@ -11,6 +11,7 @@ This holds for one machine and one number of threads; other kernels have other l
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -28,8 +29,8 @@ def row_product(rows: Tensor, matrix: Tensor, shift: Tensor | None = None) -> Te
     """
     flat = rows if rows.dim() == 2 else rows.reshape(-1, rows.shape[-1])
     if any(part is not None and part.requires_grad for part in (rows, matrix, shift)):
-        result: Tensor = _RowProduct.apply(flat, matrix)
-        result = result if shift is None else result + shift
+        apply: Callable[[Tensor, Tensor], Tensor] = _RowProduct.apply
+        result = apply(flat, matrix) if shift is None else apply(flat, matrix) + shift
     else:
         result = _product(flat, matrix, shift)
     return result if rows.dim() == 2 else result.unflatten(0, rows.shape[:-1])

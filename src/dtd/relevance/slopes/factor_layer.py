@@ -189,11 +189,9 @@ class FactorLayer:
     def units(self, a: Tensor, size: Tensor) -> Units:
         """The units at the points ``a`` (N, d), which have anchors of the given ``size`` (N,)."""
         if self._both is None:
-            z = self.layer.preactivation(a)
-            divisor, whole = self.divisors(a)
+            z, divisor = self.layer.preactivation(a), self.product(a)
         else:
             z, divisor = self._both.preactivation(a).tensor_split(2, 1)
-            whole = divisor if self.never_cancels else self.product.sizes(a.abs())
         alive = z > -self.slack(size)
         # What is overwritten here and below is new: no memory is asked for again.
         if self.never_cancels:
@@ -203,7 +201,8 @@ class FactorLayer:
             divisor = torch.threshold_(divisor, 0, torch.inf)
         else:
             magnitude = divisor.abs()
-            rooted = (magnitude > whole.mul_(policy(a.dtype).degenerate)).logical_and_(alive)
+            least = self.product.sizes(a.abs()).mul_(policy(a.dtype).degenerate)
+            rooted = (magnitude > least).logical_and_(alive)
             undirected = (magnitude <= self.smallest_divisor(size)).logical_and_(alive)
             divisor = torch.where(rooted, divisor, torch.inf)
         return Units(z, z.relu().div_(divisor), rooted, undirected, _largest(z))
