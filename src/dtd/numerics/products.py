@@ -11,6 +11,7 @@ This holds for one machine and one number of threads; other kernels have other l
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -21,23 +22,45 @@ ROWS, UNITS = 48, 8
 """A block: multiples of the widths and heights that kernels have, at most 48 by 8."""
 
 
-def row_product(rows: Tensor, matrix: Tensor) -> Tensor:
-    """``rows @ matrix`` for rows (..., d) and a matrix (d, J), differentiable to any order."""
+def row_product(rows: Tensor, matrix: Tensor, shift: Tensor | None = None) -> Tensor:
+    """``rows @ matrix`` for rows (..., d) and a matrix (d, J), differentiable to any order.
+
+    To each row the ``shift`` (J,) is added.
+    """
     flat = rows if rows.dim() == 2 else rows.reshape(-1, rows.shape[-1])
-    product = _RowProduct.apply if rows.requires_grad or matrix.requires_grad else _product
-    result: Tensor = product(flat, matrix)
+    if any(part is not None and part.requires_grad for part in (rows, matrix, shift)):
+        apply: Callable[[Tensor, Tensor], Tensor] = _RowProduct.apply
+        result = apply(flat, matrix) if shift is None else apply(flat, matrix) + shift
+    else:
+        result = _product(flat, matrix, shift)
     return result if rows.dim() == 2 else result.unflatten(0, rows.shape[:-1])
 
 
-def _product(rows: Tensor, matrix: Tensor) -> Tensor:
+def _product(rows: Tensor, matrix: Tensor, shift: Tensor | None = None) -> Tensor:
     count, units = len(rows), matrix.shape[1]
-    if count % ROWS:
-        rows = torch.cat([rows, rows.new_zeros(-count % ROWS, rows.shape[1])])
     if units % UNITS:
         matrix = pad(matrix, (0, -units % UNITS))
     # BLAS runs along the columns of this product. The rows of the result are made whole again,
     # because sums over them are taken in the order in which they lie in memory.
-    return torch.mm(matrix.T, rows.contiguous().T).T[:count, :units].contiguous()
+    product = _columns(rows.contiguous(), matrix.T).T[:count, :units]
+    if shift is None:
+        return product.contiguous()
+    return torch.add(product, shift, out=rows.new_empty(count, units))
+
+
+def _columns(rows: Tensor, matrix: Tensor) -> Tensor:
+    """``matrix @ rows.T`` for rows (N, d) and a matrix (J, d), and zeros up to a whole block."""
+    whole = len(rows) - len(rows) % ROWS
+    if whole == len(rows):
+        return torch.mm(matrix, rows.T)
+    rest = pad(rows[whole:], (0, 0, 0, -len(rows) % ROWS)).T
+    if not whole:
+        return torch.mm(matrix, rest)
+    # What fills whole blocks is not copied.
+    product = rows.new_empty(len(matrix), whole + ROWS)
+    torch.mm(matrix, rows[:whole].T, out=product[:, :whole])
+    torch.mm(matrix, rest, out=product[:, whole:])
+    return product
 
 
 class _RowProduct(torch.autograd.Function):

@@ -85,7 +85,7 @@ class Layer(AnyLayer):
 
     def preactivation(self, a: Tensor) -> Tensor:
         """``z = W a + b``."""
-        return self.matrix(a) + self.bias
+        return self.matrix.shifted(a, self.bias)
 
     def of_units(self, units: Tensor, a: Tensor) -> Tensor:
         rows = self.matrix.rows(units.flatten()).view(*units.shape, a.shape[1])

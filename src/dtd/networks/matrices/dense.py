@@ -42,6 +42,9 @@ class Dense(Form):
     def apply(self, numbers: Tensor, a: Tensor) -> Tensor:
         return row_product(a, numbers.T)
 
+    def apply_shifted(self, numbers: Tensor, a: Tensor, bias: Tensor) -> Tensor:
+        return row_product(a, numbers.T, bias)
+
     def apply_transposed(self, numbers: Tensor, z: Tensor) -> Tensor:
         return row_product(z, numbers)
 

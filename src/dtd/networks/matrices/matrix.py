@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from math import prod
 
 import torch
@@ -65,8 +65,8 @@ class Matrix:
         return Matrix(self.numbers * other.numbers, self.form, self.outside * other.outside)
 
     def shifted(self, a: Tensor, bias: Tensor) -> Tensor:
-        """``W a + b`` for rows ``a`` (N, d)."""
-        return self.form.apply_shifted(self.numbers, a, bias)
+        """``W a + b`` for rows ``a`` (..., d)."""
+        return self._along(partial(self.form.apply_shifted, bias=bias), a)
 
     @cached_property
     def together(self) -> Matrix:

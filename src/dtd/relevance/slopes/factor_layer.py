@@ -16,11 +16,14 @@ from flint import arb
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dtd.networks.layers.affine import Layer
 from dtd.networks.layers.balls import BallLayer
 from dtd.networks.layers.layer import AnyLayer, Product
+from dtd.networks.matrices.dense import DENSE
 from dtd.networks.matrices.matrix import Matrix
 from dtd.numerics.balls import Balls, Numbers, TooFewDigits
 from dtd.numerics.policy import policy
+from dtd.numerics.products import UNITS
 from dtd.relevance.plan import Plan
 
 _FEW = 256
@@ -193,15 +196,36 @@ class FactorLayer:
         value = self.product(a)
         return value, value if self.never_cancels else self.product.sizes(a.abs())
 
+    @cached_property
+    def _both(self) -> Layer | None:
+        """One layer for pre-activations and divisors, where products pad both to the same size."""
+        layer, product = self.layer, self.product
+        if not (isinstance(layer, Layer) and layer.form == DENSE and 2 * layer.units <= UNITS):
+            return None
+        assert isinstance(product, Matrix)
+        bias = torch.cat([layer.bias, torch.zeros_like(layer.bias)])
+        return Layer(torch.cat([layer.weight, product.numbers]), bias)
+
     def units(self, a: Tensor, size: Tensor) -> Units:
         """The units at the points ``a`` (N, d), which have anchors of the given ``size`` (N,)."""
-        z = self.layer.preactivation(a)
-        divisor, whole = self.divisors(a)
-        alive, magnitude = z > -self.slack(size), divisor.abs()
-        rooted = alive & (magnitude > policy(a.dtype).degenerate * whole)
-        step = z.relu() / torch.where(rooted, divisor, torch.inf)
-        undirected = alive & (magnitude <= self.smallest_divisor(size))
-        return Units(z, step, rooted, undirected, _largest(z))
+        if self._both is None:
+            z, divisor = self.layer.preactivation(a), self.product(a)
+        else:
+            z, divisor = self._both.preactivation(a).tensor_split(2, 1)
+        alive = z > -self.slack(size)
+        # What is overwritten here and below is new: no memory is asked for again.
+        if self.never_cancels:
+            # What is not zero has all its digits.
+            rooted = (divisor > 0).logical_and_(alive)
+            undirected = (divisor <= self.smallest_divisor(size)).logical_and_(alive)
+            divisor = torch.threshold_(divisor, 0, torch.inf)
+        else:
+            magnitude = divisor.abs()
+            least = self.product.sizes(a.abs()).mul_(policy(a.dtype).degenerate)
+            rooted = (magnitude > least).logical_and_(alive)
+            undirected = (magnitude <= self.smallest_divisor(size)).logical_and_(alive)
+            divisor = torch.where(rooted, divisor, torch.inf)
+        return Units(z, z.relu().div_(divisor), rooted, undirected, _largest(z))
 
     def units_beside(self, a: Tensor, size: Tensor, unit: Tensor) -> Units:
         """The units at the roots ``a`` of units (N,) of the lower layer, on the anchors' side.
@@ -217,14 +241,18 @@ class FactorLayer:
 
     @cached_property
     def _reaches(self) -> Tensor:
-        """The values of the mask, of which rules have one or two; of more the extremes, (r,)."""
+        """The values of the mask, of which rules have one or two; of more the extremes, (r,).
+
+        Without zero, by which no input moves.
+        """
         values: Tensor = self.mask.values
-        return values if len(values) <= 2 else values[[0, -1]]
+        extremes = values if len(values) <= 2 else values[[0, -1]]
+        return extremes[extremes != 0]
 
     def roots(self, a: Tensor, step: Tensor, unit: Tensor) -> Tensor:
         """The roots (N, d) of one unit for each anchor ``a`` (N, d); step and unit (N,)."""
-        directions = a * self.mask.rows(unit)
-        return torch.addcmul(a, directions, step.unsqueeze(1), value=-1)
+        directions = self.mask.rows(unit).mul_(a)
+        return torch.addcmul(a, directions, step.unsqueeze(1), value=-1, out=directions)
 
 
 @dataclass(frozen=True, eq=False)

@@ -206,7 +206,7 @@ class ForwardSlopes:
         """``C_{l,unit}(a)`` at the points ``a`` (N, d); unit has shape (N,)."""
         layer = self.layers[l]
         if l + 1 == self.network.depth:
-            given = layer.product.entries(torch.zeros_like(unit), unit, a)
+            given = layer.product.columns(unit, a).squeeze(1)
             never = torch.zeros_like(unit, dtype=torch.bool)
             return _Factor(units.step.squeeze(1) * given, ForwardLimits(never, never))
         limited, undecided = torch.zeros(2, len(a), dtype=torch.bool, device=a.device)

@@ -209,7 +209,8 @@ def forward_limits(
     gives = above.gives if l + 2 == network.depth else above.moves
     limited = torch.zeros_like(pairs.unit, dtype=torch.bool)
     limits = ForwardLimits(limited, limited)
-    index = units.undirected.any(1).nonzero().squeeze(1)
+    # There are few or none: to look for all of them takes less time than a look at each row.
+    index = units.undirected.nonzero()[:, 0].unique_consecutive()
     if len(index):
         lost = units.undirected[index] & gives(pairs.unit[index], a[index])
         some = lost.any(1)
