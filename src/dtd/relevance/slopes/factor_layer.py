@@ -16,14 +16,11 @@ from flint import arb
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dtd.networks.layers.affine import Layer
 from dtd.networks.layers.balls import BallLayer
 from dtd.networks.layers.layer import AnyLayer, Product
-from dtd.networks.matrices.dense import DENSE
 from dtd.networks.matrices.matrix import Matrix
 from dtd.numerics.balls import Balls, Numbers, TooFewDigits
 from dtd.numerics.policy import policy
-from dtd.numerics.products import UNITS
 from dtd.relevance.plan import Plan
 
 _FEW = 256
@@ -196,22 +193,9 @@ class FactorLayer:
         value = self.product(a)
         return value, value if self.never_cancels else self.product.sizes(a.abs())
 
-    @cached_property
-    def _both(self) -> Layer | None:
-        """One layer for pre-activations and divisors, where products pad both to the same size."""
-        layer, product = self.layer, self.product
-        if not (isinstance(layer, Layer) and layer.form == DENSE and 2 * layer.units <= UNITS):
-            return None
-        assert isinstance(product, Matrix)
-        bias = torch.cat([layer.bias, torch.zeros_like(layer.bias)])
-        return Layer(torch.cat([layer.weight, product.numbers]), bias)
-
     def units(self, a: Tensor, size: Tensor) -> Units:
         """The units at the points ``a`` (N, d), which have anchors of the given ``size`` (N,)."""
-        if self._both is None:
-            z, divisor = self.layer.preactivation(a), self.product(a)
-        else:
-            z, divisor = self._both.preactivation(a).tensor_split(2, 1)
+        z, divisor = self.layer.preactivation(a), self.product(a)
         alive = z > -self.slack(size)
         # What is overwritten here and below is new: no memory is asked for again.
         if self.never_cancels:
