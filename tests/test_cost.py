@@ -30,11 +30,11 @@ def convolutional(pooling):
 def literal_counts(explainer):
     """Roots that one root of every unit leads to, itself included, by layer.
 
-    They are counted one by one, down from the output.
+    They are counted one by one, down from the output, with which all units count as connected.
     """
-    counts = [[1] * explainer.network.widths[-1]]
+    counts = [[1], [2] * explainer.network.widths[-2]]
     for layer, rule in zip(
-        explainer.network.layers[:0:-1], explainer.scheme.rules[:0:-1], strict=True
+        explainer.network.layers[-2:0:-1], explainer.scheme.rules[-2:0:-1], strict=True
     ):
         moved = layer.mask(rule.factor_mask).dense() != 0
         counts.append([1 + sum(counts[-1][above] for above in unit.nonzero()) for unit in moved.T])

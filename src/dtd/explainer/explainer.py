@@ -208,10 +208,14 @@ class DTD:
 
     def points_visited(self, samples: int) -> int:
         """At how many points relevance functions are evaluated for so many samples, at most."""
+        return samples * self._points_visited
+
+    @cached_property
+    def _points_visited(self) -> int:
+        """The same for one sample."""
         if self.method != "recursive":
             return 0
-        problem = self._problem(Output(0), self._nothing())
-        return samples * self._estimator.points_visited(problem)
+        return self._estimator.points_visited(self._problem(Output(0), self._nothing()))
 
     @outside_inference
     def forecast(self, x: Tensor, explained: Targets) -> Forecast | None:

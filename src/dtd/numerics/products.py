@@ -38,29 +38,16 @@ def row_product(rows: Tensor, matrix: Tensor, shift: Tensor | None = None) -> Te
 
 def _product(rows: Tensor, matrix: Tensor, shift: Tensor | None = None) -> Tensor:
     count, units = len(rows), matrix.shape[1]
+    if count % ROWS:
+        rows = pad(rows, (0, 0, 0, -count % ROWS))
     if units % UNITS:
         matrix = pad(matrix, (0, -units % UNITS))
     # BLAS runs along the columns of this product. The rows of the result are made whole again,
     # because sums over them are taken in the order in which they lie in memory.
-    product = _columns(rows.contiguous(), matrix.T).T[:count, :units]
+    product = torch.mm(matrix.T, rows.contiguous().T).T[:count, :units]
     if shift is None:
         return product.contiguous()
     return torch.add(product, shift, out=rows.new_empty(count, units))
-
-
-def _columns(rows: Tensor, matrix: Tensor) -> Tensor:
-    """``matrix @ rows.T`` for rows (N, d) and a matrix (J, d), and zeros up to a whole block."""
-    whole = len(rows) - len(rows) % ROWS
-    if whole == len(rows):
-        return torch.mm(matrix, rows.T)
-    rest = pad(rows[whole:], (0, 0, 0, -len(rows) % ROWS)).T
-    if not whole:
-        return torch.mm(matrix, rest)
-    # What fills whole blocks is not copied.
-    product = rows.new_empty(len(matrix), whole + ROWS)
-    torch.mm(matrix, rows[:whole].T, out=product[:, :whole])
-    torch.mm(matrix, rest, out=product[:, whole:])
-    return product
 
 
 class _RowProduct(torch.autograd.Function):

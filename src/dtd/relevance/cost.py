@@ -60,20 +60,24 @@ def _connected_roots(problem: Problem) -> list[int]:
     """The points for one anchor of the layers that forward passes cover, from the last one down.
 
     For a root of unit j they visit the roots of those units above that the rule's mask connects
-    with j.
+    with j. The output counts as connected with all units, whichever is explained.
     """
     counts = list[int]()
     if not by_forward_passes(problem.series, problem.moving_roots, problem.forward_passes):
         return counts
-    below_unit = torch.zeros(1, 1, dtype=torch.float64, device=problem.explained.device)
-    parts = zip(problem.explained.layers, problem.scheme.roots, problem.scheme.rules, strict=True)
-    for layer, roots, rule in reversed(list(parts)):
-        mask = roots.factor_mask(rule)
+    layers, scheme = problem.explained.layers, problem.scheme
+    masks = [one.factor_mask(rule) for one, rule in zip(scheme.roots, scheme.rules, strict=True)]
+    below_unit = layers[-1].parameters["bias"].new_ones(1, 1, dtype=torch.float64)
+    for l in reversed(range(len(layers))):
+        mask = masks[l]
         if mask is None:
             break
-        below_unit = (1 + below_unit).clamp(max=_MOST)
         counts.append(int(below_unit.sum().clamp(max=_MOST)))
-        below_unit = _connected(layer.mask(mask), below_unit)
+        if l + 1 == len(layers):
+            above = below_unit.expand(1, layers[l].size)
+        else:
+            above = _connected(layers[l].mask(mask), below_unit)
+        below_unit = (1 + above).clamp(max=_MOST)
     return counts
 
 
