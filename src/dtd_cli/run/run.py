@@ -173,7 +173,8 @@ def _log_forecast(prepared: Prepared, ways: Mapping[Way, DTD]) -> None:
         forecast = explainer.forecast(prepared.x, prepared.targets)
         if forecast:
             log.info(
-                "sampling %s%d paths for each layer of each sample: about %.0f s",
+                "sampling %s%d paths for each layer of each sample: about %.0f s, more where they "
+                "meet one-sided limits",
                 "up to about " if forecast.varies else "",
                 forecast.paths,
                 max(1, forecast.seconds),
