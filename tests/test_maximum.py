@@ -245,6 +245,24 @@ def test_an_average_that_moved_all_inputs_would_have_a_pole():
     assert set(roots[roots["layer"] == 0]["limit"]) == {"unbounded"}
 
 
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("forward_passes", [True, False])
+def test_overlapping_averages_below_the_output(rule, forward_passes):
+    """Two inputs have no finite limit: in many digits they grow with one over the position."""
+    windows = Windows((3,), (2,), (1,), (0,), (1,))
+    network = Network(
+        (
+            Layer(tensor([[[1.0]]]), tensor([0.25] * 3),
+                  form=Convolution((1, 3), (1,), (0,), (1,))),
+            Layer(tensor([0.5]), tensor([0.0, 0.0]), form=Averaging((1, 3), windows)),
+            Layer(tensor([[1.0, 0.5]]), tensor([0.5])),
+        )
+    )  # fmt: skip
+    settings = {"rule": RULES[rule], "forward_passes": forward_passes}
+    result = dtd.DTD(network, **settings).explain(tensor([[0.5, 0.6, 0.7]]))
+    assert result.limits[0][0] in ("unsettled", "unbounded")
+
+
 def test_the_integral_of_all_degrees_is_refused():
     with pytest.raises(dtd.InvalidSetting, match=r"^degree=inf: .*max pooling.*finite degree"):
         dtd.DTD(pooled_network(3, 2, "negative"), degree=math.inf)

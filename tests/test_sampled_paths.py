@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
+import dtd
 from cases import network, positive_input, random_network, recursion, relevances, tensor
 from dtd.relevance.paths import sampled as sampled_paths
 from dtd.relevance.paths.budget import Budget
@@ -275,6 +276,13 @@ PAPER = ["network=paper", "network.seed=1", "training=none", "inputs=positive", 
 def test_what_is_refused(monkeypatch, capfd, arguments, words):
     assert dtd_run(monkeypatch, *PAPER, *arguments) == 2
     assert words in capfd.readouterr().err
+
+
+def test_paths_without_forward_passes_are_refused():
+    network = random_network((3, 4, 2), 0, "negative", output_relu=False)
+    explainer = dtd.DTD(network, estimator="monte_carlo", forward_passes=False)
+    with pytest.raises(dtd.InvalidSetting, match=r"^estimator=monte_carlo: .*forward_passes"):
+        explainer.explain(torch.ones(1, 3, dtype=torch.float64), 0)
 
 
 def test_gamma_without_biases(monkeypatch, tmp_path):

@@ -113,6 +113,8 @@ class MonteCarlo:
             raise _refused(
                 "paths estimate degree 1, without interactions, with root_dependence=exact"
             )
+        if not problem.forward_passes:
+            raise _refused("paths are followed by forward passes, and forward_passes=False")
         scheme = problem.scheme
         for l, (roots, rule) in enumerate(zip(scheme.roots, scheme.rules, strict=True)):
             if roots.factor_mask(rule) is None:

@@ -42,15 +42,12 @@ def digits(number: int) -> Iterator[None]:
         yield
 
 
-def from_zero() -> arb:
-    """An interval from zero up, so wide that numbers which depend on it are not known to be zero.
+def around_zero() -> arb:
+    """An interval around zero, so wide that numbers which depend on it are not known to be zero.
 
-    Not even where ``nonzero`` asks and weights of 1e-39 are on the way, in 188 digits. It stands
-    for a number above zero on the way there, as in a one-sided limit.
+    Not even where ``nonzero`` asks and weights of 1e-39 are on the way, in 188 digits.
     """
-    # The bound of a power of two is exact, so that the interval ends at zero.
-    middle = arb(2) ** -(flint.ctx.prec // 8)
-    return arb(middle, middle)
+    return arb(0, arb(10) ** -(flint.ctx.dps // 8))
 
 
 def size_of_ball(number: int) -> int:
@@ -78,40 +75,31 @@ class Balls:
 
     @property
     def positive(self) -> NDArray[np.bool_]:
-        """Which entries are positive; also one between zero and something above it.
+        """Which entries are positive.
 
         Raises:
             TooFewDigits: as :attr:`nonzero`.
         """
-        return np.asarray(self.nonzero & (self.value >= 0).astype(bool), dtype=bool)
+        return np.asarray(self.nonzero & (self.value > 0).astype(bool), dtype=bool)
 
     @property
     def nonzero(self) -> NDArray[np.bool_]:
         """Which entries are not zero. What may be zero is, if it is known to a third of the digits.
 
-        An entry with a larger radius that ends at zero is not: it is near a :func:`from_zero`.
-
         Raises:
             TooFewDigits: an entry is not known well enough.
         """
         nonzero = np.asarray(self.value != 0, dtype=bool)
-        if flint.ctx.dps < MOST_DIGITS and not nonzero.all():
+        zeros = self.value[~nonzero]
+        if len(zeros) and flint.ctx.dps < MOST_DIGITS:
             least = arb(10) ** -(flint.ctx.dps // 3)
-            for place in zip(*np.nonzero(~nonzero), strict=True):
-                ball = self.value[place]
-                if not ball.rad() < least:
-                    if not _ends_at_zero(ball):
-                        raise TooFewDigits
-                    nonzero[place] = True
+            if not all(ball.rad() < least for ball in zeros):
+                raise TooFewDigits
         return nonzero
 
     def check_signs(self) -> None:
-        """Raises TooFewDigits where an entry may be zero, and is not zero without rounding.
-
-        Nor may it be zero at the end of its interval alone.
-        """
-        zeros = self.value[~(self.value != 0).astype(bool)]
-        if not all(ball == 0 or _ends_at_zero(ball) for ball in zeros):
+        """Raises TooFewDigits where an entry may be zero, and is not zero without rounding."""
+        if not all(ball == 0 for ball in self.value[~(self.value != 0).astype(bool)]):
             raise TooFewDigits
 
     def __len__(self) -> int:
@@ -214,11 +202,6 @@ class BallMatrix(ABC):
     @abstractmethod
     def transposed(self) -> BallMatrix:
         """The matrix (d, J)."""
-
-
-def _ends_at_zero(ball: arb) -> bool:
-    """Whether a ball with a radius has zero as its end."""
-    return ball.rad() > 0 and bool(ball >= 0 or ball <= 0)
 
 
 def exact(numbers: Tensor) -> Numbers:

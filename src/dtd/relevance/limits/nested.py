@@ -22,7 +22,7 @@ from dtd.numerics.balls import (
     Indices,
     Numbers,
     TooFewDigits,
-    from_zero,
+    around_zero,
     gradient,
     total,
     zeros,
@@ -183,10 +183,9 @@ class NestedRecursion:
     def _beside(self, l: int, roots: Balls, anchors: Balls, unit: Indices) -> Balls:
         """The activations (N, J) at the roots of units (N,), on the branches of the anchors.
 
-        At its root a unit is on its kink, and beside it, towards the anchor, it is alive. So what
-        is given for it is a small interval from zero up: the signs that are known are the same at
-        all points nearby on this side, where everything is continuous. What is given does not
-        depend on the anchors, for at its root a unit is zero always.
+        At its root a unit is on its kink. So what is given for it is a small interval around zero:
+        signs that depend on it are not known, and those that are known are the same at all points
+        nearby, where everything is continuous.
 
         Raises:
             TooFewDigits: another unit is on its kink, so a limit is needed.
@@ -201,8 +200,8 @@ class NestedRecursion:
             if not all(ball == 0 for ball in (*z.value[others], *dead[others])):
                 raise TooFewDigits
         on_kink = own & zero
-        interval = on_kink.astype(int).astype(object) * from_zero()
-        alive = (z.value > 0).astype(bool)
+        interval = on_kink.astype(int).astype(object) * around_zero()
+        alive = on_kink | (z.value > 0).astype(bool)
         return z.scaled(alive.astype(int).astype(object)).shifted(interval)
 
     def _expansion(

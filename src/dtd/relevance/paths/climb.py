@@ -219,7 +219,7 @@ class Climb:
             limited, undecided = reached.limits
             # Where other units are alive, limits further up depend on what is below this root.
             shared = reached.a.any(1) if at + 2 < depth else torch.zeros_like(limited)
-            undecided = limited & (undecided | units.revived[alive, upper] | shared)
+            undecided = limited & (undecided | units.revived[alive].any(1) | shared)
             from_first[row[undecided]] = True
             ending = (limited & ~undecided & (t != 0)).nonzero().squeeze(1)
             if len(ending):

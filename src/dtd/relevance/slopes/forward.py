@@ -225,7 +225,8 @@ class ForwardSlopes:
                 slope = expansion.slope.gather(1, lower[given].unsqueeze(1)).squeeze(1)
                 share[given] = slope * (t * layer.mask.entries(upper, lower))[given]
                 limited[row[limits.limited]] = True
-                revived = limits.limited & units.revived.take(chunk)
+                # A window that is zero but for the lower unit rises with it, and with this root's.
+                revived = limits.limited & units.revived.index_select(0, row).any(1)
                 undecided[row[limits.undecided | revived]] = True
             value.index_add_(0, row, share)
         return _Factor(value, ForwardLimits(limited, undecided))
