@@ -19,7 +19,7 @@ from torch import Tensor
 from dtd.networks.layers.balls import BallLayer
 from dtd.networks.layers.layer import AnyLayer, Product
 from dtd.networks.matrices.matrix import Matrix
-from dtd.numerics.balls import Balls, Numbers, TooFewDigits
+from dtd.numerics.balls import Balls, Numbers
 from dtd.numerics.policy import policy
 from dtd.relevance.plan import Plan
 
@@ -120,14 +120,11 @@ class FactorLayer:
         ``a`` (N, d) are the points, and ``z`` (N, J) the pre-activations there.
 
         Raises:
-            TooFewDigits: a sign is not known, or a step may be infinite.
+            TooFewDigits: a sign is not known.
         """
         divisor = self.balls.preactivation(a)
         active = z.positive & divisor.nonzero & wanted
-        steps = z.value / np.where(active, divisor.value, 1) * active
-        if not all(step.is_finite() for step in steps[active]):
-            raise TooFewDigits
-        return active, steps
+        return active, z.value / np.where(active, divisor.value, 1) * active
 
     def rivals(self, unit: Tensor, a: Tensor, ties: Tensor, size: Tensor) -> Tensor:
         """Whether another unit decides what unit i (N,) gives beside its root, (N,).
