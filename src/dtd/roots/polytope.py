@@ -57,13 +57,13 @@ class PolytopeSearch(RootFinder):
                 reached[anchor, unit], steps[anchor, unit] = True, point
         points = a.unsqueeze(1) + torch.from_numpy(steps).to(a)
         points = points.clamp(domain.low, domain.high)
-        found, inactive, certified = (
+        is_found, inactive, certified = (
             torch.from_numpy(flags).to(a.device) for flags in (reached, ~active, proven)
         )
-        status = torch.full_like(found, Status.NOT_FOUND, dtype=torch.int8)
-        status[found] = problem.zeros.found_in_region
+        status = torch.full_like(is_found, Status.NOT_FOUND, dtype=torch.int8)
+        status[is_found] = problem.zeros.found_in_region
         status[inactive] = Status.INACTIVE
-        certified &= ~found | _in_region(problem, points)
+        certified &= ~is_found | _in_region(problem, points)
         return Roots(points, status, OnKink(), certified)
 
     def evaluations(self, units: int) -> int:

@@ -71,7 +71,7 @@ def _groups(where: tuple[str, ...], known: str, folder: str) -> dict[str, tuple[
     repository = config_repository(GlobalHydra.instance().config_loader(), CONFIG, where)
     names = [name for name in repository.get_group_options("", ObjectType.GROUP) if name != "hydra"]
     options = {name: tuple(sorted(repository.get_group_options(name))) for name in sorted(names)}
-    return {name: found for name, found in options.items() if found}
+    return {name: listed for name, listed in options.items() if listed}
 
 
 def composed(where: Sequence[str], choices: Sequence[str]) -> DictConfig:

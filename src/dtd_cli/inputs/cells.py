@@ -23,10 +23,10 @@ def numbers(path: str, frame: pd.DataFrame) -> np.ndarray:
     Raises:
         SettingError: a column is text, or a cell is no finite number.
     """
-    found: np.ndarray = frame.apply(_numeric).to_numpy(float, na_value=np.nan)
-    wrong = ~np.isfinite(found)
+    cells: np.ndarray = frame.apply(_numeric).to_numpy(float, na_value=np.nan)
+    wrong = ~np.isfinite(cells)
     if not wrong.any():
-        return found
+        return cells
     text = np.flatnonzero(wrong.all(0))
     column = int(text[0]) if len(text) else int(np.argwhere(wrong)[0, 1])
     row = int(np.flatnonzero(wrong[:, column])[0])

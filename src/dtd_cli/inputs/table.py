@@ -240,8 +240,9 @@ def _labels(column: pd.Series) -> np.ndarray:
     """The labels, missing ones as None or NaN; numbers where all others are numbers."""
     missing = column.isna() | column.astype(str).isin(_MISSING)
     present = column.astype(object).where(~missing, None)
-    found = pd.to_numeric(present, errors="coerce")
-    labels: np.ndarray = (found if (found.isna() == missing).all() else present).to_numpy(copy=True)
+    as_numbers = pd.to_numeric(present, errors="coerce")
+    are_numbers = (as_numbers.isna() == missing).all()
+    labels: np.ndarray = (as_numbers if are_numbers else present).to_numpy(copy=True)
     return labels
 
 

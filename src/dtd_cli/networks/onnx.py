@@ -57,7 +57,7 @@ def _read(path: str, folder: str, shape: Shape | None) -> Network:
 
 
 def _digest(path: str) -> str:
-    """SHA-256 of a file that was found to be a graph, with the weights beside it."""
+    """SHA-256 of a file that holds a graph, with the weights beside it."""
     import onnx
 
     return hashlib.sha256(onnx.load(path).SerializeToString(deterministic=True)).hexdigest()

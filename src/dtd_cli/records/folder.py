@@ -73,8 +73,8 @@ class RunFolder:
         """The file that says that a run has ended here, and when it came; None while none does."""
         for name in (DONE, FAILED):
             with suppress(OSError):
-                found = (self.path / name).stat()
-                return found.st_ino, found.st_mtime_ns
+                mark = (self.path / name).stat()
+                return mark.st_ino, mark.st_mtime_ns
         return None
 
     @property

@@ -95,10 +95,10 @@ def _large_relevance(prepared: Prepared, tables: Tables, figures: Figures) -> It
         )
         finder = roots["finder"].where(roots["method"] == "recursive", "")
         own = (roots["method"] == method) | ("recursive, " + finder == method)
-        found = roots[own & (roots["sample"] == sample) & (roots["layer"] == layer)]
-        reach = (found["gradient_norm"] * found["distance"]).dropna()
+        used = roots[own & (roots["sample"] == sample) & (roots["layer"] == layer)]
+        reach = (used["gradient_norm"] * used["distance"]).dropna()
         if len(reach):
-            root = found.loc[reach.idxmax()]
+            root = used.loc[reach.idxmax()]
             text += (
                 f"; most of it comes from the root of unit {root['neuron']} of layer {layer + 1}, "
                 f"where the residual is {root['residual']:.2g}"

@@ -64,27 +64,27 @@ def _warned(rivals: Sequence[Candidate]) -> Iterator[str]:
 
 
 def _cosines(rivals: Sequence[Candidate]) -> Iterator[str]:
-    found = _extremes(rivals, deciding.COSINE)
-    if found:
-        (low, lowest), (high, highest) = found
+    extremes = _extremes(rivals, deciding.COSINE)
+    if extremes:
+        (low, lowest), (high, highest) = extremes
         text = f"from {number(low)} ({_called(lowest)}) to {number(high)} ({_called(highest)})"
         same = number(low) == number(high)
         yield f"Its cosine with the train-free relevance is {number(low) if same else text}."
 
 
 def _doubts(rivals: Sequence[Candidate]) -> Iterator[str]:
-    found = _extremes(rivals, deciding.IN_DOUBT)
-    if found and found[1][0]:
-        share, most = found[1]
+    extremes = _extremes(rivals, deciding.IN_DOUBT)
+    if extremes and extremes[1][0]:
+        share, most = extremes[1]
         whose = f" of {_called(most)}" if rivals[1:] else ""
         yield f"Limits leave {100 * share:.3g} % of the samples{whose} in doubt."
 
 
 def _times(rivals: Sequence[Candidate]) -> Iterator[str]:
     """Where it matters."""
-    found = _extremes(rivals, deciding.SECONDS)
-    if found and found[1][0] >= max(1, 2 * found[0][0]):
-        (low, fastest), (high, slowest) = found
+    extremes = _extremes(rivals, deciding.SECONDS)
+    if extremes and extremes[1][0] >= max(1, 2 * extremes[0][0]):
+        (low, fastest), (high, slowest) = extremes
         yield f"{_called(fastest)} takes {number(low)} s, and {_called(slowest)} {number(high)} s."
 
 

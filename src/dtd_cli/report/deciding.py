@@ -70,8 +70,8 @@ def _to_train_free(group: Explanations, method: str, label: str) -> float:
     reference = group.relevance.get(("train_free", label))
     if reference is None or method == "train_free":
         return math.nan
-    found = cosines(np.stack([group.relevance[method, label], reference], axis=1))[:, 0, 1]
-    finite = found[np.isfinite(found)]
+    values = cosines(np.stack([group.relevance[method, label], reference], axis=1))[:, 0, 1]
+    finite = values[np.isfinite(values)]
     return float(finite.mean()) if len(finite) else math.nan
 
 

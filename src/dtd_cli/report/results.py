@@ -174,16 +174,16 @@ def _scores(path: Path) -> Iterator[Score]:
     """Those that are there, and finite."""
     tables = {name: path / f"{name}.csv" for name in ("continuity", "faithfulness")}
     read = {name: named(read_table(file)) for name, file in tables.items() if is_file(file)}
-    found: list[Score] = []
+    listed: list[Score] = []
     if "continuity" in read:
         scores = read["continuity"].set_index("method")["score"]
-        found += [Score(str(method), CONTINUITY, value) for method, value in scores.items()]
+        listed += [Score(str(method), CONTINUITY, value) for method, value in scores.items()]
     if "faithfulness" in read:
         areas = read["faithfulness"].groupby(["baseline", "method"], sort=False)["area"].mean()
         for baseline, quantity in (("low", FLIPPED_LOW), ("mean", FLIPPED_MEAN)):
             if baseline in areas.index.get_level_values("baseline"):
-                found += [Score(str(m), quantity, area) for m, area in areas.loc[baseline].items()]
-    return (score for score in found if math.isfinite(score.value))
+                listed += [Score(str(m), quantity, area) for m, area in areas.loc[baseline].items()]
+    return (score for score in listed if math.isfinite(score.value))
 
 
 def _ledger_figures(layers: pd.DataFrame, f: pd.Series) -> Iterator[Figure]:

@@ -20,9 +20,9 @@ from dtd_cli.run.progress import bars
 def scan(folder: Path, progress: bool, verify: bool = False) -> list[Run]:
     """All runs below ``folder``, in the natural order of their names; missing ones last."""
     folders = list(_folders(folder))
-    found = [path for path in folders if _holds_a_run(path)]
-    found.sort(key=lambda path: _natural(path.relative_to(folder).as_posix()))
-    shown = bars(progress)(found, "finding runs")
+    holding = [path for path in folders if _holds_a_run(path)]
+    holding.sort(key=lambda path: _natural(path.relative_to(folder).as_posix()))
+    shown = bars(progress)(holding, "finding runs")
     runs = [Run.read(path, path.relative_to(folder).as_posix(), verify) for path in shown]
     sweeps = [path for path in folders if os.path.lexists(path / PLAN) and not path.is_symlink()]
     return runs + [

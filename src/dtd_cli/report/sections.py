@@ -179,8 +179,8 @@ def all_runs(study: Study) -> Section:
 
 def _values(run: Run, names: Sequence[str]) -> list[str]:
     """Settings of a run, empty where it has none."""
-    found = [settings.value(run.settings, name) for name in names]
-    return ["" if value is None else str(value) for value in found]
+    values = [settings.value(run.settings, name) for name in names]
+    return ["" if value is None else str(value) for value in values]
 
 
 def _named(study: Study, number: int) -> Cell:

@@ -49,9 +49,9 @@ def paths(config: Config, prepared: Prepared) -> Iterator[MethodPaths]:
         for output, problem, samples in prepared.explainer.problems(prepared.x, prepared.targets):
             numbers = samples.cpu().numpy()
             done = 0
-            for found in PATHS[method](problem):
-                count = len(found)
-                signed = found if output.sign > 0 else found.opposite()
+            for unsigned in PATHS[method](problem):
+                count = len(unsigned)
+                signed = unsigned if output.sign > 0 else unsigned.opposite()
                 yield MethodPaths(method, output.unit, numbers[done : done + count], signed)
                 done += count
 

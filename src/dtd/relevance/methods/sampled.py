@@ -75,18 +75,18 @@ def cost(problem: Problem, budget: Budget) -> tuple[int, float]:
     # The first time is not counted: some things are made once.
     for number in (few, few, more):
         begin = perf_counter()
-        found = sampled(first, Budget(number), 0)
+        explanation = sampled(first, Budget(number), 0)
         times.append(perf_counter() - begin)
     each = max(0.0, times[2] - times[1]) / (more - few)
-    paths = [budget.needed(more, *error) for error in _errors(found)]
+    paths = [budget.needed(more, *error) for error in _errors(explanation)]
     return max(paths), times[1] + each * (sum(paths) / len(paths) - few)
 
 
-def _errors(found: Explanation) -> list[tuple[float, float]]:
+def _errors(explanation: Explanation) -> list[tuple[float, float]]:
     """The sum of each layer's relevances, and its standard error."""
-    assert found.errors is not None, "it was estimated"
-    sums = [float(found.relevances[l].sum()) for l in range(len(found.errors.sums))]
-    return list(zip(sums, map(float, found.errors.sums), strict=True))
+    assert explanation.errors is not None, "it was estimated"
+    sums = [float(explanation.relevances[l].sum()) for l in range(len(explanation.errors.sums))]
+    return list(zip(sums, map(float, explanation.errors.sums), strict=True))
 
 
 def train_free_factors(slopes: ForwardSlopes, path: list[Tensor]) -> dict[int, Tensor]:

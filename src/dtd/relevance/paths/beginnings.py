@@ -77,13 +77,13 @@ class Beginnings:
     @property
     def by_group(self) -> list[tuple[Tensor, Tensor]]:
         """For each group the places (p,) of its paths among all, and their prefixes in it."""
-        found, before = [], 0
+        places, before = [], 0
         for group in self.groups:
             after = before + len(group.row)
             place = ((self.prefix >= before) & (self.prefix < after)).nonzero().squeeze(1)
-            found.append((place, self.prefix[place] - before))
+            places.append((place, self.prefix[place] - before))
             before = after
-        return found
+        return places
 
     def expected(self, numbers: Guess) -> Tensor:
         """What each prefix is expected to pass on, (N,)."""
@@ -152,8 +152,8 @@ def drawn(
     before = len(complete)
     for anchor in row[~whole].unique():
         index = ((row == anchor) & ~whole).nonzero().squeeze(1)
-        prefix, found, weight, stratum, size = _drawn(spread[index], usual[index], draws)
-        parts.append((index[prefix], found, weight, before + stratum, size))
+        prefix, own, weight, stratum, size = _drawn(spread[index], usual[index], draws)
+        parts.append((index[prefix], own, weight, before + stratum, size))
         before += len(draws)
     return Beginnings(groups, *(torch.cat(column) for column in zip(*parts, strict=True)))
 

@@ -61,8 +61,8 @@ class Budget:
         """The first paths."""
         return self._next(0, self.paths if self.stderr is None else min(self.paths, _FIRST))
 
-    def after(self, batch: Batch, found: Estimate) -> Batch | None:
-        """The paths that follow those which found this estimate, if any do.
+    def after(self, batch: Batch, estimate: Estimate) -> Batch | None:
+        """The paths that follow those of this estimate, if any do.
 
         With ``stderr`` it has one anchor.
         """
@@ -70,11 +70,11 @@ class Budget:
             return None
         spent = batch.before + batch.number
         if batch.counts:
-            return self._counting(batch, found)
-        return self._next(spent, self._revised(batch, found))
+            return self._counting(batch, estimate)
+        return self._next(spent, self._revised(batch, estimate))
 
     def needed(self, number: int, total: float, stderr: float) -> int:
-        """About how many paths are drawn where ``number`` paths found a sum with this error."""
+        """About how many paths are drawn where ``number`` paths had this error."""
         if self.stderr is None:
             return self.paths
         error = (stderr / total / self.stderr) ** 2 if total else 0.0
@@ -91,19 +91,19 @@ class Budget:
         part = min(ceil((1 - _PILOTS[-1]) * planned), left) // _COUNTING
         return Batch(spent, part, planned, counts=True, last=False)
 
-    def _revised(self, batch: Batch, found: Estimate) -> int:
+    def _revised(self, batch: Batch, estimate: Estimate) -> int:
         """How many paths are planned for after some pilots."""
-        if self.stderr is None or found.total_stderr == 0:
+        if self.stderr is None or estimate.total_stderr == 0:
             return batch.planned
-        _, doubtful = _squared_errors(found, _DOUBTS[0])
+        _, doubtful = _squared_errors(estimate, _DOUBTS[0])
         needed = batch.number * doubtful / self.stderr**2 / (1 - _PILOTS[-1])
         most = min(self.paths, _GROWTH * batch.planned)
         return ceil(max(min(needed, most), self.first.planned))
 
-    def _counting(self, batch: Batch, found: Estimate) -> Batch:
+    def _counting(self, batch: Batch, estimate: Estimate) -> Batch:
         """The batch that counts which follows another one."""
         assert self.stderr is not None, "without one there is a single batch"
-        error, doubtful = _squared_errors(found, _DOUBTS[1])
+        error, doubtful = _squared_errors(estimate, _DOUBTS[1])
         errors = (*batch.errors, error)
         ahead, spent = _COUNTING - len(errors), batch.before + batch.number
         # The squared error of a mean of n is the sum of theirs over n².
@@ -114,9 +114,9 @@ class Budget:
         return Batch(spent, number, batch.planned, counts=True, last=ahead == 1, errors=errors)
 
 
-def _squared_errors(found: Estimate, doubts: float) -> tuple[float, float]:
+def _squared_errors(estimate: Estimate, doubts: float) -> tuple[float, float]:
     """The squared error of the sum of relevances relative to it, as it was estimated, and with so
     many of its own standard deviations more."""
-    total, stderr = float(found.relevance.sum()), float(found.total_stderr)
+    total, stderr = float(estimate.relevance.sum()), float(estimate.total_stderr)
     error = (stderr / total) ** 2 if total else inf
-    return error, error * (1 + doubts / sqrt(max(1, float(found.error_paths))))
+    return error, error * (1 + doubts / sqrt(max(1, float(estimate.error_paths))))

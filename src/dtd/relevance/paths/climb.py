@@ -132,21 +132,21 @@ class Climb:
             self._from_roots(prefixes, onward.rows(chunk))
             for chunk in self.track(paths.split(self._held_together(prefixes.at)), "paths")
         ]
-        found = _Factor.of(parts)
-        from_first = found.from_first.nonzero().squeeze(1)
-        inverse, path = found.inverse[from_first], onward.rows(from_first)
+        expanded = _Factor.of(parts)
+        from_first = expanded.from_first.nonzero().squeeze(1)
+        inverse, path = expanded.inverse[from_first], onward.rows(from_first)
         first = anchors.pairs(self.slopes, *prefixes.beginnings(path.prefix))
         at_limits, by_chance = self._limits(
-            anchors.l, first, first.anchor, path, found.units[from_first]
+            anchors.l, first, first.anchor, path, expanded.units[from_first]
         )
         return SampledExpansion(
-            found.value,
+            expanded.value,
             from_first,
             at_limits.value * inverse,
             at_limits.shares.squeeze(1) * inverse.unsqueeze(1),
-            found.limit_error.index_copy(0, from_first, at_limits.limit_error),
-            found.by_chance.index_put((from_first,), by_chance | found.by_chance[from_first]),
-            found.observed,
+            expanded.limit_error.index_copy(0, from_first, at_limits.limit_error),
+            expanded.by_chance.index_put((from_first,), by_chance | expanded.by_chance[from_first]),
+            expanded.observed,
         )
 
     def _held_together(self, l: int) -> int:
@@ -165,18 +165,18 @@ class Climb:
         at = prefix[plain]
         units = Units(*(column[at] for column in reached.units))
         go_on, drawn = onward.rows(plain), some.units[prefix]
-        found = self._factor(
+        expanded = self._factor(
             prefixes.at + 1, reached.a[at], units, pairs.rows(at), go_on, drawn[plain]
         )
         ones = torch.ones_like(onward.weight)
         return _Factor(
-            torch.zeros_like(ones).index_copy(0, plain, found.value),
-            torch.full_like(ones, torch.nan).index_copy(0, plain, found.limit_error),
-            limited.index_copy(0, plain, found.from_first),
-            drawn.index_copy(0, plain, found.units),
-            ones.index_copy(0, plain, found.inverse),
-            torch.zeros_like(limited).index_copy(0, plain, found.by_chance),
-            found.observed,
+            torch.zeros_like(ones).index_copy(0, plain, expanded.value),
+            torch.full_like(ones, torch.nan).index_copy(0, plain, expanded.limit_error),
+            limited.index_copy(0, plain, expanded.from_first),
+            drawn.index_copy(0, plain, expanded.units),
+            ones.index_copy(0, plain, expanded.inverse),
+            torch.zeros_like(limited).index_copy(0, plain, expanded.by_chance),
+            expanded.observed,
         )
 
     def _factor(
@@ -207,8 +207,8 @@ class Climb:
             row, sample, draws, unit, weight, a = (
                 column[alive] for column in (row, sample, draws, unit, weight, a)
             )
-            found = draw(shares[alive], draws[:, at - depth].unsqueeze(1))
-            upper, inverse = (column.squeeze(1) for column in found)
+            chosen = draw(shares[alive], draws[:, at - depth].unsqueeze(1))
+            upper, inverse = (column.squeeze(1) for column in chosen)
             drawn[row, at - depth] = upper
             product[row] *= inverse
             weight, t = weight * inverse, units.step[alive, upper]
@@ -272,8 +272,8 @@ class Climb:
         spread = {at: each[sample[first]] for at, each in self.guess.spread.items() if at > l}
         by_chance = torch.zeros_like(first, dtype=torch.bool)
         visits = Drawn(self.slopes.layers, spread, onward.draws[first], units[first], by_chance)
-        found = self.limits.at(l, alone, graph=False, visits=visits)
-        return found.rows(inverse), by_chance[inverse]
+        taken = self.limits.at(l, alone, graph=False, visits=visits)
+        return taken.rows(inverse), by_chance[inverse]
 
 
 def _observed(
@@ -285,9 +285,9 @@ def _observed(
     weight: Tensor,
     before: Tensor,
 ) -> Observations:
-    """What paths found from a unit on, where ``before`` is what they had found below it.
+    """The values of paths from a unit on, where ``before`` is what they had summed below it.
 
-    ``factor`` is what each of the N paths found in all, and ``first`` its weight, both (N,).
+    ``factor`` is the whole sum of each of the N paths, and ``first`` its weight, both (N,).
     """
     value = (factor[row] - before) / weight
     columns = sample, unit, first[row] * weight.abs(), value

@@ -1,4 +1,4 @@
-"""What paths have found, added up: relevances, and how far chance may have moved them."""
+"""What comes of paths, added up: relevances, and how far chance may have moved them."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ class Estimate(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
-    """What P paths from B anchors have found.
+class ExpandedPaths:
+    """P paths from B anchors, and what they contribute.
 
     What a path gives to the units is a multiple of a column of the ``layer``'s product, and where
     it is expanded from its first root on, there are ``shares`` beside it. ``expected`` (N,) is what

@@ -18,7 +18,7 @@ _FEW = 2
 
 
 class Observations(NamedTuple):
-    """What n paths found at the units of one layer; all (n,)."""
+    """What n paths had as values at the units of one layer; all (n,)."""
 
     sample: Tensor
     unit: Tensor
@@ -72,9 +72,9 @@ class Guess:
 
     def learned(self, observed: Mapping[int, Observations]) -> Guess:
         """The guess after some paths more, for the layers in which they were observed."""
-        found = {l: _learned(self.profile[l], at) for l, at in observed.items()}
+        learned = {l: _learned(self.profile[l], at) for l, at in observed.items()}
         parts = (
-            {**before, **{l: each[k] for l, each in found.items()}}
+            {**before, **{l: each[k] for l, each in learned.items()}}
             for k, before in enumerate(self._parts)
         )
         return Guess(*parts)
@@ -98,7 +98,7 @@ def _learned(profile: Tensor, observed: Observations) -> tuple[Tensor, Tensor, T
 
     Units that were hardly observed are taken to be like the others of their layer and sample: their
     means and spreads are in proportion to the ``profile`` (B, d), which the means are from then on,
-    unless nothing was found.
+    unless nothing was observed.
     """
     sample, weight, value = observed.sample, observed.weight, observed.value
     entry = sample * profile.shape[1] + observed.unit

@@ -75,13 +75,13 @@ class EnumeratedPaths(Paths):
         return len(self.relevance)
 
     def strongest(self, top: int) -> list[Strongest]:
-        found = []
+        strongest = []
         for paths in self.relevance:
             flat = paths.flatten()
             order = flat.abs().sort(descending=True, stable=True).indices
             units = torch.stack(torch.unravel_index(order[:top], paths.shape), 1)
-            found.append(Strongest(flat[order[:top]], units, flat[order[top:]].sum()))
-        return found
+            strongest.append(Strongest(flat[order[:top]], units, flat[order[top:]].sum()))
+        return strongest
 
     def flows(self, sample: int) -> list[Tensor]:
         # One sample, because the order in which torch adds up depends on their number.

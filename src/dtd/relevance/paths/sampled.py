@@ -21,7 +21,7 @@ from dtd.relevance.limits.limits import Limits
 from dtd.relevance.paths.beginnings import drawn, left_to_chance
 from dtd.relevance.paths.budget import Batch, Budget
 from dtd.relevance.paths.climb import Climb, Onward, SampledExpansion
-from dtd.relevance.paths.estimate import Estimate, Found
+from dtd.relevance.paths.estimate import Estimate, ExpandedPaths
 from dtd.relevance.paths.guess import Guess, Observations
 from dtd.relevance.paths.prefixes import HELD, Anchors, Prefixes, extended
 from dtd.relevance.slopes.forward import ForwardSlopes
@@ -86,21 +86,21 @@ class SampledPaths:
                 chance = partial(left_to_chance, z=anchors.units.z, guess=guess)
                 prefixes = extended(self.slopes, one, len(a), most, chance)
             numbers = draws[batch.before : batch.before + batch.number]
-            found = self._found(anchors, prefixes, guess, numbers)
-            estimate = found.estimate
-            if found.begun.complete:
+            paths = self._expanded(anchors, prefixes, guess, numbers)
+            estimate = paths.estimate
+            if paths.begun.complete:
                 return estimate, guess
             if batch.counts:
                 counting.append(estimate)
-            observed += [_last_observed(found), found.expansion.observed]
+            observed += [_last_observed(paths), paths.expansion.observed]
             guess = before.learned(Observations.merged(observed))
             batch = self.budget.after(batch, estimate)
         return Estimate.mean(counting), guess
 
-    def _found(
+    def _expanded(
         self, anchors: Anchors, prefixes: Sequence[Prefixes], guess: Guess, draws: Tensor
-    ) -> Found:
-        """What paths find from some prefixes on."""
+    ) -> ExpandedPaths:
+        """What comes of paths on from some prefixes."""
         depth, z = self.slopes.network.depth, anchors.units.z
         climb = Climb(self.slopes, self.limits, guess, self.track)
         begun = drawn(prefixes, z, guess, draws, depth)
@@ -110,13 +110,13 @@ class SampledPaths:
             onward = Onward(inside, begun.draws[place], importance[place])
             parts.append((place, climb.expand(anchors, group, onward)))
         expansion, layer = SampledExpansion.together(parts), self.slopes.layers[anchors.l]
-        return Found(layer, anchors, begun, expansion, begun.expected(guess))
+        return ExpandedPaths(layer, anchors, begun, expansion, begun.expected(guess))
 
 
-def _last_observed(found: Found) -> dict[int, Observations]:
-    """What the paths without limits found at the last units of their prefixes."""
-    begun, expansion = found.begun, found.expansion
-    weight = begun.importance(found.anchors.units.z)
+def _last_observed(paths: ExpandedPaths) -> dict[int, Observations]:
+    """The values of the paths without limits at the last units of their prefixes."""
+    begun, expansion = paths.begun, paths.expansion
+    weight = begun.importance(paths.anchors.units.z)
     plain = torch.ones_like(begun.row, dtype=torch.bool).index_fill(0, expansion.from_first, False)
     observed = {}
     for group, (place, inside) in zip(begun.groups, begun.by_group, strict=True):
