@@ -188,7 +188,7 @@ def test_what_brings_kinks_of_a_convolution_together(kernel, bias, together):
         Layer(tensor([[0.83, 0.29, -0.57]]), tensor([-0.1])),
     )
     forward = recursion(Network(layers), "z+").slopes.forward
-    assert forward.layers[1].has_alike == together
+    assert forward.layers[1].may_coincide == together
     assert forward.may_need_limits(0, tensor([1.0])) == together
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -40,14 +40,12 @@ class Formula(ABC):
 class ToKink(Formula):
     """Along ``v_j = a ⊙ scale_j + Σ factor ⊙ mask_j`` to ``z_j = 0``.
 
-    ``fixed`` has the factors (d,) and masks (J, d) that do not depend on the anchor. Where
-    ``constant`` is a number, roots are one over it along ``v_j``, for all units and anchors.
+    ``fixed`` has the factors (d,) and masks (J, d) that do not depend on the anchor.
     """
 
     layer: BallLayer
     scale: Matrix
     fixed: tuple[tuple[Tensor, Matrix], ...] = ()
-    constant: float | None = None
 
     @property
     def is_factor(self) -> bool:
@@ -55,7 +53,7 @@ class ToKink(Formula):
 
     def deltas(self, anchors: Balls, z: Balls, unit: Indices) -> tuple[Indices, Balls]:
         direction = self._direction(anchors, unit)
-        kept, t = self._steps(direction, z, unit, check=False)
+        kept, t = _steps(z, self.layer.along(direction, unit))
         return kept, direction.rows(kept) * t.repeated(self.scale.shape[1])
 
     def steps(self, anchors: Balls, z: Balls, unit: Indices) -> tuple[Indices, Balls]:
@@ -64,18 +62,9 @@ class ToKink(Formula):
         Raises:
             TooFewDigits: a divisor may be zero, and is not zero without rounding.
         """
-        return self._steps(self._direction(anchors, unit), z, unit, check=True)
-
-    def _steps(
-        self, direction: Balls, z: Balls, unit: Indices, check: bool
-    ) -> tuple[Indices, Balls]:
-        if self.constant is not None:
-            return np.arange(len(unit)), Balls(zeros(len(unit)) + 1 / arb(self.constant))
-        divisor = self.layer.along(direction, unit)
-        if check:
-            divisor.check_signs()
-        kept = np.flatnonzero(divisor.nonzero)
-        return kept, z.rows(kept) * divisor.rows(kept).reciprocal()
+        divisor = self.layer.along(self._direction(anchors, unit), unit)
+        divisor.check_signs()
+        return _steps(z, divisor)
 
     def factors(self, unit: Indices) -> Numbers:
         """The rows (N, d) of the scale, for units (N,)."""
@@ -89,6 +78,30 @@ class ToKink(Formula):
 
     def _rows(self, unit: Indices) -> Tensor:
         return torch.from_numpy(unit).to(self.scale.numbers.device)
+
+
+@dataclass(frozen=True, eq=False)
+class ToEmptyWindow(ToKink):
+    """Along the inputs of a window, whose mask is ``constant`` for all units and anchors."""
+
+    constant: float = field(kw_only=True)
+
+    def deltas(self, anchors: Balls, z: Balls, unit: Indices) -> tuple[Indices, Balls]:
+        return np.arange(len(unit)), self._direction(anchors, unit).scaled(self._step)
+
+    def steps(self, anchors: Balls, z: Balls, unit: Indices) -> tuple[Indices, Balls]:
+        return np.arange(len(unit)), Balls(zeros(len(unit)) + self._step)
+
+    @property
+    def _step(self) -> arb:
+        """In the digits of the context."""
+        return 1 / arb(self.constant)
+
+
+def _steps(z: Balls, divisor: Balls) -> tuple[Indices, Balls]:
+    """Which divisors (N,) are not zero, and how far ``z_j = 0`` is with those."""
+    kept = np.flatnonzero(divisor.nonzero)
+    return kept, z.rows(kept) * divisor.rows(kept).reciprocal()
 
 
 @dataclass(frozen=True, eq=False)

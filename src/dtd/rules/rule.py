@@ -13,7 +13,7 @@ from dtd.domains import Domain
 from dtd.networks.layers.layer import AnyLayer, Mask, Product
 from dtd.networks.matrices.matrix import Matrix
 from dtd.numerics.policy import policy
-from dtd.rules.formula import Formula, ToKink
+from dtd.rules.formula import Formula, ToEmptyWindow, ToKink
 
 
 class Term(NamedTuple):
@@ -150,7 +150,9 @@ class FactorRule(Rule):
 
     def formula(self, layer: AnyLayer, domain: Domain) -> Formula:
         constant = layer.constant_mask(self.mask)
-        return ToKink(layer.balls, layer.mask(self.mask), constant=constant)
+        if constant is None:
+            return ToKink(layer.balls, layer.mask(self.mask))
+        return ToEmptyWindow(layer.balls, layer.mask(self.mask), constant=constant)
 
 
 def direction(terms: tuple[Term, ...]) -> Tensor:

@@ -21,6 +21,7 @@ from dtd.numerics.policy import policy
 from dtd.relevance.plan import Plan
 from dtd.relevance.series.series import Gradients
 from dtd.relevance.slopes.factor_layer import FactorLayer
+from dtd.relevance.slopes.kinds import factor_layer
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +34,7 @@ class BelowOutput:
     @classmethod
     def of(cls, network: Network, plan: Plan) -> BelowOutput | None:
         """From how the output is decomposed; None where its roots have another form."""
-        output = FactorLayer.of(network.layers[-1], plan)
+        output = factor_layer(network.layers[-1], plan)
         return cls(network.layers[-2], output) if network.depth > 1 and output else None
 
     def gradients(self, low: Tensor, high: Tensor, positions: Tensor, unit: Tensor) -> Gradients:

@@ -7,12 +7,11 @@ the units of a layer comes from products with the matrices W and ``W ⊙ mask``.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from flint import arb
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -21,14 +20,7 @@ from dtd.networks.layers.layer import AnyLayer, Product
 from dtd.networks.matrices.matrix import Matrix
 from dtd.numerics.balls import Balls, Numbers
 from dtd.numerics.policy import policy
-from dtd.relevance.plan import Plan
-
-_FEW = 256
-"""So many numbers are few for the weights of a layer: eight bits have no more."""
-_GRID = 1 / 16
-"""Weights that are all multiples of this are as good as integers."""
-_ALIKE = 1e-4
-"""Rows of weights that differ by less, relative to their largest, count as proportional."""
+from dtd.relevance.slopes.coincidence import weights_coincide
 
 
 class Units(NamedTuple):
@@ -67,20 +59,6 @@ class FactorLayer:
     balls: BallLayer
     """The product in balls."""
     never_cancels: bool
-
-    @classmethod
-    def of(cls, layer: AnyLayer, plan: Plan) -> FactorLayer | None:
-        """From how the layer is decomposed; None where its roots have another form."""
-        mask = plan.finder.factor_mask(plan.rule)
-        if mask is None:
-            return None
-        constant = layer.constant_mask(mask)
-        kind = (
-            FactorLayer if constant is None else partial(PoolingLayer, constant_step=1 / constant)
-        )
-        cancels = not plan.rule.never_cancels(plan.domain)
-        balls = layer.product_balls(mask)
-        return kind(layer, layer.mask(mask), layer.product(mask), balls, not cancels)
 
     @property
     def has_rivals(self) -> bool:
@@ -141,30 +119,18 @@ class FactorLayer:
         """Whether roots of units of the ``lower`` layer need no limit for units without a term.
 
         ``size`` (N,) are the largest activations there. Units that are on their kinks together by
-        chance do not count; see :attr:`has_alike`.
+        chance do not count; see :attr:`may_coincide`.
         """
         # A unit whose bias is negative is dead where all that its direction is made of is.
         dead = (self.layer.parameters["bias"] < -self.slack(size).amax()).all()
         return self.never_cancels and bool(dead)
 
     @cached_property
-    def has_alike(self) -> bool:
-        """Whether units may be on their kinks together by more than chance.
-
-        So it is where a bias is zero, where two units have proportional weights, where all weights
-        are among a few numbers, or where a kernel has one weight at two places.
-        """
+    def may_coincide(self) -> bool:
+        """Whether units may be on their kinks together by more than chance."""
         bias, weight = self.layer.parameters["bias"], self.layer.parameters["weight"]
-        if (bias.abs() <= self.slack(torch.ones_like(bias[:1]))).any() or _repeats(weight):
-            return True
-        weight = weight.flatten(1)
-        numbers = weight[weight != 0].abs()
-        distinct = len(numbers.unique())
-        if distinct <= min(len(numbers) / 2, _FEW) or not (numbers / _GRID).frac().any():
-            return True
-        rows = weight[weight.any(1)]
-        largest = rows.gather(1, rows.abs().argmax(1, keepdim=True))
-        return len((rows / largest / _ALIKE).round().unique(dim=0)) < len(rows)
+        zero = bias.abs() <= self.slack(torch.ones_like(bias[:1]))
+        return bool(zero.any()) or weights_coincide(weight)
 
     @cached_property
     def _sizes(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -206,7 +172,7 @@ class FactorLayer:
             rooted = (magnitude > least).logical_and_(alive)
             undirected = (magnitude <= self.smallest_divisor(size)).logical_and_(alive)
             divisor = torch.where(rooted, divisor, torch.inf)
-        return Units(z, z.relu().div_(divisor), rooted, undirected, _largest(z))
+        return Units(z, z.relu().div_(divisor), rooted, undirected, largest_activation(z))
 
     def units_beside(self, a: Tensor, size: Tensor, unit: Tensor) -> Units:
         """The units at the roots ``a`` of units (N,) of the lower layer, on the anchors' side.
@@ -236,91 +202,6 @@ class FactorLayer:
         return torch.addcmul(a, directions, step.unsqueeze(1), value=-1, out=directions)
 
 
-@dataclass(frozen=True, eq=False)
-class PoolingLayer(FactorLayer):
-    """Pooling without a bias: the root of a unit is its window at zero, at the same step always."""
-
-    constant_step: float
-
-    def units(self, a: Tensor, size: Tensor) -> Units:
-        z = self.layer.preactivation(a)
-        return self._units(z, z > 0, _largest(z))
-
-    @property
-    def has_alike(self) -> bool:
-        return False
-
-    def never_needs_limits(self, lower: AnyLayer, size: Tensor) -> bool:
-        # Windows rise from zero in a proportion that is in question only where several of their
-        # inputs are on their kinks.
-        bias = lower.parameters.get("bias")
-        return bias is not None and bool((bias.abs() > self.slack(size).amax()).all())
-
-    @cached_property
-    def _is_apart(self) -> bool:
-        """Whether no two windows have an input in common."""
-        inside = self.mask.mapped(lambda entry: (entry != 0).to(entry))
-        units = torch.ones(1, self.layer.units, dtype=self.layer.dtype, device=self.layer.device)
-        return bool((inside.transposed(units) <= 1).all())
-
-    @property
-    def has_rivals(self) -> bool:
-        return not self.layer.is_affine
-
-    def ball_steps(
-        self, a: Balls, z: Balls, wanted: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.bool_], Numbers]:
-        active = z.positive & wanted
-        return active, active.astype(int).astype(object) * arb(self.constant_step)
-
-    def passes(self, lower: AnyLayer, unit: Tensor, points: Tensor, size: Tensor) -> Tensor:
-        if self.layer.is_affine or not self._is_apart:
-            return super().passes(lower, unit, points, size)
-        # What is zero in a window that has another winner gets nothing.
-        others = self.layer.competitors(unit)
-        z = lower.of_units(others, points)
-        return ~((z > self.slack(size)) & (others != unit.unsqueeze(1))).any(1)
-
-    def moves(self, unit: Tensor, a: Tensor) -> Tensor:
-        # An input of one window alone gets nothing where another wins, not even at a limit.
-        return self.gives(unit, a) if self._is_apart else super().moves(unit, a)
-
-    def may_give(self, unit: Tensor, columns: Numbers) -> NDArray[np.bool_]:
-        if self._is_apart:
-            return np.asarray(columns != 0, dtype=bool)
-        return super().may_give(unit, columns)
-
-    def rivals(self, unit: Tensor, a: Tensor, ties: Tensor, size: Tensor) -> Tensor:
-        # Of several that are zero in one window, which wins is a matter of how fast each rises.
-        if self.layer.is_affine or not ties.any():
-            return super().rivals(unit, a, ties, size)
-        covering, rises = self.mask.columns(unit) != 0, self.mask(ties.to(a)) > 0
-        empty = self.layer.preactivation(a) <= self.slack(size)
-        return (covering & rises & empty).any(1)
-
-    def units_beside(self, a: Tensor, size: Tensor, unit: Tensor) -> Units:
-        # A window that is zero but for the root's own unit is alive on the anchor's side. Where all
-        # are zero, so would be the slack of the units above.
-        z = self.layer.preactivation(a)
-        largest = _largest(z)
-        alive = (z > 0) | (self.product.columns(unit, a) != 0)
-        return self._units(z, alive, torch.where(largest > 0, largest, size))
-
-    def loses_digits(self, step: Tensor) -> Tensor:
-        # What is zero at the root is so without rounding.
-        return torch.zeros_like(step, dtype=torch.bool)
-
-    def _units(self, z: Tensor, alive: Tensor, size: Tensor) -> Units:
-        return Units(z, self.constant_step * alive.to(z), alive, torch.zeros_like(alive), size)
-
-
-def _repeats(weight: Tensor) -> bool:
-    """Whether a kernel (J, C, ...) has a weight at two places: it may see an input at either."""
-    kernels = weight.unsqueeze(2).flatten(2).sort().values
-    equal = kernels.diff().abs() <= policy(weight.dtype).tie * kernels[..., 1:].abs()
-    return bool((equal & (kernels[..., 1:] != 0)).any())
-
-
-def _largest(z: Tensor) -> Tensor:
+def largest_activation(z: Tensor) -> Tensor:
     """The largest activation of each row, (N,)."""
     return z.detach().amax(1).relu()

@@ -23,6 +23,7 @@ from dtd.relevance.concatenate import concatenate
 from dtd.relevance.expansion import Relevance
 from dtd.relevance.slopes.automatic import AutomaticSlopes
 from dtd.relevance.slopes.factor_layer import FactorLayer, Units
+from dtd.relevance.slopes.kinds import factor_layer
 from dtd.relevance.slopes.needed import ForwardLimits, forward_limits, loses_digits
 from dtd.relevance.slopes.slope import Pairs, RootExpansions, worst
 from dtd.roots.location import Location, OnKink
@@ -85,7 +86,7 @@ class ForwardSlopes:
         """With the layers from the output down, as far as their roots have the factor's form."""
         network, layers = automatic.network, dict[int, FactorLayer]()
         for l in reversed(range(network.depth)):
-            layer = FactorLayer.of(network.layers[l], automatic.plans[l])
+            layer = factor_layer(network.layers[l], automatic.plans[l])
             if layer is None:
                 break
             layers[l] = layer
@@ -198,7 +199,7 @@ class ForwardSlopes:
 
         ``size`` (N,) are the largest activations of layer l + 1 at the anchors.
         """
-        if any(self.layers[above].has_alike for above in range(l, self.network.depth)):
+        if any(self.layers[above].may_coincide for above in range(l, self.network.depth)):
             return True
         return not self.layers[l + 1].never_needs_limits(self.network.layers[l], size)
 
