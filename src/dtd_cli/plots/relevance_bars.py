@@ -70,6 +70,8 @@ def relevance_bars(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None
     panels[0].set_yticks(places, names)
     panels[0].set_ylim(len(names) - 0.45, -0.55)
     for number, axes in enumerate(panels):
+        # The values of the panel at its left stand there, and are not those of its features.
+        axes.tick_params(left=number % columns == 0)
         if number + columns >= len(panels):
             axes.tick_params(labelbottom=True)
             axes.set_xlabel("relevance R", fontsize=style.LABEL)

@@ -149,6 +149,9 @@ def constant(path: object, tensor: TensorProto) -> Tensor:
 _FLOATS = "allowed are float32 and float64: convert the model to float32"
 
 
+_BROKEN = "it is no whole ONNX file; allowed is one as torch.onnx.export or onnx.save writes it"
+
+
 def _model(path: object) -> ModelProto:
     if not isinstance(path, str | os.PathLike):
         raise refused(shown(path), "allowed is the path of an ONNX file")
@@ -165,9 +168,9 @@ def _model(path: object) -> ModelProto:
     except FileNotFoundError as error:
         raise refused(path, "no such file; allowed is an ONNX file") from error
     except Exception as error:  # what is no such file breaks the parser in many ways
-        raise refused(path, f"it is no whole ONNX file ({line(error)})") from error
+        raise refused(path, _BROKEN) from error
     if not (model.ir_version and model.opset_import):
-        raise refused(path, "it is no whole ONNX file; allowed is one with a version and a graph")
+        raise refused(path, _BROKEN)
     return model
 
 
