@@ -9,9 +9,9 @@ import torch
 from flint import arb
 
 from dtd.networks.network import Layer
-from dtd.numerics.ball_matrix import ball_matrix
+from dtd.numerics.ball_matrix import DenseBallMatrix, ball_matrix
 from dtd.numerics.ball_operation import apply, evaluate, rounded
-from dtd.numerics.balls import Balls, digits, exact, gradient
+from dtd.numerics.balls import Balls, digits, exact, gradient, matrix
 from dtd.rules.formula import ToCommonZero
 
 torch.manual_seed(0)
@@ -158,3 +158,71 @@ def test_pseudo_inverse_of_any_rank(weight):
 def test_a_rank_that_rounding_decides_is_no_formula():
     weight = torch.tensor([[0.1, 0.7], [0.3, 2.1]], dtype=torch.float64)
     assert ToCommonZero.of(Layer(weight, torch.zeros(2, dtype=torch.float64)).balls, weight) is None
+
+
+def kernels(sizes, stride):
+    """The matrix of a one-dimensional convolution: equal rows at shifted places, and zeros."""
+    rows = (sizes - 3) // stride + 1
+    whole = torch.zeros(rows, sizes, dtype=torch.float64)
+    for row in range(rows):
+        whole[row, row * stride : row * stride + 3] = torch.tensor([0.3, -0.7, 0.2])
+    return whole
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_products_with_kernels(stride, transposed):
+    """What is zero is left out, and what may be zero is not: its radius stays."""
+    weight = kernels(17, stride)
+    sparse, dense = ball_matrix(weight), DenseBallMatrix(matrix(exact(weight.T)))
+    assert not isinstance(sparse, DenseBallMatrix)
+    if transposed:
+        sparse, dense = sparse.transposed, dense.transposed
+        weight = weight.T
+    rows = torch.rand(3, weight.shape[1], dtype=torch.float64)
+    rows[0] = 0
+    rows[1, 1:] = 0
+    v = exact(rows)
+    v[0, 3] = arb(0, 1e-9)
+    with digits(40):
+        got, want = sparse.product(v), dense.product(v)
+    assert all(one.overlaps(other) for one, other in zip(got.flat, want.flat, strict=True))
+    assert rounded(got, rows).tolist() == rounded(want, rows).tolist()
+    assert [ball.rad() > 1e-11 for ball in got[0]] == (weight[:, 3] != 0).tolist()
+
+
+@pytest.mark.parametrize(
+    ("balls", "accurate"),
+    [
+        ([arb(1, 2.0**-70), arb(0)], True),
+        ([arb(1, 2.0**-60), arb(0)], False),
+        # Beside the largest entry of its row, a small one may be off.
+        ([arb(1), arb(0, 2.0**-70)], True),
+        ([arb(1), arb(0, 2.0**-60)], False),
+        ([arb(0, 1e-40), arb(0, 1e-41)], True),
+        ([arb(0, 1e-20), arb(0)], False),
+        ([arb(1), arb("nan")], False),
+    ],
+)
+def test_when_outputs_are_accurate(balls, accurate):
+    """To 64 bits of the largest entry, or to a third of the digits where all may be zero."""
+    asked = []
+
+    def program(inputs):
+        asked.append(flint.ctx.dps)
+        first = len(asked) == 1
+        return [Balls(np.array([balls if first else [arb(1), arb(1)]], dtype=object))]
+
+    evaluate(program, [torch.ones(1, 1, dtype=torch.float64)], (90,))
+    assert asked == ([90] if accurate else [90, 180])
+
+
+@pytest.mark.parametrize("number", ["0", "1e-300", "-3", "[0 +/- 1]", "[1 +/- 1e-9]", "nan", "inf"])
+def test_rounded_numbers(number):
+    """The midpoint, zero where that may be, and NaN for what may be anything."""
+    ball, like = arb(number), torch.zeros(1, dtype=torch.float64)
+    got = float(rounded(np.array([ball], dtype=object), like))
+    if ball.is_finite():
+        assert got == (0.0 if 0 in ball else float(ball))
+    else:
+        assert np.isnan(got)

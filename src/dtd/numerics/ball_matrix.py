@@ -12,16 +12,15 @@ import torch
 from flint import arb_mat
 from torch import Tensor
 
-from dtd.numerics.balls import BallMatrix, Indices, Numbers, exact, matrix, zeros
+from dtd.numerics.balls import BallMatrix, Indices, Numbers, exact, is_zero, matrix, zeros
 
 _SPARSE = 1 / 4
-"""The largest share of entries in a row for which zeros are left out."""
+"""The largest share of entries that are not zero for which zeros are left out."""
 
 
 def ball_matrix(numbers: Tensor) -> BallMatrix:
     """A matrix (J, d) with these entries; where most are zero, as in convolutions, without them."""
-    most = max(int((numbers != 0).sum(axis).amax()) for axis in (0, 1)) if numbers.numel() else 0
-    if most <= _SPARSE * min(numbers.shape):
+    if int((numbers != 0).sum()) <= _SPARSE * numbers.numel():
         return _Sparse(tuple(_blocks(numbers)), tuple(_blocks(numbers.T)), *numbers.shape)
     return DenseBallMatrix(matrix(exact(numbers.T)))
 
@@ -65,9 +64,11 @@ class _Sparse(BallMatrix):
 
     def product(self, v: Numbers) -> Numbers:
         wide, product = np.hstack([v, zeros(len(v), 1)]), zeros(len(v), self.units)
+        counts = ~is_zero(wide)
         for rows, columns, block in self.blocks:
-            inputs = wide[:, columns].reshape(len(v) * len(columns), columns.shape[1])
-            product[:, rows] = block.product(inputs).reshape(len(v), *rows.shape)
+            row, place = np.nonzero(counts[:, columns].any(2))
+            inputs = wide[row[:, None], columns[place]]
+            product[row[:, None], rows[place]] = block.product(inputs)
         return product
 
     @property

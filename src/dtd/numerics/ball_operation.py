@@ -64,7 +64,7 @@ def rounded(balls: Numbers, like: Tensor) -> Tensor:
     """The midpoints as floating point numbers, zero for what may be zero, and NaN for what may be
     anything."""
     numbers = torch.tensor(
-        [_rounded(ball) for ball in balls.ravel()], dtype=torch.float64, device=like.device
+        [_rounded(ball) for ball in balls.ravel().tolist()], dtype=torch.float64, device=like.device
     )
     return numbers.to(like).view(balls.shape)
 
@@ -72,12 +72,15 @@ def rounded(balls: Numbers, like: Tensor) -> Tensor:
 def _rounded(ball: arb) -> float:
     if not ball.is_finite():
         return math.nan
-    return 0.0 if 0 in ball else float(ball)
+    # Where a bit is known, zero is not inside, which takes longer to find out.
+    return float(ball) if ball.rel_accuracy_bits() > 0 or 0 not in ball else 0.0
 
 
 def _accurate(balls: Numbers, nothing: arb) -> bool:
     """Whether the radii are small beside each row's largest entry, or next to nothing."""
-    for row in balls.reshape(len(balls), -1) if balls.size else ():
+    for row in balls.reshape(len(balls), -1).tolist() if balls.size else ():
+        if min(map(arb.rel_accuracy_bits, row)) >= _ACCURACY:
+            continue
         radius = max(ball.rad() for ball in row)
         largest = max(abs(ball.mid()) for ball in row)
         if not (radius < largest * 2**-_ACCURACY or radius < nothing):

@@ -226,6 +226,11 @@ def zeros(*shape: int) -> Numbers:
     return balls
 
 
+def is_zero(numbers: Numbers) -> NDArray[np.bool_]:
+    """Which entries are zero without a radius."""
+    return np.asarray(numbers == _ZERO, dtype=bool)
+
+
 def total(arrays: Sequence[Balls]) -> Balls:
     """The sum of one or more arrays of one shape."""
     first, *rest = arrays
