@@ -43,6 +43,15 @@ FIGURES: dict[Path, tuple[Callable[..., None], tuple[str, ...]]] = {
 }
 """What draws each figure, given the results that are named and its path."""
 
+_KEPT = str(2**32)
+_ENVIRONMENT = {
+    # A thread for each of the experiments that run side by side.
+    "OMP_NUM_THREADS": "1",
+    # glibc gives large arrays back at once, and asking for them anew takes up to a sixth of the time.
+    "MALLOC_MMAP_THRESHOLD_": _KEPT,
+    "MALLOC_TRIM_THRESHOLD_": _KEPT,
+}
+
 REFUSED = 2
 """The exit status of dtd-run for a sweep in which a network was dead."""
 
@@ -54,17 +63,9 @@ _BRIEFLY = "training.epochs=2"
 _NARROW_TRAINED = (*_NARROW, _BRIEFLY)
 
 QUICK: dict[str, tuple[str, ...]] = {
+    "full_backward": ("inputs.n=20", "roots.directions=10"),
+    "roots_leave_region": ("inputs.n=20", "seed=range(1,4)"),
     "conservation_width": _NARROW_TRAINED,
-    "conservation_width_random": _NARROW,
-    "conservation_width_depth": ("inputs.n=2", "seed=0", "network.hidden=[64,64,64]", _BRIEFLY),
-    "faithfulness_mnist": ("inputs.n=4", "seed=0", "network.hidden=[16,16]", "training.epochs=1"),
-    "conservation_width_mnist": (*_NARROW, "training.epochs=1"),
-    "conservation_width_cnn": (
-        "inputs.n=1",
-        "seed=0",
-        "network.channels=[2,4],[4,8]",
-        "training.epochs=1",
-    ),
     "conservation_width_cnn_wide": (
         "inputs.n=1",
         "seed=0",
@@ -72,42 +73,50 @@ QUICK: dict[str, tuple[str, ...]] = {
         "relevance.sampled_paths=2000",
         "training.epochs=1",
     ),
-    "conservation_width_gamma": _NARROW_TRAINED,
-    "conservation_width_slow": _NARROW_TRAINED,
-    "faithfulness": ("inputs.n=5", "seed=0", "network.hidden=[16,16]", "training.epochs=2"),
-    "conservation_width_gamma_random": _NARROW,
-    "conservation_width_x_trained": _NARROW_TRAINED,
-    "conservation_width_x": _NARROW,
+    "conservation_width_depth": ("inputs.n=2", "seed=0", "network.hidden=[64,64,64]", _BRIEFLY),
     "roots_leave_region_gamma": ("inputs.n=20", "seed=range(1,3)"),
-    "roots_leave_region": ("inputs.n=20", "seed=range(1,4)"),
-    "published_4layer": ("inputs.n=20",),
-    "published_pinv": ("inputs.n=20",),
-    "regions_2d_wide": ("plots=none", "seed=1"),
-    "regions_2d_published": ("plots=none", "seed=1"),
-    "region_chains": ("inputs.n=2", "input_roots.chains=100"),
-    "maximum": ("inputs.points=6,11",),
     "conservation_degree": _FEW_TRAINED,
     "conservation": _FEW_TRAINED,
-    "conservation_degree_random": ("inputs.n=1", "seed=range(0,1)", "network.hidden=[6]"),
-    "full_backward": ("inputs.n=20", "roots.directions=10"),
-    "conservation_integral": _FEW_TRAINED,
-    "regions_2d": ("plots=none",),
+    "conservation_width_random": _NARROW,
     "conservation_random": _FEW,
+    "conservation_width_gamma_random": _NARROW,
+    "conservation_degree_random": ("inputs.n=1", "seed=range(0,1)", "network.hidden=[6]"),
+    "conservation_width_cnn": (
+        "inputs.n=1",
+        "seed=0",
+        "network.channels=[2,4],[4,8]",
+        "training.epochs=1",
+    ),
+    "maximum": ("inputs.points=6,11",),
+    "faithfulness": ("inputs.n=5", "seed=0", "network.hidden=[16,16]", "training.epochs=2"),
+    "faithfulness_mnist": ("inputs.n=4", "seed=0", "network.hidden=[16,16]", "training.epochs=1"),
+    "conservation_width_mnist": (*_NARROW, "training.epochs=1"),
+    "conservation_width_gamma": _NARROW_TRAINED,
+    "regions_2d_wide": ("plots=none", "seed=1"),
+    "conservation_width_slow": _NARROW_TRAINED,
     "conservation_degree_box": _FEW_TRAINED,
-    "rank_collapse": ("inputs.n=5", "seed=range(0,2)"),
+    "conservation_width_x_trained": _NARROW_TRAINED,
+    "conservation_integral": _FEW_TRAINED,
     "conservation_box": _FEW_TRAINED,
-    "constant_roots": ("inputs.n=5",),
-    "rules_2layer": ("plots=none",),
-    "conservation_integral_box": _FEW_TRAINED,
-    "output_scaling": ("inputs.n=5", "seed=range(0,3)"),
-    "output_scaling_published": ("inputs.n=5", "seed=range(1,3)"),
-    "upper_relevance": ("inputs.n=5",),
-    "gamma_scan": ("rule.gamma=10,1000000",),
+    "regions_2d": ("plots=none",),
     "root_strategies": ("inputs.n=10",),
-    "rules_2layer_gamma": ("plots=none",),
-    "conservation_random_box": _FEW,
-    "notebook": (),
+    "regions_2d_published": ("plots=none", "seed=1"),
+    "conservation_width_x": _NARROW,
+    "published_pinv": ("inputs.n=20",),
     "any_explanation": ("inputs.n=1",),
+    "region_chains": ("inputs.n=2", "input_roots.chains=100"),
+    "rank_collapse": ("inputs.n=5", "seed=range(0,2)"),
+    "published_4layer": ("inputs.n=20",),
+    "rules_2layer": ("plots=none",),
+    "notebook": (),
+    "conservation_random_box": _FEW,
+    "output_scaling": ("inputs.n=5", "seed=range(0,3)"),
+    "conservation_integral_box": _FEW_TRAINED,
+    "constant_roots": ("inputs.n=5",),
+    "output_scaling_published": ("inputs.n=5", "seed=range(1,3)"),
+    "rules_2layer_gamma": ("plots=none",),
+    "gamma_scan": ("rule.gamma=10,1000000",),
+    "upper_relevance": ("inputs.n=5",),
 }
 """Every experiment, the longest first, and the settings that make it small."""
 
@@ -156,7 +165,7 @@ def run(name: str, folder: Path, settings: Sequence[str]) -> str:
     ended = subprocess.run(
         [Path(sys.executable).with_name("dtd-run"), *several, f"experiment={name}",
          *settings, *where],
-        env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False,
+        env={**os.environ, **_ENVIRONMENT}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if ended.returncode not in (0, REFUSED) or not any(run.done for run in runs(folder)):
         raise RuntimeError(f"experiment={name} ended with {ended.returncode}:\n{ended.stderr}")
