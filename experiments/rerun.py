@@ -47,7 +47,7 @@ _KEPT = str(2**32)
 _ENVIRONMENT = {
     # A thread for each of the experiments that run side by side.
     "OMP_NUM_THREADS": "1",
-    # glibc gives large arrays back at once, and asking for them anew takes up to a sixth of the time.
+    # glibc gives large arrays back at once: asking for them anew takes up to a sixth of the time.
     "MALLOC_MMAP_THRESHOLD_": _KEPT,
     "MALLOC_TRIM_THRESHOLD_": _KEPT,
 }
