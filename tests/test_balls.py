@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 import torch
 from flint import arb
+from torch import nn
 
+import dtd
 from dtd.networks.network import Layer
 from dtd.numerics.ball_matrix import DenseBallMatrix, ball_matrix
 from dtd.numerics.ball_operation import apply, evaluate, rounded
 from dtd.numerics.balls import Balls, digits, exact, gradient, matrix
-from dtd.rules.formula import ToCommonZero
+from dtd.rules.formula import ToCommonZero, ToEmptyWindow, ToKink
 
 torch.manual_seed(0)
 A = torch.rand(4, 3, dtype=torch.float64) + 0.5
@@ -226,3 +228,31 @@ def test_rounded_numbers(number):
         assert got == (0.0 if 0 in ball else float(ball))
     else:
         assert np.isnan(got)
+
+
+@pytest.mark.parametrize("pooling", [nn.AvgPool1d(3), nn.MaxPool1d(3)], ids=["avg", "max"])
+@pytest.mark.parametrize("rule", ["z+", "x", "gamma"])
+def test_windows_go_to_zero_at_one_step(rule, pooling):
+    """In all digits of the context, at the step that leads other units to their kinks."""
+    model = nn.Sequential(
+        nn.Conv1d(1, 2, 3, bias=False),
+        nn.ReLU(),
+        pooling,
+        nn.Flatten(),
+        nn.Linear(4, 1, bias=False),
+    )
+    explainer = dtd.DTD(model.double(), rule=rule, input_shape=(1, 8))
+    layer, scheme = explainer.network.layers[1], explainer.scheme
+    formula = scheme.rules[1].formula(layer, scheme.domains[1])
+    assert isinstance(formula, ToEmptyWindow)
+    other, unit = ToKink(formula.layer, formula.scale), np.arange(4)
+    with digits(60):
+        anchors = Balls.exact(torch.rand(4, 12, dtype=torch.float64) + 0.1)
+        z = formula.layer.preactivation(anchors).entries(unit)
+        for name in ("steps", "deltas"):
+            (kept, got), (every, want) = (
+                getattr(each, name)(anchors, z, unit) for each in (formula, other)
+            )
+            assert kept.tolist() == every.tolist() == unit.tolist()
+            pairs = zip(got.value.flat, want.value.flat, strict=True)
+            assert all(abs(one - two) < 1e-55 for one, two in pairs)
