@@ -230,9 +230,8 @@ def test_rounded_numbers(number):
         assert np.isnan(got)
 
 
-@pytest.mark.parametrize("pooling", [nn.AvgPool1d(3), nn.MaxPool1d(3)], ids=["avg", "max"])
-@pytest.mark.parametrize("rule", ["z+", "x", "gamma"])
-def test_windows_go_to_zero_at_one_step(rule, pooling):
+@pytest.mark.parametrize(("pooling", "constant"), [(nn.AvgPool1d(3), 0.7), (nn.MaxPool1d(3), 1.0)])
+def test_windows_go_to_zero_at_one_step(pooling, constant):
     """In all digits of the context, at the step that leads other units to their kinks."""
     model = nn.Sequential(
         nn.Conv1d(1, 2, 3, bias=False),
@@ -241,14 +240,17 @@ def test_windows_go_to_zero_at_one_step(rule, pooling):
         nn.Flatten(),
         nn.Linear(4, 1, bias=False),
     )
-    explainer = dtd.DTD(model.double(), rule=rule, input_shape=(1, 8))
-    layer, scheme = explainer.network.layers[1], explainer.scheme
-    formula = scheme.rules[1].formula(layer, scheme.domains[1])
-    assert isinstance(formula, ToEmptyWindow)
-    other, unit = ToKink(formula.layer, formula.scale), np.arange(4)
+    layer = dtd.DTD(model.double(), input_shape=(1, 8)).network.layers[1]
+
+    def mask(weight):
+        return 0.7 * (weight > 0).to(weight)
+
+    assert layer.constant_mask(mask) == constant
+    formula = ToEmptyWindow(layer.balls, layer.mask(mask), constant=constant)
+    other, unit = ToKink(layer.balls, layer.mask(mask)), np.arange(4)
     with digits(60):
         anchors = Balls.exact(torch.rand(4, 12, dtype=torch.float64) + 0.1)
-        z = formula.layer.preactivation(anchors).entries(unit)
+        z = layer.balls.preactivation(anchors).entries(unit)
         for name in ("steps", "deltas"):
             (kept, got), (every, want) = (
                 getattr(each, name)(anchors, z, unit) for each in (formula, other)
