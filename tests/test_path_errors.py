@@ -10,7 +10,7 @@ from cases import random_network, recursion
 from dtd.networks.network import Layer, Network
 from dtd.relevance.paths import sampled as sampled_paths
 from dtd.relevance.paths.budget import Batch, Budget
-from dtd.relevance.paths.estimate import Estimate, Found
+from dtd.relevance.paths.estimate import Estimate, ExpandedPaths
 from test_one_sided import zero_biases
 from test_sampled_paths import answered, estimates
 
@@ -40,10 +40,10 @@ def test_variances_are_those_of_the_strata(monkeypatch, seed, bias, rule):
     every = []
 
     def noted(*parts):
-        every.append(Found(*parts))
+        every.append(ExpandedPaths(*parts))
         return every[-1]
 
-    monkeypatch.setattr(sampled_paths, "Found", noted)
+    monkeypatch.setattr(sampled_paths, "ExpandedPaths", noted)
     net, x = answered((3, 4, 4, 1), seed, bias)
     estimates(recursion(zero_biases(net, seed), rule, gamma=0.5), x, number=100, layers=[0])
     found = every[-1]
@@ -160,7 +160,9 @@ def test_what_no_path_has_met_has_no_standard_error(monkeypatch):
     net, x = Network((first, *upper.layers)), x + 0.01
     rec = recursion(net, "z+")
     every = []
-    monkeypatch.setattr(sampled_paths, "Found", lambda *p: every.append(Found(*p)) or every[-1])
+    monkeypatch.setattr(
+        sampled_paths, "ExpandedPaths", lambda *p: every.append(ExpandedPaths(*p)) or every[-1]
+    )
     (got,) = estimates(rec, x, number=10, layers=[0])
     met = torch.zeros_like(x).index_fill(1, every[-1].begun.first, 1).bool()
     reached = torch.zeros_like(x).index_fill(1, every[-1].begun.all_first, 1).bool()
