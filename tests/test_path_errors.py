@@ -6,8 +6,10 @@ import pytest
 import torch
 
 import dtd
-from cases import random_network, recursion
+from cases import random_network, recursion, tensor
+from dtd.explainer.notes import notes_on_errors
 from dtd.networks.network import Layer, Network
+from dtd.relevance.explanation import StandardErrors
 from dtd.relevance.paths import sampled as sampled_paths
 from dtd.relevance.paths.budget import Batch, Budget
 from dtd.relevance.paths.estimate import Estimate, ExpandedPaths
@@ -169,3 +171,27 @@ def test_what_no_path_has_met_has_no_standard_error(monkeypatch):
     assert (reached & ~met).any()
     assert torch.equal(got.stderr.isnan(), reached & ~met)
     assert got.total_stderr.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("paths", "noted"), [([[3.0, 20.0]], 1), ([[20.0, 30.0], [0.0]], 1), ([[10.0]], 0)]
+)
+def test_a_result_notes_errors_of_few_paths(paths, noted):
+    """In any layer, of any sample; what is exact rests on infinitely many."""
+    exact = [torch.full((len(row),), torch.inf) for row in paths]
+    errors = [
+        StandardErrors((), (), (every, tensor(row)))
+        for every, row in zip(exact, paths, strict=True)
+    ]
+    notes = notes_on_errors(errors)
+    assert len(notes) == noted
+    assert all(f"of 1 of {sum(map(len, paths))} samples" in note for note in notes)
+    assert notes_on_errors([]) == ()
+
+
+def test_an_explanation_has_the_note():
+    net, x = answered((20, 60, 60, 60, 1), 3, "negative")
+    result = dtd.DTD(net, estimator=dtd.MonteCarlo(paths=10)).explain(x, 0)
+    few = torch.stack(result.stderr_paths)[:, result.explained] < 10
+    assert bool(few.any()) == any("fewer than 10 paths" in note for note in result.notes)
+    assert "fewer than 10 paths" in repr(result)

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor
 
 from dtd.explainer.objections import rule_name
+from dtd.relevance.explanation import StandardErrors
 from dtd.rules import Rule
+
+FEW = 10
+"""A standard error that rests on fewer paths is hardly known."""
 
 
 def notes_on(samples: Tensor, rule: Rule) -> tuple[str, ...]:
@@ -15,6 +22,20 @@ def notes_on(samples: Tensor, rule: Rule) -> tuple[str, ...]:
         return ()
     seen, box = f"x goes down to {least:.3g}", " with domain=dtd.Domain.box(low, high)"
     return (negative_inputs(rule, seen, box),)
+
+
+def notes_on_errors(errors: Sequence[StandardErrors]) -> tuple[str, ...]:
+    """What makes standard errors doubtful, of one part of the samples each."""
+    if not errors:
+        return ()
+    few = torch.cat([torch.stack(each.paths).amin(0) < FEW for each in errors])
+    if not few.any():
+        return ()
+    return (
+        f"standard errors rest on fewer than {FEW} paths in some layer of {int(few.sum())} of "
+        f"{len(few)} samples, and may be far too small there (stderr_paths); take more paths, as "
+        "estimator=dtd.MonteCarlo(paths=...)",
+    )
 
 
 def negative_inputs(rule: Rule, seen: str, box: str) -> str:

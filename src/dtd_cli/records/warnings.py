@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from dtd.explainer.estimators import estimator_of
-from dtd.explainer.notes import negative_inputs
+from dtd.explainer.notes import FEW, negative_inputs
 from dtd.roots.closed_form import ClosedForm
 from dtd_cli.records.limits import UNBOUNDED, UNSETTLED
 from dtd_cli.records.methods import named
@@ -16,8 +16,6 @@ from dtd_cli.run.preparation import Prepared
 
 FAR = 10
 """Relevance or a residual of more than so many times f is said to be far beyond it."""
-FEW = 10
-"""A standard error that rests on fewer paths is hardly known."""
 _NAMED = 5
 """So many samples are named, and the others counted."""
 
