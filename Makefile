@@ -35,7 +35,7 @@ run: $(READY) ## run dtd-run with the options in ARGS; results go below outputs/
 # One process for each core (JOBS), so one thread in each process. worksteal keeps the tests of a
 # file together as long as there is enough to do. glibc is told to keep the memory of large arrays,
 # which takes time to be asked for anew.
-PYTEST := OMP_NUM_THREADS=1 MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=4294967296 \
+PYTEST := OMP_NUM_THREADS=1 MALLOC_MMAP_THRESHOLD_=33554432 MALLOC_TRIM_THRESHOLD_=4294967296 \
     $(PY) -m pytest -n $(JOBS) --maxprocesses 8 --dist worksteal
 
 test: $(READY) ## run the tests on all cores; ARGS goes to pytest
