@@ -46,7 +46,7 @@ FIGURES: dict[Path, tuple[Callable[..., None], tuple[str, ...]]] = {
 _ENVIRONMENT = {
     # A thread for each of the experiments that run side by side.
     "OMP_NUM_THREADS": "1",
-    # glibc gives large arrays back at once: asking for them anew takes up to a sixth of the time.
+    # glibc gives large arrays back at once: asking for them anew takes up to a seventh of the time.
     # Of the first its older versions take 32 MiB at most.
     "MALLOC_MMAP_THRESHOLD_": str(2**25),
     "MALLOC_TRIM_THRESHOLD_": str(2**32),

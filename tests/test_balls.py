@@ -258,3 +258,7 @@ def test_windows_go_to_zero_at_one_step(pooling, constant):
             assert kept.tolist() == every.tolist() == unit.tolist()
             pairs = zip(got.value.flat, want.value.flat, strict=True)
             assert all(abs(one - two) < 1e-55 for one, two in pairs)
+        # Roots move with their anchors alike.
+        slopes = [gradient(each.deltas(anchors, z, unit)[1], anchors) for each in (formula, other)]
+        pairs = zip(*(slope.value.flat for slope in slopes), strict=True)
+        assert all(abs(one - two) < 1e-50 for one, two in pairs)

@@ -186,7 +186,7 @@ def test_a_result_notes_errors_of_few_paths(paths, noted):
     notes = notes_on_errors(errors)
     assert len(notes) == noted
     assert all(f"of 1 of {sum(map(len, paths))} samples" in note for note in notes)
-    assert notes_on_errors([]) == ()
+    assert notes_on_errors([None]) == notes_on_errors([]) == ()
 
 
 def test_an_explanation_has_the_note():

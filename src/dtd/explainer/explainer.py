@@ -144,8 +144,7 @@ class DTD:
         parts = tuple(self._part(output, [a[rows] for a in path], rows) for output, rows in batches)
         shapes = self.network.shapes
         notes = notes_on(samples, self.scheme.rules[0]) if self.method in _WITH_RULES else ()
-        estimated = [part.explanation.errors for part in parts]
-        notes += notes_on_errors([errors for errors in estimated if errors is not None])
+        notes += notes_on_errors([part.explanation.errors for part in parts])
         return Result(
             samples, explained.f, explained.relevance, shapes, parts, self._contents, notes
         )

@@ -24,11 +24,10 @@ def notes_on(samples: Tensor, rule: Rule) -> tuple[str, ...]:
     return (negative_inputs(rule, seen, box),)
 
 
-def notes_on_errors(errors: Sequence[StandardErrors]) -> tuple[str, ...]:
-    """What makes standard errors doubtful, of one part of the samples each."""
-    if not errors:
-        return ()
-    few = torch.cat([torch.stack(each.paths).amin(0) < FEW for each in errors])
+def notes_on_errors(errors: Sequence[StandardErrors | None]) -> tuple[str, ...]:
+    """What makes standard errors doubtful, of one part of the samples each, if they have some."""
+    paths = [torch.stack(each.paths).amin(0) for each in errors if each is not None]
+    few = torch.cat(paths) < FEW if paths else torch.zeros(0, dtype=torch.bool)
     if not few.any():
         return ()
     return (

@@ -39,7 +39,7 @@ def figures(folder: Path) -> dict[str, float]:
     return words | numbers
 
 
-def objective(figures: Mapping[str, float], names: str | list[str]) -> float | tuple[float, ...]:
+def objective(known: Mapping[str, float], names: str | list[str]) -> float | tuple[float, ...]:
     """The figure with this name, or one for each of several names.
 
     Raises:
@@ -47,8 +47,8 @@ def objective(figures: Mapping[str, float], names: str | list[str]) -> float | t
     """
     listed = [names] if isinstance(names, str) else names
     for name in listed:
-        if name not in figures:
-            known = ", ".join(figures)
-            raise SettingError("objective", name, f"this run has no such figure, but {known}")
-    values = tuple(figures[name] for name in listed)
+        if name not in known:
+            there = ", ".join(known)
+            raise SettingError("objective", name, f"this run has no such figure, but {there}")
+    values = tuple(known[name] for name in listed)
     return values[0] if isinstance(names, str) else values

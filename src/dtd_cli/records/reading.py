@@ -37,11 +37,11 @@ def opened(path: Path, largest: int = LARGEST) -> Iterator[BufferedReader]:
     except (OSError, ValueError) as error:
         kind = "a link" if path.is_symlink() else getattr(error, "strerror", None) or error
         raise UnreadableError(f"{path.name}: {kind}") from error
-    opened = os.fstat(handle)
+    status = os.fstat(handle)
     try:
-        if not stat.S_ISREG(opened.st_mode):
+        if not stat.S_ISREG(status.st_mode):
             raise UnreadableError(f"{path.name}: no plain file")
-        if opened.st_size > largest:
+        if status.st_size > largest:
             raise UnreadableError(f"{path.name}: larger than {largest / 2**20:.0f} MiB")
         with os.fdopen(handle, "rb", closefd=False) as file:
             yield file

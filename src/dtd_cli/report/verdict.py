@@ -146,7 +146,7 @@ def candidates(study: Study, figures: pd.DataFrame) -> dict[str, list[Candidate]
         own = [number for number in subjects if subjects[number] == subject]
         differing = settings.varied([study.runs[number].settings for number in own])
         hows |= study.short_labels(own, [n for n in differing if settings.explains(n)])
-    candidates: dict[tuple[str, str], list[Candidate]] = {}
+    by_method: dict[tuple[str, str], list[Candidate]] = {}
     for (method, _), rows in figures.groupby(["method", "configuration"], sort=False):
         runs = rows["run"].unique().tolist()
         one = Candidate(
@@ -158,9 +158,9 @@ def candidates(study: Study, figures: pd.DataFrame) -> dict[str, list[Candidate]
             [run for run in runs if study.results[run].warnings],
             dict(_figures(rows)),
         )
-        candidates.setdefault((one.subject, one.method), []).append(one)
+        by_method.setdefault((one.subject, one.method), []).append(one)
     by_subject: dict[str, list[Candidate]] = {}
-    for (subject, _), rivals in candidates.items():
+    for (subject, _), rivals in by_method.items():
         ranked = sorted(_with_best(rivals), key=lambda rival: rival.distance)
         by_subject.setdefault(subject, []).extend(ranked)
     return by_subject
