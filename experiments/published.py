@@ -17,8 +17,6 @@ from dtd_cli.plots import legends, style
 from runs import Run
 from shown import rule_name
 
-SEED = 1
-"""The network of RS."""
 _SAME = 1e-6
 """By less than this f does not change, in the published code."""
 _EDGES = np.linspace(-1.5, 1.5, 31)
@@ -42,8 +40,6 @@ def changes(run: Run) -> pd.DataFrame:
     ``share`` of the points from there to ``high``; shares of other columns are of all points, and
     ``inputs`` of inputs with another gradient at a point or more.
     """
-    if run.setting("seed") != SEED and run.setting("network.hidden") == "[10, 10]":
-        return pd.DataFrame()
     f = run.table("inputs").set_index("sample")["f"]
     table = run.table("published_roots")
     kinds = {str(method): rows for method, rows in table.groupby("method")}
@@ -77,8 +73,7 @@ def changes(run: Run) -> pd.DataFrame:
 
 def protocol(rows: pd.DataFrame) -> str:
     """One network and rule a row: inputs with another gradient, and points with the same f."""
-    rows = rows.dropna(subset="points").drop_duplicates([*_KINDS, "points"])
-    rows = rows.fillna({"gamma": -1}).sort_values(_KINDS)
+    rows = rows.drop_duplicates([*_KINDS, "points"]).fillna({"gamma": -1}).sort_values(_KINDS)
     head = [
         "network", "rule", "published protocol: inputs with another gradient",
         "in the row as committed: z+", "with the exact recursion's relevance",
@@ -107,7 +102,7 @@ def protocol(rows: pd.DataFrame) -> str:
 
 def draw(rows: pd.DataFrame, path: Path) -> None:
     """The figure: by rule, how much f falls from the input to its roots."""
-    rows = rows[(rows["hidden"] == "[10, 10]")].dropna(subset="points").fillna({"gamma": -1})
+    rows = rows[rows["hidden"] == "[10, 10]"].fillna({"gamma": -1})
     rules = list(rows.groupby(["rule", "gamma"]))
     picture = style.figure(
         11.0,

@@ -63,8 +63,6 @@ _BRIEFLY = "training.epochs=2"
 _NARROW_TRAINED = (*_NARROW, _BRIEFLY)
 
 QUICK: dict[str, tuple[str, ...]] = {
-    "full_backward": ("inputs.n=20", "roots.directions=10"),
-    "roots_leave_region": ("inputs.n=20", "seed=range(1,4)"),
     "conservation_width": _NARROW_TRAINED,
     "conservation_width_cnn_wide": (
         "inputs.n=1",
@@ -74,11 +72,13 @@ QUICK: dict[str, tuple[str, ...]] = {
         "training.epochs=1",
     ),
     "conservation_width_depth": ("inputs.n=2", "seed=0", "network.hidden=[64,64,64]", _BRIEFLY),
-    "roots_leave_region_gamma": ("inputs.n=20", "seed=range(1,3)"),
     "conservation_degree": _FEW_TRAINED,
     "conservation": _FEW_TRAINED,
+    "full_backward": ("inputs.n=20", "roots.directions=10"),
+    "roots_leave_region": ("inputs.n=20", "seed=range(1,4)"),
     "conservation_width_random": _NARROW,
     "conservation_random": _FEW,
+    "roots_leave_region_gamma": ("inputs.n=20", "seed=range(1,3)"),
     "conservation_width_gamma_random": _NARROW,
     "conservation_degree_random": ("inputs.n=1", "seed=range(0,1)", "network.hidden=[6]"),
     "conservation_width_cnn": (
@@ -87,6 +87,8 @@ QUICK: dict[str, tuple[str, ...]] = {
         "network.channels=[2,4],[4,8]",
         "training.epochs=1",
     ),
+    "published_protocol": ("inputs.n=20",),
+    "published_protocol_gamma": ("inputs.n=20",),
     "maximum": ("inputs.points=6,11",),
     "faithfulness": ("inputs.n=5", "seed=0", "network.hidden=[16,16]", "training.epochs=2"),
     "faithfulness_mnist": ("inputs.n=4", "seed=0", "network.hidden=[16,16]", "training.epochs=1"),
@@ -102,7 +104,6 @@ QUICK: dict[str, tuple[str, ...]] = {
     "root_strategies": ("inputs.n=10",),
     "regions_2d_published": ("plots=none", "seed=1"),
     "conservation_width_x": _NARROW,
-    "published_pinv": ("inputs.n=20",),
     "any_explanation": ("inputs.n=1",),
     "region_chains": ("inputs.n=2", "input_roots.chains=100"),
     "rank_collapse": ("inputs.n=5", "seed=range(0,2)"),

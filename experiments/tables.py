@@ -88,10 +88,10 @@ TABLES = {
         _RULE | _SEED,
     ),
     "published_protocol": Table(
-        ("roots_leave_region", "roots_leave_region_gamma", "published_pinv", "published_4layer"),
+        ("published_protocol", "published_protocol_gamma", "published_4layer"),
         published.changes,
         published.protocol,
-        _RULE | _SEED | {"hidden": "network.hidden"},
+        _RULE | {"hidden": "network.hidden"},
     ),
     "upper_relevance": Table(
         ("upper_relevance",), published.proportion, published.proportions, {"rule": "rule.name"}
