@@ -346,20 +346,20 @@ def test_refinement_reaches_the_zero_set_whatever_the_tolerance():
 # In the recursion.
 
 
-def searched(max_points=10**6, refine=True):
+def searched(max_points=10**6, refine=True, candidates=20):
     net = random_network((3, 4, 1), 39, "positive")
-    finder = RandomSearch(candidates=20, sigma=1.0, steps=11, refine=refine)
+    finder = RandomSearch(candidates=candidates, sigma=1.0, steps=11, refine=refine)
     return recursion(net, "z+", [finder, finder], seed=5, max_points=max_points)
 
 
 def test_searched_relevance_depends_neither_on_chunks_nor_on_the_samples_beside_it():
     x = positive_input(3, 1, n=2)
-    whole = relevances(searched(), x)
+    whole = relevances(searched(candidates=8), x)
     assert all((relevance != 0).any() for relevance in whole)
-    alone = [relevances(searched(max_points=1), row) for row in x.split(1)]
+    alone = [relevances(searched(max_points=1, candidates=8), row) for row in x.split(1)]
     for want, *got in zip(whole, *alone, strict=True):
         assert spread(torch.cat(got), want) < 1e-9
-    for want, got in zip(whole, relevances(searched(max_points=300), x), strict=True):
+    for want, got in zip(whole, relevances(searched(max_points=100, candidates=8), x), strict=True):
         assert spread(got, want) < 1e-9
 
 
