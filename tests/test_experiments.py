@@ -69,7 +69,7 @@ FEWER = {
     "conservation_integral": ["rule=z+"],
     "conservation_random": ["rule=z+", "network.hidden=[16]"],
     "conservation_random_box": ["network.hidden=[16]"],
-    "published_protocol": ["rule=z+,w2", "inputs.n=4"],
+    "published_protocol": ["rule=z+,pinv", "inputs.n=4"],
     "published_protocol_gamma": ["rule.gamma=1", "inputs.n=4"],
     "rules_2layer": ["rule=z+,zero"],
     "upper_relevance": ["rule=w2"],
