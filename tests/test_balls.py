@@ -171,11 +171,31 @@ def kernels(sizes, stride):
     return whole
 
 
+def cross():
+    """The first row and column have all entries, and so has the block that all rows share."""
+    whole = torch.eye(40, dtype=torch.float64)
+    whole[0] = whole[:, 0] = 1.2
+    return whole
+
+
+def pruned():
+    """Every row has its entries elsewhere."""
+    whole = torch.rand(40, 40, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    return whole * (whole < 0.2)
+
+
+@pytest.mark.parametrize("weight", [cross(), pruned()], ids=["cross", "pruned"])
+def test_zeros_stay_where_leaving_them_out_takes_longer(weight):
+    assert (weight != 0).double().mean() < 1 / 4
+    assert isinstance(ball_matrix(weight), DenseBallMatrix)
+    assert isinstance(ball_matrix(weight.T), DenseBallMatrix)
+
+
 @pytest.mark.parametrize("transposed", [False, True])
 @pytest.mark.parametrize("stride", [1, 2])
 def test_products_with_kernels(stride, transposed):
     """What is zero is left out, and what may be zero is not: its radius stays."""
-    weight = kernels(17, stride)
+    weight = kernels(33, stride)
     sparse, dense = ball_matrix(weight), DenseBallMatrix(matrix(exact(weight.T)))
     assert not isinstance(sparse, DenseBallMatrix)
     if transposed:
@@ -217,6 +237,20 @@ def test_when_outputs_are_accurate(balls, accurate):
 
     evaluate(program, [torch.ones(1, 1, dtype=torch.float64)], (90,))
     assert asked == ([90] if accurate else [90, 180])
+
+
+def test_what_is_exactly_zero_is_accurate():
+    """Also where all inputs are zero, beside which nothing is small."""
+    asked = []
+
+    def program(inputs):
+        asked.append(flint.ctx.dps)
+        return inputs
+
+    zeros = torch.zeros(1, 2, dtype=torch.float64)
+    (got,) = evaluate(program, [zeros], (90,)).outputs
+    assert asked == [90]
+    assert torch.equal(rounded(got, zeros), zeros)
 
 
 @pytest.mark.parametrize("number", ["0", "1e-300", "-3", "[0 +/- 1]", "[1 +/- 1e-9]", "nan", "inf"])

@@ -12,7 +12,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mpmath import mp, mpf
+from torch import nn
 
+import dtd
 from cases import (
     expansion,
     lists,
@@ -47,6 +49,22 @@ def cases():
     for rule, sizes, bias in product(RULES, [(2, 3), (3, 2), (3, 3)], ["negative", "positive"]):
         long = sizes == (3, 3) and (rule, bias) in ALL_ZERO | ONE_DEGREE
         yield pytest.param(rule, *sizes, bias, marks=[pytest.mark.exhaustive] * long)
+
+
+def test_below_max_pooling_zero_has_the_first_degree_alone():
+    """All is affine between the origin, which is everybody's root, and the anchor."""
+    first = nn.Conv1d(1, 2, 2)
+    model = nn.Sequential(first, nn.ReLU(), nn.MaxPool1d(2), nn.Flatten(), nn.Linear(4, 2)).double()
+    x = positive_input(5, 0, n=3).unsqueeze(1)
+    with torch.no_grad():
+        for layer in (first, model[4]):
+            layer.weight.abs_()
+            layer.bias.fill_(0.1)
+    want, got = (dtd.DTD(model, rule="zero", degree=k, input_shape=(1, 5)) for k in (1, 3))
+    pairs = zip(want.explain(x, 0).relevance, got.explain(x, 0).relevance, strict=True)
+    for one, three in pairs:
+        assert (one != 0).any()
+        assert torch.equal(one, three)
 
 
 @pytest.mark.parametrize(("rule", "depth", "degree", "bias"), list(cases()))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -387,6 +389,18 @@ def test_files_that_cannot_be(make, said):
     with pytest.raises(dtd.InvalidSetting, match=f"^path=net.onnx: .*({said})") as caught:
         dtd.load("net.onnx")
     assert len(str(caught.value)) < 400
+
+
+def test_a_file_that_may_not_be_read(monkeypatch):
+    Path("net.onnx").write_bytes(FIRST().SerializeToString())
+
+    def denied(path):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", denied)
+    said = "^path=net.onnx: Permission denied; allowed is an ONNX file that can be read$"
+    with pytest.raises(dtd.InvalidSetting, match=said):
+        dtd.load("net.onnx")
 
 
 def test_the_evaluator_has_the_last_word(monkeypatch):

@@ -11,7 +11,7 @@ from dtd.explainer.objections import rule_name
 from dtd.relevance.explanation import StandardErrors
 from dtd.rules import Rule
 
-FEW = 10
+FEW_PATHS = 10
 """A standard error that rests on fewer paths is hardly known."""
 
 
@@ -27,13 +27,13 @@ def notes_on(samples: Tensor, rule: Rule) -> tuple[str, ...]:
 def notes_on_errors(errors: Sequence[StandardErrors | None]) -> tuple[str, ...]:
     """What makes standard errors doubtful, of one part of the samples each, if they have some."""
     paths = [torch.stack(each.paths).amin(0) for each in errors if each is not None]
-    few = torch.cat(paths) < FEW if paths else torch.zeros(0, dtype=torch.bool)
+    few = torch.cat(paths) < FEW_PATHS if paths else torch.zeros(0, dtype=torch.bool)
     if not few.any():
         return ()
     return (
-        f"standard errors rest on fewer than {FEW} paths in some layer of {int(few.sum())} of "
-        f"{len(few)} samples, and may be far too small there (stderr_paths); take more paths, as "
-        "estimator=dtd.MonteCarlo(paths=...)",
+        f"standard errors rest on fewer than {FEW_PATHS} paths in some layer of "
+        f"{int(few.sum())} of {len(few)} samples, and may be far too small there (stderr_paths); "
+        "take more paths, by a larger paths= or a smaller stderr= of estimator=dtd.MonteCarlo",
     )
 
 

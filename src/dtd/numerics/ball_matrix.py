@@ -16,12 +16,21 @@ from dtd.numerics.balls import BallMatrix, Indices, Numbers, exact, is_zero, mat
 
 _SPARSE = 1 / 4
 """The largest share of entries that are not zero for which zeros are left out."""
+_FILLED = 1 / 2
+"""The largest share of entries that blocks may have for that, with the zeros that fill them."""
+_BLOCKS = 1 / 4
+"""The most blocks for each row. Many small products take longer than a large one."""
 
 
 def ball_matrix(numbers: Tensor) -> BallMatrix:
-    """A matrix (J, d) with these entries; where most are zero, as in convolutions, without them."""
+    """A matrix (J, d) with these entries; without its zeros where that is faster.
+
+    It is in convolutions, where few blocks stand at many places.
+    """
     if int((numbers != 0).sum()) <= _SPARSE * numbers.numel():
-        return _Sparse(tuple(_blocks(numbers)), tuple(_blocks(numbers.T)), *numbers.shape)
+        sparse = _Sparse(tuple(_blocks(numbers)), tuple(_blocks(numbers.T)), *numbers.shape)
+        if sparse.is_faster:
+            return sparse
     return DenseBallMatrix(matrix(exact(numbers.T)))
 
 
@@ -52,6 +61,11 @@ class _Block(NamedTuple):
     matrix: DenseBallMatrix
     """(C, K)."""
 
+    @property
+    def entries(self) -> int:
+        """How many entries it has at all its places."""
+        return int(self.rows.size * self.columns.shape[1])
+
 
 @dataclass(frozen=True, eq=False)
 class _Sparse(BallMatrix):
@@ -70,6 +84,15 @@ class _Sparse(BallMatrix):
             inputs = wide[row[:, None], columns[place]]
             product[row[:, None], rows[place]] = block.product(inputs)
         return product
+
+    @property
+    def is_faster(self) -> bool:
+        """Whether products with its blocks take less time than with one dense matrix."""
+        whole = self.units * self.inputs
+        return all(
+            len(blocks) <= _BLOCKS * rows and sum(b.entries for b in blocks) <= _FILLED * whole
+            for blocks, rows in ((self.blocks, self.units), (self.transposed_blocks, self.inputs))
+        )
 
     @property
     def transposed(self) -> _Sparse:

@@ -72,12 +72,15 @@ def rounded(balls: Numbers, like: Tensor) -> Tensor:
 def _rounded(ball: arb) -> float:
     if not ball.is_finite():
         return math.nan
-    # Where a bit is known, zero is not inside, which takes longer to find out.
+    # Where a bit is known, zero is not inside. To ask for bits takes less time.
     return float(ball) if ball.rel_accuracy_bits() > 0 or 0 not in ball else 0.0
 
 
 def _accurate(balls: Numbers, nothing: arb) -> bool:
-    """Whether the radii are small beside each row's largest entry, or next to nothing."""
+    """Whether the radii are small beside each row's largest entry, or next to nothing.
+
+    They are where each entry is known to as many bits. What is exactly zero is known to all.
+    """
     for row in balls.reshape(len(balls), -1).tolist() if balls.size else ():
         if min(map(arb.rel_accuracy_bits, row)) >= _ACCURACY:
             continue

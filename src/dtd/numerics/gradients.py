@@ -69,6 +69,9 @@ def _gradient(values: Tensor, points: Tensor, graph: bool, again: bool) -> Tenso
 
     With ``again`` the values can be differentiated once more.
     """
+    # Values that are constants have no graph, as the slopes of a maximum.
+    if not values.requires_grad:
+        return torch.zeros_like(points)
     (slope,) = torch.autograd.grad(
         values,
         points,

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from dtd.explainer.estimators import estimator_of
-from dtd.explainer.notes import FEW, negative_inputs
+from dtd.explainer.notes import FEW_PATHS, negative_inputs
 from dtd.roots.closed_form import ClosedForm
 from dtd_cli.records.limits import UNBOUNDED, UNSETTLED
 from dtd_cli.records.methods import named
@@ -233,10 +233,10 @@ def _errors_of_few_paths(prepared: Prepared, tables: Tables, figures: Figures) -
     layers = tables["layers.csv"]
     if "stderr_paths" not in layers:
         return
-    few = layers[layers["stderr_paths"] < FEW]
+    few = layers[layers["stderr_paths"] < FEW_PATHS]
     if len(few):
         yield (
-            f"standard errors of sums of relevances rest on fewer than {FEW} paths for "
+            f"standard errors of sums of relevances rest on fewer than {FEW_PATHS} paths for "
             f"{few['sample'].nunique()} of {layers['sample'].nunique()} samples, in layers "
             f"{', '.join(map(str, sorted(few['layer'].unique())))}, and may be far too small there "
             "(stderr_paths in layers.csv); raise relevance.sampled_paths"

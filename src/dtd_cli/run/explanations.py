@@ -49,9 +49,9 @@ def paths(config: Config, prepared: Prepared) -> Iterator[MethodPaths]:
         for output, problem, samples in prepared.explainer.problems(prepared.x, prepared.targets):
             numbers = samples.cpu().numpy()
             done = 0
-            for unsigned in PATHS[method](problem):
-                count = len(unsigned)
-                signed = unsigned if output.sign > 0 else unsigned.opposite()
+            for of_size in PATHS[method](problem):
+                count = len(of_size)
+                signed = of_size if output.sign > 0 else of_size.opposite()
                 yield MethodPaths(method, output.unit, numbers[done : done + count], signed)
                 done += count
 

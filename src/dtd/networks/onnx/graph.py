@@ -147,8 +147,6 @@ def constant(path: object, tensor: TensorProto) -> Tensor:
 
 
 _FLOATS = "allowed are float32 and float64: convert the model to float32"
-
-
 _BROKEN = "it is no whole ONNX file; allowed is one as torch.onnx.export or onnx.save writes it"
 
 
@@ -161,12 +159,14 @@ def _model(path: object) -> ModelProto:
         raise refused(
             path, "to read it needs the package onnx: pip install 'dtd-run[onnx]'"
         ) from error
+    if not Path(path).is_file():
+        raise refused(path, "no such file; allowed is an ONNX file")
     try:
-        if not Path(path).is_file():
-            raise FileNotFoundError(path)
         model = onnx.load_model_from_string(Path(path).read_bytes())
-    except FileNotFoundError as error:
-        raise refused(path, "no such file; allowed is an ONNX file") from error
+    except OSError as error:
+        raise refused(
+            path, f"{error.strerror}; allowed is an ONNX file that can be read"
+        ) from error
     except Exception as error:  # what is no such file breaks the parser in many ways
         raise refused(path, _BROKEN) from error
     if not (model.ir_version and model.opset_import):

@@ -74,7 +74,7 @@ class Budget:
         return self._next(spent, self._revised(batch, estimate))
 
     def needed(self, number: int, total: float, stderr: float) -> int:
-        """About how many paths are drawn where ``number`` paths had this error."""
+        """About how many paths are drawn where ``number`` paths had this error of their total."""
         if self.stderr is None:
             return self.paths
         error = (stderr / total / self.stderr) ** 2 if total else 0.0

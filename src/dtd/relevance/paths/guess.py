@@ -18,7 +18,7 @@ _FEW = 2
 
 
 class Observations(NamedTuple):
-    """What n paths had as values at the units of one layer; all (n,)."""
+    """The values that n paths found at units of one layer; all (n,)."""
 
     sample: Tensor
     unit: Tensor

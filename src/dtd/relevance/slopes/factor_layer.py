@@ -127,7 +127,10 @@ class FactorLayer:
 
     @cached_property
     def may_coincide(self) -> bool:
-        """Whether units may be on their kinks together by more than chance."""
+        """Whether units may be on their kinks together by more than chance.
+
+        They may where a bias is zero, and where :func:`weights_coincide`.
+        """
         bias, weight = self.layer.parameters["bias"], self.layer.parameters["weight"]
         zero = bias.abs() <= self.slack(torch.ones_like(bias[:1]))
         return bool(zero.any()) or weights_coincide(weight)

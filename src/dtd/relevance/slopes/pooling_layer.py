@@ -28,6 +28,7 @@ class PoolingLayer(FactorLayer):
 
     @property
     def may_coincide(self) -> bool:
+        # A window has neither weights nor a bias: the kinks are those of the layer below.
         return False
 
     def never_needs_limits(self, lower: AnyLayer, size: Tensor) -> bool:
