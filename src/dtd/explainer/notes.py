@@ -27,7 +27,9 @@ def notes_on(samples: Tensor, rule: Rule) -> tuple[str, ...]:
 def notes_on_errors(errors: Sequence[StandardErrors | None]) -> tuple[str, ...]:
     """What makes standard errors doubtful, of one part of the samples each, if they have some."""
     paths = [torch.stack(each.paths).amin(0) for each in errors if each is not None]
-    few = torch.cat(paths) < FEW_PATHS if paths else torch.zeros(0, dtype=torch.bool)
+    if not paths:
+        return ()
+    few = torch.cat(paths) < FEW_PATHS
     if not few.any():
         return ()
     return (

@@ -76,7 +76,12 @@ def _pair(row: pd.Series) -> str:
         f"{wording.words(row[method])} {row[name]}".strip()
         for method, name in (("method", "configuration"), ("other_method", "other_configuration"))
     ]
-    return f"{names[0]} and {names[1]} (cosine {round(row['cosine'], 2) + 0.0:g})".replace("-", "−")
+    return f"{names[0]} and {names[1]} (cosine {_number(row['cosine'], 'g')})"
+
+
+def _number(value: float, form: str) -> str:
+    """To two digits, with a minus that is one, and never with -0."""
+    return f"{round(value, 2) + 0.0:{form}}".replace("-", "−")
 
 
 def _numbers(axes: Axes, values: np.ndarray) -> None:
@@ -85,7 +90,7 @@ def _numbers(axes: Axes, values: np.ndarray) -> None:
             axes.text(
                 column,
                 row,
-                f"{round(value, 2) + 0.0:.2f}".replace("-", "−"),
+                _number(value, ".2f"),
                 ha="center",
                 va="center",
                 fontsize=style.SMALL,
