@@ -7,13 +7,16 @@ that leaves the README and ``results/`` as they are.
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from functools import partial
+from multiprocessing import get_context
+from multiprocessing.pool import Pool
 from pathlib import Path
 
 import pandas as pd
@@ -22,6 +25,8 @@ import conservation
 import published
 import width
 from document import filled
+from dtd_cli.app.command import main as dtd_run
+from dtd_cli.app.terminal import draw_alike, keep_numpy_to_one_thread
 from runs import runs
 from tables import TABLES
 
@@ -51,6 +56,9 @@ _ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": str(2**25),
     "MALLOC_TRIM_THRESHOLD_": str(2**32),
 }
+
+_SLOW_TO_IMPORT = ["dtd_cli.app.command", "dtd_cli.run.run", "dtd_cli.plots"]
+_SLOW_TABLES = ("conservation_width_others", "faithfulness")
 
 REFUSED = 2
 """The exit status of dtd-run for a sweep in which a network was dead."""
@@ -128,62 +136,87 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="small, and without any effect")
     parser.add_argument("--jobs", type=int, default=2, help="experiments side by side (2)")
     options = parser.parse_args(arguments)
-    if options.quick:
-        with tempfile.TemporaryDirectory() as scratch:
-            folder = Path(scratch)
-            run_all(folder / "runs", options.jobs, QUICK)
-            measure_all(folder / "runs", folder / "results")
-            print(written(README.read_text(), folder / "results"))
-    else:
-        run_all(OUTPUTS, options.jobs, dict.fromkeys(QUICK, ()))
-        measure_all(OUTPUTS, RESULTS)
-        README.write_text(written(README.read_text(), RESULTS))
-        for path, (draw, names) in FIGURES.items():
-            draw(*(pd.read_csv(RESULTS / f"{name}.csv") for name in names), path)
+    with processes(options.jobs) as pool:
+        if options.quick:
+            with tempfile.TemporaryDirectory() as scratch:
+                folder = Path(scratch)
+                run_all(folder / "runs", QUICK, pool)
+                measure_all(folder / "runs", folder / "results", pool)
+                print(written(README.read_text(), folder / "results"))
+            return
+        run_all(OUTPUTS, dict.fromkeys(QUICK, ()), pool)
+        measure_all(OUTPUTS, RESULTS, pool)
+    README.write_text(written(README.read_text(), RESULTS))
+    for path, (draw, names) in FIGURES.items():
+        draw(*(pd.read_csv(RESULTS / f"{name}.csv") for name in names), path)
 
 
-def run_all(folder: Path, jobs: int, experiments: dict[str, tuple[str, ...]]) -> None:
-    """Every experiment in ``folder/NAME``, several at a time."""
-    with ThreadPoolExecutor(jobs) as pool:
-        for name in pool.map(
-            lambda item: run(item[0], folder / item[0], item[1]), experiments.items()
-        ):
-            print(f"{name} is done", file=sys.stderr, flush=True)
+@contextmanager
+def processes(jobs: int) -> Iterator[Pool]:
+    """So many processes at a time, a new one for each piece of work.
+
+    Each is a copy of one that has imported the program. To import it takes longer than many an
+    experiment does.
+    """
+    # All of it is read when a module is imported or a process begins.
+    os.environ |= _ENVIRONMENT
+    draw_alike()
+    keep_numpy_to_one_thread()
+    context = get_context("forkserver")
+    context.set_forkserver_preload(_SLOW_TO_IMPORT)
+    with context.Pool(jobs, maxtasksperchild=1) as pool:
+        yield pool
+        pool.close()
+        pool.join()
 
 
-def run(name: str, folder: Path, settings: Sequence[str]) -> str:
-    """One experiment in a new folder; its name.
+def run_all(folder: Path, experiments: Mapping[str, Sequence[str]], pool: Pool) -> None:
+    """Every experiment in ``folder/NAME``."""
+    for name in pool.imap(partial(run, folder), experiments.items()):
+        print(f"{name} is done", file=sys.stderr, flush=True)
+
+
+def run(folder: Path, experiment: tuple[str, Sequence[str]]) -> str:
+    """One experiment with its settings in a new folder, in a process of its own; its name.
 
     Raises:
         RuntimeError: a run ended without a result, and not because its network is dead.
     """
+    name, settings = experiment
+    folder = folder / name
     shutil.rmtree(folder, ignore_errors=True)
     several = ["-m"] * any("=range(" in setting or "," in setting for setting in settings)
     where = [
         *(f"hydra.run.dir={folder}", f"hydra.sweep.dir={folder}"),
         *("progress=false", "report=false"),
     ]
-    ended = subprocess.run(
-        [Path(sys.executable).with_name("dtd-run"), *several, f"experiment={name}",
-         *settings, *where],
-        env={**os.environ, **_ENVIRONMENT}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if ended.returncode not in (0, REFUSED) or not any(run.done for run in runs(folder)):
-        raise RuntimeError(f"experiment={name} ended with {ended.returncode}:\n{ended.stderr}")
+    sys.argv = ["dtd-run", *several, f"experiment={name}", *settings, *where]
+    status, said = 0, io.StringIO()
+    with redirect_stdout(io.StringIO()), redirect_stderr(said):
+        try:
+            dtd_run()
+        except SystemExit as end:
+            status = int(end.code or 0)
+    if status not in (0, REFUSED) or not any(run.done for run in runs(folder)):
+        raise RuntimeError(f"experiment={name} ended with {status}:\n{said.getvalue()}")
     return name
 
 
-def measure_all(folder: Path, results: Path) -> None:
+def measure_all(folder: Path, results: Path, pool: Pool) -> None:
     """The numbers of every table, from the runs below ``folder``, as CSV files."""
     results.mkdir(parents=True, exist_ok=True)
-    for name, table in TABLES.items():
-        if table.missing:
-            print(
-                f"{name} stays as it is: it needs {table.needs}; pip install -e '.[metrics]'",
-                file=sys.stderr,
-            )
-            continue
-        table.measured(folder).to_csv(results / f"{name}.csv", index=False, lineterminator="\n")
+    names = [*_SLOW_TABLES, *(name for name in TABLES if name not in _SLOW_TABLES)]
+    for said in pool.imap(partial(measure, folder, results), names):
+        print(said, end="", file=sys.stderr, flush=True)
+
+
+def measure(folder: Path, results: Path, name: str) -> str:
+    """Write one table, in a process of its own; what there is to say about it."""
+    table = TABLES[name]
+    if table.missing:
+        return f"{name} stays as it is: it needs {table.needs}; pip install -e '.[metrics]'\n"
+    table.measured(folder).to_csv(results / f"{name}.csv", index=False, lineterminator="\n")
+    return ""
 
 
 def written(document: str, results: Path) -> str:

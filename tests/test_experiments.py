@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 import re
-import subprocess
 from dataclasses import replace
 from itertools import pairwise
 from statistics import mean, median
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -27,7 +26,6 @@ import width
 from dtd_cli.app.choices import groups
 from runs import Run, runs
 from tables import TABLES
-from test_cli import dtd_run
 
 NAMES = groups()["experiment"]
 SMALL = rerun.QUICK | {
@@ -101,24 +99,19 @@ test_plots.py draws all pictures."""
     ],
 )
 def folder(tmp_path_factory, request):
-    """The small runs of all experiments; one in a process of its own, as rerun.py has them all."""
+    """The small runs of all experiments, and their tables."""
     folder = tmp_path_factory.mktemp("experiments")
-
-    def answer(command, **options):
-        if "experiment=notebook" in command:
-            return process(command, **options)
-        return subprocess.CompletedProcess(command, dtd_run(patch, *command[1:]), stderr="")
-
-    process = subprocess.run
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rerun, "subprocess", SimpleNamespace(run=answer))
-        rerun.run_all(folder, 1, request.param)
+        for name, value in os.environ.items():
+            patch.setenv(name, value)
+        with rerun.processes(1) as pool:
+            rerun.run_all(folder, request.param, pool)
+            rerun.measure_all(folder, folder / "results", pool)
     return folder
 
 
 @pytest.fixture(scope="module")
 def results(folder):
-    rerun.measure_all(folder, folder / "results")
     return folder / "results"
 
 
@@ -594,11 +587,11 @@ def test_faithfulness_against_flipping_by_hand(folder, results):
         assert row["area"].item() == pytest.approx(area, rel=1e-5)
 
 
-def test_what_needs_a_package_that_is_missing_stays_as_it_is(tmp_path, monkeypatch, capsys):
+def test_what_needs_a_package_that_is_missing_stays_as_it_is(tmp_path, monkeypatch):
     monkeypatch.setattr(
         rerun, "TABLES", {"faithfulness": replace(TABLES["faithfulness"], needs="no")}
     )
-    rerun.measure_all(tmp_path, tmp_path / "results")
-    assert "faithfulness stays as it is: it needs no" in capsys.readouterr().err
+    said = rerun.measure(tmp_path, tmp_path / "results", "faithfulness")
+    assert said.startswith("faithfulness stays as it is: it needs no")
     text = "<!-- table faithfulness -->\nold\n<!-- end faithfulness -->"
     assert rerun.written(text, tmp_path / "results") == text
