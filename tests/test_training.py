@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from dtd_cli.config.typed import option
 from dtd_cli.inputs import Digits, Source
 from dtd_cli.networks import FullyConnected
 from dtd_cli.training import TRAININGS
+from dtd_cli.training.adam import _Steps
 from dtd_cli.training.losses import LOSSES
 from dtd_cli.training.training import Split
 from test_inputs import table as csv
@@ -227,6 +229,53 @@ def test_the_steps_are_those_of_pytorch(decay):
     for layer, (weight, bias) in zip(trained.layers, (first, last), strict=True):
         torch.testing.assert_close(layer.weight.float(), weight.T, rtol=1e-5, atol=1e-6)
         torch.testing.assert_close(layer.bias.float(), bias, rtol=1e-5, atol=1e-6)
+
+
+def test_steps_of_weights_in_another_order_in_memory():
+    """A fused step that goes through memory would mix the entries up."""
+    weight = torch.linspace(-1, 1, 12).reshape(3, 4)
+    turned = weight.T.contiguous().T
+    assert turned.stride() != weight.stride()
+    reached = []
+    for parameter in (weight.clone(), turned):
+        parameter.requires_grad_()
+        steps = _Steps([parameter])
+        for _ in range(3):
+            steps.down((parameter * torch.arange(12.0).reshape(3, 4)).square().sum(), 0.1)
+        reached.append(parameter.detach())
+    torch.testing.assert_close(*reached, rtol=1e-5, atol=1e-6)
+    assert not torch.equal(reached[0], weight)
+
+
+def test_a_training_is_done_once_for_runs_that_differ_elsewhere(monkeypatch):
+    fitted, fit = [], Adam._fit
+
+    def counted(*given):
+        fitted.append(given)
+        return fit(*given)
+
+    monkeypatch.setattr(Adam, "_fit", counted)
+    network, source = mlp(2, 2), table(halves)
+
+    def weights(training, network, source, seed=0):
+        return train(training, network, source, seed).network.layers[0].weight
+
+    swapped = replace(source, labels=source.labels[::-1].copy())
+    first = weights(adam(epochs=2), network, source)
+    again = weights(adam(epochs=2), mlp(2, 2), table(halves))
+    assert torch.equal(first, again)
+    assert len(fitted) == 1
+    # Each of these is another training.
+    weights(adam(epochs=3), network, source)
+    weights(adam(epochs=2), network, source, seed=1)
+    weights(adam(epochs=2), mlp(2, 2, seed=1), source)
+    weights(adam(epochs=2), network, replace(source, rows=source.rows * 2))
+    weights(adam(epochs=2), network, swapped)
+    threads = torch.get_num_threads()
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads + 1)
+    weights(adam(epochs=2), network, swapped)
+    assert len(fitted) == 7
+    assert torch.equal(weights(adam(epochs=2), network, source), first)
 
 
 def test_also_where_no_gradients_are_kept():

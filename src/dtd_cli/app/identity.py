@@ -24,7 +24,7 @@ from dtd_cli.app.choices import composed, groups, searchpath
 from dtd_cli.config.composed import NOT_OF_THE_RUN, leaves
 from dtd_cli.config.errors import SettingError
 
-NUMERICS = 6
+NUMERICS = 7
 """Version of the numerics; every change that changes numbers raises it."""
 
 _READABLE = 160

@@ -17,7 +17,7 @@ from dtd.networks.network import Network
 def digest(network: Network) -> str:
     """SHA-256 of all weights and biases with their shapes and types, and of what layers are."""
     relus = repr([layer.relu for layer in network.layers])
-    return _digest(relus + described(network), network.state_dict())
+    return digest_of(relus + described(network), network.state_dict())
 
 
 def digest_of_module(module: nn.Module) -> str:
@@ -28,10 +28,11 @@ def digest_of_module(module: nn.Module) -> str:
     """
     alone = copied(module)
     state = {name: value for name, value in module.state_dict().items() if torch.is_tensor(value)}
-    return _digest(f"{module}{traced_graph(alone)}", state)
+    return digest_of(f"{module}{traced_graph(alone)}", state)
 
 
-def _digest(text: str, tensors: Mapping[str, Tensor]) -> str:
+def digest_of(text: str, tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of a text and of tensors with their names, shapes and types."""
     said = hashlib.sha256(text.encode())
     for name, tensor in tensors.items():
         said.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
