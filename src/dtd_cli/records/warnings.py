@@ -45,7 +45,7 @@ def _data_outside(prepared: Prepared, tables: Tables, figures: Figures) -> Itera
     domain = prepared.scheme.domains[0]
     # Rounded as the bounds are.
     seen = prepared.data.to(domain.low.dtype, domain.low.device)
-    beyond = (seen.low < domain.low) | (seen.high > domain.high)
+    beyond = domain.beyond(seen.low) | domain.beyond(seen.high)
     if beyond.any():
         features = [name for name, out in zip(prepared.names, beyond, strict=True) if out]
         yield (
