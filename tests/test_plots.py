@@ -825,6 +825,14 @@ class TestRootStatus:
         np.testing.assert_allclose(inside, [0, 0, 0.2, 0.2])
         np.testing.assert_allclose([b.get_width() for b in bars["in the domain"]][2:], [0.6, 0.4])
 
+    def test_where_all_are_inactive_there_was_nothing_to_find(self) -> None:
+        tables = some_tables()
+        dead = frame(tables.roots)
+        dead.loc[dead["layer"] == 0, "status"] = "inactive"
+        axes = shown(root_status(replace(tables, roots=dead))).axes[0]
+        said = [text.get_text() for text in axes.texts if text.get_text().startswith("n = ")]
+        assert ["nothing to find" in text for text in said] == [False, False, True, True]
+
     def test_without_roots_none(self) -> None:
         assert root_status(Tables()) is None
 
