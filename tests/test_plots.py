@@ -799,6 +799,25 @@ class TestRoots:
         titles = panel_titles(shown(roots(some_tables())))
         assert [title.partition(",")[0] for title in titles] == ["unit 0", "unit 2", "unit 3"]
 
+    def test_no_more_units_than_fit_on_a_page(self) -> None:
+        tables = some_tables([f"x{i}" for i in range(12)])
+        # Wide panels, because of many searches, and four times as many units.
+        many = [
+            pd.concat(
+                [
+                    t.assign(neuron=t["neuron"] + 5 * k, finder=t["finder"] + f" {i}")
+                    for t in (frame(table),)
+                    for k in range(4)
+                    for i in range(6)
+                ]
+            )
+            for table in (tables.roots, tables.root_points)
+        ]
+        picture = shown(roots(replace(tables, roots=many[0], root_points=many[1])))
+        assert len(picture.axes) == 6
+        assert "6 of 20" in picture.get_suptitle()
+        assert picture.get_figheight() < 6 * 2.5 + 2
+
 
 class TestRootStatus:
     def test_counts(self) -> None:
