@@ -247,7 +247,7 @@ def test_a_contribution_far_beyond_f(monkeypatch, capfd):
     assert "roots=polytope" in told[0]
     assert "the root of" not in told[1]
     assert told[1].endswith("relevance; take another rule, or conclude nothing from it")
-    assert "largest |R| is 100 |f(x)| (sample 1, layer 0, neuron 0)" in out
+    assert "largest |R| is 100 |f(x)| (sample 1, layer 0, unit 0)" in out
     assert told[2].endswith("compare it with another method")
     _, summary = ran(monkeypatch, capfd, *OWN, "rule=w2", "relevance.methods=[recursive]")
     none_about(summary, FAR)
