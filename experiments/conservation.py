@@ -81,7 +81,10 @@ def draw(layers: pd.DataFrame, degrees: pd.DataFrame, path: Path) -> None:
     shares = _input_shares(degrees).reset_index("depth")
     least = shares[shares["depth"] == depths[0]].drop(columns="depth")
     _by_degree(last, least, int(depths[0]))
-    legends.legend_below(picture, [rules[0], last], ncols=6)
+    of_lines = "by layer, in the colour of the rule"
+    legends.legend_below(picture, rules, "outside lower left", ncols=4, title=of_lines)
+    of_colours = "by Taylor degree"
+    legends.legend_below(picture, [last], "outside lower right", ncols=4, title=of_colours)
     style.save(picture, path)
 
 

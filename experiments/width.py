@@ -229,11 +229,11 @@ def draw(digits: pd.DataFrame, others: pd.DataFrame, path: Path) -> None:
     networks = rows.groupby(["label", "rule", "depth", "width"])["seed"].nunique()
     heading = (
         f"LRP and its theory by the width of the network: means of {networks.min()} to "
-        f"{networks.max()} networks, and their range; z+ and 2 hidden layers where nothing else is "
-        "said"
+        f"{networks.max()} networks, and their range as a bar, lines a little aside; z+ and 2 "
+        "hidden layers where nothing else is said"
     )
-    picture = style.figure(9.6, 6.8, heading)
-    panels = picture.subplots(2, 3)
+    picture = style.figure(9.6, 9.4, heading)
+    panels = picture.subplots(3, 2)
     for axes, (title, layer, column) in zip(panels.flat, _PANELS, strict=True):
         style.plain(axes, title)
         axes.set_xscale("log", base=2)
@@ -243,19 +243,20 @@ def draw(digits: pd.DataFrame, others: pd.DataFrame, path: Path) -> None:
             axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.yaxis.set_minor_formatter(NullFormatter())
         axes.yaxis.set_major_formatter(_short_number if column in _NUMBERS else _percent)
-        for (label, rule, depth), look in _LINES.items():
+        asides = 2 ** np.linspace(-_ASIDE, _ASIDE, len(_LINES))
+        for ((label, rule, depth), look), aside in zip(_LINES.items(), asides, strict=True):
             some = rows[
                 (rows["label"] == label) & (rows["rule"] == rule) & (rows["depth"] == depth)
             ]
             at = some["deep"] if layer == "deep" else layer
             if some.empty:
                 continue
-            _line(axes, some[some["layer"] == at], column, look, (label, rule, depth))
+            _line(axes, some[some["layer"] == at], column, look, (label, rule, depth), aside)
     for axes in panels.flat[1:]:
         points = np.concatenate([line.get_ydata() for line in axes.lines])
         points = points[points > 0]
         axes.set_ylim(points.min() / 1.6, points.max() * 1.6)
-    kept, *_, steps, _, _ = panels.flat
+    kept, _, _, steps, *_ = panels.flat
     hidden = rows[(rows["label"] == "digits") & (rows["rule"] == "z+") & (rows["depth"] == 2)]
     means = hidden[hidden["layer"] == 1].groupby("width")["kept"].mean()
     kept.plot(
@@ -268,7 +269,7 @@ def draw(digits: pd.DataFrame, others: pd.DataFrame, path: Path) -> None:
         widths, _PREDICTED * widths**-0.5, color=style.INK, linewidth=1, linestyle=":",
         label="derived: 2.76 / √width",
     )  # fmt: skip
-    for axes in panels[1]:
+    for axes in panels[-1]:
         axes.set_xlabel("units of a hidden layer, or channels", fontsize=style.LABEL)
     legends.legend_below(picture, panels.flat, ncols=4)
     style.save(picture, path)
@@ -284,6 +285,8 @@ _PANELS = (
     ("roots in layer 1 in their anchor's region", "deep", "same_region"),
     ("gates above that differ at these roots", "deep", "gates"),
 )
+_ASIDE = 0.2
+"""How far lines stand from the widths, in powers of two: their ranges stand side by side."""
 _NUMBERS = ("apart", "step")
 """What is no share."""
 _DRAWN, _NEGATIVE = "untrained, b as drawn", "untrained, −|b|"
@@ -307,6 +310,7 @@ def _line(
     column: str,
     look: tuple[str, str],
     key: tuple[str, str, int],
+    aside: float,
 ) -> None:
     (label, rule, depth), (colour, stroke) = key, look
     networks = rows.groupby("width")[column]
@@ -314,9 +318,18 @@ def _line(
     if axes.get_yscale() == "log":
         # Zero has no place there: the band ends where the panel does.
         low = low.clip(lower=middle[middle > 0].min() / 100)
-    axes.fill_between(middle.index, low, high, color=colour, alpha=0.12, linewidth=0)
+    # Bands of as many networks would hide each other.
+    axes.vlines(middle.index * aside, low, high, color=colour, alpha=0.5, linewidth=1.6)
     name = ", ".join([label, *[rule] * (rule != "z+"), *[f"{depth} hidden layers"] * (depth > 2)])
-    axes.plot(middle.index, middle, stroke, color=colour, linewidth=1.3, markersize=3.6, label=name)
+    axes.plot(
+        middle.index * aside,
+        middle,
+        stroke,
+        color=colour,
+        linewidth=1.3,
+        markersize=3.6,
+        label=name,
+    )
 
 
 def _percent(value: float, _: int) -> str:

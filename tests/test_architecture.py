@@ -33,9 +33,9 @@ FLOORS = {
     ),
     LIBRARY / "explainer": (
         ("arguments", "objections", "output", "samples"),
-        ("explained", "model", "notes"),
-        ("estimators", "relevance_function", "root_point", "targets"),
-        ("frames",),
+        ("explained", "model"),
+        ("estimators", "reach", "relevance_function", "root_point", "targets"),
+        ("frames", "notes"),
         ("root_frames",),
         ("results",),
         ("explainer",),

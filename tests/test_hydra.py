@@ -60,7 +60,9 @@ def test_options_of_ones_own(mine, monkeypatch, capfd, where):
     assert (config["seed"], config["rule"]["gamma"]) == (7, 0.125)
     capfd.readouterr()
     assert dtd_run(monkeypatch, *where, *SMALL, "rule=hard") == 2
-    assert capfd.readouterr().err.startswith("dtd-run: rule=hard: allowed are gamma, pinv, soft,")
+    said = capfd.readouterr().err
+    assert said.startswith("dtd-run: rule=hard: allowed are gamma, pinv, soft,")
+    assert said.endswith("; zB is for the first layer alone (input_rule=zB)\n")
     sweep = ["-m", *base, "report=false", "sweep=a"]
     assert dtd_run(monkeypatch, *where, *sweep, *own, "rule=soft,x") == 0
     assert dtd_run(monkeypatch, *SWEEP, "rule=gamma", "rule.gamma=0.125", "sweep=b") == 0

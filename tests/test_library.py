@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 import subprocess
 import sys
 from dataclasses import fields, replace
@@ -436,11 +437,23 @@ def with_forward():
     return module
 
 
+class Squashed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.layer(x).log_softmax(1)
+
+
 NO_CHAINS = {
     "Unusual": (Unusual, "Unusual"),
     "Doubled": (lambda: Doubled(*sequential()), "Doubled"),
     "Shifted": (lambda: nn.Sequential(Shifted(4, 2)), r"0 \(Shifted\)"),
     "Tanh": (lambda: nn.Sequential(nn.Linear(4, 2), nn.Tanh()), r"1 \(Tanh\)"),
+    "Softmax": (lambda: nn.Sequential(nn.Linear(4, 2), nn.Softmax(1)), r"1 \(Softmax\): .*logits"),
+    "softmax": (Squashed, "Squashed: it calls log_softmax: .*; leave it out at the output, so that "
+                "the logits are explained; allowed are nn.Linear"),
     "Conv3d": (lambda: nn.Sequential(nn.Conv3d(1, 1, 2)), r"0 \(Conv3d\)"),
     "LayerNorm": (lambda: nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4)), r"1 \(LayerNorm\)"),
     "training": (lambda: nn.Sequential(nn.Linear(4, 2), nn.Dropout()), r"1 \(Dropout\).*eval"),
@@ -763,6 +776,18 @@ def test_what_is_printed():
     assert not nothing.explained.any()
     assert "all have f(x) = 0" in repr(nothing)
     assert nothing.to_frame().empty
+
+
+def test_a_ledger_shows_the_columns_that_add_up():
+    book = dtd.DTD(tiny(), rule="zero").explain(TWO).ledger[0]
+    shown = re.findall(r"(\w+)=tensor", repr(book))
+    first, *parts = shown[:5]
+    assert (first, *parts) == (
+        "upper_sum", "relevance_sum", "zero_order", "unresolved", "remainder"
+    )  # fmt: skip
+    assert shown[5:] == ["negative_sum"]
+    total = sum(getattr(book, name) for name in parts)
+    torch.testing.assert_close(total, getattr(book, first))
 
 
 def test_frames_count_their_rows():

@@ -799,6 +799,25 @@ class TestRoots:
         titles = panel_titles(shown(roots(some_tables())))
         assert [title.partition(",")[0] for title in titles] == ["unit 0", "unit 2", "unit 3"]
 
+    def test_no_more_units_than_fit_on_a_page(self) -> None:
+        tables = some_tables([f"x{i}" for i in range(12)])
+        # Wide panels, because of many searches, and four times as many units.
+        many = [
+            pd.concat(
+                [
+                    t.assign(neuron=t["neuron"] + 5 * k, finder=t["finder"] + f" {i}")
+                    for t in (frame(table),)
+                    for k in range(4)
+                    for i in range(6)
+                ]
+            )
+            for table in (tables.roots, tables.root_points)
+        ]
+        picture = shown(roots(replace(tables, roots=many[0], root_points=many[1])))
+        assert len(picture.axes) == 6
+        assert "6 of 20" in picture.get_suptitle()
+        assert picture.get_figheight() < 6 * 2.5 + 2
+
 
 class TestRootStatus:
     def test_counts(self) -> None:
@@ -824,6 +843,14 @@ class TestRootStatus:
         inside = [bar.get_width() for bar in bars["in the anchor's region"]]
         np.testing.assert_allclose(inside, [0, 0, 0.2, 0.2])
         np.testing.assert_allclose([b.get_width() for b in bars["in the domain"]][2:], [0.6, 0.4])
+
+    def test_where_all_are_inactive_there_was_nothing_to_find(self) -> None:
+        tables = some_tables()
+        dead = frame(tables.roots)
+        dead.loc[dead["layer"] == 0, "status"] = "inactive"
+        axes = shown(root_status(replace(tables, roots=dead))).axes[0]
+        said = [text.get_text() for text in axes.texts if text.get_text().startswith("n = ")]
+        assert ["nothing to find" in text for text in said] == [False, False, True, True]
 
     def test_without_roots_none(self) -> None:
         assert root_status(Tables()) is None

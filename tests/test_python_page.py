@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import warnings
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 import pytest
 import torch
+
+import dtd
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PAGE = (REPOSITORY / "docs" / "python.md").read_text()
@@ -24,6 +27,16 @@ def names():
         for block in re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE):
             exec(block, found)
     return found
+
+
+def test_the_page_lists_all_arguments():
+    _, _, listed = PAGE.partition("## All arguments")
+    rows = re.findall(r"^\| `(\w+)` \| (?:`(.*?)`)? ?\|", listed, re.MULTILINE)
+    arguments = {field.name: field.default for field in fields(dtd.DTD)}
+    assert [name for name, _ in rows] == list(arguments)
+    known = {"torch": torch, "untracked": arguments["track"]}
+    for name, default in rows:
+        assert (eval(default, known) if default else MISSING) == arguments[name]
 
 
 def test_what_the_page_says_of_shapes(names):

@@ -364,6 +364,10 @@ CONSTRUCTED = {
     "domain_class": ("domain=", {"domain": dtd.Domain}),
     "domain_empty": ("domain=", {"domain": dtd.Domain(torch.ones(4), torch.zeros(4))}),
     "domain_nan": ("domain=", {"domain": dtd.Domain(torch.full((4,), NAN), torch.ones(4))}),
+    "rule_unknown": (
+        r"rule=zplus: allowed are z\+, .*, or a dtd.rules object; zB is for the first layer alone",
+        {"rule": "zplus"},
+    ),
     "zB": ("rule=zB: for the first layer only; allowed is input_rule=zB", {"rule": "zB"}),
     "zB_box": (r"input_rule=zB.*dtd.Domain.box\(low, high\)", {"input_rule": "zB"}),
     "track": ("track=None", {"track": None}),
@@ -426,8 +430,14 @@ def test_questions_that_cannot_be(net, said, x, target):
 
 def test_a_sample_outside_the_domain(net):
     x = torch.tensor([[0.5] * 4, [0.5, 0.5, 2, 0.5]])
-    with refused("x=sample 1: it lies outside the domain; allowed are .*or another domain"):
-        dtd.DTD(net, domain=dtd.Domain.box(torch.zeros(4), torch.ones(4))).explain(x)
+    explainer = dtd.DTD(net, domain=dtd.Domain.box(torch.zeros(4), torch.ones(4)))
+    said = r"it is 2\.0, outside the domain, which is 0\.0 to 1\.0 there; allowed are .*domain"
+    with refused(rf"x=sample 1, feature 2: {said}"):
+        explainer.explain(x)
+    flattening = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 2))
+    images = dtd.DTD(flattening, domain=dtd.Domain.box(0, 1))
+    with refused(rf"x=sample 1, feature \(1, 0\): {said}"):
+        images.explain(x.reshape(2, 2, 2))
 
 
 def test_a_function_takes_no_sample_too(net):

@@ -114,7 +114,7 @@ def test_the_ledger_of_large_shares_is_logarithmic():
 
 
 def test_one_seed_has_no_quartiles():
-    assert "one seed" in ledger(some_figures(["z+"], seeds=1)).get_suptitle()
+    assert "means of the samples, one seed" in ledger(some_figures(["z+"], 1)).get_suptitle()
     assert "of 3 seeds" in ledger(some_figures(["z+"], seeds=3)).get_suptitle()
 
 
@@ -136,6 +136,7 @@ def test_same_region_shares():
 def test_heatmaps_are_on_one_scale_in_the_place_of_the_pixels():
     group = some_explanations()
     picture = heatmaps(group, "recursive")
+    assert picture.get_suptitle().endswith("all on one scale")
     images = [axes.images[0] for axes in picture.axes if axes.images]
     inputs, heats = images[:3], images[3:]
     values = [group.relevance["recursive", name] for name in ("z+", "w2")]

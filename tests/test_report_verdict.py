@@ -16,6 +16,7 @@ from dtd_cli.records.folder import RunFolder
 from dtd_cli.report import write_report
 from dtd_cli.report.answer import in_words
 from dtd_cli.report.run import Run, Status
+from dtd_cli.report.sections import verdict
 from dtd_cli.report.study import Study
 from dtd_cli.report.verdict import candidates, number
 from test_report import close, rows, runs_of, section
@@ -132,8 +133,26 @@ def test_where_all_tie_none_is_best(study):
     assert not any(best(study, **same).values())
     said = dict(in_words(candidates(study, figures(study, **same))))
     assert said["network=mlp"][0] == (
-        "Recursive relevance: all 3 configurations tie, and keep 1 of f(x)."
+        "Recursive relevance: all 3 configurations tie with 2 seeds each, and keep 1 of f(x)."
     )
+
+
+def test_what_is_a_median_and_what_is_a_mean(study):
+    *_, (subject, said) = in_words(candidates(study, figures(study, **SPREAD)))
+    assert subject == ""
+    assert said == [
+        "Shares of f(x) are medians over the samples of a run, and cosines means.",
+        "Over 2 seeds all are medians, with the quartiles in brackets.",
+        "The ledger has means over the samples, so that its order may be another.",
+    ]
+
+
+def test_the_least_seconds_are_the_fastest(study):
+    seconds = figures(study, **SPREAD).assign(quantity="explain_seconds")
+    [rivals, _] = candidates(study, seconds).values()
+    table = verdict(rivals, study)
+    marks = {cell.mark for row in table.rows for cell in row}
+    assert marks == {"fastest", ""}
 
 
 def test_in_words(study):

@@ -74,7 +74,7 @@ def test_the_ledger_balances(finder, output_relu):
     torch.testing.assert_close(book.relevance_sum, got.relevances[0].sum(1))
     total = book.relevance_sum + book.zero_order + book.unresolved + book.remainder
     torch.testing.assert_close(total, f)
-    assert one(got).neurons == (1,)
+    assert one(got).units == (1,)
 
 
 @pytest.mark.parametrize("finder", SEARCHES)

@@ -236,7 +236,10 @@ def test_the_box_of_the_data(tmp_path):
 
 def test_rows_outside_the_box(tmp_path):
     path = written(tmp_path, "a,b\n1,5\n3,-5\n")
-    message = r"row 1 .* outside the domain, column 'b' is -5\.0; allowed are inputs\.domain=data"
+    message = (
+        r"row 1 .* outside the domain, column 'b' is -5\.0, and the domain there is 0\.0 to inf; "
+        r"allowed are inputs\.domain=data"
+    )
     with pytest.raises(InvalidSetting, match=message):
         opened(path, domain="nonnegative")
 

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import torch
 
+import dtd
 from dtd.domains import Domain
 from dtd_cli.inputs import Grid
 from dtd_cli.report.deciding import deciding_table
@@ -246,7 +247,7 @@ def test_a_contribution_far_beyond_f(monkeypatch, capfd):
     assert "roots=polytope" in told[0]
     assert "the root of" not in told[1]
     assert told[1].endswith("relevance; take another rule, or conclude nothing from it")
-    assert "largest |R| is 100 |f(x)| (sample 1, layer 0, neuron 0)" in out
+    assert "largest |R| is 100 |f(x)| (sample 1, layer 0, unit 0)" in out
     assert told[2].endswith("compare it with another method")
     _, summary = ran(monkeypatch, capfd, *OWN, "rule=w2", "relevance.methods=[recursive]")
     none_about(summary, FAR)
@@ -350,3 +351,35 @@ def test_the_report_has_the_warnings(monkeypatch, capfd, tmp_path):
     html = page(study, deciding_table(study, []), {}, "")
     assert "<h2>Warnings</h2>" in html
     assert "for inputs that are never negative" in html
+
+
+def test_the_library_notes_what_a_run_warns_of(monkeypatch, capfd):
+    """In the same words, with arguments for settings; neither says it where the other does not."""
+    dead = [([[1.0, 1.0], [1.0, 2.0]], [-0.5, -0.1]), ([[1.0, 1.0]], [-0.1])]
+    cancelling = [([[1.0, 1.0]], [0.0])]
+    for rule, x, layers, words in (
+        ("zero", [[1.0, 0.5], [0.5, 1.0], [2.0, 1.0]], dead, "no relevance arrives"),
+        ("z+", [[1.0, 1.0], [1.0, -0.99]], cancelling, FAR),
+        ("w2", [[1.0, 1.0], [1.0, 0.5]], cancelling, None),
+    ):
+        write(x, *layers)
+        _, summary = ran(monkeypatch, capfd, *OWN, f"rule={rule}")
+        model = dtd.load("net.pt", output_relu=False)
+        for method in ("recursive", "train_free", "gradient_x_input"):
+            result = dtd.DTD(model, rule=rule, method=method).explain(x)
+            told = {
+                text.removeprefix(f"{method}: ")
+                for text in summary["warnings"]
+                if text.startswith(f"{method}: ") and (words is None or words in text)
+            }
+            noted = {note for note in result.notes if words is None or words in note}
+            assert {beginning(text) for text in told} == {beginning(note) for note in noted}
+            assert all(f"note: {note}" in repr(result) for note in noted)
+            if method == "recursive":
+                assert bool(noted) == (words is not None)
+                assert not any("relevance." in note or "layers.csv" in note for note in noted)
+
+
+def beginning(text):
+    """What a warning and a note have in common: all but where the numbers are, and the remedy."""
+    return text.partition(";")[0]

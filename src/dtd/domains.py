@@ -83,6 +83,14 @@ class Domain:
         """Whether each point of ``a`` (..., d) lies inside; ``slack`` (..., 1) widens it."""
         return ((a >= self.low - slack) & (a <= self.high + slack)).all(-1)
 
+    def beyond(self, a: Tensor) -> Tensor:
+        """Which coordinates of ``a`` (..., d) lie outside, of the same shape."""
+        return (a < self.low) | (a > self.high)
+
+    def span(self, coordinate: int) -> str:
+        """The bounds of one coordinate, as a message has them."""
+        return f"{self.low[coordinate].item()} to {self.high[coordinate].item()}"
+
     def exits(self, a: Tensor, directions: Tensor) -> Tensor:
         """How far each ray ``a + t u``, u of shape (..., d), stays inside; infinite for ever."""
         room = torch.where(directions > 0, self.high - a, a - self.low).clamp(min=0)

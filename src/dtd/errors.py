@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+FIRST_LAYER_ALONE = "zB is for the first layer alone (input_rule=zB)"
+"""What a message that lists the rules adds."""
+
 
 class InvalidSetting(ValueError):
     """An argument has a value that it cannot have.

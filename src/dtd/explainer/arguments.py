@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from dtd.domains import Domain
-from dtd.errors import InvalidSetting, check_seed, shown
+from dtd.errors import FIRST_LAYER_ALONE, InvalidSetting, check_seed, shown
 from dtd.ranges import COUNT, Range
 from dtd.relevance.series.integral import Integral
 from dtd.relevance.series.series import Series
@@ -23,7 +23,12 @@ T = TypeVar("T")
 
 
 def named(
-    argument: str, value: object, kind: type[T], options: Mapping[str, type[T]], what: str
+    argument: str,
+    value: object,
+    kind: type[T],
+    options: Mapping[str, type[T]],
+    what: str,
+    remark: str = "",
 ) -> T:
     """The object itself, or the one that a name stands for, with its default settings.
 
@@ -33,6 +38,7 @@ def named(
         kind: the class of such objects.
         options: the classes by their names.
         what: the object, as a message puts it.
+        remark: what a message adds to the names.
 
     Raises:
         InvalidSetting: there is no such object, or it has settings without a default.
@@ -42,7 +48,8 @@ def named(
     if isinstance(value, type) and issubclass(value, kind):
         raise InvalidSetting(argument, value.__name__, f"give an object: {value.__name__}()")
     if not isinstance(value, str) or value not in options:
-        raise InvalidSetting(argument, shown(value), f"allowed are {', '.join(options)}, or {what}")
+        allowed = f"allowed are {', '.join(options)}, or {what}{remark}"
+        raise InvalidSetting(argument, shown(value), allowed)
     chosen: Any = options[value]
     needed = [
         field.name
@@ -69,7 +76,8 @@ def rule_of(argument: str, value: object) -> Rule:
     Raises:
         InvalidSetting: there is no such rule.
     """
-    return named(argument, value, Rule, RULES, "a dtd.rules object")  # type: ignore[type-abstract]
+    what, remark = "a dtd.rules object", f"; {FIRST_LAYER_ALONE}"
+    return named(argument, value, Rule, RULES, what, remark)  # type: ignore[type-abstract]
 
 
 def roots_of(argument: str, value: object) -> RootChoice:

@@ -15,7 +15,7 @@ from dtd.explainer import arguments
 from dtd.explainer.estimators import Estimator, Forecast, estimator_of
 from dtd.explainer.explained import Explained, check_squares
 from dtd.explainer.model import placed, reading_of
-from dtd.explainer.notes import notes_on, notes_on_errors
+from dtd.explainer.notes import notes_on
 from dtd.explainer.objections import (
     check_affine,
     check_integral,
@@ -144,7 +144,6 @@ class DTD:
         parts = tuple(self._part(output, [a[rows] for a in path], rows) for output, rows in batches)
         shapes = self.network.shapes
         notes = notes_on(samples, self.scheme.rules[0]) if self.method in _WITH_RULES else ()
-        notes += notes_on_errors([part.explanation.errors for part in parts])
         return Result(
             samples, explained.f, explained.relevance, shapes, parts, self._contents, notes
         )

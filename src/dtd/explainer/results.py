@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from dtd.explainer.explained import Explained
+from dtd.explainer.notes import notes_on_errors, notes_on_loss, notes_on_size
+from dtd.explainer.reach import largest_relevance, without_relevance
 from dtd.explainer.root_point import RootPoint, root_point
 from dtd.networks.matrices.windows import Shape
 from dtd.numerics.gradients import outside_inference
@@ -50,8 +52,8 @@ class Result:
     """Of the activations of each layer."""
     parts: tuple[Explained, ...]
     contents: Contents
-    notes: tuple[str, ...] = ()
-    """What makes the relevances doubtful, with what to do, one line each; shown with the result."""
+    notes_on_inputs: tuple[str, ...] = ()
+    """What makes the relevances doubtful that is seen in the samples; ``notes`` has all."""
 
     def __repr__(self) -> str:
         return "\n".join([self._in_a_line, *(f"note: {note}" for note in self.notes)])
@@ -68,6 +70,22 @@ class Result:
         return (
             f"Result({method}, network {widths}, {int(self.explained.sum())} of {len(self.f)} "
             f"samples explained, median share of f kept {float(self.kept.nanmedian()):.3g})"
+        )
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What makes the relevances doubtful, with what to do, a line each; shown with the result.
+
+        A run of the program warns of the same: of inputs that are not for the rule, of standard
+        errors of few paths, of relevance that is lost for most samples or far beyond f.
+        """
+        method = self.parts[0].method if self.parts else ""
+        explained = int(self.explained.sum())
+        return (
+            *self.notes_on_inputs,
+            *notes_on_errors([part.explanation.errors for part in self.parts]),
+            *notes_on_loss(method, without_relevance(self.parts), explained, "the ledger"),
+            *notes_on_size(method, largest_relevance(self.parts)),
         )
 
     @cached_property

@@ -66,7 +66,7 @@ def unit_keys(part: Explained, layer: int, roots: Evidence) -> dict[str, np.ndar
             "method": part.method,
             "sample": np.repeat(numbers(part.samples), units),
             "layer": layer,
-            "neuron": np.tile(roots.neurons, samples),
+            "neuron": np.tile(roots.units, samples),
             "finder": roots.finder,
         }
     )

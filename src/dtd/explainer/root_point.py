@@ -67,7 +67,7 @@ def root_point(
             "simple_taylor, none for other methods",
         )
     unit = index_of("unit", unit, widths[layer + 1], "a unit")
-    units = {unit for roots, *_ in searches for unit in roots.neurons}
+    units = {unit for roots, *_ in searches for unit in roots.units}
     if units and unit not in units:
         raise InvalidSetting(
             "unit", unit, f"allowed are those that are decomposed: {sorted(units)}"
@@ -80,9 +80,9 @@ def root_point(
     }
     status = [Status.INACTIVE] * len(f)
     for part, (roots, *_) in zip(parts, searches, strict=True):
-        if unit not in roots.neurons:
+        if unit not in roots.units:
             continue
-        at = roots.neurons.index(unit)
+        at = roots.units.index(unit)
         for name in (*_NUMBERS, *_FLAGS):
             columns[name][part.samples] = getattr(roots, name)[:, at]
         rooted = roots.rooted[:, at]

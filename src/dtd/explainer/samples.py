@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -35,13 +35,15 @@ def samples_of(value: object, reading: Reading, domain: Domain, place: Place) ->
         allowed + " or another shape of as many entries" * any_shape + ", of one sample or more",
         place,
     )
-    inside = domain.contains(samples.flatten(1))
-    if not inside.all():
-        outside = int((~inside).nonzero()[0])
+    outside = domain.beyond(samples.flatten(1))
+    if outside.any():
+        first = outside.unflatten(1, samples.shape[1:]).nonzero()[0].tolist()
+        span = domain.span(int(outside.nonzero()[0, 1]))
         raise InvalidSetting(
             "x",
-            f"sample {outside}",
-            "it lies outside the domain; allowed are samples in it, or another domain",
+            _place(first),
+            f"it is {samples[*first].item()}, outside the domain, which is {span} there; "
+            "allowed are samples in it, or another domain",
         )
     return samples
 
@@ -76,15 +78,19 @@ def batch_of(
     numbers = numbers.to(device, dtype, copy=True)
     endless = (~numbers.isfinite()).nonzero()
     if len(endless):
-        sample, *feature = endless[0].tolist()
-        named = feature[0] if len(feature) == 1 else tuple(feature)
+        first = endless[0].tolist()
         raise InvalidSetting(
             argument,
-            f"sample {sample}, feature {named}",
-            f"it is {numbers[sample, *feature].item()}; allowed are finite numbers in "
-            f"{dtype_name(dtype)}",
+            _place(first),
+            f"it is {numbers[*first].item()}; allowed are finite numbers in {dtype_name(dtype)}",
         )
     return numbers
+
+
+def _place(index: Sequence[int]) -> str:
+    """What a message calls a number in a batch of samples."""
+    sample, *feature = index
+    return f"sample {sample}, feature {feature[0] if len(feature) == 1 else tuple(feature)}"
 
 
 def dtype_name(dtype: torch.dtype) -> str:

@@ -38,7 +38,7 @@ class Evidence:
     """
 
     finder: str
-    neurons: tuple[int, ...]
+    units: tuple[int, ...]
     """The decomposed units, numbers in their layer."""
     points: Tensor
     status: Tensor
@@ -133,7 +133,7 @@ def evidence(
     roots = roots.measured(residual, tolerance.residual * f.abs().unsqueeze(1))
     return Evidence(
         finder=finder,
-        neurons=tuple(regions.own.tolist()),
+        units=tuple(regions.own.tolist()),
         points=roots.points,
         status=roots.status,
         relevance=relevance,

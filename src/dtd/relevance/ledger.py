@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from dtd.columns import LEDGER
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Ledger:
     """``upper_sum = relevance_sum + zero_order + unresolved + remainder``, each of shape (B,).
 
@@ -21,6 +23,10 @@ class Ledger:
     negative_sum: Tensor
     zero_order: Tensor
     unresolved: Tensor
+
+    def __repr__(self) -> str:
+        columns = ", ".join(f"{name}={getattr(self, name)}" for name in LEDGER)
+        return f"{type(self).__name__}({columns})"
 
     @property
     def remainder(self) -> Tensor:

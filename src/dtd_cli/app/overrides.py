@@ -18,6 +18,7 @@ from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, Quoted
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 
+from dtd.errors import FIRST_LAYER_ALONE
 from dtd_cli.app.choices import CONFIG, groups
 from dtd_cli.app.launchers import check_installed
 from dtd_cli.app.locations import CONF
@@ -29,6 +30,8 @@ _SWEEP = "several values need a sweep: dtd-run -m ..."
 Where = tuple[str, ...]
 
 _LONGEST = 400
+_REMARKS = {"rule": f"; {FIRST_LAYER_ALONE}"}
+"""What a message adds to the options of a group."""
 _FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")
 
 
@@ -180,7 +183,9 @@ def _check_choice(group: str, override: Override, options: Sequence[str]) -> Non
     for choice in value.list if isinstance(value, ChoiceSweep) else [value]:
         name = choice.text if isinstance(choice, QuotedString) else choice
         if name not in options:
-            raise SettingError(group, shown, f"allowed are {', '.join(options)}")
+            raise SettingError(
+                group, shown, f"allowed are {', '.join(options)}{_REMARKS.get(group, '')}"
+            )
         check_installed(group, str(name))
 
 

@@ -53,11 +53,11 @@ def as_setting(error: InvalidSetting, group: str = "") -> SettingError:
     own = f"{group}.{error.argument}" if group else _SETTINGS.get(error.argument, error.argument)
     # A rule or a root search is written as the name of its option.
     value = _OPTIONS.get(type(error.value), error.value)
-    return SettingError(own, value, _as_settings(error.allowed))
+    return SettingError(own, value, in_settings(error.allowed))
 
 
-def _as_settings(words: str) -> str:
-    """What is allowed, with the names of settings."""
+def in_settings(words: str) -> str:
+    """What the library advises, with the names of settings in place of arguments."""
     for phrase, other in _PHRASES.items():
         words = words.replace(phrase, other)
     return re.sub(r"(?<![\w.])(\w+)=", lambda name: f"{_SETTINGS.get(name[1], name[1])}=", words)

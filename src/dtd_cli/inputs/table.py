@@ -123,14 +123,13 @@ class Table(DataSet):
             )
         image = self._image(content, rows.shape[1])
         domain = self._domain(rows)
-        outside = (~domain.to(rows.dtype).contains(rows)).nonzero()
+        outside = domain.to(rows.dtype).beyond(rows).nonzero()
         if len(outside):
-            row = int(outside[0])
-            beyond = (rows[row] < domain.low) | (rows[row] > domain.high)
-            column = int(beyond.nonzero()[0])
+            row, column = outside[0].tolist()
             raise self._refused(
                 f"row {row} (the first is 0) lies outside the domain, column "
-                f"{frame.columns[column]!r} is {rows[row, column].item()!r}; allowed are "
+                f"{frame.columns[column]!r} is {rows[row, column].item()!r}, and the domain there "
+                f"is {domain.span(column)}; allowed are "
                 "inputs.domain=data, inputs.domain=real, or bounds that hold all rows"
             )
         return Source(

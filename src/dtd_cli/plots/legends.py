@@ -14,6 +14,8 @@ from matplotlib.lines import Line2D
 from dtd_cli.plots.doubt_marks import SAID
 from dtd_cli.plots.style import LABEL, NEGATIVE, POSITIVE
 
+Place = Literal["outside lower center", "outside lower left", "outside lower right", "lower left"]
+
 
 def entries(panels: Iterable[Axes]) -> tuple[list[str], list[Artist]]:
     """What a legend of these panels says, each entry once and marks last."""
@@ -42,10 +44,21 @@ def signs(values: Iterable[float]) -> list[Line2D]:
 def legend_below(
     picture: Figure,
     panels: Iterable[Axes],
-    loc: Literal["outside lower center", "lower left"] = "outside lower center",
+    loc: Place = "outside lower center",
     ncols: int = 5,
+    title: str = "",
 ) -> None:
-    """One legend for all panels, each entry once and marks last; none where nothing is named."""
+    """One legend for these panels, each entry once and marks last; none where nothing is named."""
     labels, handles = entries(panels)
     if labels:
-        picture.legend(handles, labels, loc=loc, ncols=ncols, fontsize=LABEL, frameon=False)
+        picture.legend(
+            handles,
+            labels,
+            loc=loc,
+            ncols=ncols,
+            fontsize=LABEL,
+            frameon=False,
+            title=title or None,
+            title_fontsize=LABEL,
+            alignment="left",
+        )

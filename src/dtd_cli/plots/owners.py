@@ -11,7 +11,7 @@ _OF_F_METHOD = "simple_taylor"
 
 
 def told_apart(table: pd.DataFrame) -> pd.DataFrame:
-    """A table of roots in which those of f itself have the neuron :data:`OF_F`."""
+    """A table of roots in which those of f itself have the number :data:`OF_F`."""
     return table.assign(neuron=table["neuron"].mask(of_f(table), OF_F))
 
 

@@ -23,7 +23,8 @@ def root_status(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
 
     One bar for each layer and finder, over all samples and units. The thin bars below it are the
     shares whose root is admissible, and whose root lies in the anchor's region. At its right end
-    stands how many, and how many of the roots have limits that are in doubt.
+    stands how many, that no root was to be found where all are inactive, and how many of the roots
+    have limits that are in doubt.
     """
     if not has_rows(tables.roots):
         return None
@@ -33,7 +34,8 @@ def root_status(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
         7.0,
         1.25 + 0.42 * len(counts),
         "What became of the roots",
-        "Shares of all units of all samples, by layer and root search; n is how many. Thin bars: "
+        "Shares of all units of all samples, by layer and root search; n is how many. An "
+        "inactive unit has no relevance, so that no root of it is to be found. Thin bars: "
         "the shares that have a root, found or approximate, which lies in the domain of its layer, "
         "and one which lies in the linear region of its anchor.",
         plots,
@@ -73,11 +75,17 @@ def root_status(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
 
 def _number(axes: Axes, roots: pd.DataFrame, counts: pd.DataFrame) -> None:
     marks = limit_counts(roots).reindex(counts.index, fill_value=0)
-    for row, total in enumerate(counts.sum(axis=1)):
-        text = f"n = {total}" + "".join(
-            f", {marks[state].iloc[row]} {mark}"
-            for state, mark in doubt_marks.MARKS.items()
-            if marks[state].iloc[row]
+    totals = counts.sum(axis=1)
+    nothing = counts.get("inactive", 0 * totals) == totals
+    for row, total in enumerate(totals):
+        text = (
+            f"n = {total}"
+            + ", nothing to find" * bool(nothing.iloc[row])
+            + "".join(
+                f", {marks[state].iloc[row]} {mark}"
+                for state, mark in doubt_marks.MARKS.items()
+                if marks[state].iloc[row]
+            )
         )
         axes.text(1.01, row, text, va="center", fontsize=style.SMALL, color=style.MUTED)
     doubt_marks.name_marks(axes, [state for state in doubt_marks.MARKS if marks[state].any()])

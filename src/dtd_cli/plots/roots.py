@@ -14,9 +14,9 @@ from dtd_cli.plots.owners import OF_F, owners, told_apart, unit_name
 from dtd_cli.plots.style import Vector
 from dtd_cli.plots.tables import Tables, by_index, has_rows
 
-_MOST_FEATURES, _MOST_UNITS = 12, 12
-_LETTER, _LINE = 0.07, 0.13
-"""Inches: how wide a letter of a panel's title is, and how high a line."""
+_MOST_FEATURES, _MOST_UNITS, _MOST_ROWS = 12, 12, 6
+_LETTER, _LINE, _BAR = 0.07, 0.13, 0.045
+"""Inches: how wide a letter of a panel's title is, how high a line, and how wide a bar."""
 _IS_A_POINT = ("found", "approximate")
 
 
@@ -25,7 +25,8 @@ def roots(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
 
     The first explained sample that has roots at the input; one panel a unit of the first hidden
     layer, and one for f if it is decomposed at once. A finder that has no root there has
-    no bars, and the title says why. Units for which no finder has one have no panel.
+    no bars, and the title says why. Units for which no finder has one have no panel, and of many
+    the strongest have one: as many as fit on a page.
     """
     features = tables.features
     if not has_rows(tables.roots) or not has_rows(tables.root_points):
@@ -39,13 +40,15 @@ def roots(tables: Tables, plots: Plots = style.SCREEN) -> Figure | None:
     finders = sorted((str(f) for f in table["finder"].unique()), key=lambda f: f != "closed_form")
     h = table.groupby("neuron")["relevance"].first().fillna(0.0)
     rooted = table.loc[table["status"].isin(_IS_A_POINT), "neuron"].unique()
-    strongest = h[h.index.isin(rooted)].abs().nlargest(_MOST_UNITS, keep="first").index
+    width = max(2.5, 0.6 + len(features) * (0.16 + _BAR * (1 + len(finders))))
+    _, columns = style.shape(_MOST_UNITS, width, plots)
+    room = min(_MOST_UNITS, _MOST_ROWS * columns)
+    strongest = h[h.index.isin(rooted)].abs().nlargest(room, keep="first").index
     units = sorted(map(int, strongest))
     if not units:
         return None
     others = f", {len(units)} of {len(h)}" if len(units) < len(h) else ""
 
-    width = max(2.5, 0.6 + len(features) * (0.16 + 0.07 * (1 + len(finders))))
     rows, columns = style.shape(len(units), width, plots)
     outcomes = {unit: _outcomes(table, finders, unit) for unit in units}
     doubts = {unit: "" if unit == OF_F else tables.doubt("recursive", sample, 1) for unit in units}

@@ -89,7 +89,7 @@ class Tables:
 
     @property
     def features(self) -> list[str]:
-        """The names of the input's features, in the order of the input's neurons."""
+        """The names of the input's features, in the order of the input's units."""
         if self.inputs is None:
             return []
         names = map(str, self.inputs.columns[len(INPUTS) :])
@@ -179,7 +179,7 @@ class Tables:
         return np.asarray(row, dtype=np.float64)
 
     def input_relevance(self) -> dict[tuple[str, int], Vector]:
-        """The finite relevance of the input's neurons, by method and sample."""
+        """The finite relevance of the input's units, by method and sample."""
         return self.of_layer(0, len(self.features))
 
     def input_stderr(self) -> dict[tuple[str, int], Vector]:

@@ -48,5 +48,5 @@ def _kept(share: float | None) -> str:
 def _largest(largest: Mapping[str, Any] | None) -> str:
     if largest is None or largest["share"] == 0:
         return ""
-    place = ", ".join(f"{name} {largest[name]}" for name in ("sample", "layer", "neuron"))
+    place = f"sample {largest['sample']}, layer {largest['layer']}, unit {largest['neuron']}"
     return f", largest |R| is {largest['share']:.3g} |f(x)| ({place})"

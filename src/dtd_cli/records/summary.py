@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
+from dtd.explainer.explained import Explained
+from dtd.explainer.reach import largest_relevance, without_relevance
 from dtd_cli.records.columns import INPUTS
-from dtd_cli.records.extremes import largest_relevance, of_units, without_relevance
 from dtd_cli.records.limits import NONE, adds_up, is_finite, of_samples
 from dtd_cli.records.warnings import warnings
 from dtd_cli.run.preparation import Prepared
 
 
-def summary(prepared: Prepared, tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
+def summary(
+    prepared: Prepared, parts: Sequence[Explained], tables: dict[str, pd.DataFrame]
+) -> dict[str, Any]:
     """``summary.json``: the network, the samples, what each method kept of f, the roots, and
-    warnings."""
+    warnings. The ``tables`` are of what ``parts`` explain."""
     # Features may be called as the columns before them.
     inputs = tables["inputs.csv"].iloc[:, : len(INPUTS)]
     tables = {**tables, "inputs.csv": inputs}
@@ -27,7 +31,8 @@ def summary(prepared: Prepared, tables: dict[str, pd.DataFrame]) -> dict[str, An
     of_f = roots["method"] == "simple_taylor"
     further = layers["roots"] if "roots" in layers else pd.Series("", layers.index)
     own = layers[further == ""]
-    units = of_units(tables["relevance.csv"], layers)
+    methods = _by_method(parts)
+    largest = {method: largest_relevance(of_method) for method, of_method in methods.items()}
     figures = {
         "network": list(prepared.network.widths),
         "training": prepared.figures,
@@ -46,10 +51,21 @@ def summary(prepared: Prepared, tables: dict[str, pd.DataFrame]) -> dict[str, An
             str(layer): _root_figures(rows) for layer, rows in roots[~of_f].groupby("layer")
         },
         **_present("taylor_roots", _root_figures(roots[of_f])),
-        "largest_relevance": largest_relevance(units, f),
-        "without_relevance": without_relevance(units),
+        "largest_relevance": {method: one._asdict() for method, one in largest.items() if one},
+        "without_relevance": {
+            method: without_relevance(of_method) for method, of_method in methods.items()
+        },
     }
     return figures | {"warnings": warnings(prepared, tables, figures)}
+
+
+def _by_method(parts: Sequence[Explained]) -> dict[str, list[Explained]]:
+    """The parts of each method; a further root search has one of its own, ``recursive, LABEL``."""
+    methods: dict[str, list[Explained]] = {}
+    for part in parts:
+        name = f"{part.method}, {part.roots}" if part.roots else part.method
+        methods.setdefault(name, []).append(part)
+    return methods
 
 
 def _present(name: str, figures: dict[str, Any]) -> dict[str, Any]:

@@ -8,14 +8,21 @@ from typing import Any
 import pandas as pd
 
 from dtd.explainer.estimators import estimator_of
-from dtd.explainer.notes import FEW_PATHS, negative_inputs
+from dtd.explainer.notes import (
+    FAR,
+    FEW_PATHS,
+    negative_inputs,
+    notes_on_loss,
+    notes_on_size,
+    other_way,
+)
+from dtd.explainer.reach import Largest
 from dtd.roots.closed_form import ClosedForm
+from dtd_cli.config.names import in_settings
 from dtd_cli.records.limits import UNBOUNDED, UNSETTLED
 from dtd_cli.records.methods import named
 from dtd_cli.run.preparation import Prepared
 
-FAR = 10
-"""Relevance or a residual of more than so many times f is said to be far beyond it."""
 _NAMED = 5
 """So many samples are named, and the others counted."""
 
@@ -45,7 +52,7 @@ def _data_outside(prepared: Prepared, tables: Tables, figures: Figures) -> Itera
     domain = prepared.scheme.domains[0]
     # Rounded as the bounds are.
     seen = prepared.data.to(domain.low.dtype, domain.low.device)
-    beyond = (seen.low < domain.low) | (seen.high > domain.high)
+    beyond = domain.beyond(seen.low) | domain.beyond(seen.high)
     if beyond.any():
         features = [name for name, out in zip(prepared.names, beyond, strict=True) if out]
         yield (
@@ -81,27 +88,27 @@ _BETTER = {
 
 
 def _large_relevance(prepared: Prepared, tables: Tables, figures: Figures) -> Iterator[str]:
-    far = {m: one for m, one in figures["largest_relevance"].items() if one["share"] > FAR}
-    if not far:
-        return
-    roots = named(tables["roots.csv"])
-    for method, largest in far.items():
-        sample, layer = largest["sample"], largest["layer"]
-        text = (
-            f"{method}: of sample {sample}, unit {largest['neuron']} of layer {layer} has "
-            f"{largest['share']:.2g} times |f(x)| as its relevance"
-        )
-        finder = roots["finder"].where(roots["method"] == "recursive", "")
-        own = (roots["method"] == method) | ("recursive, " + finder == method)
-        used = roots[own & (roots["sample"] == sample) & (roots["layer"] == layer)]
-        reach = (used["gradient_norm"] * used["distance"]).dropna()
-        if len(reach):
-            root = used.loc[reach.idxmax()]
-            text += (
-                f"; most of it comes from the root of unit {root['neuron']} of layer {layer + 1}, "
-                f"where the residual is {root['residual']:.2g}"
-            )
-        yield f"{text}; {_OTHER_WAYS.get(method, _OTHER_WAY)}"
+    for method, figure in figures["largest_relevance"].items():
+        largest = Largest(**figure)
+        for note in notes_on_size(method, largest, _source(method, largest, tables["roots.csv"])):
+            yield f"{method}: {in_settings(note)}"
+
+
+def _source(method: str, largest: Largest, roots: pd.DataFrame) -> str:
+    """The root that most of a relevance comes from, in words to be added; empty without one."""
+    roots = named(roots)
+    finder = roots["finder"].where(roots["method"] == "recursive", "")
+    own = (roots["method"] == method) | ("recursive, " + finder == method)
+    at = (roots["sample"] == largest.sample) & (roots["layer"] == largest.layer)
+    reaching = roots.assign(reach=roots["gradient_norm"] * roots["distance"])
+    used = reaching[own & at].dropna(subset="reach")
+    if used.empty:
+        return ""
+    root = used.iloc[int(used["reach"].argmax())]
+    return (
+        f"; most of it comes from the root of unit {root['neuron']} of layer {largest.layer + 1}, "
+        f"where the residual is {root['residual']:.2g}"
+    )
 
 
 def _large_residuals(prepared: Prepared, tables: Tables, figures: Figures) -> Iterator[str]:
@@ -122,19 +129,8 @@ def _large_residuals(prepared: Prepared, tables: Tables, figures: Figures) -> It
             f"{method}: {len(group)} of the points that {finder} found are no roots, the residual "
             f"there is more than {FAR} times |f(x)|; the worst is that of unit {worst['neuron']} "
             f"of layer {worst['layer'] + 1}, sample {worst['sample']}, with {worst['share']:.2g} "
-            f"times |f(x)|; {_OTHER_WAYS.get(str(method), _OTHER_WAY)}"
+            f"times |f(x)|; {in_settings(other_way(str(method)))}"
         )
-
-
-_OTHER_WAY = (
-    "take another rule or search (roots=polytope proves its roots), or conclude nothing from it"
-)
-_OTHER_WAYS = {
-    "train_free": "take another rule, or conclude nothing from it",
-    "simple_taylor": "take other taylor_roots, or conclude nothing from it",
-    "gradient_x_input": "large parts of both signs cancel there; compare it with another method",
-}
-"""What to do about methods that are no recursion."""
 
 
 def _without_output(prepared: Prepared, tables: Tables, figures: Figures) -> Iterator[str]:
@@ -152,22 +148,8 @@ def _without_output(prepared: Prepared, tables: Tables, figures: Figures) -> Ite
 def _no_relevance(prepared: Prepared, tables: Tables, figures: Figures) -> Iterator[str]:
     explained = figures["samples"]["explained"]
     for method, nothing in figures["without_relevance"].items():
-        if 2 * nothing > explained:
-            yield (
-                f"{method}: for {nothing} of {explained} samples no relevance arrives in the "
-                "input, so there is nothing to be seen in it; layers.csv says in which layer it is "
-                f"lost; {_NOTHING.get(method, _SOMETHING)}"
-            )
-
-
-_SOMETHING = "take another rule, relevance.degree=inf, or a network of fewer layers"
-_NOTHING = {
-    "train_free": "take another rule",
-    "simple_taylor": "take other taylor_roots",
-    "gradient_x_input": "each input is zero, or the output does not change with it; take other "
-    "inputs, or another method",
-}
-"""What to do about methods that are no recursion."""
+        for note in notes_on_loss(method, nothing, explained, "layers.csv"):
+            yield f"{method}: {in_settings(note)}"
 
 
 def _inadmissible(prepared: Prepared, tables: Tables, figures: Figures) -> Iterator[str]:

@@ -14,7 +14,8 @@ _MOST_NAMES, _MOST_SUBJECTS = 3, 8
 def in_words(subjects: Mapping[str, Sequence[Candidate]]) -> Iterator[tuple[str, list[str]]]:
     """Of each subject, the first few: which configuration keeps f best by its methods, and why.
 
-    The subject is empty if there is only one. Of several not all is said.
+    The subject is empty if there is only one. Of several not all is said. The last sentence says
+    over what the figures are medians or means.
     """
     for subject, rivals in list(subjects.items())[:_MOST_SUBJECTS]:
         by_method: dict[str, list[Candidate]] = {}
@@ -30,6 +31,23 @@ def in_words(subjects: Mapping[str, Sequence[Candidate]]) -> Iterator[tuple[str,
             yield subject, [_kept(first), *_details(first), *map(_kept, others)]
     if len(subjects) > _MOST_SUBJECTS:
         yield "", [f"{len(subjects) - _MOST_SUBJECTS} more are in the table."]
+    shown = [one for rivals in subjects.values() for one in rivals if one.figures]
+    if shown:
+        yield "", [*_taken_over(shown)]
+
+
+def _taken_over(rivals: Sequence[Candidate]) -> Iterator[str]:
+    """What the figures are medians or means of."""
+    yield "Shares of f(x) are medians over the samples of a run, and cosines means."
+    if max(len(one.runs) for one in rivals) > 1:
+        yield f"Over {_seeds(rivals)} all are medians, with the quartiles in brackets."
+    yield "The ledger has means over the samples, so that its order may be another."
+
+
+def _seeds(rivals: Sequence[Candidate]) -> str:
+    """How many seeds the configurations have."""
+    low, *_, high = sorted([len(one.runs) for one in rivals] * 2)
+    return f"{_span(low, high)} seed{'s' * (high > 1)}"
 
 
 def _kept(rivals: Sequence[Candidate]) -> str:
@@ -41,7 +59,10 @@ def _kept(rivals: Sequence[Candidate]) -> str:
         return f"{method} keeps {first} of f(x)."
     if not best:
         span = _span(*sorted((first.middle, last.middle)))
-        return f"{method}: all {len(rivals)} configurations tie, and keep {span} of f(x)."
+        return (
+            f"{method}: all {len(rivals)} configurations tie with {_seeds(rivals)} each, and keep "
+            f"{span} of f(x)."
+        )
     tie = " tie: they" if len(best) > 1 else ""
     come = "come" if tie else "comes"
     return (

@@ -32,12 +32,15 @@ class Picture:
 
 @dataclass(frozen=True)
 class Cell:
-    """A text, which may lead somewhere, say more on hover, be best, and have others behind it."""
+    """A text, which may lead somewhere, say more on hover, have a mark, and others behind it.
+
+    ``mark`` says in a word what the best of a column is; it is empty for all else.
+    """
 
     text: str
     title: str = ""
     href: str = ""
-    best: bool = False
+    mark: str = ""
     more: Sequence[Cell] = ()
 
 

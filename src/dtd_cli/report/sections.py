@@ -28,7 +28,7 @@ def verdict(rivals: Sequence[Candidate], study: Study) -> Table | None:
             *[Cell(rival.subject, rival.full)] * several,
             Cell(rival.how, rival.full),
             wording.words(rival.method),
-            *(_figure(rival.figures.get(one.quantity)) for one in shown),
+            *(_figure(rival.figures.get(one.quantity), one.mark) for one in shown),
             f"{len(rival.warned)} of {len(rival.runs)}" if rival.warned else "0",
             _links(rival.runs, study),
         ]
@@ -36,9 +36,10 @@ def verdict(rivals: Sequence[Candidate], study: Study) -> Table | None:
     ]
     return Table.of(
         "What decides",
-        "Medians over the runs, which differ in their seeds, and quartiles where these differ. "
-        "Of the configurations of a method, the one nearest to the aim is marked as best, and so "
-        "are those whose spread meets its own. Where all do, none is marked.",
+        "A heading says what is taken over the samples of a run. Over the runs, which differ in "
+        "their seeds, it is the median, with the quartiles where these differ. Of the "
+        "configurations of a method, the one nearest to the aim is marked as best, or as fastest, "
+        "and so are those whose spread meets its own. Where all do, none is marked.",
         [
             *[Cell("what is explained", "the settings of data and network")] * several,
             "configuration",
@@ -52,12 +53,12 @@ def verdict(rivals: Sequence[Candidate], study: Study) -> Table | None:
     )
 
 
-def _figure(figure: Figure | None) -> Cell:
+def _figure(figure: Figure | None, mark: str) -> Cell:
     if figure is None:
         return Cell("")
     # No line ends within the spread.
     text = str(figure.spread).replace(" to ", "\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}")
-    return Cell(text, best=figure.best)
+    return Cell(text, mark=mark * figure.best)
 
 
 def _links(numbers: Sequence[int], study: Study) -> Cell:

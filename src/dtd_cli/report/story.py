@@ -151,7 +151,8 @@ def _heatmaps(
             f"{MOST_CONFIGURATIONS} and {heatmaps.MOST_SAMPLES}. Of more than "
             f"{heatmaps.MOST_FIELDS} features that are no pixels the strongest of each sample are "
             "shown, and the sum of the others. Red speaks for the output, blue against it, white "
-            "is zero; all fields are on one scale, in units of the output. ΣR / f above a field "
+            "is zero; all fields are on one scale, in units of the output, so that a configuration "
+            "with little relevance is pale. ΣR / f above a field "
             f"says how much of f(x) it explains.{heatmaps.numbered(group)}",
         )
 

@@ -17,24 +17,28 @@ _ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class Criterion:
-    """A figure of a method, and in words what it is; the least ``loss`` is best, if it has one."""
+    """A figure of a method, and in words what it is; the least ``loss`` is best, if it has one.
+
+    ``mark`` is the word for the best.
+    """
 
     quantity: str
     heading: str
     meaning: str
     loss: Callable[[float], float] | None = None
+    mark: str = "best"
 
 
 CRITERIA = (
     Criterion(
         deciding.KEPT,
-        "kept of f(x)",
+        "kept of f(x), median",
         "ΣR of the input as a share of f(x), median over the samples; best is nearest to 1",
         lambda share: abs(share - 1),
     ),
     Criterion(
         deciding.COSINE,
-        "cosine to train-free",
+        "cosine to train-free, mean",
         "of the input's relevance with the train-free one, mean over the samples",
     ),
     Criterion(
@@ -46,9 +50,10 @@ CRITERIA = (
     *(
         Criterion(
             quantity,
-            f"flipped to {colour}",
+            f"flipped to {colour}, mean",
             "faithfulness by pixel flipping: the mean of f, as a share of f(x), while pixels are "
-            f"set to {colour}, the most relevant first; best is least",
+            f"set to {colour}, the most relevant first, and its mean over the samples; best is "
+            "least",
             lambda area: area,
         )
         for quantity, colour in (
@@ -57,7 +62,9 @@ CRITERIA = (
         )
     ),
     Criterion(
-        deciding.LARGEST, "largest |R| / |f|", "of one feature; much more than 1 cancels elsewhere"
+        deciding.LARGEST,
+        "largest |R| / |f|",
+        "of one feature and sample; much more than 1 cancels elsewhere",
     ),
     Criterion(
         deciding.IN_DOUBT,
@@ -68,8 +75,9 @@ CRITERIA = (
     Criterion(
         deciding.SECONDS,
         "seconds",
-        "that explaining took, by all methods of the run; best is least",
+        "that explaining took, by all methods of the run; fastest is least",
         lambda seconds: seconds,
+        mark="fastest",
     ),
 )
 

@@ -118,7 +118,7 @@ def write(
     for name, table in written.items():
         folder.write_table(name, table)
     folder.write(_NETWORK, lambda path: save(prepared.network, path))
-    figures = summary(prepared, written)
+    figures = summary(prepared, parts, written)
     folder.write_json(_SUMMARY, figures)
     return figures
 

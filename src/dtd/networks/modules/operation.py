@@ -55,6 +55,11 @@ class Operation:
         return self.called if isinstance(self.called, str) else self.called.__name__
 
     @property
+    def kind(self) -> str:
+        """The name of the function, method or class of modules."""
+        return self.function or type(self.called).__name__
+
+    @property
     def origin(self) -> str:
         """What a refusal of another operation calls this one."""
         return f"{self.function} in {self.place}" if self.function else self.place

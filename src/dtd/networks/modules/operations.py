@@ -14,7 +14,7 @@ from torch.nn import functional
 from dtd.errors import InvalidSetting
 from dtd.networks.modules import poolings
 from dtd.networks.modules.operation import Operation, Reader, each
-from dtd.networks.steps import affine_maps, convolutions
+from dtd.networks.steps import affine_maps, convolutions, leave_out
 from dtd.networks.steps.step import FLATTENING, NOTHING, RELU, Step
 
 _EVAL = "it is in training mode; call model.eval() first"
@@ -40,7 +40,8 @@ def step_of(operation: Operation) -> Step:
 
 def unknown(operation: Operation) -> InvalidSetting:
     """The refusal of what the theory does not know."""
-    return operation.refused(f"it is no layer that the theory knows; allowed are {ALLOWED}")
+    advice = leave_out.advice(operation.kind)
+    return operation.refused(f"it is no layer that the theory knows; {advice}allowed are {ALLOWED}")
 
 
 def reader_of(called: object) -> Reader | None:

@@ -16,7 +16,7 @@ from dtd.networks.network import Network
 from dtd.networks.onnx.constants import CONSTANT, given
 from dtd.networks.onnx.graph import Graph, Node, line, read_graph
 from dtd.networks.onnx.operators import COMMUTATIVE, OPERATORS, Call, step_of
-from dtd.networks.steps import chain
+from dtd.networks.steps import chain, leave_out
 from dtd.networks.steps.step import Step, Walk, agree
 from dtd.networks.steps.windows import LARGEST
 
@@ -75,7 +75,8 @@ def _check_nodes(graph: Graph) -> None:
         if proto.domain:
             raise node.refused(f"it is an operator of {proto.domain}; {_ALLOWED}")
         if proto.op_type not in {*OPERATORS, CONSTANT}:
-            raise node.refused(f"it is no operator that the theory knows; {_ALLOWED}")
+            advice = leave_out.advice(proto.op_type)
+            raise node.refused(f"it is no operator that the theory knows; {advice}{_ALLOWED}")
         try:
             checker.check_node(proto, context)
         except Exception as error:  # the package has errors of its own

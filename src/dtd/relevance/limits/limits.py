@@ -1,4 +1,8 @@
-"""One-sided slopes as limits in many digits, each with its error (theory, section 2.4)."""
+"""One-sided slopes as limits in many digits, each with its error (theory, section 2.4).
+
+Limits that are extrapolated in the precision of the network instead (:attr:`Way.EXTRAPOLATED`) are
+taken in :mod:`dtd.relevance.slopes.automatic`.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
 """One-sided slopes by automatic differentiation: the general way, which asks nothing of the rules.
 
+Limits are extrapolated here where they are not taken in many digits, which
+:mod:`dtd.relevance.limits.limits` does.
+
 Source: theory, section 2.2; section 2.4 says how the limits are taken that are needed here.
 """
 

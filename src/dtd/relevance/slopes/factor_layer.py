@@ -1,5 +1,6 @@
 """One layer whose relevance carries the factor ``a_i``: directions ``v_ji = a_i mask_ji``.
 
+The masks are those of a :class:`dtd.rules.rule.FactorRule`, with closed-form roots.
 Closed-form roots are then ``ã_j = a ⊙ (1 - t_j mask_j)``, and all that the recursion needs of
 the units of a layer comes from products with the matrices W and ``W ⊙ mask``.
 """

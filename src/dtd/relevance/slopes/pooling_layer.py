@@ -1,4 +1,7 @@
-"""A pooling layer whose relevance carries the factor ``a_i``: its step is a constant."""
+"""A pooling layer whose relevance carries the factor ``a_i``: its step is a constant.
+
+The masks are those of a :class:`dtd.rules.rule.FactorRule`, as in any :class:`FactorLayer`.
+"""
 
 from __future__ import annotations
 

@@ -164,7 +164,9 @@ def _sheet(
     bottom = _BOTTOM + _LETTER * max(map(len, chain.from_iterable(below)), default=0)
     total_width = max(style.LEAST_WIDTH, left + columns * (width + _SPACE) + _RIGHT)
     total_height = _TOP + len(labels) * (height + _CAPTION) + bottom
-    figure = style.figure(total_width, total_height, f"Relevance of the input, {method}")
+    figure = style.figure(
+        total_width, total_height, f"Relevance of the input, {method}; all on one scale"
+    )
     figure.set_layout_engine("none")
 
     place = partial(style.place, figure)

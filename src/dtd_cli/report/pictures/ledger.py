@@ -35,7 +35,7 @@ def ledger(figures: pd.DataFrame) -> Figure | None:
     picture = style.figure(
         11.0,
         1.2 + 2.1 * len(methods),
-        f"The ledger: what becomes of f(x); {bands.seeds_in_words(figures)}",
+        f"The ledger: what becomes of f(x); means of the samples, {bands.seeds_in_words(figures)}",
     )
     grid = picture.subplots(len(methods), len(_PARTS), squeeze=False, sharex=True, sharey="row")
     for method, row in zip(methods, grid, strict=True):
@@ -63,7 +63,10 @@ def finding(figures: pd.DataFrame) -> str:
             f"{wording.words(str(method))} "
             + ", ".join(f"{wording.number(share)} ({name})" for name, share in shown.items())
         )
-    return f"Of f(x) arrives in the input: {'; '.join(texts)}."
+    return (
+        "Of f(x) arrives in the input, as the mean over the samples and the median over the seeds: "
+        f"{'; '.join(texts)}."
+    )
 
 
 def _draw(axes: Axes, figures: pd.DataFrame, configurations: list[str]) -> None:
