@@ -68,7 +68,7 @@ SIZES = [(1e-310, 1), (1e-200, 1), (1e-160, 1), (1e160, 1), (1e200, 1), (1e300, 
 def test_no_relevance_is_nan(net, x, settings, of_x, of_weights):
     explainer = dtd.DTD(scaled(net, of_weights), **settings)
     try:
-        result = explainer.explain(x * of_x, 1)
+        result = explainer.explain(x[:2] * of_x, 1)
     except dtd.InvalidSetting as error:
         said = str(error)
     else:
