@@ -76,7 +76,7 @@ def small(arguments):
         wanted["network.hidden"] = "[6,5]"
     if config.network.name == "cnn":
         wanted["network.channels"] = "[2]"
-    if config.input_roots.name == "random":
+    if config.input_roots and config.input_roots.name == "random":
         wanted["input_roots.candidates"] = 50
     given = {p.key_or_group for p in parsed}
     narrow = [a.replace("512", "32").replace("range(0,3)", "range(0,2)") for a in arguments]
