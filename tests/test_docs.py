@@ -74,6 +74,10 @@ def small(arguments):
         wanted["training.epochs"] = 2
     if config.network.name == "mlp":
         wanted["network.hidden"] = "[6,5]"
+    if config.network.name == "cnn":
+        wanted["network.channels"] = "[2]"
+    if config.input_roots and config.input_roots.name == "random":
+        wanted["input_roots.candidates"] = 50
     given = {p.key_or_group for p in parsed}
     narrow = [a.replace("512", "32").replace("range(0,3)", "range(0,2)") for a in arguments]
     return [*narrow, *(f"{key}={value}" for key, value in wanted.items() if key not in given)]

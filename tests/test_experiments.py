@@ -73,8 +73,8 @@ FEWER = {
     "upper_relevance": ["rule=w2"],
     "faithfulness": ["inputs.n=2"],
     "faithfulness_mnist": ["inputs.n=1"],
-    "conservation_width_cnn": ["network.channels=[1,2]", "relevance.sampled_paths=100"],
-    "conservation_width_cnn_wide": ["network.channels=[1,2]", "relevance.sampled_paths=200"],
+    "conservation_width_cnn": ["network.channels=[1,2]", "relevance.sampled_paths=50"],
+    "conservation_width_cnn_wide": ["network.channels=[1,2]", "relevance.sampled_paths=50"],
     "constant_roots": ["inputs.n=2"],
     "any_explanation": ["training.epochs=2"],
 }

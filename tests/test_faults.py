@@ -152,7 +152,7 @@ def test_an_interrupted_run(tmp_path, told):
     assert "DONE" not in visible(tmp_path / "run")
 
 
-@pytest.mark.parametrize("count", [4, pytest.param(16, marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize("count", [2, pytest.param(16, marks=pytest.mark.exhaustive)])
 def test_runs_at_once_have_a_folder_each(tmp_path, count):
     """Copies of a process that has run before: all is imported, and they begin together."""
     script = f"""

@@ -53,11 +53,13 @@ def without_limits(rec, layer, a):
 @pytest.mark.parametrize(("depth", "bias", "seeds"), list(scans()))
 def test_it_is_the_general_path(depth, bias, seeds):
     compared = 0
+    # Few samples of the deep networks have no limits.
+    samples = 4 if depth == 4 else 2
     for rule, seed in product(("z+", "gamma", "x"), seeds):
         net = random_network(WIDTHS[depth], seed, bias)
         rec = recursion(net, rule, gamma=0.5)
         general = replace(rec, forward_passes=False)
-        path = net.activations(positive_input(net.widths[0], seed, 4))
+        path = net.activations(positive_input(net.widths[0], seed, samples))
         for layer, whole in enumerate(path[:-1]):
             a = whole[without_limits(rec, layer, whole)]
             if len(a):

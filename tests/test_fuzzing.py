@@ -181,7 +181,7 @@ def test_mutated_files_of_weights(examples):
     assert min(count["read"], count["refused"]) > examples // 20
 
 
-@pytest.mark.parametrize("examples", [15, pytest.param(200, marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize("examples", [10, pytest.param(200, marks=pytest.mark.exhaustive)])
 def test_any_overrides(monkeypatch, capfd, examples):
     @settings(
         max_examples=examples, deadline=None, derandomize=True, database=None,

@@ -356,7 +356,7 @@ def mutated(chance, folder):
 @pytest.mark.parametrize(
     "seeds",
     [
-        range(50),
+        range(25),
         *(
             pytest.param(range(first, first + 200), marks=pytest.mark.exhaustive)
             for first in (0, *range(1000, 6000, 200))
@@ -364,7 +364,7 @@ def mutated(chance, folder):
     ],
 )
 def test_mutated_runs(one, tmp_path, seeds):
-    """Fifty at a time beside one that nobody changed: it and each of them is reported."""
+    """Some at a time beside one that nobody changed: it and each of them is reported."""
     seen = set()
     for some in (seeds[at : at + 50] for at in range(0, len(seeds), 50)):
         runs = tmp_path / str(some[0])

@@ -36,12 +36,12 @@ class Pinned(RootProblem):
 
     def draw_normal(self, *shape):
         # Candidates are a + sigma * draw, with sigma 1.
-        assert len(self.anchors) == 1
-        return (self.far_end - self.anchors).expand(shape)
+        assert shape == (1, self.anchors.shape[1])
+        return (self.far_end - self.anchors).unsqueeze(1)
 
 
 def searched_root(h, far_end, anchor):
-    """The refined root of a scalar function on the line from ``far_end`` to the anchor (1, d)."""
+    """The refined roots of a scalar function between ``far_end`` and the anchors (B, d)."""
     size = anchor.shape[1]
     layer = Layer(torch.zeros(1, size, dtype=anchor.dtype), torch.zeros(1, dtype=anchor.dtype))
     problem = Pinned(
@@ -49,8 +49,9 @@ def searched_root(h, far_end, anchor):
     )
     got = ONE_CANDIDATE(problem)
     assert got.contributes.all()
-    torch.testing.assert_close(got.line.far_ends[0], far_end, rtol=0, atol=1e-15)
-    return got.points[0]
+    far_ends = far_end.expand_as(anchor).unsqueeze(1)
+    torch.testing.assert_close(got.line.far_ends, far_ends, rtol=0, atol=1e-15)
+    return got.points[:, 0]
 
 
 def slope_of(h):
@@ -132,20 +133,12 @@ def test_second_derivative(h):
 
     got = torch.autograd.functional.hessian(along, ANCHOR)[0, :, 0]
     step = 1e-3
-
-    def value(first, second):
-        return (searched_root(h, FAR_END, ANCHOR + first + second)[0] * weights).sum()
-
     # f'(0) from f(-2s), f(-s), f(s), f(2s), in both directions.
-    stencil = {-2: 1 / 12, -1: -8 / 12, 1: 8 / 12, 2: -1 / 12}
-    want = torch.zeros(3, 3, dtype=torch.float64)
-    for i, e_i in enumerate(step * torch.eye(3, dtype=torch.float64)):
-        for k, e_k in enumerate(step * torch.eye(3, dtype=torch.float64)):
-            want[i, k] = sum(
-                p * q * value(m * e_i, n * e_k) / step**2
-                for m, p in stencil.items()
-                for n, q in stencil.items()
-            )
+    at, factor = tensor([-2, -1, 1, 2]), tensor([1, -8, 8, -1]) / 12
+    along_axes = step * at[:, None, None] * torch.eye(3, dtype=torch.float64)
+    places = ANCHOR + along_axes[:, None, :, None] + along_axes[None, :, None, :]
+    values = searched_root(h, FAR_END, places.flatten(0, 3)) @ weights
+    want = torch.einsum("m,n,mnik->ik", factor, factor, values.view(4, 4, 3, 3)) / step**2
     assert want.abs().max() > 0.05
     torch.testing.assert_close(got, want, rtol=0, atol=1e-7)
 

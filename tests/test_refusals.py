@@ -68,7 +68,7 @@ SIZES = [(1e-310, 1), (1e-200, 1), (1e-160, 1), (1e160, 1), (1e200, 1), (1e300, 
 def test_no_relevance_is_nan(net, x, settings, of_x, of_weights):
     explainer = dtd.DTD(scaled(net, of_weights), **settings)
     try:
-        result = explainer.explain(x * of_x, 1)
+        result = explainer.explain(x[:2] * of_x, 1)
     except dtd.InvalidSetting as error:
         said = str(error)
     else:
@@ -128,6 +128,8 @@ def test_a_run_whose_numbers_leave_the_range(tmp_path, monkeypatch, capfd):
 )  # fmt: skip
 @pytest.mark.parametrize("module", [False, True])
 def test_inference_mode(net, x, settings, module):
+    x = x[:2]
+
     def model():
         return sequential(seed=3, dtype=torch.float64) if module else scaled(net, 1)
 
@@ -207,16 +209,17 @@ def test_a_module_that_cannot_be_copied():
 # What was computed
 
 
-@pytest.mark.parametrize("target", [[1] * 5, [1, 0, 1, 0, 1]])
+@pytest.mark.parametrize("target", [[1] * 2, [1, 0]])
 def test_degrees_and_interactions_are_those_of_the_frames(net, x, target):
+    x = x[:2]
     result = dtd.DTD(net, degree=3, interactions=True).explain(x, target)
     assert result.explained.any()
     frame, matrices = result.to_frame(), result.interactions_frame()
     assert list(matrices.columns) == ["sample", "layer", "i", "k", "relevance"]
     for layer, width in enumerate(WIDTHS[:-1]):
         degrees, interactions = result.degrees[layer], result.interactions[layer]
-        assert degrees.shape == (5, 3, width)
-        assert interactions.shape == (5, width, width)
+        assert degrees.shape == (2, 3, width)
+        assert interactions.shape == (2, width, width)
         torch.testing.assert_close(degrees.sum(1), result.relevance[layer])
         torch.testing.assert_close(interactions.sum(2), degrees[:, 1])
         rows = frame[frame["layer"] == layer]

@@ -237,6 +237,13 @@ def listed(sweep):
     return {(run.settings["rule"], run.settings["seed"]): run for run in scan(sweep, False)}
 
 
+def only_one(sweep):
+    """Of the runs that are done one stays: pictures of few runs cost little."""
+    _, *others = sorted(path.parent for path in sweep.rglob("DONE"))
+    for run in others:
+        shutil.rmtree(run)
+
+
 def test_a_run_that_was_cut_off(sweep):
     (runs_of(sweep)["z+", 1] / "DONE").unlink()
     found = listed(sweep)
@@ -397,6 +404,7 @@ def test_no_run_no_report(tmp_path):
 
 def test_the_command(sweep, tmp_path):
     """It says where the page is, and needs neither torch nor pyplot."""
+    only_one(sweep)
     code = (
         "import sys\nfrom dtd_cli.report.command import main\nmain()\n"
         "print([m for m in ('torch', 'matplotlib.pyplot') if m in sys.modules])\n"

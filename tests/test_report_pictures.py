@@ -195,6 +195,7 @@ def test_on_dark_paper_ink_is_light_and_what_is_on_images_stays():
     picture = similarity(table_of([some_explanations()], ("z+", "w2")))
     left, *_ = picture.axes
     before = {text: (text.get_text(), text.get_color()) for text in left.texts}
+    picture.draw_without_rendering()
     darken(picture)
     assert {text: (text.get_text(), text.get_color()) for text in left.texts} == before
     assert min(to_rgb(picture.get_suptitle() and picture._suptitle.get_color())) > 0.6

@@ -78,8 +78,15 @@ DATA = {
 }
 
 
-@pytest.mark.parametrize("name", DATA)
-def test_the_defaults_reach(tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "seeds"),
+    [
+        *(("iris", 3), ("diabetes", 3), ("wine", 1), ("breast_cancer", 1)),
+        pytest.param("wine", 3, marks=pytest.mark.exhaustive),
+        pytest.param("breast_cancer", 3, marks=pytest.mark.exhaustive),
+    ],
+)
+def test_the_defaults_reach(tmp_path, name, seeds):
     """As docs/settings.md says, from a CSV file with standardised features."""
     load, loss, figure, least = DATA[name]
     load(as_frame=True).frame.to_csv(tmp_path / "rows.csv", index=False)
@@ -87,7 +94,7 @@ def test_the_defaults_reach(tmp_path, name):
     given = inputs.open(None)
     training = default(loss=loss)
     reached = []
-    for seed in range(3):
+    for seed in range(seeds):
         split = training.split(len(given.rows), seed)
         source = inputs.fitted(given, split.train)
         network = mlp(len(source.names), training.output_size(source.labels), (32, 16), seed)
@@ -142,7 +149,7 @@ def test_numbers_have_units():
         assert ("target_mean" in other.figures) != free
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.exhaustive)])
 def test_digits(seed):
     source = Digits(None, None).open(None)
     network = mlp(64, 10, (32, 16), seed)

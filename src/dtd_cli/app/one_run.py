@@ -181,7 +181,7 @@ def _origin(config: DictConfig, context: HydraConf) -> dict[str, str]:
     """The files that Hydra writes for a run, written here once an earlier run no longer counts."""
     return {
         ".hydra/config.yaml": OmegaConf.to_yaml(config),
-        ".hydra/hydra.yaml": OmegaConf.to_yaml(OmegaConf.create({"hydra": context})),
+        ".hydra/hydra.yaml": OmegaConf.to_yaml(HydraConfig.instance().cfg),
         ".hydra/overrides.yaml": OmegaConf.to_yaml(context.overrides.task),
     }
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
+from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -248,17 +250,21 @@ def save(picture: Figure, path: Path, dpi: int = DPI) -> None:
     """
     kind = path.suffix.removeprefix(".")
     if kind == "png":
-        # savefig draws a picture with a layout twice, the first time for the layout alone. Drawing
-        # makes the layout too.
         picture.dpi = dpi
-        canvas = FigureCanvasAgg(picture)
-        write_whole(
-            path,
-            lambda place: canvas.print_png(place, metadata={"Software": None}),  # type: ignore[no-untyped-call]
-        )
+        write_whole(path, partial(print_png, picture))
         return
     metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
     write_whole(
         path,
         lambda place: picture.savefig(place, format=kind, dpi=dpi, metadata=metadata[kind]),
     )
+
+
+def print_png(picture: Figure, target: Path | BytesIO) -> None:
+    """Write a picture in its own resolution, the same bytes for the same picture.
+
+    savefig draws a picture with a layout twice, the first time for the layout alone. Drawing makes
+    the layout too.
+    """
+    canvas = FigureCanvasAgg(picture)
+    canvas.print_png(target, metadata={"Software": None})  # type: ignore[no-untyped-call]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dtd_cli.config.errors import SettingError
-from dtd_cli.plots import wording
+from dtd_cli.plots import style, wording
 from dtd_cli.plots.fonts import fonts
 from dtd_cli.records.folder import REPORT, RunFolder
 from dtd_cli.records.reading import UnreadableError
@@ -175,5 +175,5 @@ def _draw(
 def _png(figure: Figure) -> bytes:
     """The same bytes for the same picture."""
     buffer = BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
+    style.print_png(figure, buffer)
     return buffer.getvalue()

@@ -23,9 +23,10 @@ _INKED = ("color", "edgecolor", "markeredgecolor", "markerfacecolor")
 
 
 def darken(picture: Figure) -> None:
-    """Change a picture from white paper to dark; what is written on images stays as it is."""
-    # Ticks and their texts come into being when a picture is drawn.
-    picture.draw_without_rendering()
+    """Change a picture from white paper to dark; what is written on images stays as it is.
+
+    Ticks and their texts come into being when a picture is drawn: it has been drawn before.
+    """
     on_images = {text for axes in picture.axes if axes.images for text in axes.texts}
     for artist in picture.findobj(lambda artist: artist not in on_images):
         for name in _INKED:
