@@ -372,7 +372,7 @@ REFUSED = [
     (["dtype=float16"], ["dtype=float16", "float64, float32"]),
     (["device=tpu"], ["device=tpu", "cpu"]),
     (["plots.format=gif"], ["plots.format=gif", "png, pdf, svg"]),
-    (["plots.samples=[99]"], ["plots.samples=[99]", "0, 1"]),
+    (["plots.samples=[99]", "training.epochs=1"], ["plots.samples=[99]", "0, 1"]),
     (["plots=some"], ["plots=some", "all, auto, none"]),
     (["relevance.methods=[lrp]"], ["relevance.methods", "train_free"]),
     (["relevance.methods=[]"], ["relevance.methods", "train_free"]),
@@ -388,7 +388,10 @@ REFUSED = [
         ["relevance.max_paths=32767", "64-32-16-10 has 32768 paths", "a higher limit"],
     ),
     (["relevance.max_points=0"], ["relevance.max_points=0", ">= 1"]),
-    (["relevance.max_visits=10"], ["relevance.max_visits=10", "points", "inputs.n"]),
+    (
+        ["relevance.max_visits=10", "training.epochs=1"],
+        ["relevance.max_visits=10", "points", "inputs.n"],
+    ),
     (
         ["network.hidden=[64,64,64,64]", "training.epochs=1", "roots=random"],
         ["relevance.max_visits=100000000", "points", "inputs.n"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from functools import cache
 from importlib.metadata import distribution
 
 import numpy as np
@@ -29,8 +30,9 @@ class Digits(DataSet):
         return Source(pixel_names(image), domain, rows, table[:, -1].astype(int), image)
 
 
+@cache
 def _table() -> np.ndarray:
-    """Pixels from 0 to 16, and the class, (1797, 65).
+    """Pixels from 0 to 16, and the class, (1797, 65), read once in a process.
 
     From scikit-learn's own file: its import takes longer than training on these images.
     """
