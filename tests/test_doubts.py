@@ -44,6 +44,7 @@ RUN = [
     "inputs=positive",
     "inputs.n=4",
     "studies=[agreement,continuity]",
+    "plots=none",
 ]
 ERRORS = {0: [math.nan, math.inf, 0.3, 1e-14], 1: [math.inf, math.nan, math.nan, math.nan]}
 """What the limits of the run's recursion are said to be, by layer."""
@@ -141,7 +142,7 @@ def test_one_line_at_the_end_warns(folder, monkeypatch, tmp_path):
     ):
         assert words in line
     monkeypatch.chdir(tmp_path)
-    assert dtd_run(monkeypatch, *RUN, "progress=false", "plots=none", "hydra.run.dir=clean") == 0
+    assert dtd_run(monkeypatch, *RUN, "progress=false", "hydra.run.dir=clean") == 0
     assert "limits" not in (tmp_path / "clean" / "dtd-run.log").read_text()
 
 
