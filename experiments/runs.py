@@ -71,7 +71,8 @@ class Run:
 
     def features(self) -> pd.DataFrame:
         """The explained inputs: a row a sample, a column a feature."""
-        inputs = self.table("inputs").query("status == 'explained'").set_index("sample")
+        inputs = self.table("inputs")
+        inputs = inputs[inputs["status"] == "explained"].set_index("sample")
         return inputs.iloc[:, len(INPUTS) - 1 :]
 
     def relevance(self, method: str) -> NDArray[np.float64]:

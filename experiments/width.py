@@ -107,7 +107,8 @@ def _roots(run: Run) -> Iterator[tuple[int, _Roots]]:
     settings = {"gamma": run.setting("rule.gamma")} if run.setting("rule.name") == "gamma" else {}
     rule = RULES[run.setting("rule.name")](**settings)
     explainer = dtd.DTD(dtd.load(run.path / "network.safetensors"), rule=rule)
-    explained = run.table("inputs").query("status == 'explained'")
+    explained = run.table("inputs")
+    explained = explained[explained["status"] == "explained"]
     generator = np.random.default_rng(0)
     for output, x in zip(explained["output"], run.features().to_numpy(), strict=True):
         point = torch.from_numpy(x).unsqueeze(0)

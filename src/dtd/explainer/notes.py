@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -60,19 +60,21 @@ def notes_on_loss(method: str, nothing: int, explained: int, ledger: str) -> tup
     )
 
 
-def notes_on_size(method: str, largest: Largest | None, source: str = "") -> tuple[str, ...]:
+def notes_on_size(
+    method: str, largest: Largest | None, source: Callable[[], str] = lambda: ""
+) -> tuple[str, ...]:
     """The note that a relevance of a method is far beyond f, where it is so.
 
     Args:
         method: the method.
         largest: its largest relevance, if it has one.
-        source: where this relevance comes from, in words to be added.
+        source: says where this relevance comes from, in words to be added; only then it is asked.
     """
     if largest is None or largest.share <= FAR:
         return ()
     return (
         f"of sample {largest.sample}, unit {largest.neuron} of layer {largest.layer} has "
-        f"{largest.share:.2g} times |f(x)| as its relevance{source}; {other_way(method)}",
+        f"{largest.share:.2g} times |f(x)| as its relevance{source()}; {other_way(method)}",
     )
 
 

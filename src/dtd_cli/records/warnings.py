@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -90,7 +91,8 @@ _BETTER = {
 def _large_relevance(prepared: Prepared, tables: Tables, figures: Figures) -> Iterator[str]:
     for method, figure in figures["largest_relevance"].items():
         largest = Largest(**figure)
-        for note in notes_on_size(method, largest, _source(method, largest, tables["roots.csv"])):
+        source = partial(_source, method, largest, tables["roots.csv"])
+        for note in notes_on_size(method, largest, source):
             yield f"{method}: {in_settings(note)}"
 
 
