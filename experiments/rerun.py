@@ -13,12 +13,15 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
-from multiprocessing.pool import Pool
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -137,44 +140,62 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="small, and without any effect")
     parser.add_argument("--jobs", type=int, default=2, help="experiments side by side (2)")
     options = parser.parse_args(arguments)
-    with processes(options.jobs) as pool:
+    processes = Processes(options.jobs)
+    try:
         if options.quick:
             with tempfile.TemporaryDirectory() as scratch:
                 folder = Path(scratch)
-                run_all(folder / "runs", QUICK, pool)
-                measure_all(folder / "runs", folder / "results", pool)
+                run_all(folder / "runs", QUICK, processes)
+                measure_all(folder / "runs", folder / "results", processes)
                 print(written(README.read_text(), folder / "results"))
             return
-        run_all(OUTPUTS, dict.fromkeys(QUICK, ()), pool)
-        measure_all(OUTPUTS, RESULTS, pool)
+        run_all(OUTPUTS, dict.fromkeys(QUICK, ()), processes)
+        measure_all(OUTPUTS, RESULTS, processes)
+    except RuntimeError as error:
+        sys.exit(str(error))
     README.write_text(written(README.read_text(), RESULTS))
     for path, (draw, names) in FIGURES.items():
         draw(*(pd.read_csv(RESULTS / f"{name}.csv") for name in names), path)
 
 
-@contextmanager
-def processes(jobs: int) -> Iterator[Pool]:
+@dataclass(frozen=True)
+class Processes:
     """So many processes at a time, a new one for each piece of work.
 
     Each is a copy of one that has imported the program. To import it takes longer than many an
     experiment does.
     """
-    # All of it is read when a module is imported or a process begins.
-    os.environ |= _ENVIRONMENT
-    draw_alike()
-    keep_numpy_to_one_thread()
-    context = get_context("forkserver")
-    context.set_forkserver_preload(_SLOW_TO_IMPORT)
-    # What was imported stays, so nobody needs to look for garbage there.
-    with context.Pool(jobs, initializer=gc.freeze, maxtasksperchild=1) as pool:
-        yield pool
-        pool.close()
-        pool.join()
+
+    jobs: int
+
+    def each(self, work: Callable[[Any], str], items: Iterable[Any]) -> Iterator[str]:
+        """The answers of a function to several items.
+
+        Raises:
+            RuntimeError: the function raised it, or a process ended without an answer.
+        """
+        # All of it is read when a module is imported or a process begins.
+        os.environ |= _ENVIRONMENT
+        draw_alike()
+        keep_numpy_to_one_thread()
+        context = get_context("forkserver")
+        context.set_forkserver_preload(_SLOW_TO_IMPORT)
+
+        def answer(item: Any) -> str:
+            # What was imported stays, so nobody needs to look for garbage there.
+            with ProcessPoolExecutor(1, context, gc.freeze) as process:
+                try:
+                    return process.submit(work, item).result()
+                except BrokenProcessPool as error:
+                    raise RuntimeError(f"{item}: its process was killed") from error
+
+        with ThreadPoolExecutor(self.jobs) as threads:
+            yield from threads.map(answer, items)
 
 
-def run_all(folder: Path, experiments: Mapping[str, Sequence[str]], pool: Pool) -> None:
+def run_all(folder: Path, experiments: Mapping[str, Sequence[str]], processes: Processes) -> None:
     """Every experiment in ``folder/NAME``."""
-    for name in pool.imap(partial(run, folder), experiments.items()):
+    for name in processes.each(partial(run, folder), experiments.items()):
         print(f"{name} is done", file=sys.stderr, flush=True)
 
 
@@ -193,22 +214,23 @@ def run(folder: Path, experiment: tuple[str, Sequence[str]]) -> str:
         *("progress=false", "report=false"),
     ]
     sys.argv = ["dtd-run", *several, f"experiment={name}", *settings, *where]
-    status, said = 0, io.StringIO()
+    status: str | int = 0
+    said = io.StringIO()
     with redirect_stdout(io.StringIO()), redirect_stderr(said):
         try:
             dtd_run()
         except SystemExit as end:
-            status = int(end.code or 0)
+            status = end.code or 0
     if status not in (0, REFUSED) or not any(run.done for run in runs(folder)):
         raise RuntimeError(f"experiment={name} ended with {status}:\n{said.getvalue()}")
     return name
 
 
-def measure_all(folder: Path, results: Path, pool: Pool) -> None:
+def measure_all(folder: Path, results: Path, processes: Processes) -> None:
     """The numbers of every table, from the runs below ``folder``, as CSV files."""
     results.mkdir(parents=True, exist_ok=True)
     names = [*_SLOW_TABLES, *(name for name in TABLES if name not in _SLOW_TABLES)]
-    for said in pool.imap(partial(measure, folder, results), names):
+    for said in processes.each(partial(measure, folder, results), names):
         print(said, end="", file=sys.stderr, flush=True)
 
 

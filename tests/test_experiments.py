@@ -104,9 +104,9 @@ def folder(tmp_path_factory, request):
     with pytest.MonkeyPatch.context() as patch:
         for name, value in os.environ.items():
             patch.setenv(name, value)
-        with rerun.processes(1) as pool:
-            rerun.run_all(folder, request.param, pool)
-            rerun.measure_all(folder, folder / "results", pool)
+        processes = rerun.Processes(1)
+        rerun.run_all(folder, request.param, processes)
+        rerun.measure_all(folder, folder / "results", processes)
     return folder
 
 
@@ -427,6 +427,13 @@ def test_a_table_needs_its_place():
     for wrong in ("a", place + place, "<!-- table t -->"):
         with pytest.raises(ValueError, match="table t needs one place"):
             document.filled(wrong, {"t": "new"})
+
+
+def test_a_process_that_is_killed_is_said(monkeypatch):
+    for name, value in os.environ.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(RuntimeError, match="9: its process was killed"):
+        list(rerun.Processes(2).each(os._exit, [9]))
 
 
 def test_numbers_in_words():

@@ -452,8 +452,8 @@ NO_CHAINS = {
     "Shifted": (lambda: nn.Sequential(Shifted(4, 2)), r"0 \(Shifted\)"),
     "Tanh": (lambda: nn.Sequential(nn.Linear(4, 2), nn.Tanh()), r"1 \(Tanh\)"),
     "Softmax": (lambda: nn.Sequential(nn.Linear(4, 2), nn.Softmax(1)), r"1 \(Softmax\): .*logits"),
-    "softmax": (Squashed, "Squashed: it calls log_softmax: .*; leave it out at the output, so that "
-                "the logits are explained; allowed are nn.Linear"),
+    "softmax": (Squashed, "Squashed: it calls log_softmax: .*; if it is the output, leave it out, "
+                "so that the logits are explained; allowed are nn.Linear"),
     "Conv3d": (lambda: nn.Sequential(nn.Conv3d(1, 1, 2)), r"0 \(Conv3d\)"),
     "LayerNorm": (lambda: nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4)), r"1 \(LayerNorm\)"),
     "training": (lambda: nn.Sequential(nn.Linear(4, 2), nn.Dropout()), r"1 \(Dropout\).*eval"),

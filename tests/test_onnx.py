@@ -340,7 +340,7 @@ REFUSED = {
     "too many inputs": (square(("Gemm", ["x", "w", "w", "w"], ["y"])), "no node that ONNX allows"),
     # Operators.
     "tanh": (behind(node("Tanh")), r"node n3 \(Tanh\): it is no operator .*; allowed are Gemm, "),
-    "softmax": (behind(node("Softmax")), r"node n3 \(Softmax\): .*; leave it out at the output"),
+    "softmax": (behind(node("Softmax")), r"node n3 \(Softmax\): .*; if it is the output, leave it"),
     "If": (square(("If", ["x"], ["y"], ("then_branch", onnx.GraphProto(name="t")),
                    ("else_branch", onnx.GraphProto(name="e")))),
            r"node n1 \(If\): it is no operator"),

@@ -15,6 +15,7 @@ import torch
 
 import dtd
 from dtd.domains import Domain
+from dtd.explainer.reach import largest_relevance, without_relevance
 from dtd_cli.inputs import Grid
 from dtd_cli.report.deciding import deciding_table
 from dtd_cli.report.page import page
@@ -378,6 +379,26 @@ def test_the_library_notes_what_a_run_warns_of(monkeypatch, capfd):
             if method == "recursive":
                 assert bool(noted) == (words is not None)
                 assert not any("relevance." in note or "layers.csv" in note for note in noted)
+
+
+def test_where_no_finite_relevance_exists_nothing_is_large_or_lost():
+    """The numbers that stand there are those at one position beside the root."""
+    write([[1.0, 1.0], [1.0, -0.99]], ([[1.0, 1.0]], [0.0]))
+    explainer = dtd.DTD(dtd.load("net.pt", output_relu=False), rule="z+")
+    (part,) = explainer.explain([[1.0, 1.0], [1.0, -0.99]]).parts
+
+    def seen(infinite, relevances):
+        errors = torch.tensor([torch.nan, torch.nan])
+        errors[infinite] = torch.inf
+        explanation = replace(part.explanation, relevances=relevances, limit_errors={0: errors})
+        return [replace(part, explanation=explanation)]
+
+    own = part.explanation.relevances
+    assert largest_relevance(seen([], own)).share == pytest.approx(100)
+    assert largest_relevance(seen([1], own)).share == pytest.approx(0.5)
+    assert largest_relevance(seen([0, 1], own)) is None
+    lost = {**own, 0: torch.zeros_like(own[0])}
+    assert [without_relevance(seen(some, lost)) for some in ([], [1], [0, 1])] == [2, 1, 0]
 
 
 def beginning(text):

@@ -13,4 +13,4 @@ def advice(name: str) -> str:
     """
     if name.lower().replace("_", "") not in _BEHIND_LOGITS:
         return ""
-    return "leave it out at the output, so that the logits are explained; "
+    return "if it is the output, leave it out, so that the logits are explained; "
