@@ -19,6 +19,7 @@ from safetensors.numpy import load_file
 from sklearn.datasets import load_wine
 from torch import nn
 
+import dtd
 from dtd.domains import Domain
 from dtd.networks.network import Layer, Network
 from dtd.regions.region import Regions
@@ -118,7 +119,7 @@ def test_every_file_and_change_has_its_path():
 
 
 def test_a_rule_from_python():
-    ((_, code),) = blocks("py")
+    (_, code), _ = blocks("py")
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3), nn.ReLU())
     model[2].bias.data.fill_(1)
@@ -139,6 +140,16 @@ def test_a_rule_from_python():
     )
     assert roots.contributes.any()
     assert (here["result"].attribution != 0).any()
+
+
+def test_a_factor_rule_from_python():
+    """That of the page is ``gamma`` with γ = 1."""
+    (_, first), (_, code) = blocks("py")
+    model = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3))
+    here = {"model": model, "x": torch.rand(2, 4, generator=torch.Generator().manual_seed(0))}
+    exec(first + code, here)
+    want = dtd.DTD(model, rule=dtd.rules.Gamma(1)).explain(here["x"], target=2)
+    torch.testing.assert_close(here["result"].attribution, want.attribution)
 
 
 def test_a_rule(runs):
