@@ -67,6 +67,11 @@ _SLOW_TABLES = ("conservation_width_others", "faithfulness")
 REFUSED = 2
 """The exit status of dtd-run for a sweep in which a network was dead."""
 
+
+class NoResult(Exception):
+    """An experiment or a table did not come to its end; what is said names it."""
+
+
 _FEW = ("inputs.n=5", "seed=range(0,1)")
 _FEW_TRAINED = (*_FEW, "training.epochs=5")
 
@@ -151,7 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             return
         run_all(OUTPUTS, dict.fromkeys(QUICK, ()), processes)
         measure_all(OUTPUTS, RESULTS, processes)
-    except RuntimeError as error:
+    except NoResult as error:
         sys.exit(str(error))
     README.write_text(written(README.read_text(), RESULTS))
     for path, (draw, names) in FIGURES.items():
@@ -168,11 +173,11 @@ class Processes:
 
     jobs: int
 
-    def each(self, work: Callable[[Any], str], items: Iterable[Any]) -> Iterator[str]:
-        """The answers of a function to several items.
+    def each(self, work: Callable[..., str], items: Iterable[tuple[Any, ...]]) -> Iterator[str]:
+        """The answers of a function to several items: its arguments, of which the first is a name.
 
         Raises:
-            RuntimeError: the function raised it, or a process ended without an answer.
+            NoResult: the function raised it, or a process ended without an answer.
         """
         # All of it is read when a module is imported or a process begins.
         os.environ |= _ENVIRONMENT
@@ -181,13 +186,13 @@ class Processes:
         context = get_context("forkserver")
         context.set_forkserver_preload(_SLOW_TO_IMPORT)
 
-        def answer(item: Any) -> str:
+        def answer(item: tuple[Any, ...]) -> str:
             # What was imported stays, so nobody needs to look for garbage there.
             with ProcessPoolExecutor(1, context, gc.freeze) as process:
                 try:
-                    return process.submit(work, item).result()
+                    return process.submit(work, *item).result()
                 except BrokenProcessPool as error:
-                    raise RuntimeError(f"{item}: its process was killed") from error
+                    raise NoResult(f"{item[0]}: its process was killed") from error
 
         with ThreadPoolExecutor(self.jobs) as threads:
             yield from threads.map(answer, items)
@@ -199,13 +204,12 @@ def run_all(folder: Path, experiments: Mapping[str, Sequence[str]], processes: P
         print(f"{name} is done", file=sys.stderr, flush=True)
 
 
-def run(folder: Path, experiment: tuple[str, Sequence[str]]) -> str:
+def run(folder: Path, name: str, settings: Sequence[str]) -> str:
     """One experiment with its settings in a new folder, in a process of its own; its name.
 
     Raises:
-        RuntimeError: a run ended without a result, and not because its network is dead.
+        NoResult: a run ended without a result, and not because its network is dead.
     """
-    name, settings = experiment
     folder = folder / name
     shutil.rmtree(folder, ignore_errors=True)
     several = ["-m"] * any("=range(" in setting or "," in setting for setting in settings)
@@ -222,7 +226,7 @@ def run(folder: Path, experiment: tuple[str, Sequence[str]]) -> str:
         except SystemExit as end:
             status = end.code or 0
     if status not in (0, REFUSED) or not any(run.done for run in runs(folder)):
-        raise RuntimeError(f"experiment={name} ended with {status}:\n{said.getvalue()}")
+        raise NoResult(f"experiment={name} ended with {status}:\n{said.getvalue()}")
     return name
 
 
@@ -230,7 +234,7 @@ def measure_all(folder: Path, results: Path, processes: Processes) -> None:
     """The numbers of every table, from the runs below ``folder``, as CSV files."""
     results.mkdir(parents=True, exist_ok=True)
     names = [*_SLOW_TABLES, *(name for name in TABLES if name not in _SLOW_TABLES)]
-    for said in processes.each(partial(measure, folder, results), names):
+    for said in processes.each(partial(measure, folder, results), zip(names, strict=True)):
         print(said, end="", file=sys.stderr, flush=True)
 
 

@@ -432,8 +432,8 @@ def test_a_table_needs_its_place():
 def test_a_process_that_is_killed_is_said(monkeypatch):
     for name, value in os.environ.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(RuntimeError, match="9: its process was killed"):
-        list(rerun.Processes(2).each(os._exit, [9]))
+    with pytest.raises(rerun.NoResult, match="9: its process was killed"):
+        list(rerun.Processes(2).each(os._exit, [(9,)]))
 
 
 def test_numbers_in_words():
