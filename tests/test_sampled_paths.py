@@ -108,6 +108,14 @@ def test_errors_are_those_of_repetition(short_prefixes, count):
     torch.testing.assert_close(total, sums.std(0), rtol=0.15, atol=1e-12)
 
 
+@pytest.mark.parametrize("seed", [0, 4, 15])
+def test_the_sum_over_one_feature_has_the_error_of_that_feature(short_prefixes, seed):
+    net, x = answered((1, 8, 7, 1), seed, "zero")
+    estimate = estimates(recursion(net, "z+"), x, number=100, layers=[0])[0]
+    assert (estimate.stderr > 1e-3 * estimate.relevance).all()
+    torch.testing.assert_close(estimate.total_stderr, estimate.stderr[:, 0], rtol=1e-12, atol=0)
+
+
 @pytest.mark.parametrize("mean", [0.0, 1.0, -5.0])
 @pytest.mark.parametrize("spread", [0.0, 1.0])
 def test_any_guess_is_unbiased(monkeypatch, short_prefixes, mean, spread):
