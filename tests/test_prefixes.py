@@ -115,7 +115,7 @@ def test_a_number_draws_one_unit_of_a_path():
     def chosen(draws):
         """The units of the path by layer."""
         units = torch.full_like(draws, -1, dtype=torch.long)
-        drawn = Drawn(layers, spread, draws, units, torch.zeros(len(draws), dtype=torch.bool))
+        drawn = Drawn(layers, spread, draws, units)
         found = {}
 
         def noted(l, *state):

@@ -270,10 +270,9 @@ class Climb:
         # Every path is an expansion of its own.
         alone = pairs.rows(first)._replace(anchor=every[: len(first)])
         spread = {at: each[sample[first]] for at, each in self.guess.spread.items() if at > l}
-        by_chance = torch.zeros_like(first, dtype=torch.bool)
-        visits = Drawn(self.slopes.layers, spread, onward.draws[first], units[first], by_chance)
+        visits = Drawn(self.slopes.layers, spread, onward.draws[first], units[first])
         taken = self.limits.at(l, alone, graph=False, visits=visits)
-        return taken.rows(inverse), by_chance[inverse]
+        return taken.rows(inverse), visits.by_chance[inverse]
 
 
 def _observed(

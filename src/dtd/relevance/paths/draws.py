@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -20,21 +20,24 @@ _RARELY = 1 / 8
 """How often units without a term are drawn, relative to others."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Drawn:
     """One path for each of N outermost pairs, drawn unit by unit with the numbers ``draws``
     (N, L), of which number ``l - L`` chooses a unit of layer l + 1.
 
     ``spread[l]`` (N, d_l) is what is expected of the units of layer l. Instead of drawing it, a
     path goes through its unit in ``units`` (N, L), where that is not -1, if the unit is alive.
-    ``by_chance`` (N,) is set for the paths that might have gone another way.
+    It remembers in ``by_chance`` (N,) which paths might have gone another way.
     """
 
     layers: Mapping[int, FactorLayer]
     spread: Mapping[int, Tensor]
     draws: Tensor
     units: Tensor
-    by_chance: Tensor
+    by_chance: Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.by_chance = torch.zeros_like(self.units[:, 0], dtype=torch.bool)
 
     def __call__(self, l: int, a: Balls, z: Balls, pair: Indices, unit: Indices) -> Visited:
         layer, numbers = self.layers[l], self.draws[pair, l - len(self.layers)]
