@@ -213,14 +213,13 @@ def exponent(rows: pd.DataFrame, column: str) -> tuple[float, float]:
     if used["width"].nunique() < 2:
         return np.nan, np.nan
     x, y = np.log(used["width"].to_numpy()), np.log(used[column].to_numpy())
-    groups = [np.flatnonzero(x == value) for value in np.unique(x)]
-    generator = np.random.default_rng(0)
-    again = [
-        np.concatenate([group[generator.integers(len(group), size=len(group))] for group in groups])
-        for _ in range(_RESAMPLED)
-    ]
+    by_width = np.argsort(x, kind="stable")
+    _, first, sizes = np.unique(x[by_width], return_index=True, return_counts=True)
+    among = np.repeat(sizes, sizes)
+    drawn = np.random.default_rng(0).integers(among, size=(_RESAMPLED, len(x)))
+    again = by_width[np.repeat(first, sizes) + drawn]
     # Networks of one width take each other's places, so that all fits have the same widths.
-    slopes = np.polyfit(x[again[0]], y[np.array(again)].T, 1)[0]
+    slopes = np.polyfit(x[again[0]], y[again].T, 1)[0]
     return float(np.polyfit(x, y, 1)[0]), float(np.std(slopes, ddof=1))
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from dtd_cli.plots import draw
 from dtd_cli.records.methods import named
 from test_cli import dtd_run
 
@@ -97,7 +100,10 @@ def test_the_closed_form_stands_beside_every_search(folder):
 
 
 def test_its_pictures(tmp_path, monkeypatch):
+    """Two are drawn; that all can be is tested elsewhere."""
     monkeypatch.chdir(tmp_path)
+    few = ["ledger", "strategies"]
+    monkeypatch.setattr("dtd_cli.plots.draw", partial(draw, names=few))
     arguments = ["experiment=notebook", "progress=false", "hydra.run.dir=run"]
     assert dtd_run(monkeypatch, *arguments) == 0
-    assert list((tmp_path / "run" / "plots").glob("*.png"))
+    assert {path.stem for path in (tmp_path / "run" / "plots").glob("*.png")} == {*few}

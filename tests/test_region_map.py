@@ -78,9 +78,16 @@ def test_the_picture_shows_all_roots_of_the_sample(monkeypatch, tmp_path):
     np.testing.assert_array_equal(drawn["x"][0], tables.values(1))
 
 
-def test_the_colours_of_f_are_those_of_its_bar(monkeypatch, tmp_path):
+@pytest.fixture(scope="module")
+def mapped(tmp_path_factory):
+    """A run with a map; not to be changed."""
+    with pytest.MonkeyPatch.context() as patch:
+        return run(patch, tmp_path_factory.mktemp("mapped"), *GRID, "region_map.sample=9")
+
+
+def test_the_colours_of_f_are_those_of_its_bar(mapped):
     """Pixel by pixel: f of the network, in the colour that the bar beside the map has for it."""
-    folder = run(monkeypatch, tmp_path, *GRID, "region_map.sample=9")
+    folder = mapped
     figure = region_map(Tables.read(folder))
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
@@ -99,9 +106,8 @@ def test_the_colours_of_f_are_those_of_its_bar(monkeypatch, tmp_path):
     assert np.quantile(np.abs(shown - wanted).max(1), 0.9) < 0.03
 
 
-def test_a_map_of_a_constant_f(monkeypatch, tmp_path):
-    folder = run(monkeypatch, tmp_path, *GRID, "region_map.sample=9")
-    tables = Tables.read(folder)
+def test_a_map_of_a_constant_f(mapped):
+    tables = Tables.read(mapped)
     flat = tables.regions.assign(f=0.5, gradient_i=0.0, gradient_k=0.0)
     FigureCanvasAgg(region_map(replace(tables, regions=flat))).draw()
 

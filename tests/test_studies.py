@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 import torch
 
+from dtd_cli.config.plots import Plots
 from dtd_cli.networks.files import File
+from dtd_cli.plots import Tables, draw
 from dtd_cli.records.columns import INPUTS
 from test_cli import dtd_run
 
@@ -28,7 +30,7 @@ def folder(tmp_path_factory):
         monkeypatch.chdir(folder)
         run = folder / "run"
         assert (
-            dtd_run(monkeypatch, *PAPER, "inputs.n=6", ALL, "plots.dpi=50", f"hydra.run.dir={run}")
+            dtd_run(monkeypatch, *PAPER, "inputs.n=6", ALL, "plots=none", f"hydra.run.dir={run}")
             == 0
         )
         return run
@@ -296,10 +298,11 @@ def test_prescribed_roots_are_nested_too(monkeypatch, tmp_path):
     np.testing.assert_allclose(first["distance"], own["distance"], rtol=1e-12)
 
 
-def test_each_has_its_picture(folder):
-    pictures = {path.stem for path in (folder / "plots").iterdir()}
+def test_each_has_its_picture(folder, tmp_path):
     # That of nested roots is the tree of roots.
-    assert pictures >= {*NAMES, "root_tree"} - {"nested_roots"}
+    names = {*NAMES, "root_tree"} - {"nested_roots"}
+    drawn = draw(Tables.read(folder), tmp_path, Plots(dpi=50), sorted(names))
+    assert {path.stem for path in drawn} == names
 
 
 @pytest.mark.parametrize(
