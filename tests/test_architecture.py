@@ -71,6 +71,7 @@ FLOORS = {
         ),
         (
             "config.renamed",
+            "config.references",
             "config.names",
             "config.values",
             "config.allowed",

@@ -24,6 +24,7 @@ from omegaconf import OmegaConf
 
 from dtd_cli.app import command as cli
 from dtd_cli.app import imports, one_run
+from dtd_cli.app.status import causes
 from dtd_cli.config.renamed import RENAMED
 from dtd_cli.records.columns import INPUTS
 
@@ -586,9 +587,9 @@ def test_without_the_recursion_the_tables_of_roots_are_empty_but_have_their_colu
 def test_errors_that_name_each_other_as_their_cause():
     first, second = ValueError("first"), ValueError("second")
     first.__cause__, second.__cause__ = second, first
-    assert not one_run._interrupted(first)
+    assert [*causes(first)] == [first, second]
     second.__cause__ = KeyboardInterrupt()
-    assert one_run._interrupted(first)
+    assert [*causes(first)] == [first, second, second.__cause__]
 
 
 @pytest.mark.parametrize(("new", "frozen"), [({"made": sys}, 1), ({}, 0)])

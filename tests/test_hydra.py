@@ -262,6 +262,10 @@ def test_folders_with_names_of_ones_own(monkeypatch, capfd):
         (["-m", "+hydra.sweeper.params.nope='1,2'"], "nope: no such setting"),
         (["netwrok=mlp"], "netwrok=mlp: no such setting; allowed are network"),
         (["hydra.output_subdir=x"], "hydra.output_subdir=x: a run keeps its configuration in"),
+        (["seed=${nope:1}"], "seed=${nope:1}: Unsupported interpolation type nope; allowed are"),
+        (["-m", "seed=${nope}"], "dtd-run: seed=${nope}: Interpolation key 'nope' not found; all"),
+        (["studies=[${nope:1}]"], "studies=[${nope:1}]: Unsupported interpolation type nope"),
+        (["report=${nope:1}"], "report=${nope:1}: a single run is in no sweep; allowed with -m"),
         (["hydra.run.dir="], "hydra.run.dir: allowed is the name of a folder"),
         (["-m", "hydra.sweep.dir="], "hydra.sweep.dir: allowed is the name of a folder"),
         (["-m", "sweep="], "sweep: allowed is a name below"),
@@ -294,6 +298,11 @@ def test_one_line_says_what_is_wrong(monkeypatch, capfd, tmp_path, arguments, wo
     assert words in line
     assert "Traceback" not in said.out
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_a_setting_may_refer_to_another(monkeypatch):
+    assert dtd_run(monkeypatch, *SMALL, "seed=${network.seed}", "hydra.run.dir=run") == 0
+    assert "seed=${network.seed}" in yaml.safe_load(Path("run/.hydra/overrides.yaml").read_text())
 
 
 def test_a_folder_is_not_entered(mine, monkeypatch, capfd):

@@ -17,8 +17,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from dtd.errors import InvalidSetting
 from dtd_cli.app.imports import undisturbed
-from dtd_cli.app.status import ExitStatus, Outcome, RunFailed, described
+from dtd_cli.app.status import ExitStatus, Outcome, RunFailed, causes, described
 from dtd_cli.config.errors import SettingError
+from dtd_cli.config.references import as_given
 from dtd_cli.records.folder import RunFolder
 from dtd_cli.records.lock import held
 from dtd_cli.records.objective import figures, objective
@@ -108,7 +109,8 @@ def _ended(
         run(settings, folder, pictures, check_unchanged)
         folder.done(named)
     except (Exception, KeyboardInterrupt) as error:  # the boundary: nothing gets further
-        if _interrupted(error):
+        if any(isinstance(cause, KeyboardInterrupt) for cause in causes(error)):
+            # Libraries turn it into errors of their own.
             folder.failed("interrupted")
             raise KeyboardInterrupt from error
         if isinstance(error, InvalidSetting):
@@ -139,13 +141,15 @@ def _check_used(config: DictConfig, context: HydraConf, alone: bool) -> None:
             "paths are those of the folder where the command is given; allowed is false",
         )
     if alone:
-        given = [*context.overrides.task, *context.overrides.hydra]
+        # As they were given: a reference in one is no reference of the list that they stand in.
+        overrides: Any = OmegaConf.to_container(context.overrides)
+        given = [*overrides["task"], *overrides["hydra"]]
         placed = any(part.startswith("hydra.run.dir=") for part in given)
         for part in given:
             setting, _, value = part.partition("=")
             for_sweeps = [text for name, text in _OF_SWEEPS.items() if _is_below(setting, name)]
             # Without a report is how a single run is. A script may say where either would write.
-            either = (setting == "report" and config.report is False) or (
+            either = (setting == "report" and as_given(config)["report"] is False) or (
                 placed and setting == "hydra.sweep.dir"
             )
             if for_sweeps and not either:
@@ -184,15 +188,3 @@ def _origin(config: DictConfig, context: HydraConf) -> dict[str, str]:
         ".hydra/hydra.yaml": OmegaConf.to_yaml(HydraConfig.instance().cfg),
         ".hydra/overrides.yaml": OmegaConf.to_yaml(context.overrides.task),
     }
-
-
-def _interrupted(error: BaseException | None) -> bool:
-    """Whether an error was caused by an interrupt, which libraries turn into other errors."""
-    seen: set[int] = set()
-    # Errors may name each other as their cause.
-    while error is not None and id(error) not in seen:
-        if isinstance(error, KeyboardInterrupt):
-            return True
-        seen.add(id(error))
-        error = error.__cause__ or error.__context__
-    return False

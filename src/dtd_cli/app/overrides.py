@@ -17,13 +17,16 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, QuotedString, ValueType
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationResolutionError
 
 from dtd.errors import FIRST_LAYER_ALONE
 from dtd_cli.app.choices import CONFIG, groups
 from dtd_cli.app.launchers import check_installed
 from dtd_cli.app.locations import CONF
+from dtd_cli.app.status import causes
 from dtd_cli.config.composed import leaves
 from dtd_cli.config.errors import SettingError
+from dtd_cli.config.references import unresolved
 from dtd_cli.config.renamed import check_renamed
 
 _SWEEP = "several values need a sweep: dtd-run -m ..."
@@ -74,6 +77,13 @@ def check(arguments: Sequence[str], where: Where, sweep: bool) -> None:
 
 def explained(error: Exception, arguments: Sequence[str], where: Where) -> SettingError:
     """The error of a configuration that Hydra cannot compose, in one line."""
+    # What a folder is named after may have been refused while its name was made.
+    for cause in causes(error):
+        if isinstance(cause, SettingError):
+            return cause
+    if isinstance(error, InterpolationResolutionError):
+        parts = [argument.partition("=") for argument in arguments]
+        return unresolved(error, {key: value for key, _, value in parts})
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = error.missing_cfg_file.rpartition("/")
         known = ", ".join(error.options or groups(where).get(group, ()))
