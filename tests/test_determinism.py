@@ -114,14 +114,14 @@ def test_searched_relevances_do_not_depend_on_the_chunks(searched, chunks):
     [
         ["network.hidden=[16,8]", "rule=gamma", "relevance.methods=[recursive,train_free]"],
         ["network.hidden=[8]", "rule=w2", "dtype=float32"],
-        ["network.hidden=[6]", "input_roots=random", "input_roots.candidates=20"],
+        ["network.hidden=[6]", "input_roots=random", "input_roots.candidates=5"],
     ],
     ids=" ".join,
 )
 def test_tables_do_not_depend_on_the_chunks(tmp_path, monkeypatch, settings, chunks):
     monkeypatch.chdir(tmp_path)
     for chunk in chunks:
-        arguments = [*settings, "training.epochs=2", "inputs.n=6", "plots=none", "progress=false"]
+        arguments = [*settings, "training.epochs=2", "inputs.n=3", "plots=none", "progress=false"]
         sizes = [f"relevance.max_points={chunk}", f"hydra.run.dir=run{chunk}"]
         assert dtd_run(monkeypatch, *arguments, *sizes) == 0
         assert tables(f"run{chunk}") == tables("run1")

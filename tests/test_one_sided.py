@@ -265,9 +265,12 @@ def with_idle_units(net):
 
 @pytest.mark.parametrize("rule", ["z+", "w2", "gamma", "x", "zero"])
 @pytest.mark.parametrize("bias", ["negative", "positive", "zero"])
-def test_units_that_are_identically_zero_change_nothing(rule, bias):
+@pytest.mark.parametrize(
+    "seeds", [(9, 38), pytest.param((1, 3, 9, 38), marks=pytest.mark.exhaustive)], ids=str
+)
+def test_units_that_are_identically_zero_change_nothing(rule, bias, seeds):
     """They have no kink, so they must not even switch an exact derivative to the limit."""
-    for seed in (1, 3, 9, 38):
+    for seed in seeds:
         net, x = random_network((3, 4, 3, 1), seed, bias), positive_input(3, seed)
         plain = relevances(recursion(net, rule), x)
         idle = relevances(recursion(with_idle_units(net), rule), x)
@@ -411,7 +414,7 @@ def small_problems(draw):
     return net.explaining(widths[-1] - 1), rules, x
 
 
-@pytest.mark.parametrize("examples", [75, pytest.param(1000, marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize("examples", [40, pytest.param(1000, marks=pytest.mark.exhaustive)])
 def test_no_nan_in_value_or_gradient(examples):
     @settings(max_examples=examples, deadline=None, derandomize=True, database=None)
     @given(small_problems())
