@@ -8,7 +8,7 @@ of fourth order, to about 1e-9.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 import torch
