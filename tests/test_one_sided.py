@@ -414,7 +414,7 @@ def small_problems(draw):
     return net.explaining(widths[-1] - 1), rules, x
 
 
-@pytest.mark.parametrize("examples", [40, pytest.param(1000, marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize("examples", [75, pytest.param(1000, marks=pytest.mark.exhaustive)])
 def test_no_nan_in_value_or_gradient(examples):
     @settings(max_examples=examples, deadline=None, derandomize=True, database=None)
     @given(small_problems())
