@@ -490,7 +490,7 @@ def test_acceptance_out_of_range(acceptance):
 # The table.
 
 
-@pytest.mark.parametrize("max_points", [1, 10**6])
+@pytest.mark.parametrize("max_points", [20, 10**6, pytest.param(1, marks=pytest.mark.exhaustive)])
 def test_chains_have_a_table(max_points):
     net = random_network(WIDTHS, 2)
     x = positive_input(4, 2, n=3)

@@ -8,7 +8,7 @@ of fourth order, to about 1e-9.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -190,31 +190,17 @@ class FixedFarEnds(RootFinder):
     name = "fixed"
 
     def __call__(self, problem):
-        rows = [
-            ONE_CANDIDATE(
-                Pinned(
-                    anchor,
-                    problem.layer,
-                    problem.relevance,
-                    problem.domain,
-                    problem.rule,
-                    problem.generator,
-                    problem.regions,
-                    tensor([self.far_end]),
-                )
+        return ONE_CANDIDATE(
+            Pinned(
+                problem.anchors.detach(),
+                problem.layer,
+                problem.relevance,
+                problem.domain,
+                problem.rule,
+                problem.generator,
+                problem.regions,
+                tensor([self.far_end]),
             )
-            for anchor in problem.anchors.detach().split(1)
-        ]
-        return replace(
-            rows[0],
-            points=torch.cat([row.points for row in rows]),
-            status=torch.cat([row.status for row in rows]),
-            certified=torch.cat([row.certified for row in rows]),
-            line=replace(
-                rows[0].line,
-                far_ends=torch.cat([row.line.far_ends for row in rows]),
-                positions=torch.cat([row.line.positions for row in rows]),
-            ),
         )
 
     def evaluations(self, units):
@@ -222,13 +208,11 @@ class FixedFarEnds(RootFinder):
 
 
 def central_jacobian(function, a, step=1e-5):
-    """∂f_i/∂a_k at a (1, d)."""
+    """∂f_i/∂a_k at a (1, d), of a function of rows."""
+    moves = step * torch.eye(a.shape[1], dtype=torch.float64)
     with torch.no_grad():
-        columns = [
-            (function(a + step * unit) - function(a - step * unit))[0] / (2 * step)
-            for unit in torch.eye(a.shape[1], dtype=torch.float64)
-        ]
-    return torch.stack(columns, dim=1)
+        plus, minus = function(torch.cat([a + moves, a - moves])).chunk(2)
+    return (plus - minus).T / (2 * step)
 
 
 def hidden_searched(rule, bias, seed):

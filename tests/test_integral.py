@@ -130,7 +130,9 @@ def test_components_against_quadrature_of_the_literal(rule, seeds):
                         return (literal.h(0, up, unit) - literal.h(0, down, unit)) / (2 * step)
 
                     with mp.workdps(60):
-                        want = delta[i] * mpmath.quad(partial, s_kinks, maxdegree=5)
+                        want = delta[i] * mpmath.quad(
+                            partial, s_kinks, method="gauss-legendre", maxdegree=4
+                        )
                     assert found.shares[row, 0, i].item() == pytest.approx(
                         float(want), rel=1e-8, abs=1e-9
                     )
@@ -194,13 +196,14 @@ def test_knots_are_all_the_kinks():
     assert s.shape[1] > 4
 
 
-def test_searched_roots_and_chunks():
+@pytest.mark.parametrize("max_points", [7, 50, pytest.param(1, marks=pytest.mark.exhaustive)])
+def test_searched_roots_and_chunks(max_points):
     net, x = random_network((3, 4, 1), 9), positive_input(3, 9, n=2)
-    finders = [RandomSearch(candidates=10, steps=5), recursion(net, "z+").plans[1].finder]
+    finders = [RandomSearch(candidates=4, steps=4), recursion(net, "z+").plans[1].finder]
     whole = terms(recursion(net, "z+", finders, series=Integral()), x)[0]
-    for max_points in (1, 50):
-        rec = recursion(net, "z+", finders, max_points=max_points, series=Integral())
-        assert spread(terms(rec, x)[0], whole) < 1e-11
+    assert whole.any()
+    rec = recursion(net, "z+", finders, max_points=max_points, series=Integral())
+    assert spread(terms(rec, x)[0], whole) < 1e-11
 
 
 def test_a_network_without_hidden_layer():

@@ -19,8 +19,8 @@ from dtd.rules import RULES, X
 from dtd.rules.rule import direction
 from test_implicit import central_jacobian
 
-SCAN = {2: 200_001, 3: 2_001}
-"""Points of a scan, by the depth of the network."""
+SCAN, DENSE = {2: 10_001, 3: 501}, {2: 200_001, 3: 2_001}
+"""Points of a scan, by the depth of the network: many beside those of the search."""
 FAR = 4.0
 """How far the scan goes beyond the last root, or the end of the ray, in units of the ray."""
 
@@ -40,7 +40,7 @@ class Scanned:
     """|h_j| at the root, relative to h_j at the anchor."""
 
 
-def scan(rec, start, a, samples=16):
+def scan(rec, start, a, samples=16, points=SCAN):
     """Search and scan for every unit that has relevance and a ray."""
     problem = rec.problem(start, a)
     with torch.no_grad():
@@ -54,7 +54,7 @@ def scan(rec, start, a, samples=16):
         if not v[j].any():
             assert got.status[0, j] == Status.DEGENERATE
             continue
-        steps = SCAN[rec.network.depth]
+        steps = points[rec.network.depth]
         at = torch.linspace(0, end, steps, dtype=torch.float64)
         values = torch.cat(
             [problem.relevance(a - part[:, None] * v[j])[:, j] for part in at.split(20_000)]
@@ -92,10 +92,13 @@ NETWORKS = [
 
 @pytest.mark.parametrize("rule", [name for name in RULES if name != "zB"])
 @pytest.mark.parametrize(("widths", "seed", "bias"), NETWORKS)
-def test_no_zero_is_missed(widths, seed, bias, rule):
+@pytest.mark.parametrize(
+    "points", [SCAN, pytest.param(DENSE, marks=pytest.mark.exhaustive)], ids=["some", "dense"]
+)
+def test_no_zero_is_missed(widths, seed, bias, rule, points):
     rec = recursion(random_network(widths, seed, bias), rule)
     path = rec.explained.activations(positive_input(3, seed))[:-1]
-    units = [unit for start, a in enumerate(path) for unit in scan(rec, start, a)]
+    units = [unit for start, a in enumerate(path) for unit in scan(rec, start, a, points=points)]
     assert units
     assert all(map(agrees, units))
     if bias == "negative" and rule in ("z+", "gamma", "x", "w2"):

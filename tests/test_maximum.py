@@ -79,12 +79,16 @@ def explained(network, **settings):
 RULES = {"z+": "z+", "x": "x", "gamma": dtd.rules.Gamma(0.4)}
 
 
+SEEDS = [(9,), pytest.param((3, 9), marks=pytest.mark.exhaustive)]
+
+
 @pytest.mark.parametrize("bias", ["negative", "positive", "zero"])
 @pytest.mark.parametrize("stride", [2, 1])
 @pytest.mark.parametrize("rule", RULES)
-def test_the_recursion_is_the_literal_one(rule, stride, bias):
+@pytest.mark.parametrize("seeds", SEEDS, ids=str)
+def test_the_recursion_is_the_literal_one(rule, stride, bias, seeds):
     found = 0
-    for seed in (3, 9):
+    for seed in seeds:
         network = pooled_network(seed, stride, bias)
         literal, relevances = literal_of(network, [rule] * 4, gamma=0.4), None
         for forward_passes in (True, False):
@@ -212,19 +216,22 @@ class LiteralAverage(Literal):
 
 @pytest.mark.parametrize("bias", ["negative", "positive"])
 @pytest.mark.parametrize("rule", RULES)
-def test_an_average_moves_its_window_alone(rule, bias):
+@pytest.mark.parametrize("seeds", SEEDS, ids=str)
+def test_an_average_moves_its_window_alone(rule, bias, seeds):
     found = 0
-    for seed in (3, 9):
+    for seed in seeds:
         network = averaged_network(seed, bias)
         weights = [layer.matrix.dense().tolist() for layer in network.layers]
         biases = [layer.bias.tolist() for layer in network.layers]
         literal = LiteralAverage(weights, biases, [rule] * 4, gamma=0.4)
+        relevances = None
         for forward_passes in (True, False):
             explainer, x = explained(network, rule=RULES[rule], forward_passes=forward_passes)
             if not len(x):
                 continue
             result = explainer.explain(x[:1], target=0)
-            for layer, wanted in enumerate(literal.relevances(x[0].tolist())):
+            relevances = relevances or literal.relevances(x[0].tolist())
+            for layer, wanted in enumerate(relevances):
                 assert result.limits[layer][0] in ("none", "taken")
                 size = max(map(abs, wanted), default=0.0)
                 got = result.relevance[layer][0].flatten().tolist()
@@ -287,11 +294,19 @@ def constant_network():
 def test_units_that_rise_together_into_one_window(rule, value):
     """Which of them wins beside the root of one is a limit; rounding must not decide."""
     network, x = constant_network(), tensor([[value] * 3])
-    literal = literal_of(network, [rule] * 4)
+    relevances = literal_of(network, [rule] * 4).relevances(x[0].tolist())
     for settings in ({}, {"forward_passes": False}):
         result = dtd.DTD(network, rule=rule, **settings).explain(x)
-        for layer, wanted in enumerate(literal.relevances(x[0].tolist())):
+        for layer, wanted in enumerate(relevances):
             assert result.relevance[layer].flatten().tolist() == pytest.approx(wanted, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "value", [0.3, *(pytest.param(v, marks=pytest.mark.exhaustive) for v in (1.0, 0.7))]
+)
+@pytest.mark.parametrize("rule", ["z+", "x"])
+def test_sampled_paths_of_units_that_rise_together(rule, value):
+    network, x = constant_network(), tensor([[value] * 3])
     sampled = dtd.DTD(network, rule=rule, estimator=dtd.MonteCarlo(200)).explain(x)
     exact = dtd.DTD(network, rule=rule).explain(x)
     error = (sampled.attribution - exact.attribution).abs()

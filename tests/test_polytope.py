@@ -115,10 +115,13 @@ def second_distance(net, start, a, j, domain, metric):
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("bias", ["negative", "positive"])
-@pytest.mark.parametrize("start", [0, 1, 2])
-def test_a_second_formulation_has_the_same_distances(metric, bias, start):
+@pytest.mark.parametrize(
+    ("start", "networks"),
+    [(0, 2), (1, 2), (2, 4), *(pytest.param(l, 4, marks=pytest.mark.exhaustive) for l in (0, 1))],
+)
+def test_a_second_formulation_has_the_same_distances(metric, bias, start, networks):
     compared, infinite = 0, 0
-    for seed in range(4):
+    for seed in range(networks):
         net = random_network(WIDTHS, seed, bias, output_relu=seed % 2 == 0)
         a = net.forward(positive_input(4, seed, n=4), stop=start)
         for domain in domains(a).values():
@@ -415,14 +418,15 @@ def test_every_layer_of_the_recursion():
 # The paper.
 
 
-def test_share_of_units_with_an_admissible_root_in_the_region():
+@pytest.mark.parametrize("n", [300, pytest.param(1000, marks=pytest.mark.exhaustive)])
+def test_share_of_units_with_an_admissible_root_in_the_region(n):
     """RS (roots): for how many of the active units of layer 1 does such a root exist at all?
 
     For 81 %, in the network with seed 1 and inputs that output 0 answers. The closed form finds
     15 % (gamma = 1), 21 % (z+), 28 % (w2, half of them inadmissible).
     """
     net = Paper(seed=1, output_activation="relu").build((10,), 2).to(torch.float64)
-    inputs = Positive(n=1000, threshold=0.1, features=None)
+    inputs = Positive(n=n, threshold=0.1, features=None)
     generator = torch.Generator().manual_seed(1)
     x = inputs.open(10).draw(lambda drawn: net.forward(drawn.double())[:, 0], generator)
     x, domain = x.double(), Domain.nonnegative(10).to(torch.float64)

@@ -48,7 +48,7 @@ CASES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("seed", [0, 60])
+@pytest.mark.parametrize("seed", [0, pytest.param(60, marks=pytest.mark.exhaustive)])
 @pytest.mark.parametrize(("widths", "bias"), CASES)
 def test_the_recursion_yields_the_target(widths, bias, seed):
     net, x = network(widths, seed, bias)

@@ -346,23 +346,28 @@ def test_refinement_reaches_the_zero_set_whatever_the_tolerance():
 # In the recursion.
 
 
-def searched(max_points=10**6, refine=True, candidates=20):
+def searched(max_points=10**6, refine=True, candidates=20, steps=11):
     net = random_network((3, 4, 1), 39, "positive")
-    finder = RandomSearch(candidates=candidates, sigma=1.0, steps=11, refine=refine)
+    finder = RandomSearch(candidates=candidates, sigma=1.0, steps=steps, refine=refine)
     return recursion(net, "z+", [finder, finder], seed=5, max_points=max_points)
 
 
 @pytest.mark.parametrize(
-    "max_points", [400, *(pytest.param(n, marks=pytest.mark.exhaustive) for n in (1, 7, 100))]
-)
-def test_searched_relevance_depends_neither_on_chunks_nor_on_the_samples_beside_it(max_points):
+    ("max_points", "few"),
+    [
+        (700, {"candidates": 4, "steps": 5}),
+        *(pytest.param(n, {"candidates": 8}, marks=pytest.mark.exhaustive)
+          for n in (1, 7, 100, 400)),
+    ],
+)  # fmt: skip
+def test_searched_relevance_depends_neither_on_chunks_nor_on_the_samples_beside_it(max_points, few):
     x = positive_input(3, 1, n=2)
-    whole = relevances(searched(candidates=8), x)
+    whole = relevances(searched(**few), x)
     assert all((relevance != 0).any() for relevance in whole)
-    alone = [relevances(searched(candidates=8), row) for row in x.split(1)]
+    alone = [relevances(searched(**few), row) for row in x.split(1)]
     for want, *got in zip(whole, *alone, strict=True):
         assert spread(torch.cat(got), want) < 1e-9
-    chunked = relevances(searched(max_points=max_points, candidates=8), x)
+    chunked = relevances(searched(max_points=max_points, **few), x)
     for want, got in zip(whole, chunked, strict=True):
         assert spread(got, want) < 1e-9
 

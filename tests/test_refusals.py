@@ -120,13 +120,19 @@ def test_a_run_whose_numbers_leave_the_range(tmp_path, monkeypatch, capfd):
 # Inference mode
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [{}, {"rule": "w2"}, {"degree": 2}, {"forward_passes": False}, {"interactions": True},
-     {"method": "gradient_x_input"}, {"method": "simple_taylor"}, {"input_roots": FEW}],
-    ids=str,
-)  # fmt: skip
-@pytest.mark.parametrize("module", [False, True])
+def inferred():
+    """Settings, and whether a module is given; one explains it, and all in the exhaustive tests."""
+    few = dtd.roots.Random(candidates=3, steps=3)
+    for settings in (
+        {}, {"rule": "w2"}, {"degree": 2}, {"forward_passes": False}, {"interactions": True},
+        {"method": "gradient_x_input"}, {"method": "simple_taylor"}, {"input_roots": few},
+    ):  # fmt: skip
+        long = pytest.mark.exhaustive if settings else ()
+        yield pytest.param(settings, False, id=f"{settings}-network")
+        yield pytest.param(settings, True, id=f"{settings}-module", marks=long)
+
+
+@pytest.mark.parametrize(("settings", "module"), [*inferred()])
 def test_inference_mode(net, x, settings, module):
     x = x[:2]
 
@@ -209,7 +215,9 @@ def test_a_module_that_cannot_be_copied():
 # What was computed
 
 
-@pytest.mark.parametrize("target", [[1] * 2, [1, 0]])
+@pytest.mark.parametrize(
+    "target", [[1, 0], pytest.param([1, 1], marks=pytest.mark.exhaustive)], ids=str
+)
 def test_degrees_and_interactions_are_those_of_the_frames(net, x, target):
     x = x[:2]
     result = dtd.DTD(net, degree=3, interactions=True).explain(x, target)
