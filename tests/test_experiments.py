@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import math
+import operator
 import os
 import re
+import sys
 from dataclasses import replace
 from itertools import pairwise
 from statistics import mean, median
@@ -26,6 +28,7 @@ import width
 from dtd_cli.app.choices import groups
 from runs import Run, runs
 from tables import TABLES
+from test_cli import dtd_run
 
 NAMES = groups()["experiment"]
 SMALL = rerun.QUICK | {
@@ -91,21 +94,31 @@ SMALLER = {
 test_plots.py draws all pictures."""
 
 
+class Here:
+    """Does each piece of work in this process, where all is imported already."""
+
+    def each(self, work, items):
+        return (work(*item) for item in items)
+
+
 @pytest.fixture(
     scope="module",
     params=[
-        pytest.param(SMALLER, id="few"),
-        pytest.param(SMALL, id="all", marks=pytest.mark.exhaustive),
+        pytest.param((SMALLER, Here()), id="few"),
+        pytest.param((SMALL, rerun.Processes(1)), id="all", marks=pytest.mark.exhaustive),
     ],
 )
 def folder(tmp_path_factory, request):
     """The small runs of all experiments, and their tables."""
     folder = tmp_path_factory.mktemp("experiments")
+    experiments, processes = request.param
     with pytest.MonkeyPatch.context() as patch:
         for name, value in os.environ.items():
             patch.setenv(name, value)
-        processes = rerun.Processes(1)
-        rerun.run_all(folder, request.param, processes)
+        patch.setattr(sys, "argv", sys.argv)
+        if isinstance(processes, Here):
+            patch.setattr(rerun, "dtd_run", lambda: sys.exit(dtd_run(patch, *sys.argv[1:])))
+        rerun.run_all(folder, experiments, processes)
         rerun.measure_all(folder, folder / "results", processes)
     return folder
 
@@ -429,9 +442,20 @@ def test_a_table_needs_its_place():
             document.filled(wrong, {"t": "new"})
 
 
-def test_a_process_that_is_killed_is_said(monkeypatch):
+@pytest.fixture
+def _environment_of_its_own(monkeypatch):
     for name, value in os.environ.items():
         monkeypatch.setenv(name, value)
+
+
+@pytest.mark.usefixtures("_environment_of_its_own")
+def test_processes_answer_in_the_order_of_what_they_are_asked():
+    calls = [("a", "b"), ("c", "d"), ("e", "f")]
+    assert [*rerun.Processes(2).each(operator.add, calls)] == ["ab", "cd", "ef"]
+
+
+@pytest.mark.usefixtures("_environment_of_its_own")
+def test_a_process_that_is_killed_is_said():
     with pytest.raises(rerun.NoResult, match="9: its process was killed"):
         list(rerun.Processes(2).each(os._exit, [(9,)]))
 
