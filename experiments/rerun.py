@@ -31,7 +31,7 @@ import width
 from document import filled
 from dtd_cli.app.command import main as dtd_run
 from dtd_cli.app.terminal import draw_alike, keep_numpy_to_one_thread
-from runs import runs
+from runs import NoResult, runs
 from tables import TABLES
 
 HERE = Path(__file__).parent
@@ -66,11 +66,6 @@ _SLOW_TABLES = ("conservation_width_others", "faithfulness")
 
 REFUSED = 2
 """The exit status of dtd-run for a sweep in which a network was dead."""
-
-
-class NoResult(Exception):
-    """An experiment or a table did not come to its end; what is said names it."""
-
 
 _FEW = ("inputs.n=5", "seed=range(0,1)")
 _FEW_TRAINED = (*_FEW, "training.epochs=5")

@@ -20,6 +20,10 @@ _NOTHING_TO_EXPLAIN = ("inputs.threshold=", "explain.output=")
 """How the refusal of a network begins whose output is (almost) never positive."""
 
 
+class NoResult(Exception):
+    """A run, an experiment or a table did not come to its end; what is said names it."""
+
+
 @dataclass(frozen=True)
 class Run:
     """The folder of one run of dtd-run."""
@@ -87,10 +91,10 @@ def runs(folder: Path) -> Iterator[Run]:
     """The runs in a folder and below it, dead ones too.
 
     Raises:
-        RuntimeError: one of them has no result for another reason.
+        NoResult: one of them has no result for another reason.
     """
     paths = sorted(path.parent.parent for path in folder.rglob(".hydra/config.yaml"))
     for run in map(Run, paths):
         if not run.done and not run.dead:
-            raise RuntimeError(f"{run.path} has no result. {run.failure}".rstrip())
+            raise NoResult(f"{run.path} has no result. {run.failure}".rstrip())
         yield run

@@ -26,7 +26,7 @@ import rerun
 import shown
 import width
 from dtd_cli.app.choices import groups
-from runs import Run, runs
+from runs import NoResult, Run, runs
 from tables import TABLES
 from test_cli import dtd_run
 
@@ -456,7 +456,7 @@ def test_processes_answer_in_the_order_of_what_they_are_asked():
 
 @pytest.mark.usefixtures("_environment_of_its_own")
 def test_a_process_that_is_killed_is_said():
-    with pytest.raises(rerun.NoResult, match="9: its process was killed"):
+    with pytest.raises(NoResult, match="9: its process was killed"):
         list(rerun.Processes(2).each(os._exit, [(9,)]))
 
 
@@ -472,7 +472,7 @@ def test_a_run_without_a_result_is_not_passed_over(tmp_path):
     (tmp_path / ".hydra").mkdir()
     (tmp_path / ".hydra" / "config.yaml").write_text("seed: 1\n")
     (tmp_path / "FAILED").write_text("OSError: no space\n")
-    with pytest.raises(RuntimeError, match="no result"):
+    with pytest.raises(NoResult, match="no result"):
         list(runs(tmp_path))
     (tmp_path / "FAILED").write_text("inputs.threshold=0.1: only 3 of 100000\n")
     assert [run.dead for run in runs(tmp_path)] == [True]

@@ -63,13 +63,17 @@ print(json.dumps(statuses))
 REFUSED = ["roots=clipped", "roots.share=2"]
 
 
+BEING_WRITTEN = shutil.ignore_patterns("*.pyc.*")
+"""What is compiled by another process now."""
+
+
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
     """A copy of the program with the changes of the page."""
     folder = tmp_path_factory.mktemp("extending")
     for part in ("src", "conf", "experiments"):
         # With what is compiled; Python sees what has changed since.
-        shutil.copytree(REPOSITORY / part, folder / part)
+        shutil.copytree(REPOSITORY / part, folder / part, ignore=BEING_WRITTEN)
     for path, content in blocks("python", "yaml"):
         assert not (folder / path).exists()
         (folder / path).write_text(content)

@@ -266,6 +266,15 @@ def test_folders_with_names_of_ones_own(monkeypatch, capfd):
         (["-m", "seed=${nope}"], "dtd-run: seed=${nope}: Interpolation key 'nope' not found; all"),
         (["studies=[${nope:1}]"], "studies=[${nope:1}]: Unsupported interpolation type nope"),
         (["report=${nope:1}"], "report=${nope:1}: a single run is in no sweep; allowed with -m"),
+        (["report={a:1}"], "report={a:1}: a single run is in no sweep; allowed with -m"),
+        (["-m", "force=${nope:1}"], "dtd-run: force=${nope:1}: Unsupported interpolation type"),
+        (["-m", "report=${nope}"], "dtd-run: report=${nope}: Interpolation key 'nope' not found"),
+        (["-m", "sweep=${nope}"], "dtd-run: sweep=${nope}: Interpolation key 'nope' not found"),
+        (["hydra.run.dir=run_${seed}", "seed=${nope}"], "dtd-run: seed=${nope}: Interpolation"),
+        (["++hydra.verbose=${nope}"], "dtd-run: hydra.verbose=${nope}: Interpolation key 'nope'"),
+        (["--cfg", "job", "--resolve", "seed=${nope}"], "dtd-run: seed=${nope}: Interpolation"),
+        (["compare_input_roots=${nope:1}"], "compare_input_roots=${nope:1}: Unsupported"),
+        (["-m", "launch=parallel", "hydra.launcher.n_jobs=${nope}"], "n_jobs=${nope}: Interpol"),
         (["hydra.run.dir="], "hydra.run.dir: allowed is the name of a folder"),
         (["-m", "hydra.sweep.dir="], "hydra.sweep.dir: allowed is the name of a folder"),
         (["-m", "sweep="], "sweep: allowed is a name below"),
@@ -301,7 +310,8 @@ def test_one_line_says_what_is_wrong(monkeypatch, capfd, tmp_path, arguments, wo
 
 
 def test_a_setting_may_refer_to_another(monkeypatch):
-    assert dtd_run(monkeypatch, *SMALL, "seed=${network.seed}", "hydra.run.dir=run") == 0
+    refers = ["seed=${network.seed}", "report=${force}"]
+    assert dtd_run(monkeypatch, *SMALL, *refers, "hydra.run.dir=run") == 0
     assert "seed=${network.seed}" in yaml.safe_load(Path("run/.hydra/overrides.yaml").read_text())
 
 

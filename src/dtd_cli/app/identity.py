@@ -23,7 +23,7 @@ from dtd.errors import InvalidSetting
 from dtd_cli.app.choices import composed, groups, searchpath
 from dtd_cli.config.composed import NOT_OF_THE_RUN, leaves
 from dtd_cli.config.errors import SettingError
-from dtd_cli.config.references import as_given, unresolved
+from dtd_cli.config.references import refused
 
 NUMERICS = 7
 """Version of the numerics; every change that changes numbers raises it."""
@@ -129,7 +129,7 @@ def _content(config: DictConfig) -> dict[str, Any]:
         content["plots"] = plots["name"] if isinstance(plots, dict) else plots
         return canonical(content)
     except OmegaConfBaseException as error:
-        raise unresolved(error, as_given(config)) from error
+        raise refused(error, config) from error
 
 
 def _with_text_keys(value: Any) -> Any:

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,12 @@ from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from dtd.errors import InvalidSetting
 from dtd_cli.app.imports import undisturbed
 from dtd_cli.app.status import ExitStatus, Outcome, RunFailed, causes, described
 from dtd_cli.config.errors import SettingError
-from dtd_cli.config.references import as_given
 from dtd_cli.records.folder import RunFolder
 from dtd_cli.records.lock import held
 from dtd_cli.records.objective import figures, objective
@@ -149,12 +150,20 @@ def _check_used(config: DictConfig, context: HydraConf, alone: bool) -> None:
             setting, _, value = part.partition("=")
             for_sweeps = [text for name, text in _OF_SWEEPS.items() if _is_below(setting, name)]
             # Without a report is how a single run is. A script may say where either would write.
-            either = (setting == "report" and as_given(config)["report"] is False) or (
+            either = (setting == "report" and _without_report(config)) or (
                 placed and setting == "hydra.sweep.dir"
             )
             if for_sweeps and not either:
                 allowed = f"a single run is in no sweep; allowed with -m{for_sweeps[0]}"
                 raise SettingError(setting, value, allowed)
+
+
+def _without_report(config: DictConfig) -> bool:
+    """Whether it is said that there is to be no report."""
+    # What refers to nothing says nothing.
+    with suppress(OmegaConfBaseException):
+        return config.report is False
+    return False
 
 
 def _is_below(setting: str, name: str) -> bool:

@@ -17,7 +17,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, QuotedString, ValueType
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import InterpolationResolutionError
+from omegaconf.errors import GrammarParseError, InterpolationResolutionError
 
 from dtd.errors import FIRST_LAYER_ALONE
 from dtd_cli.app.choices import CONFIG, groups
@@ -81,9 +81,12 @@ def explained(error: Exception, arguments: Sequence[str], where: Where) -> Setti
     for cause in causes(error):
         if isinstance(cause, SettingError):
             return cause
-    if isinstance(error, InterpolationResolutionError):
+    if isinstance(error, InterpolationResolutionError | GrammarParseError):
         parts = [argument.partition("=") for argument in arguments]
-        return unresolved(error, {key: value for key, _, value in parts})
+        given = {key.lstrip("+"): value for key, _, value in parts}
+        found = unresolved(error, given)
+        if found:
+            return found
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = error.missing_cfg_file.rpartition("/")
         known = ", ".join(error.options or groups(where).get(group, ()))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hydra.core.utils import JobReturn
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -15,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from dtd_cli.app.identity import identity
 from dtd_cli.app.status import ExitStatus, Outcome, SweepFailed, described
 from dtd_cli.app.waiting import runs_shown
+from dtd_cli.config.composed import NOT_OF_THE_RUN
 from dtd_cli.config.errors import SettingError
 from dtd_cli.records.files import left_unfinished, sync, write_whole
 from dtd_cli.records.folder import BEGUN, PLAN, REPORT, RunFolder
@@ -67,10 +69,15 @@ def sweep(
         SweepFailed: some have no result; the others were done first.
     """
     folder = Path(config.hydra.sweep.dir)
+    for name in sorted(NOT_OF_THE_RUN):
+        # What refers to nothing is refused before there is a folder.
+        OmegaConf.select(config, name)
     jobs = _jobs(runs, compose)
     if not jobs:
-        given = " ".join(config.hydra.overrides.task)
-        raise SettingError("configuration", given, "a setting has no values, so there is no run")
+        given: Any = OmegaConf.to_container(config.hydra.overrides.task)
+        raise SettingError(
+            "configuration", " ".join(given), "a setting has no values, so there is no run"
+        )
     with folder_held(folder):
         # From it a report knows the runs that were asked for and never began.
         plan = {name: job.overrides for name, job in jobs.items()}

@@ -16,7 +16,7 @@ from dtd.roots import ROOT_FINDERS, RootChoice
 from dtd.rules import RULES, Rule
 from dtd_cli.config.errors import SettingError
 from dtd_cli.config.plots import PLOTS, Plots
-from dtd_cli.config.references import as_given, unresolved
+from dtd_cli.config.references import refused
 from dtd_cli.config.settings import (
     ExplainSettings,
     RegionMapSettings,
@@ -97,7 +97,7 @@ def read(composed: DictConfig) -> Config:
     try:
         config: Any = OmegaConf.to_container(composed, resolve=True)
     except OmegaConfBaseException as error:
-        raise unresolved(error, as_given(composed)) from error
+        raise refused(error, composed) from error
     top = typed("", TopSettings, {name: config[name] for name in _TOP})
     compared = config["compare_input_roots"]
     if not isinstance(compared, dict):

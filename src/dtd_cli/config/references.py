@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,21 +12,35 @@ from omegaconf.errors import OmegaConfBaseException
 from dtd_cli.config.composed import leaves
 from dtd_cli.config.errors import SettingError
 
+_LONGEST = 400
+_ALLOWED = "allowed are other settings, as in ${network.seed}, and the like of ${oc.env:NAME}"
+_REFERENCE, _WORD = re.compile(r"\$\{([\w.]+)"), re.compile(r"[\w.]+")
 
-def as_given(composed: DictConfig) -> dict[str, Any]:
-    """Every setting by its dotted name, with references as they are."""
+
+def refused(error: OmegaConfBaseException, composed: DictConfig) -> SettingError:
+    """The refusal of a setting of a configuration that refers to what cannot be found."""
     content: Any = OmegaConf.to_container(composed)
-    return dict(leaves(content))
+    found = unresolved(error, dict(leaves(content)))
+    return found or SettingError(error.full_key or "configuration", "", _said(error))
 
 
-def unresolved(error: OmegaConfBaseException, given: Mapping[str, Any]) -> SettingError:
-    """The refusal of a setting that refers to what cannot be found.
+def unresolved(error: OmegaConfBaseException, given: Mapping[str, Any]) -> SettingError | None:
+    """The refusal of a setting that refers to what cannot be found; None where it is not given.
 
     Args:
         error: what was raised when it was looked for.
-        given: the settings by their dotted names.
+        given: the settings by their dotted names, with their references.
     """
-    key, _, _ = (error.full_key or "configuration").partition("[")
-    said, _, _ = str(error).partition("\n")
-    allowed = f"{said}; allowed are references to other settings and ${{oc.env:NAME}}"
-    return SettingError(key, given.get(key, "?"), allowed)
+    key, _, _ = (error.full_key or "").partition("[")
+    said = {*_WORD.findall(_said(error))}
+    # The setting that was looked for may refer to another one, which refers to nothing.
+    names = [name for name, value in given.items() if said & {*_REFERENCE.findall(str(value))}]
+    for name in (*names, key):
+        if name in given:
+            return SettingError(name, given[name], f"{_said(error)}; {_ALLOWED}")
+    return None
+
+
+def _said(error: OmegaConfBaseException) -> str:
+    """What is wrong, without the lines about where."""
+    return str(error).partition("\n")[0][:_LONGEST]
