@@ -24,7 +24,6 @@ from cases import (
     relevances,
     spread,
     tensor,
-    terms,
 )
 from dtd.networks.network import Layer, Network
 from dtd.relevance.series.integral import _GAUSS, _KRONROD, _NODES, Integral

@@ -290,9 +290,7 @@ def test_units_that_are_identically_zero_change_nothing(rule, bias, seeds):
             assert spread(got.relevance[:, :width], want.relevance) < 1e-9
             assert (got.relevance[:, width:] == 0).all()
             # Forward passes call a limit what they have exactly.
-            assert forward_passes or torch.equal(
-                got.limit_error.isnan(), want.limit_error.isnan()
-            )
+            assert forward_passes or torch.equal(got.limit_error.isnan(), want.limit_error.isnan())
 
 
 # Where the practical rule "own gate open, if it is the only tie and another unit is alive" does
