@@ -227,10 +227,9 @@ def test_by_hand():
     assert all_paths(train_free_paths, what)[0, 0].tolist() == pytest.approx([5.25, 1.75])
 
 
-@pytest.mark.parametrize("max_points", [1, 7, 14])
-@pytest.mark.parametrize("method", PATHS)
+@pytest.mark.parametrize(("method", "max_points"), [*product(PATHS, (1, 14)), ("recursive", 60)])
 def test_chunks_change_nothing(method, max_points):
-    net, x = random_network((3, 4, 3, 1), 38, "positive"), positive_input(3, 1, 2)
+    net, x = random_network((3, 4, 3, 1), 38, "positive"), positive_input(3, 1, 3)
     finders = [Line(samples=1), ClosedForm(), ClosedForm()]
     whole = problem(net, "gamma", x, finders=finders)
     chunked = [*PATHS[method](replace(whole, max_points=max_points), 0)]

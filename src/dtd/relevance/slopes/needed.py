@@ -84,7 +84,7 @@ def side(
             # The root's own unit may be dead at the anchor. The output is not decomposed there.
             hard |= (on_own & (at_anchor < -threshold)).any(1)
         if limits.has_formula(l):
-            close = (z.abs() <= policy(z.dtype).close * size) & ~own
+            close = _ties(z, policy(z.dtype).close * size) & ~own
             hard |= close.any(1)
         limited |= hard & (epsilon == 0)
     open_gates &= ~(limited | (epsilon > 0)).unsqueeze(1)
