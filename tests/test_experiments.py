@@ -101,6 +101,12 @@ class Here:
         return (work(*item) for item in items)
 
 
+def runs_here(monkeypatch):
+    """An experiment is run as the tests run the program."""
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    monkeypatch.setattr(rerun, "dtd_run", lambda: sys.exit(dtd_run(monkeypatch, *sys.argv[1:])))
+
+
 @pytest.fixture(
     scope="module",
     params=[
@@ -115,9 +121,8 @@ def folder(tmp_path_factory, request):
     with pytest.MonkeyPatch.context() as patch:
         for name, value in os.environ.items():
             patch.setenv(name, value)
-        patch.setattr(sys, "argv", sys.argv)
         if isinstance(processes, Here):
-            patch.setattr(rerun, "dtd_run", lambda: sys.exit(dtd_run(patch, *sys.argv[1:])))
+            runs_here(patch)
         rerun.run_all(folder, experiments, processes)
         rerun.measure_all(folder, folder / "results", processes)
     return folder
@@ -458,6 +463,14 @@ def test_processes_answer_in_the_order_of_what_they_are_asked():
 def test_a_process_that_is_killed_is_said():
     with pytest.raises(NoResult, match="9: its process was killed"):
         list(rerun.Processes(2).each(os._exit, [(9,)]))
+
+
+def test_an_experiment_without_a_result_is_named(monkeypatch, tmp_path):
+    runs_here(monkeypatch)
+    with pytest.raises(NoResult, match=r"seed=-1.* has no result\. seed=-1: allowed is"):
+        rerun.run(tmp_path, "output_scaling_published", ("inputs.n=1", "seed=-1,2"))
+    with pytest.raises(NoResult, match="experiment=notebook ended with 2:\ndtd-run: seed=-1: all"):
+        rerun.run(tmp_path, "notebook", ("seed=-1",))
 
 
 def test_numbers_in_words():
