@@ -76,15 +76,24 @@ FEWER = {
     "upper_relevance": ["rule=w2"],
     "faithfulness": ["inputs.n=2"],
     "faithfulness_mnist": ["inputs.n=1"],
-    "conservation_width_cnn": ["network.channels=[1,2]", "relevance.sampled_paths=50"],
-    "conservation_width_cnn_wide": ["network.channels=[1,2]", "relevance.sampled_paths=50"],
+    "conservation_width_cnn": ["network.channels=[1,2]"],
+    "conservation_width_cnn_wide": ["network.channels=[1,2]"],
     "constant_roots": ["inputs.n=2"],
     "any_explanation": ["training.epochs=2"],
 }
+OF_MNIST = {
+    "conservation_width_cnn",
+    "conservation_width_cnn_wide",
+    "conservation_width_mnist",
+    "faithfulness_mnist",
+}
+"""A tenth of the images is enough to train on."""
 SMALLER = {
     name: (
         *settings,
         *["inputs.n=2"] * name.startswith("conservation"),
+        *["relevance.sampled_paths=200"] * name.startswith("conservation_width"),
+        *["training.test_fraction=0.9"] * (name in OF_MNIST),
         *["plots=none"] * ("plots=none" not in settings),
         *FEWER.get(name, []),
     )
