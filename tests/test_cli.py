@@ -415,6 +415,8 @@ REFUSED = [
     (["inputs.n=0"], ["inputs.n=0", ">= 1"]),
     (["inputs=notebook"], ["training=adam", "labels"]),
     (["inputs=positive", "inputs=grid", "inputs.threshold=1"], ["no such", "inputs.points"]),
+    (["inputs=grid", "inputs.threshold=1"], ["inputs.threshold is a setting of inputs=positive"]),
+    (["rule=z+", "rule.gama=1"], ["rule.gama=1: no such setting; rule.gamma is a", "rule=gamma\n"]),
     ([*NOTEBOOK, "rule=z+", "input_rule=zB"], ["input_rule=zB", "inputs.domain=box"]),
     (["rule=zB", "training.epochs=1"], ["rule=zB", "input_rule=zB"]),
     (["network=paper", "training=none"], ["inputs=digits", "64", "10"]),

@@ -18,7 +18,7 @@ from dtd.roots.line import LineSearch
 from dtd.roots.location import Anywhere, OnKink
 from dtd.roots.random_search import RandomSearch
 from dtd.rules import RULES
-from dtd.rules.rule import Divisor, direction
+from dtd.rules.rule import Divisor, FactorRule, direction
 from literal import Literal
 
 DIRECTIONS = ["z+", "w2", "zB", "gamma", "x"]
@@ -326,6 +326,29 @@ def test_pinv_of_rows_that_depend_on_each_other():
     layer = Layer(tensor([[1.0, 2.0, 0.5], [2.0, 4.0, 1.0]]), tensor([-0.5, -1.0]))
     root = roots(layer, "pinv", tensor([[1.0, 1.0, 1.0]])).points[0, 0]
     assert layer.preactivation(root.unsqueeze(0)).abs().max() < 1e-13
+
+
+class WrongMask(FactorRule):
+    name = "wrong"
+    given = None
+
+    def mask(self, weight):
+        return self.given(weight)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (lambda w: w.sum(1), r"shape \(6,\)"),
+        (lambda w: w.sum(), r"shape \(\)"),
+        (lambda w: 1, "no tensor"),
+    ],
+)
+def test_a_mask_that_is_none_is_refused(given, said):
+    WrongMask.given = staticmethod(given)
+    words = rf"WrongMask\.mask={said}: allowed is a number for each weight, shape \(6, 4\)"
+    with pytest.raises(InvalidSetting, match=words):
+        roots(layer_of(), WrongMask(), positive_input(4, 2, n=3))
 
 
 def test_zero_expands_everything_at_the_origin():

@@ -70,6 +70,7 @@ class Recursion:
         """``R_l`` at the anchors, and what became of the limits that it depends on."""
         if l == self.explained.depth:
             return Relevance.without_limits(a)
+        # The sum below, in closed form: for rules whose relevance carries the activation.
         summed = self.slopes.relevance_by_forward_passes(l, a, graph)
         if summed is not None:
             return summed

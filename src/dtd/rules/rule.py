@@ -10,6 +10,7 @@ from typing import ClassVar, NamedTuple
 from torch import Tensor
 
 from dtd.domains import Domain
+from dtd.errors import InvalidSetting
 from dtd.networks.layers.layer import AnyLayer, Mask, Product
 from dtd.networks.matrices.matrix import Matrix
 from dtd.numerics.policy import policy
@@ -135,24 +136,41 @@ class FactorRule(Rule):
     def mask(self, weight: Tensor) -> Tensor:
         """What the masks m_ji are for weights w_ji, elementwise."""
 
+    def checked_mask(self, weight: Tensor) -> Tensor:
+        """The mask.
+
+        Raises:
+            InvalidSetting: it has not one number for each weight.
+        """
+        mask = self.mask(weight)
+        shape = tuple(mask.shape) if isinstance(mask, Tensor) else None
+        if shape != weight.shape:
+            given = "no tensor" if shape is None else f"shape {shape}"
+            raise InvalidSetting(
+                f"{type(self).__name__}.mask",
+                given,
+                f"allowed is a number for each weight, shape {tuple(weight.shape)}",
+            )
+        return mask
+
     @property
     def factor_mask(self) -> Mask:
-        return self.mask
+        return self.checked_mask
 
     def layer_objection(self, layer: AnyLayer) -> None:
         return None
 
     def terms(self, a: Tensor, layer: AnyLayer, domain: Domain) -> tuple[Term, ...]:
-        return (Term.of(a, layer, self.mask),)
+        return (Term.of(a, layer, self.checked_mask),)
 
     def products(self, a: Tensor, layer: AnyLayer, domain: Domain) -> list[tuple[Tensor, Product]]:
-        return [(a, layer.product(self.mask))]
+        return [(a, layer.product(self.checked_mask))]
 
     def formula(self, layer: AnyLayer, domain: Domain) -> Formula:
-        constant = layer.constant_mask(self.mask)
+        constant = layer.constant_mask(self.checked_mask)
         if constant is None:
-            return ToKink(layer.balls, layer.mask(self.mask))
-        return ToEmptyWindow(layer.balls, layer.mask(self.mask), constant=constant)
+            return ToKink(layer.balls, layer.mask(self.checked_mask))
+        return ToEmptyWindow(layer.balls, layer.mask(self.checked_mask), constant=constant)
 
 
 def direction(terms: tuple[Term, ...]) -> Tensor:

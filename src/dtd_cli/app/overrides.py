@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import PurePath
 from typing import Any, cast
@@ -235,12 +235,34 @@ def _hint(key: str, arguments: Sequence[str], where: Where) -> str:
         known = [name for name in known if not name.startswith("hydra.")]
     close = difflib.get_close_matches(key, [*known, *options], n=3)
     above = key.rpartition(".")[0] if key.startswith("hydra") else key.partition(".")[0]
-    group = [name for name in known if name.startswith(above + ".")]
-    if key.startswith("hydra.") and not group:
+    beside = [name for name in known if name.startswith(above + ".")]
+    if key.startswith("hydra.") and not beside:
         return f"to add it, write +{key}"
-    if close or group:
-        return f"allowed are {', '.join(dict.fromkeys([*close, *group]))}"
-    return "dtd-run --cfg job shows all"
+    elsewhere = _elsewhere(key, known, options)
+    names = [name for name in dict.fromkeys([*close, *beside]) if not (elsewhere and name == above)]
+    if names:
+        return f"{elsewhere and elsewhere + '; here '}allowed are {', '.join(names)}"
+    return elsewhere or "dtd-run --cfg job shows all"
+
+
+def _elsewhere(key: str, known: Sequence[str], options: Mapping[str, Sequence[str]]) -> str:
+    """Which other options of a group have the setting that may be meant; empty if none has."""
+    group, _, setting = key.partition(".")
+    others = _settings(group, options.get(group, ()))
+    for name in difflib.get_close_matches(setting, others, n=1, cutoff=0.8):
+        if f"{group}.{name}" not in known:
+            return f"{group}.{name} is a setting of {', '.join(others[name])}"
+    return ""
+
+
+def _settings(group: str, options: Sequence[str]) -> dict[str, list[str]]:
+    """The settings of a group's options, and which options have each of them."""
+    found: dict[str, list[str]] = {}
+    for option in options:
+        file = CONF / group / f"{option}.yaml"
+        for setting in OmegaConf.load(file) if file.is_file() else ():
+            found.setdefault(str(setting), []).append(f"{group}={option}")
+    return found
 
 
 def _keys(config: DictConfig) -> list[str]:

@@ -13,7 +13,10 @@ from dtd_cli.config.composed import leaves
 from dtd_cli.config.errors import SettingError
 
 _LONGEST = 400
-_ALLOWED = "allowed are other settings, as in ${network.seed}, and the like of ${oc.env:NAME}"
+_ALLOWED = (
+    "allowed are references to settings that have a value of their own, and to the environment, "
+    "as in ${oc.env:NAME}"
+)
 _REFERENCE, _WORD = re.compile(r"\$\{([\w.]+)"), re.compile(r"[\w.]+")
 
 
