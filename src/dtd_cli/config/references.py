@@ -17,7 +17,8 @@ _ALLOWED = (
     "allowed are references to settings that have a value of their own, and to the environment, "
     "as in ${oc.env:NAME}"
 )
-_REFERENCE, _WORD = re.compile(r"\$\{([\w.]+)"), re.compile(r"[\w.]+")
+_REFERENCE = re.compile(r"\$\{([\w.]+)")
+_NOT_FOUND = re.compile(r"Interpolation key '([^']+)' not found|interpolation type (\S+)")
 
 
 def refused(error: OmegaConfBaseException, composed: DictConfig) -> SettingError:
@@ -35,9 +36,9 @@ def unresolved(error: OmegaConfBaseException, given: Mapping[str, Any]) -> Setti
         given: the settings by their dotted names, with their references.
     """
     key, _, _ = (error.full_key or "").partition("[")
-    said = {*_WORD.findall(_said(error))}
+    missing = {name for names in _NOT_FOUND.findall(_said(error)) for name in names}
     # The setting that was looked for may refer to another one, which refers to nothing.
-    names = [name for name, value in given.items() if said & {*_REFERENCE.findall(str(value))}]
+    names = [name for name, value in given.items() if missing & {*_REFERENCE.findall(str(value))}]
     for name in (*names, key):
         if name in given:
             return SettingError(name, given[name], f"{_said(error)}; {_ALLOWED}")
